@@ -1,0 +1,49 @@
+# Every target sets itself up: a fresh clone needs Python >= 3.11 and nothing else.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install train test check format sweep report bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed  ## make .venv with what a run needs
+
+train: $(VENV)/.installed  ## the main job on the embedded default; ARGS="model=swin seed=1" changes it
+	$(RUN) src/train.py $(ARGS)
+
+test: $(VENV)/.installed-test  ## all tests
+	$(RUN) -m pytest $(ARGS)
+
+check: $(VENV)/.installed-test  ## format, lint, types, fast tests: before each commit
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+	$(RUN) -m pytest -m "not slow" $(ARGS)
+
+format: $(VENV)/.installed-test  ## put the code into the house's format
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+sweep report bench:
+	@echo "make $@ is not built yet" >&2; exit 2
+
+clean:  ## remove .venv and caches; logs/ and data/ stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build src/*.egg-info
+	find src tests -name __pycache__ -type d -exec rm -rf {} +
+
+# A stamp is made last, so that an install that broke off is repeated.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(f"unseen needs Python 3.11 or newer, {sys.executable} is {sys.version.split()[0]}; try make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline]'
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,1 @@
+"""A Hydra launcher that gives every job of a sweep a fresh process tree."""

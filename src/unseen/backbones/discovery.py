@@ -1,0 +1,314 @@
+"""Finding a network's layers by running it once without memory or arithmetic (on torch's meta device).
+
+Shapes: B batch, S image size, D features.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+from torch import nn
+
+from unseen.backbones.protocol import Layout, Tap
+from unseen.backbones.taps import first_tensor
+
+_BATCH = 2
+_CONTAINERS = ("stages", "blocks", "layers")
+_NUMBERED = re.compile(r"(layer|stage|level|s)\d+")
+
+
+class UnusableTapsError(ValueError):
+    """The patterns, or the automatic rule, do not lead to layers that can be read."""
+
+
+@dataclass(frozen=True)
+class Firing:
+    """What one module did in a forward pass: how often it ran, and the shape that it returned last."""
+
+    calls: int
+    shape: tuple[int, ...] | None
+
+
+def survey(
+    shown: str,
+    create: Callable[[int], nn.Module],
+    image_size: int,
+    *,
+    patterns: Sequence[str] = (),
+    options: Mapping[str, object],
+    prefix_tokens: int | None = None,
+) -> tuple[Tap, ...]:
+    """The layers of a network that is built and run without memory; the global random state is left alone.
+
+    Args:
+        shown: What messages call the network.
+        create: Builds it, untrained, for an image size.
+        image_size: S.
+        patterns: See `find_taps`.
+        options: What `create` was told, for messages.
+        prefix_tokens: See `find_taps`; None for what the network itself says.
+
+    Raises:
+        ValueError: One sentence: the size cannot be taken (with the nearest that can), the options make no network,
+            or the layers cannot be read.
+    """
+    if image_size < 1:
+        raise ValueError(f"data.image_size={image_size} is not a positive number of pixels")
+
+    def taps_at(size: int) -> tuple[Tap, ...]:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            network = create(size)
+            patch = patch_of(network)
+            if size % patch:
+                raise ValueError(f"its patches of {patch} x {patch} pixels tile multiples of {patch} only")
+            prefix = getattr(network, "num_prefix_tokens", 0) if prefix_tokens is None else prefix_tokens
+            firings = trace(network, size)
+            taps = find_taps(network, firings, patterns, prefix_tokens=int(prefix))
+            if _positions(taps[0], firings[taps[0].name]) == 1:
+                raise ValueError(
+                    f"already its first layer {taps[0].name} would see the image as a single position"
+                )
+            return taps
+
+    def works(size: int) -> bool:
+        try:
+            taps_at(size)
+        except Exception:  # any of them means no
+            return False
+        return True
+
+    try:
+        return taps_at(image_size)
+    except UnusableTapsError as error:
+        raise ValueError(f"model {shown!r}: {error}") from error
+    except Exception as error:  # each library has its own way to refuse a size
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        sizes = () if isinstance(error, TypeError) else nearest_sizes(image_size, works)
+        if sizes:
+            raise ValueError(
+                f"model {shown!r} cannot take data.image_size={image_size}: {reason}; "
+                f"the nearest sizes that it takes: {' and '.join(map(str, sizes))}"
+            ) from error
+        raise ValueError(
+            f"model {shown!r} cannot be built with model.backbone.options={dict(options)}: {reason}"
+        ) from error
+
+
+def trace(network: nn.Module, image_size: int) -> dict[str, Firing]:
+    """What every module of a meta-device network does with images (2, 3, S, S), in the order in which they end.
+
+    Modules inside the network that are never called are absent.
+
+    Args:
+        network: Lives on the meta device; left in eval mode.
+        image_size: S.
+
+    Raises:
+        Exception: Whatever the network raises when it cannot take this size.
+    """
+    firings: dict[str, Firing] = {}
+
+    def watch(name: str) -> Callable[[nn.Module, object, object], None]:
+        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+            calls = firings.pop(name).calls + 1 if name in firings else 1
+            try:
+                shape = tuple(first_tensor(output).shape)
+            except TypeError:
+                shape = None
+            firings[name] = Firing(calls, shape)
+
+        return hook
+
+    handles = [module.register_forward_hook(watch(name)) for name, module in network.named_modules() if name]
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(_BATCH, 3, image_size, image_size, device="meta"))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return firings
+
+
+def find_taps(
+    network: nn.Module, firings: dict[str, Firing], patterns: Sequence[str] = (), *, prefix_tokens: int = 0
+) -> tuple[Tap, ...]:
+    """The layers of a network, in the order in which they end.
+
+    With patterns: every module whose path matches one, dot by dot (`blocks.*` is `blocks.3`, not `blocks.3.mlp`).
+
+    Without, the rule is: the children of `stages`, `blocks` or `layers`, else the numbered modules (`layer1`,
+    `s2`, `stage3`), else the modules of timm's `feature_info`; in front of them the embedding, that is the last
+    module of the top level that ends before the first of them (`maxpool` of a ResNet, `norm_pre` of a ViT, which
+    is after the position embedding). What is not called exactly once, or does not return one map or token
+    sequence per image, is left out.
+
+    Args:
+        network: The traced network.
+        firings: What `trace` returned for it.
+        patterns: Module paths with `*` and `?`; every one of them must match.
+        prefix_tokens: Tokens in front of the patches, where a layer has them.
+
+    Raises:
+        UnusableTapsError: A pattern that matches nothing or a layer that cannot be read, or no layer found.
+    """
+    names = _matching(firings, patterns) if patterns else _automatic(network, firings)
+    if not names:
+        raise UnusableTapsError(
+            "no layers found automatically, name them with model.backbone.taps (patterns of module paths, "
+            f"its top level is {', '.join(name for name, _ in network.named_children())})"
+        )
+    class_token = _has_class_token(network)
+    taps = []
+    for layer, name in enumerate(names):
+        firing = firings[name]
+        if not _readable(firing):
+            shown = "nothing like a tensor" if firing.shape is None else f"shape {firing.shape}"
+            raise UnusableTapsError(
+                f"model.backbone.taps: {name!r} cannot be read: it ran {firing.calls} times for one batch of "
+                f"{_BATCH} and returned {shown}; a layer runs once and returns (B, tokens, D), (B, D, H, W) "
+                "or (B, H, W, D)"
+            )
+        assert firing.shape is not None
+        layout = _layout(network, firing.shape)
+        taps.append(
+            Tap(
+                layer=layer,
+                name=name,
+                depth=layer / (len(names) - 1) if len(names) > 1 else 0.0,
+                layout=layout,
+                prefix_tokens=_prefix_in(firing.shape[1], prefix_tokens) if layout == "tokens" else 0,
+                class_token=class_token,
+            )
+        )
+    return tuple(taps)
+
+
+def patch_of(network: nn.Module) -> int:
+    """Pixels per side of the patches that the first convolution cuts without overlap or padding, else 1.
+
+    An image that they do not tile would lose its right and bottom edge without a word.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+            (height, width), stride = module.kernel_size, module.stride
+            tiles = (height, width) == tuple(stride) and not any(_as_numbers(module.padding))
+            return int(height) if tiles and height == width else 1
+    return 1
+
+
+def nearest_sizes(image_size: int, works: Callable[[int], bool]) -> tuple[int, ...]:
+    """The nearest image size below and above that `works` accepts, among multiples of usual patches and strides."""
+    units = (8, 7, 16, 14, 32, 64, 112, 224)
+    below = {image_size // unit * unit for unit in units} | {image_size - image_size % 2}
+    above = {(image_size // unit + 1) * unit for unit in units}
+    found = []
+    for candidates in (sorted(below, reverse=True), sorted(above)):
+        found += [next((size for size in candidates if size > 0 and size != image_size and works(size)), 0)]
+    return tuple(size for size in found if size)
+
+
+def close_matches(name: str, known: Iterable[str]) -> str:
+    """`; did you mean a or b?`, or nothing where nothing comes close."""
+    matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def _matching(firings: dict[str, Firing], patterns: Sequence[str]) -> list[str]:
+    matched: set[str] = set()
+    for pattern in patterns:
+        parts = pattern.split(".")
+        hits = [
+            name
+            for name in firings
+            if len(parts) == name.count(".") + 1
+            and all(fnmatchcase(part, wanted) for part, wanted in zip(name.split("."), parts, strict=True))
+        ]
+        if not hits:
+            raise UnusableTapsError(
+                f"model.backbone.taps: {pattern!r} matches no module that runs"
+                + close_matches(pattern, firings)
+            )
+        matched.update(hits)
+    return [name for name in firings if name in matched]
+
+
+def _automatic(network: nn.Module, firings: dict[str, Firing]) -> list[str]:
+    for candidates in _candidate_lists(network):
+        layers = {name for module in candidates for name in _called(network, module, firings)}
+        names = [name for name in firings if name in layers and _readable(firings[name])]
+        if len(names) > 1:
+            break
+    else:
+        return []
+    before_first = list(firings)[: list(firings).index(names[0])]
+    embedding = [name for name in before_first if "." not in name and _readable(firings[name])][-1:]
+    return embedding + names
+
+
+def _candidate_lists(network: nn.Module) -> Iterable[list[str]]:
+    children = dict(network.named_children())
+    for container in _CONTAINERS:
+        if container in children:
+            yield [f"{container}.{name}" for name, _ in children[container].named_children()]
+    yield [name for name in children if _NUMBERED.fullmatch(name)]
+    feature_info = getattr(network, "feature_info", None) or []
+    yield [str(feature["module"]) for feature in feature_info if "module" in feature]
+
+
+def _called(network: nn.Module, name: str, firings: dict[str, Firing]) -> list[str]:
+    """The module itself if it runs, else (a plain list of modules never does) those of its children that do."""
+    if name in firings:
+        return [name]
+    try:
+        module = network.get_submodule(name)
+    except AttributeError:  # feature_info of some architectures names modules that are not there
+        return []
+    return [
+        found
+        for child, _ in module.named_children()
+        for found in _called(network, f"{name}.{child}", firings)
+    ]
+
+
+def _readable(firing: Firing) -> bool:
+    return (
+        firing.calls == 1
+        and firing.shape is not None
+        and len(firing.shape) in (3, 4)
+        and firing.shape[0] == _BATCH
+    )
+
+
+def _positions(tap: Tap, firing: Firing) -> int:
+    shape = firing.shape or ()
+    if tap.layout == "tokens":
+        return shape[1] - tap.prefix_tokens
+    return shape[2] * shape[3] if tap.layout == "nchw" else shape[1] * shape[2]
+
+
+def _layout(network: nn.Module, shape: tuple[int, ...]) -> Layout:
+    if len(shape) == 3:
+        return "tokens"
+    _, second, third, fourth = shape
+    if second == third == fourth:  # only then do the numbers not tell: images are square
+        return "nhwc" if str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC") else "nchw"
+    return "nhwc" if second == third else "nchw"
+
+
+def _prefix_in(tokens: int, prefix_tokens: int) -> int:
+    """The network's prefix tokens if this layer has them: some networks add theirs only in late layers."""
+    patches = tokens - prefix_tokens
+    return prefix_tokens if patches > 0 and int(patches**0.5) ** 2 == patches else 0
+
+
+def _has_class_token(network: nn.Module) -> bool:
+    """False only for networks whose prefix tokens are registers alone."""
+    names = {name.rpartition(".")[2] for name, _ in network.named_parameters()}
+    return "cls_token" in names or "reg_token" not in names
+
+
+def _as_numbers(padding: str | tuple[int, ...]) -> tuple[int, ...]:
+    return (0,) if padding == "valid" else (1,) if isinstance(padding, str) else tuple(padding)

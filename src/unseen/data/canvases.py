@@ -1,0 +1,197 @@
+"""Images decoded once, up front, into canvases of one size.
+
+A canvas is the picture with its shortest side resized to S, padded with white, and cut about its centre to
+S + 2p: what is left is all that a rotation by an allowed angle and a centre crop to S can show.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from unseen.data.selection import Chosen
+from unseen.data.wording import count
+
+Pixels = npt.NDArray[np.uint8]
+WHITE = 255
+_LONGEST_ASPECT = 8  # a banner is cut about its centre to 8:1 first: the rest would never be seen
+_IMAGES_PER_TASK = 64
+_MAX_THREADS = 8
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The sizes of a canvas.
+
+    Attributes:
+        size: S, the side of the images that a network gets.
+        pad: White border in pixels around the resized picture.
+        margin: p, what a canvas keeps around the S x S centre: `pad`, or 0 if nothing will be rotated.
+    """
+
+    size: int
+    pad: int
+    margin: int
+
+    @property
+    def side(self) -> int:
+        """Side of a canvas, S + 2p."""
+        return self.size + 2 * self.margin
+
+    @property
+    def bytes(self) -> int:
+        """Memory of a canvas."""
+        return 3 * self.side**2
+
+
+@dataclass(frozen=True)
+class CanvasStore:
+    """Canvases (N, S+2p, S+2p, 3) uint8 with labels (N,) int64; the position is a sample's index."""
+
+    canvases: Tensor
+    labels: Tensor
+    references: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.references)
+
+
+def to_canvas(image: Image.Image, frame: Frame) -> Pixels:
+    """Return the (S+2p, S+2p, 3) canvas of an RGB picture.
+
+    Equal, pixel by pixel, to torchvision's Resize(S), Pad(pad, fill=255) and the centre of the result.
+    """
+    width, height = image.size
+    limit = _LONGEST_ASPECT * min(width, height)
+    if max(width, height) > limit:
+        left, top = max(0, (width - limit) // 2), max(0, (height - limit) // 2)
+        image = image.crop((left, top, left + min(width, limit), top + min(height, limit)))
+        width, height = image.size
+    short = min(width, height)
+    new = (int(frame.size * width / short), int(frame.size * height / short))
+    if image.size != new:
+        image = image.resize(new, Image.Resampling.BILINEAR)
+    canvas = Image.new("RGB", (frame.side, frame.side), (WHITE,) * 3)
+    left, top = (_crop_start(length + 2 * frame.pad, frame.size) - frame.pad for length in new)
+    canvas.paste(image, (frame.margin - left, frame.margin - top))
+    return np.asarray(canvas)
+
+
+def _crop_start(length: int, size: int) -> int:
+    """Return where a centre crop begins, rounded half to even as torchvision does."""
+    return round((length - size) / 2)
+
+
+def decode_all(
+    read: Callable[[str], Image.Image], kinds: Sequence[Chosen], frame: Frame, *, show_progress: bool = True
+) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
+    """Return a store for each kind, without the bad files, and the bad files as (reference, reason).
+
+    Decoding runs in threads, with a progress bar on a terminal and one log line elsewhere.
+
+    Args:
+        read: Gives the RGB picture of a reference; any exception marks the file as bad.
+        kinds: Training, test and unseen images, say.
+        frame: The size of the canvases.
+        show_progress: False keeps even a terminal quiet.
+    """
+    references = [reference for kind in kinds for reference in kind.references]
+    labels = np.asarray([label for kind in kinds for label in kind.labels], dtype=np.int64)
+    canvases = np.empty((len(references), frame.side, frame.side, 3), dtype=np.uint8)  # (N, S+2p, S+2p, 3)
+    reasons: dict[int, str] = {}
+
+    def decode_some(first: int) -> int:
+        last = min(first + _IMAGES_PER_TASK, len(references))
+        for position in range(first, last):
+            try:
+                canvases[position] = to_canvas(read(references[position]), frame)
+            except Exception as error:
+                reasons[position] = " ".join(str(error).split()) or type(error).__name__
+        return last - first
+
+    began = time.monotonic()
+    with _quiet_pillow(), _progress("decoding images", len(references), show_progress) as advance:
+        _run_in_threads(decode_some, range(0, len(references), _IMAGES_PER_TASK), advance)
+    _log.info("decoded %s in %.1f s", count(len(references), "image"), time.monotonic() - began)
+
+    stores, first = [], 0
+    for kind in kinds:
+        last = first + len(kind.references)
+        good = [position for position in range(first, last) if position not in reasons]
+        whole = len(good) == last - first
+        kept = canvases[first:last] if whole else canvases[good]
+        names = tuple(references[position] for position in good)
+        stores.append(CanvasStore(torch.from_numpy(kept), torch.from_numpy(labels[good]), names))
+        first = last
+    return stores, tuple((references[position], reasons[position]) for position in sorted(reasons))
+
+
+def _run_in_threads(
+    task: Callable[[int], int], arguments: Sequence[int], advance: Callable[[int], None]
+) -> None:
+    pool = ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1), thread_name_prefix="decode")
+    try:
+        for done in as_completed([pool.submit(task, argument) for argument in arguments]):
+            advance(done.result())
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for 100,000 images
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Make oversized pictures errors and keep Pillow's remarks on odd files off the screen."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+        yield
+
+
+@contextmanager
+def _progress(phase: str, total: int, show: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal, nothing elsewhere; gives the function that moves it on."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not (show and console.is_terminal), transient=True) as bar:
+        task = bar.add_task(phase, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def check_memory(images: int, frame: Frame) -> None:
+    """Refuse a data set that the machine cannot hold, before decoding begins.
+
+    Raises:
+        ValueError: The canvases need more memory than is free.
+    """
+    needed, free = images * frame.bytes, _free_memory()
+    if needed > free:
+        raise ValueError(
+            f"{images:,} images at image_size={frame.size} need {needed / 2**30:.1f} GB of memory and "
+            f"{free / 2**30:.1f} GB are free; lower data.image_size, data.train_size, data.test_size or "
+            "data.unseen_per_class"
+        )
+
+
+def _free_memory() -> float:
+    """Return the bytes that can be had without swapping; infinite where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
+            lines = dict(line.split(":", 1) for line in file)
+        return int(lines["MemAvailable"].split()[0]) * 1024.0
+    except (OSError, KeyError, ValueError):
+        return math.inf

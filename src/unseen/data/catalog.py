@@ -1,0 +1,97 @@
+"""What a source offers before a single image is decoded, and the protocol that every source obeys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Part = Literal["train", "test", "whole"]
+"""The source's own division: its training images, its test images, or not divided."""
+
+Counts = Mapping[str, Mapping[Part, int]]
+"""Number of images by class and part."""
+
+
+class DataUnavailableError(OSError):
+    """Images that have to be downloaded could not be; the message says what to do."""
+
+
+class Entry(NamedTuple):
+    """One image: a reference that its source can read, its class and the part it belongs to."""
+
+    reference: str
+    class_name: str
+    part: Part
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All images of a source, sorted by class, part and reference.
+
+    Attributes:
+        entries: The images.
+        ignored: Number of files that are no images by their name.
+    """
+
+    entries: tuple[Entry, ...]
+    ignored: int = 0
+
+    @classmethod
+    def of(cls, entries: list[Entry], ignored: int = 0) -> Catalog:
+        """Return the catalog of the entries, sorted."""
+        ordered = sorted(entries, key=lambda entry: (entry.class_name, entry.part, entry.reference))
+        return cls(tuple(ordered), ignored)
+
+    def classes(self) -> tuple[str, ...]:
+        """Return the names of all classes, sorted."""
+        return tuple(sorted({entry.class_name for entry in self.entries}))
+
+    def counts(self) -> Counts:
+        """Return the number of images by class and part."""
+        found: dict[str, Counter[Part]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.class_name, Counter())[entry.part] += 1
+        return found
+
+
+class ImageSource(Protocol):
+    """A labelled image data set. Making one costs nothing; nothing is opened before it is asked for."""
+
+    @property
+    def default_unseen(self) -> tuple[str, ...] | None:
+        """Classes held out when the user names none; None: the user must."""
+
+    @property
+    def default_seen(self) -> tuple[str, ...] | None:
+        """Classes trained on when the user names none; None: all that are not unseen."""
+
+    def check(self) -> None:
+        """Raise ValueError in one sentence for what is wrong with the settings; downloads nothing."""
+
+    def known_classes(self) -> tuple[str, ...] | None:
+        """Return the names of all classes, sorted, or None while they cannot be known."""
+
+    def known_counts(self) -> Counts | None:
+        """Return the number of images by class and part, or None while it cannot be known."""
+
+    def prepare(self) -> None:
+        """Download what is missing.
+
+        Raises:
+            DataUnavailableError: One sentence that says what is missing and what to do.
+        """
+
+    def list(self) -> Catalog:
+        """Return every image without decoding any.
+
+        Raises:
+            ValueError: The data are not there or not laid out as they must be.
+        """
+
+    def read(self, reference: str) -> Image.Image:
+        """Return an image as 8-bit RGB; safe in threads. Any exception means that this file is bad."""

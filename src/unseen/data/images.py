@@ -1,0 +1,91 @@
+"""Any image file as 8-bit RGB, or a reason why not."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 89_478_485  # Pillow's own limit: a picture of 256 MB as 24-bit RGB
+_WHITE = (255, 255, 255, 255)
+_STEP_16_TO_8 = 257  # 65535 / 255
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+class BadImageError(ValueError):
+    """A file that is no picture we can use; the message is the reason in a few words."""
+
+
+def decode(content: bytes) -> Image.Image:
+    """Return the picture as 8-bit RGB, upright, on white where it is transparent; an animation's first frame.
+
+    Raises:
+        BadImageError: Empty, truncated, no image, larger than `MAX_PIXELS`, or values that have no obvious
+            brightness.
+    """
+    if not content:
+        raise BadImageError("empty file")
+    try:
+        image = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:
+        raise BadImageError("not an image, or its header is damaged") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadImageError(f"more than {MAX_PIXELS:,} pixels") from None
+    except Exception as error:  # Pillow's readers raise many kinds on broken headers
+        raise BadImageError(f"broken header: {_brief(error)}") from error
+    with image:
+        if image.width * image.height > MAX_PIXELS:
+            raise BadImageError(f"{image.width} x {image.height} is more than {MAX_PIXELS:,} pixels")
+        try:
+            image.load()
+        except Exception as error:
+            raise BadImageError(f"truncated or damaged: {_brief(error)}") from error
+        return to_rgb(_upright(image))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return a loaded picture of any mode as 8-bit RGB.
+
+    16-bit gray is scaled by 1/257, not clipped; transparent parts are shown on white.
+
+    Raises:
+        BadImageError: 32-bit or floating-point values whose range says nothing about brightness.
+    """
+    if image.mode in _SIXTEEN_BIT or image.mode in ("I", "F"):
+        return Image.fromarray(_gray_bytes(image)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        # La and RGBa are multiplied by opacity; Pillow undoes that only on the way to LA and RGBA
+        straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
+        rgba = (image.convert(straight) if straight else image).convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, _WHITE), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _gray_bytes(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Return (H, W) gray values 0..255 of a picture with more than 8 bits."""
+    values = np.asarray(image).astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite(values).all():
+        raise BadImageError("values that are not finite")
+    if image.mode == "F" and low >= 0 and high <= 255:
+        scaled = values * 255 if high <= 1 else values
+    elif image.mode != "F" and low >= 0 and high <= 65535:
+        scaled = values / _STEP_16_TO_8
+    else:
+        raise BadImageError(f"values from {low:g} to {high:g} in mode {image.mode}")
+    return np.rint(scaled).astype(np.uint8)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return the picture turned as its EXIF data say; broken EXIF data say nothing."""
+    try:
+        turned = ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, OverflowError, struct.error):
+        return image
+    return turned if turned is not None else image
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

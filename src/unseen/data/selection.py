@@ -1,0 +1,254 @@
+"""Which images of a catalog are trained on, tested on and held out; pure.
+
+Every draw has its own generator made of the split seed and the class name, so that a class keeps its images
+when other classes change sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from unseen.data.catalog import Catalog, Counts, Entry, Part
+from unseen.data.splits import ClassSplit
+from unseen.data.wording import count, listing
+
+MIN_TRAIN, MIN_TEST, MIN_UNSEEN = 2, 1, 2
+_DIVIDE, _SUBSAMPLE, _UNSEEN = 11, 12, 13  # one stream of random numbers each
+
+
+@dataclass(frozen=True)
+class SelectionRule:
+    """How many images of each kind are taken, and how they are drawn.
+
+    Attributes:
+        seed: Split seed of all draws.
+        test_fraction: Share of each undivided seen class that becomes test images.
+        train_size: Training images in all; None: every one.
+        test_size: Test images in all; None: every one.
+        unseen_per_class: At most this many images of each unseen class; None: every one.
+        stratified: Sizes keep the classes' shares, at least one image each; False: all images alike.
+    """
+
+    seed: int = 0
+    test_fraction: float = 0.2
+    train_size: int | None = None
+    test_size: int | None = None
+    unseen_per_class: int | None = None
+    stratified: bool = True
+
+    def check(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            ValueError: One sentence that names the value and what is allowed.
+        """
+        for key, least in (
+            ("train_size", 1),
+            ("test_size", 1),
+            ("unseen_per_class", MIN_UNSEEN),
+            ("seed", 0),
+        ):
+            value = getattr(self, key)
+            if value is not None and value < least:
+                raise ValueError(f"{'split_seed' if key == 'seed' else key}={value} must be at least {least}")
+        if not 0 < self.test_fraction < 1:
+            raise ValueError(f"test_fraction={self.test_fraction} must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Images of one kind, in catalog order: N references and their labels."""
+
+    references: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
+
+    def fingerprint(self) -> str:
+        """Return a short hash of references and labels."""
+        content = "\n".join(
+            f"{label}\t{name}" for label, name in zip(self.labels, self.references, strict=True)
+        )
+        return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The images of a run."""
+
+    train: Chosen = field(default_factory=Chosen)
+    test: Chosen = field(default_factory=Chosen)
+    unseen: Chosen = field(default_factory=Chosen)
+
+    def __len__(self) -> int:
+        return sum(len(chosen.references) for chosen in (self.train, self.test, self.unseen))
+
+
+def planned_sizes(counts: Counts, split: ClassSplit, rule: SelectionRule) -> tuple[int, int, dict[str, int]]:
+    """Return how many training and test images there will be, and how many of each unseen class.
+
+    Raises:
+        ValueError: One sentence on what makes the selection impossible.
+    """
+    train = {name: _available(counts, name, rule)[0] for name in split.seen_names}
+    test = {name: _available(counts, name, rule)[1] for name in split.seen_names}
+    if sum(test.values()) == 0:
+        raise ValueError("there are no test images of the seen classes")
+    for name in split.seen_names:
+        total = sum(counts.get(name, {}).values())
+        if train[name] < MIN_TRAIN or test[name] < MIN_TEST:
+            raise ValueError(
+                f"seen class {name!r} has {count(total, 'image')}, which gives {train[name]} to train on and "
+                f"{test[name]} to test on; at least {MIN_TRAIN} and {MIN_TEST} are needed"
+            )
+    unseen = {name: _unseen_available(counts, name) for name in split.unseen_names}
+    for name, found in unseen.items():
+        if found < MIN_UNSEEN:
+            raise ValueError(
+                f"unseen class {name!r} has {count(found, 'image')}, at least {MIN_UNSEEN} are needed"
+            )
+        unseen[name] = min(found, rule.unseen_per_class or found)
+    sizes = []
+    for key, noun, by_class, size in (
+        ("train_size", "training images", train, rule.train_size),
+        ("test_size", "test images", test, rule.test_size),
+    ):
+        available = sum(by_class.values())
+        if size is not None and size > available:
+            raise ValueError(
+                f"{key}={size} is more than the {available:,} {noun} of the {len(by_class)} seen classes; "
+                f"choose at most {available}, or null for all"
+            )
+        if size is not None and rule.stratified and size < len(by_class):
+            raise ValueError(
+                f"{key}={size} is less than one image for each of the {len(by_class)} seen classes; "
+                f"choose at least {len(by_class)}, or stratified=false"
+            )
+        sizes.append(available if size is None else size)
+    return sizes[0], sizes[1], unseen
+
+
+def check_neighbors(k: int | None, unseen: dict[str, int]) -> None:
+    """Refuse a number of neighbours that the unseen images cannot give.
+
+    Raises:
+        ValueError: `k` is not smaller than the number of unseen images.
+    """
+    total = sum(unseen.values())
+    if k is not None and k >= total:
+        raise ValueError(
+            f"k={k} neighbours are impossible among {total:,} unseen images "
+            f"({listing(f'{name} {number}' for name, number in unseen.items())}); "
+            f"choose at most {total - 1}"
+        )
+
+
+def select(catalog: Catalog, split: ClassSplit, rule: SelectionRule) -> Selection:
+    """Return the images of a run.
+
+    Raises:
+        ValueError: As `planned_sizes`.
+    """
+    planned_sizes(catalog.counts(), split, rule)
+    by_class: dict[str, list[Entry]] = {name: [] for name in split.classes}
+    for entry in catalog.entries:
+        by_class[entry.class_name].append(entry)
+    train = [_divided(by_class[name], name, rule)[0] for name in split.seen_names]
+    test = [_divided(by_class[name], name, rule)[1] for name in split.seen_names]
+    unseen = []
+    for name in split.unseen_names:
+        own = [entry.reference for entry in by_class[name] if entry.part != "test"]
+        own = own or [entry.reference for entry in by_class[name]]
+        keep = _draw(own, min(len(own), rule.unseen_per_class or len(own)), (rule.seed, _UNSEEN, _key(name)))
+        unseen.append(keep)
+    return Selection(
+        _chosen(_subsample(train, rule.train_size, split.seen_names, rule, "train")),
+        _chosen(_subsample(test, rule.test_size, split.seen_names, rule, "test")),
+        _chosen(unseen),
+    )
+
+
+def shares(sizes: Sequence[int], total: int) -> list[int]:
+    """Return how `total` is shared out in proportion to `sizes`: at least 1 each, never more than there are.
+
+    The largest remainders win; ties go to the earlier class.
+
+    >>> shares([700, 200, 100], 10), shares([98, 1, 1], 4)
+    ([7, 2, 1], [2, 1, 1])
+    """
+    quota = np.asarray(sizes, dtype=float) * (total / sum(sizes))
+    given = np.maximum(np.floor(quota).astype(int), 1)
+    while given.sum() > total:
+        given[int(np.argmax(np.where(given > 1, given - quota, -np.inf)))] -= 1
+    while given.sum() < total:
+        given[int(np.argmax(np.where(given < np.asarray(sizes), quota - given, -np.inf)))] += 1
+    return [int(number) for number in given]
+
+
+def _available(counts: Counts, name: str, rule: SelectionRule) -> tuple[int, int]:
+    """Return the number of training and test images of a seen class."""
+    parts = counts.get(name, {})
+    held_out = _held_out(parts.get("whole", 0), rule)
+    return parts.get("train", 0) + parts.get("whole", 0) - held_out, parts.get("test", 0) + held_out
+
+
+def _unseen_available(counts: Counts, name: str) -> int:
+    """Return the number of images of an unseen class: without test images, as in the papers, if it can."""
+    parts = counts.get(name, {})
+    return parts.get("train", 0) + parts.get("whole", 0) or parts.get("test", 0)
+
+
+def _held_out(whole: int, rule: SelectionRule) -> int:
+    """Return how many images of an undivided class are test images."""
+    return 0 if whole == 0 else min(max(round(whole * rule.test_fraction), MIN_TEST), whole)
+
+
+def _divided(entries: list[Entry], name: str, rule: SelectionRule) -> tuple[list[str], list[str]]:
+    """Return training and test references of a seen class, each in catalog order."""
+    of: dict[Part, list[str]] = {"train": [], "test": [], "whole": []}
+    for entry in entries:
+        of[entry.part].append(entry.reference)
+    whole = of["whole"]
+    held_out = set(_draw(whole, _held_out(len(whole), rule), (rule.seed, _DIVIDE, _key(name))))
+    train = of["train"] + [reference for reference in whole if reference not in held_out]
+    return train, of["test"] + [reference for reference in whole if reference in held_out]
+
+
+def _subsample(
+    by_class: list[list[str]], size: int | None, names: Sequence[str], rule: SelectionRule, what: str
+) -> list[list[str]]:
+    """Return `size` of the references, class by class."""
+    if size is None:
+        return by_class
+    stream = (rule.seed, _SUBSAMPLE, _key(what))
+    if rule.stratified:
+        sizes = shares([len(own) for own in by_class], size)
+        triples = zip(by_class, sizes, names, strict=True)
+        return [_draw(own, number, (*stream, _key(name))) for own, number, name in triples]
+    flat = [(label, reference) for label, own in enumerate(by_class) for reference in own]
+    kept = sorted(np.random.default_rng(stream).permutation(len(flat))[:size])
+    drawn: list[list[str]] = [[] for _ in by_class]
+    for position in kept:
+        label, reference = flat[position]
+        drawn[label].append(reference)
+    return drawn
+
+
+def _draw(names: list[str], number: int, stream: Sequence[int]) -> list[str]:
+    """Return `number` of the names, drawn without replacement, in their order."""
+    if number >= len(names):
+        return list(names)
+    kept = np.random.default_rng(list(stream)).permutation(len(names))[:number]
+    return [names[position] for position in sorted(kept)]
+
+
+def _chosen(by_class: list[list[str]]) -> Chosen:
+    pairs = [(reference, label) for label, own in enumerate(by_class) for reference in own]
+    return Chosen(tuple(reference for reference, _ in pairs), tuple(label for _, label in pairs))
+
+
+def _key(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,172 @@
+"""Chinese calligraphy of 20 artists (arXiv 2402.14095 and 2405.01524), 64 x 64 pixels, black ink on white.
+
+The images are in the public repository evgerritz/calligraphy_data (MIT licence), read here as one zip archive
+of a pinned commit: 188 MB, 84,022 training and 21,007 test images.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry
+from unseen.data.download import download
+from unseen.data.files import FileTree, class_entries, open_tree, tree_at
+from unseen.data.images import decode
+from unseen.data.wording import listing
+
+COMMIT = "6248cad64014a2a0894a3754a7b1041d4ee7563c"
+URL = f"https://github.com/evgerritz/calligraphy_data/archive/{COMMIT}.zip"
+_ADVICE = "or get the images another way and write data.root=path/to/folder/or/zip"
+
+
+def _numbers(text: str) -> dict[str, int]:
+    pairs = (item.split() for item in text.split(","))
+    return {name: int(number) for name, number in pairs}
+
+
+TRAIN_COUNTS: Mapping[str, int] = _numbers(
+    "bdsr 1588, csl 860, fwq 5410, gj 5410, htj 5371, hy 2665, lgq 5410, lqs 5406, lx 5410, mf 5410, mzd "
+    "5410, oyx 2808, sgt 5001, shz 5410, smh 1014, wxz 5393, wzm 3621, yyr 5410, yzq 5405, zmf 1610"
+)
+TEST_COUNTS: Mapping[str, int] = _numbers(
+    "bdsr 397, csl 215, fwq 1353, gj 1353, htj 1343, hy 666, lgq 1353, lqs 1351, lx 1353, mf 1353, mzd 1353, "
+    "oyx 702, sgt 1250, shz 1353, smh 253, wxz 1348, wzm 905, yyr 1353, yzq 1351, zmf 402"
+)
+
+
+@dataclass(frozen=True)
+class Calligraphy:
+    """Artists as classes.
+
+    Attributes:
+        root: A folder or zip archive in the repository's layout (train/ARTIST, test/ARTIST) or as
+            seen/train/ARTIST, seen/test/ARTIST, unseen/ARTIST; None: the repository is downloaded.
+        data_dir: Where downloads are kept.
+        url: The archive that is downloaded.
+        default_unseen: The papers' five artists.
+        default_seen: None: all others.
+    """
+
+    root: str | None = None
+    data_dir: str = "data"
+    url: str = URL
+    default_unseen: tuple[str, ...] | None = ("csl", "hy", "mf", "shz", "wzm")
+    default_seen: tuple[str, ...] | None = None
+
+    @property
+    def archive(self) -> Path:
+        """Where the download is, or will be."""
+        return Path(self.data_dir).expanduser() / "calligraphy" / f"{COMMIT[:12]}.zip"
+
+    def check(self) -> None:
+        """Refuse a root that is missing, empty or laid out otherwise."""
+        if self.root is not None:
+            self._tree()
+
+    def known_classes(self) -> tuple[str, ...]:
+        """Return the artists: the repository's 20, or the ones in `root`."""
+        return tuple(sorted(TRAIN_COUNTS)) if self.root is None else self.list().classes()
+
+    def known_counts(self) -> Counts:
+        """Return the number of images by artist and part."""
+        if self.root is not None:
+            return self.list().counts()
+        return {name: {"train": TRAIN_COUNTS[name], "test": TEST_COUNTS[name]} for name in TRAIN_COUNTS}
+
+    def prepare(self) -> None:
+        """Download the archive unless it is there; an interrupted download goes on where it ended.
+
+        Raises:
+            DataUnavailableError: It could not be downloaded, or is not what it should be.
+        """
+        if self.root is None and not self.archive.exists():
+            download(self.url, self.archive, verify=verify_archive, advice=_ADVICE)
+
+    def list(self) -> Catalog:
+        """Return every image file.
+
+        Raises:
+            ValueError: The data are not there or not laid out as they must be.
+        """
+        tree = self._tree()
+        top = _top(tree)
+        below = f"{top}/" if top else ""
+        if {"train", "test"} <= set(tree.folders(top)):
+            parts = [class_entries(tree, f"{below}{part}", part) for part in ("train", "test")]
+        elif _has_seen_and_unseen(tree, top):
+            parts = [class_entries(tree, f"{below}seen/{part}", part) for part in ("train", "test")]
+            parts.append(class_entries(tree, f"{below}unseen", "whole"))
+        else:
+            raise ValueError(
+                f"data.root={self.root} has the folders {listing(tree.folders(top)) or '(none)'}; "
+                "data=calligraphy needs train/ARTIST and test/ARTIST, or "
+                "seen/train/ARTIST, seen/test/ARTIST and unseen/ARTIST"
+            )
+        entries: list[Entry] = [entry for some, _ in parts for entry in some]
+        return Catalog.of(entries, sum(ignored for _, ignored in parts))
+
+    def read(self, reference: str) -> Image.Image:
+        """Return an image as 8-bit RGB.
+
+        Raises:
+            BadImageError: The file is no usable image.
+        """
+        return decode(tree_at(self.root or self.archive).read(reference))
+
+    def _tree(self) -> FileTree:
+        if self.root is not None:
+            return open_tree(self.root)
+        if not self.archive.exists():
+            raise DataUnavailableError(
+                f"the calligraphy images are not in {self.archive}; download them first, {_ADVICE}"
+            )
+        return open_tree(self.archive, "the download")
+
+
+def verify_archive(path: Path) -> None:
+    """Compare an archive of the repository with the number of images of each artist.
+
+    Raises:
+        ValueError: It is damaged, or an artist has another number of images.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            names = archive.namelist()
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ValueError(f"the archive cannot be read ({error})") from error
+    if damaged is not None:
+        raise ValueError(f"the archive is damaged at {damaged}")
+    found: Counter[tuple[str, str]] = Counter()
+    for name in names:
+        parts = name.split("/")  # calligraphy_data-COMMIT/train/ARTIST/0001.jpg
+        if len(parts) == 4 and parts[3] and parts[1] in ("train", "test"):
+            found[parts[1], parts[2]] += 1
+    expected = {("train", name): number for name, number in TRAIN_COUNTS.items()}
+    expected |= {("test", name): number for name, number in TEST_COUNTS.items()}
+    wrong = [
+        f"{part}/{name} has {found[part, name]} instead of {expected.get((part, name), 0)}"
+        for part, name in sorted(set(expected) | set(found))
+        if found[part, name] != expected.get((part, name), 0)
+    ]
+    if wrong:
+        raise ValueError(f"the number of images is wrong: {listing(wrong, shown=4)}")
+
+
+def _has_seen_and_unseen(tree: FileTree, top: str) -> bool:
+    """Return whether there are seen/train, seen/test and unseen."""
+    if not {"seen", "unseen"} <= set(tree.folders(top)):
+        return False
+    return {"train", "test"} <= set(tree.folders(f"{top}/seen" if top else "seen"))
+
+
+def _top(tree: FileTree) -> str:
+    """Return '' or the only folder, which an archive of the repository has around everything."""
+    folders = tree.folders()
+    return folders[0] if len(folders) == 1 else ""

@@ -1,0 +1,195 @@
+"""torchvision's classification data sets by name, and how each of them divides its images."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, Part
+from unseen.data.images import to_rgb
+from unseen.data.wording import listing, suggestion
+
+_NAMES = """
+    CIFAR10 CIFAR100 Caltech101 Caltech256 Country211 DTD EMNIST EuroSAT FER2013 FGVCAircraft
+    FashionMNIST Flowers102 Food101 GTSRB ImageNet Imagenette KMNIST MNIST OxfordIIITPet PCAM Places365
+    QMNIST RenderedSST2 SEMEION STL10 SUN397 SVHN StanfordCars USPS
+"""
+CLASSIFICATION_SETS = tuple(_NAMES.split())
+_SPLIT_NAMES: dict[Part, tuple[str, ...]] = {
+    "train": ("train", "trainval", "train-standard"),
+    "test": ("test", "val", "valid"),
+}
+_LABELS = ("targets", "labels", "_labels", "y")
+_PAIRS = ("samples", "_samples", "imgs")
+_CLASS_NAMES = ("classes", "categories")
+
+
+@dataclass(frozen=True)
+class TorchvisionSet:
+    """A data set of torchvision.
+
+    Attributes:
+        dataset: Its class name, SVHN say.
+        root: Where it is or will be downloaded; None: `data_dir`.
+        data_dir: Where downloads are kept.
+        options: More arguments of the class, {"split": "letters"} for EMNIST say.
+        default_unseen: Classes held out when the user names none.
+        default_seen: Classes trained on when the user names none.
+    """
+
+    dataset: str | None = None
+    root: str | None = None
+    data_dir: str = "data"
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    default_unseen: tuple[str, ...] | None = None
+    default_seen: tuple[str, ...] | None = None
+
+    def check(self) -> None:
+        """Refuse a name that is none of torchvision's classification data sets."""
+        if self.dataset not in CLASSIFICATION_SETS:
+            missing = (
+                "data.dataset is missing"
+                if self.dataset is None
+                else f"data.dataset={self.dataset} is unknown"
+            )
+            near = "" if self.dataset is None else suggestion(self.dataset, CLASSIFICATION_SETS)
+            names = listing(CLASSIFICATION_SETS, shown=len(CLASSIFICATION_SETS))
+            raise ValueError(f"{missing}{near}; torchvision's classification sets are: {names}")
+
+    def known_classes(self) -> tuple[str, ...] | None:
+        """Return None: the classes are known when the data are there."""
+        return None
+
+    def known_counts(self) -> Counts | None:
+        """Return None: the counts are known when the data are there."""
+        return None
+
+    def prepare(self) -> None:
+        """Download the data set unless it is there.
+
+        Raises:
+            DataUnavailableError: It could not be downloaded.
+        """
+        self.check()
+        try:
+            self._parts(download=False)
+        except (RuntimeError, OSError):  # torchvision says "not found" with RuntimeError
+            try:
+                self._parts(download=True)
+            except (RuntimeError, OSError) as error:
+                reason = " ".join(str(error).split())
+                raise DataUnavailableError(
+                    f"{self.dataset} could not be downloaded to {self._folder()} ({reason}); connect to the "
+                    "network, or write data.root=path/to/folder where torchvision finds it"
+                ) from error
+
+    def list(self) -> Catalog:
+        """Return every image.
+
+        Raises:
+            ValueError: The data are not there.
+        """
+        try:
+            parts = self._parts(download=False)
+        except (RuntimeError, OSError) as error:
+            raise ValueError(
+                f"{self.dataset} is not in {self._folder()}: {' '.join(str(error).split())}"
+            ) from error
+        names = class_names(parts)
+        return Catalog.of(
+            [
+                Entry(f"{part}/{i:07d}", name, part)
+                for part in parts
+                for i, name in enumerate(names[part])
+                if name is not None
+            ]
+        )
+
+    def read(self, reference: str) -> Image.Image:
+        """Return an image as 8-bit RGB."""
+        part, _, position = reference.partition("/")
+        image = self._parts(download=False)[part][int(position)][0]  # type: ignore[index]
+        return to_rgb(image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image)))
+
+    def _folder(self) -> Path:
+        return Path(self.root or self.data_dir).expanduser()
+
+    def _parts(self, *, download: bool) -> dict[Part, Any]:
+        assert self.dataset is not None
+        load = _load.__wrapped__ if download else _load  # what a download found is read again, once
+        return load(self.dataset, str(self._folder()), json.dumps(self.options, sort_keys=True), download)
+
+
+@lru_cache(maxsize=2)
+def _load(dataset: str, root: str, options: str, download: bool) -> dict[Part, Any]:
+    """Return torchvision's data sets by part."""
+    from torchvision import datasets
+
+    factory = getattr(datasets, dataset)
+    arguments: dict[str, Any] = {"root": root, **json.loads(options)}
+    parameters = _parameters(factory)
+    if "download" in parameters:
+        arguments["download"] = download
+    if download:
+        Path(root).mkdir(parents=True, exist_ok=True)
+    if "train" in parameters:
+        return {"train": factory(train=True, **arguments), "test": factory(train=False, **arguments)}
+    if "split" in parameters and "split" not in arguments:
+        return {part: _first_split(factory, names, arguments) for part, names in _SPLIT_NAMES.items()}
+    return {"whole": factory(**arguments)}
+
+
+def _parameters(factory: type) -> set[str]:
+    """Return the arguments of a class, with those that it hands on to its parents."""
+    found: set[str] = set()
+    for cls in factory.__mro__:
+        own = inspect.signature(cls).parameters.values()
+        found |= {parameter.name for parameter in own}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own):
+            break
+    return found
+
+
+def _first_split(factory: Any, names: tuple[str, ...], arguments: dict[str, Any]) -> Any:
+    """Return the data set with the first split name that it knows."""
+    for name in names[:-1]:
+        try:
+            return factory(split=name, **arguments)
+        except ValueError as error:
+            if "split" not in str(error):
+                raise
+    return factory(split=names[-1], **arguments)
+
+
+def class_names(parts: Mapping[Part, Any]) -> dict[Part, list[str | None]]:
+    """Return the class name of every image of torchvision's data sets by part, None for the unlabelled.
+
+    Sets that name no classes, or not one for each label, have the numbers as names.
+    """
+    labels = {part: _labels(images) for part, images in parts.items()}
+    highest = max((max(some, default=0) for some in labels.values()), default=0)
+    width = len(str(highest))  # "07" sorts before "10"
+    images = next(iter(parts.values()))
+    names = next((list(getattr(images, key)) for key in _CLASS_NAMES if getattr(images, key, None)), [])
+    texts = [str(name[0]) if isinstance(name, tuple | list) else str(name) for name in names]
+    if len(set(texts)) < len(texts) or highest >= len(texts):
+        texts = [f"{label:0{width}d}" for label in range(highest + 1)]
+    return {part: [texts[label] if label >= 0 else None for label in some] for part, some in labels.items()}
+
+
+def _labels(images: Any) -> list[int]:
+    for key in _LABELS:
+        if (found := getattr(images, key, None)) is not None:
+            return [int(label) for label in found]
+    for key in _PAIRS:
+        if (found := getattr(images, key, None)) is not None:
+            return [int(pair[1]) for pair in found]
+    return [int(images[i][1]) for i in range(len(images))]

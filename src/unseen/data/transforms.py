@@ -1,0 +1,89 @@
+"""Canvases to network input, a batch at a time, on whatever device the batch is.
+
+Equal to rotating about the centre (nearest pixel), cropping the centre, scaling to 0..1 and normalising.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+RAW_SIDE = 32
+_CHUNK = 64  # images rotated at once: the places to read from take 8 bytes a pixel
+
+
+def max_rotation(size: int, margin: int) -> float:
+    """Return the largest angle in degrees whose centre crop shows nothing from outside the canvas.
+
+    A corner of the S x S crop reaches S/2 (cos a + sin a) from the centre along an axis; the canvas has S/2 +
+    p.
+
+    >>> round(max_rotation(224, 20), 1), max_rotation(100, 21)
+    (11.4, 180.0)
+    """
+    reach = (1 + 2 * margin / size) / math.sqrt(2)
+    return 180.0 if reach >= 1 else max(0.0, math.degrees(math.asin(reach)) - 45)
+
+
+def to_images(
+    canvases: Tensor, angles: Tensor | None, *, size: int, mean: Sequence[float], std: Sequence[float]
+) -> Tensor:
+    """Return normalised images (B, 3, S, S) float32.
+
+    Args:
+        canvases: (B, S+2p, S+2p, 3) uint8.
+        angles: (B,) degrees, counter-clockwise; None: no rotation.
+        size: S.
+        mean: Of each channel, on the scale 0..1.
+        std: Of each channel.
+    """
+    if angles is None:
+        margin = (canvases.shape[1] - size) // 2
+        cropped = canvases[:, margin : margin + size, margin : margin + size].permute(0, 3, 1, 2)
+    else:
+        chunks = zip(torch.split(canvases, _CHUNK), torch.split(angles, _CHUNK), strict=True)
+        cropped = torch.cat([_rotated_crop(some, turns, size) for some, turns in chunks])
+    images = cropped.to(torch.float32, memory_format=torch.contiguous_format).div_(255)  # (B, 3, S, S)
+    shift = torch.tensor(mean, dtype=torch.float32, device=images.device).view(1, 3, 1, 1)
+    scale = torch.tensor(std, dtype=torch.float32, device=images.device).view(1, 3, 1, 1)
+    return images.sub_(shift).div_(scale)
+
+
+def _rotated_crop(canvases: Tensor, angles: Tensor, size: int) -> Tensor:
+    """Return the (B, 3, S, S) centre of canvases rotated by their angles.
+
+    Beyond the canvas its edge goes on: no allowed angle looks there, and no corner may turn black.
+    """
+    batch, side = canvases.shape[:2]
+    centre = side / 2
+    offset = torch.arange(size, dtype=torch.float32, device=canvases.device) + (
+        0.5 - size / 2
+    )  # pixel centres
+    radians = torch.deg2rad(angles.to(torch.float32)).view(batch, 1, 1)
+    cos, sin = radians.cos(), radians.sin()
+    x, y = offset.view(1, 1, size), offset.view(1, size, 1)
+    from_x = (cos * x - sin * y).add_(centre).floor_().clamp_(0, side - 1)  # (B, S, S)
+    from_y = (sin * x + cos * y).add_(centre).floor_().clamp_(0, side - 1)
+    place = from_y.mul_(side).add_(from_x).long().view(batch, 1, size * size)  # exact below 2^24 pixels
+    planes = canvases.permute(0, 3, 1, 2).reshape(batch, 3, side * side)
+    return planes.gather(2, place.expand(-1, 3, -1)).view(batch, 3, size, size)
+
+
+def raw_pixels(canvases: Tensor, *, size: int) -> Tensor:
+    """Return centres of canvases (N, S+2p, S+2p, 3), at most 32 x 32, flat: (N, D) float32 in 0..1."""
+    margin = (canvases.shape[1] - size) // 2
+    side = min(size, RAW_SIDE)
+    flat = torch.empty(len(canvases), 3 * side * side)
+    for first in range(0, len(canvases), _CHUNK):
+        chunk = canvases[first : first + _CHUNK, margin : margin + size, margin : margin + size]
+        images = chunk.permute(0, 3, 1, 2).float().div_(255)  # (B, 3, S, S)
+        if side != size:
+            images = F.interpolate(
+                images, size=(side, side), mode="bilinear", antialias=True, align_corners=False
+            )
+        flat[first : first + _CHUNK] = images.flatten(1)
+    return flat.clamp_(0, 1)

@@ -1,0 +1,146 @@
+"""From run folders to the report's folder: index.html, tables/ and figures/."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import vl_convert
+
+from unseen.atomic_files import write_text
+from unseen.reporting import figures
+from unseen.reporting.analysis import Analysis, Setting, analyse
+from unseen.reporting.answer import answer
+from unseen.reporting.collect import collect
+from unseen.reporting.groups import group_runs
+from unseen.reporting.looks import FILES
+from unseen.reporting.page import Content, contest_id, page, top_of_heat
+from unseen.reporting.paper import compare
+from unseen.reporting.records import Collection
+from unseen.reporting.result_tables import all_tables
+from unseen.reporting.tables import write_tables
+
+_MOST_IN_A_FIGURE = 12
+_PNG_SCALE = 2.0
+# they say where and when a job ran
+_NOT_REPEATED = ("seed=", "hydra.", "ckpt_path=", "resume=", "plan=")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was made.
+
+    Attributes:
+        page: The page.
+        answers: A few sentences for each data set.
+        runs: Finished runs that numbers come from.
+        left_out: Folders that were listed only.
+    """
+
+    page: Path
+    answers: tuple[str, ...]
+    runs: int
+    left_out: int
+
+
+def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = ()) -> Report:
+    """Read all runs below `roots` and write the report into `out`.
+
+    Args:
+        roots: Folders that hold run folders at any depth.
+        out: The report's folder; made if absent, files of an earlier report are replaced.
+        command: What was typed, shown on the page.
+    """
+    collection = collect(roots)
+    groups, repeated = group_runs(collection.runs)
+    dropped = {one.name for one in repeated}
+    collection = Collection(
+        tuple(run for run in collection.runs if run.name not in dropped), collection.left_out + repeated
+    )
+    analysis = analyse(groups)
+    paper = compare(groups)
+    tables = all_tables(analysis, paper, collection.runs, collection.left_out)
+    content = Content(
+        collection=collection,
+        analysis=analysis,
+        paper=paper,
+        tables=tables,
+        commands=run_commands(analysis.settings),
+        report_command="python " + shlex.join(command or ("src/report.py", f"runs={roots[0]}", f"out={out}")),
+        versions=_versions(collection),
+        made=datetime.now().astimezone(),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    write_tables(list(tables.values()), out / "tables")
+    write_figures(analysis, out / "figures")
+    write_text(out / "index.html", page(content))
+    return Report(
+        out / "index.html",
+        tuple(answer(contest) for contest in analysis.contests),
+        len(collection.runs),
+        len(collection.left_out),
+    )
+
+
+def write_figures(analysis: Analysis, folder: Path) -> None:
+    """Write the figures as SVG and PNG, a file a data set and kind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for contest in analysis.contests:
+        some = contest.settings[:_MOST_IN_A_FIGURE]
+        top = top_of_heat(contest)
+        made = {
+            "layers": figures.side_by_side(
+                [(_title(one), figures.layer_curves(one, FILES)) for one in some], FILES
+            ),
+            "heat_map": figures.side_by_side(
+                [(_title(one), figures.heat_map(one, FILES, top=top)) for one in some], FILES
+            ),
+            "g_over_steps": figures.over_steps(contest, FILES, what="g"),
+            "accuracy_over_steps": figures.over_steps(contest, FILES, what="accuracy"),
+            "accuracy_and_g": figures.accuracy_and_g(contest, FILES),
+            "destroyed": figures.destroyed(contest, FILES),
+        }
+        for name, spec in made.items():
+            if spec is not None:
+                _draw(spec, folder / f"{name}_{contest_id(contest)}")
+
+
+def _title(setting: Setting) -> str:
+    return f"{setting.group.label} ({setting.group.size} size, n = {len(setting.group.runs)})"
+
+
+def _draw(spec: figures.Spec, path: Path) -> None:
+    svg = vl_convert.vegalite_to_svg(spec)
+    path.with_suffix(".svg").write_text(svg, encoding="utf-8")
+    path.with_suffix(".png").write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
+
+
+def run_commands(settings: Sequence[Setting]) -> list[str]:
+    """Return a line for each setting that runs all its seeds again."""
+    found = []
+    for setting in settings:
+        command = setting.group.runs[0].facts.get("command")
+        if not isinstance(command, list) or not command:
+            continue
+        typed = [
+            str(word)
+            for word in command[1:]
+            if not str(word).startswith(("-m", "--multirun", *_NOT_REPEATED))
+        ]
+        seeds = ",".join(str(seed) for seed in setting.group.seeds)
+        sweep = ["-m"] if len(setting.group.seeds) > 1 else []
+        found.append(shlex.join(["python", str(command[0]), *sweep, *typed, f"seed={seeds}"]))
+    return sorted(set(found))
+
+
+def _versions(collection: Collection) -> str:
+    found: dict[str, set[str]] = {}
+    for run in collection.runs:
+        for name, version in (run.facts.get("versions") or {}).items():
+            found.setdefault(str(name), set()).add(str(version))
+    here = f"report made with python {sys.version.split()[0]}, vl-convert {vl_convert.__version__}"
+    return ", ".join([*(f"{name} {' / '.join(sorted(versions))}" for name, versions in found.items()), here])

@@ -1,0 +1,113 @@
+"""Pictures of saved embeddings: the first two principal components of a layer.
+
+Legend: N samples, D features.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.reporting.analysis import Setting
+from unseen.reporting.records import Floats, Run
+
+_MOST_POINTS = 450
+_SEED = 20240501
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Points of one layer.
+
+    Attributes:
+        title: Which layer and which run.
+        points: Rows with x, y and class c.
+        classes: Names of the classes.
+    """
+
+    title: str
+    points: list[dict[str, Any]]
+    classes: tuple[str, ...]
+
+
+def principal_plane(embeddings: Floats) -> tuple[Floats, float]:
+    """Return (N, 2) coordinates on the first two principal components, and the share of variance they hold.
+
+    A component's sign is such that its largest coordinate is positive. Constant embeddings give zeros and NaN.
+    """
+    centred = embeddings - embeddings.mean(axis=0)  # (N, D)
+    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    plane = np.zeros((len(centred), 2))
+    used = min(2, len(sizes))
+    plane[:, :used] = left[:, :used] * sizes[:used]
+    signs = np.sign(plane[np.abs(plane).argmax(axis=0), [0, 1]])
+    total = float((sizes**2).sum())
+    share = float((sizes[:2] ** 2).sum() / total) if total > 0 else float("nan")
+    return plane * np.where(signs == 0, 1, signs), share
+
+
+def pictures(setting: Setting) -> tuple[list[Picture], str]:
+    """Return the pictures of the first, the best and the last layer of a setting's first run with embeddings.
+
+    Returns:
+        The pictures and "", or none and why.
+    """
+    run = next((run for run in setting.group.runs if run.embeddings), None)
+    if run is None:
+        return [], "embeddings were not saved"
+    try:
+        return _pictures(run, setting), ""
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        return [], f"{run.name}/embeddings.npz cannot be read: {' '.join(str(error).split())}"
+
+
+def _pictures(run: Run, setting: Setting) -> list[Picture]:
+    assert run.embeddings is not None
+    wanted: dict[int, str] = {}
+    roles = (("first", 0), ("best", setting.g.best_layer), ("last", setting.last_layer))
+    for role, layer in roles:
+        wanted[layer] = f"{wanted[layer]} and {role}" if layer in wanted else role
+    found = []
+    with np.load(run.embeddings, allow_pickle=False) as arrays:
+        labels: NDArray[np.int64] = arrays["unseen_labels"].astype(np.int64)
+        some = _spread_over_classes(labels)
+        names = _class_names(run, int(labels.max()) + 1)
+        for layer, role in wanted.items():
+            key = f"unseen_{layer}"
+            if key not in arrays.files:
+                continue
+            plane, share = principal_plane(arrays[key][some].astype(np.float64))
+            scale = float(np.abs(plane).max()) or 1.0
+            points = [
+                {"x": round(float(x) / scale, 3), "y": round(float(y) / scale, 3), "c": names[label]}
+                for (x, y), label in zip(plane, labels[some], strict=True)
+            ]
+            title = f"layer {layer} ({role}), seed {run.seed}, {share:.0%} of the variance"
+            found.append(Picture(title, points, names))
+    return found
+
+
+def _spread_over_classes(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return places of at most 450 samples, equally many of each class as far as they go."""
+    classes = np.unique(labels)
+    each = max(1, _MOST_POINTS // len(classes))
+    rng = np.random.default_rng(_SEED)
+    parts = [rng.permutation(np.flatnonzero(labels == one))[:each] for one in classes]
+    return np.sort(np.concatenate(parts))
+
+
+def _class_names(run: Run, count: int) -> tuple[str, ...]:
+    try:
+        split = json.loads((run.folder / "split.json").read_text(encoding="utf-8"))
+        names: Sequence[Any] = split["unseen"]
+    except (OSError, ValueError, KeyError, TypeError):
+        names = ()
+    if len(names) != count:
+        names = [f"class {number}" for number in range(count)]
+    return tuple(str(name) for name in names)

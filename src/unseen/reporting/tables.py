@@ -1,0 +1,197 @@
+"""A table once, in every form: rows for the page, CSV for programs, Markdown and LaTeX for papers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unseen.atomic_files import write_text
+from unseen.reporting.statistics import Estimate
+
+Cell = str | int | float | Estimate | None
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--", "−": "$-$", "×": r"$\times$",
+    "τ": r"$\tau$", "ρ": r"$\rho$", "≤": r"$\leq$", "<": r"\textless{}", ">": r"\textgreater{}", "→": r"$\to$",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Attributes:
+        heading: On top.
+        digits: Behind the point of its numbers.
+        hint: What it means, shown when a person points at it.
+    """
+
+    heading: str
+    digits: int = 3
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row.
+
+    Attributes:
+        cells: One a column; an `Estimate` is shown with its spread and interval, NaN and None as a dash.
+        model: Network by which the page filters; "" is always shown.
+        data: Data set by which the page filters.
+        mark: Style on the page: best, failed or "".
+    """
+
+    cells: tuple[Cell, ...]
+    model: str = ""
+    data: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        name: Of its files.
+        title: Above it.
+        note: Below it: what the numbers are and how far they can be trusted.
+        columns: From left to right.
+        rows: From top to bottom.
+    """
+
+    name: str
+    title: str
+    note: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...] = field(default=())
+
+    def is_number(self, place: int) -> bool:
+        """Whether a column holds numbers only."""
+        cells = [row.cells[place] for row in self.rows if row.cells[place] is not None]
+        return bool(cells) and not any(isinstance(cell, str) for cell in cells)
+
+
+def shown(cell: Cell, digits: int = 3) -> str:
+    """Return a cell as a person reads it.
+
+    >>> shown(Estimate(0.5, 0.02, 0.48, 0.52, 3))
+    '0.500 ± 0.020 [0.480, 0.520]'
+    >>> shown(Estimate(0.5, 0.0, float("nan"), float("nan"), 1)), shown(None), shown(-0.25, 2)
+    ('0.500 (one run)', '–', '−0.25')
+    """
+    if isinstance(cell, Estimate):
+        if cell.n == 0:
+            return "–"
+        mean = _number(cell.mean, digits)
+        if math.isnan(cell.low):
+            return f"{mean} (one run)"
+        return f"{mean} ± {_number(cell.std, digits)} [{_number(cell.low, digits)}, {_number(cell.high, digits)}]"
+    if cell is None:
+        return "–"
+    if isinstance(cell, float):
+        return _number(cell, digits)
+    return str(cell)
+
+
+def sort_value(cell: Cell) -> float | None:
+    """Return the number by which a cell is sorted, None where it sorts by its text or comes last."""
+    value = cell.mean if isinstance(cell, Estimate) else cell
+    if isinstance(value, str) or value is None or math.isnan(value):
+        return None
+    return float(value)
+
+
+def _number(value: float, digits: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def to_csv(table: Table) -> str:
+    """Return the table as CSV at full precision; an estimate becomes mean, std, low, high and n."""
+    wide = [
+        any(isinstance(row.cells[place], Estimate) for row in table.rows)
+        for place in range(len(table.columns))
+    ]
+    header: list[str] = []
+    for column, is_wide in zip(table.columns, wide, strict=True):
+        parts = ("", " std", " low", " high", " n") if is_wide else ("",)
+        header += [column.heading + part for part in parts]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for row in table.rows:
+        cells: list[object] = []
+        for cell, is_wide in zip(row.cells, wide, strict=True):
+            if isinstance(cell, Estimate):
+                cells += [_plain(value) for value in (cell.mean, cell.std, cell.low, cell.high)] + [cell.n]
+            else:
+                cells += [_plain(cell)] + ([""] * 4 if is_wide else [])
+        writer.writerow(cells)
+    return text.getvalue()
+
+
+def _plain(cell: str | float | None) -> str:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    return repr(cell) if isinstance(cell, float) else str(cell)
+
+
+def to_markdown(table: Table) -> str:
+    """Return the table as GitHub Markdown, its note below."""
+    lines = [_markdown_row([column.heading for column in table.columns])]
+    lines.append(
+        _markdown_row(["--:" if table.is_number(place) else "---" for place in range(len(table.columns))])
+    )
+    lines += [_markdown_row(_texts(table, row)) for row in table.rows]
+    return f"**{table.title}**\n\n" + "\n".join(lines) + (f"\n\n{table.note}\n" if table.note else "\n")
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def to_latex(table: Table) -> str:
+    """Return the table as a LaTeX table that needs the package booktabs."""
+    kinds = "".join("r" if table.is_number(place) else "l" for place in range(len(table.columns)))
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_latex(table.title)}. {_latex(table.note)}}}",
+        rf"\label{{tab:{table.name.replace('_', '-')}}}",
+        rf"\begin{{tabular}}{{{kinds}}}",
+        r"\toprule",
+        " & ".join(_latex(column.heading) for column in table.columns) + r" \\",
+        r"\midrule",
+        *(" & ".join(_latex(text) for text in _texts(table, row)) + r" \\" for row in table.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in text)
+
+
+def _texts(table: Table, row: Row) -> list[str]:
+    return [shown(cell, column.digits) for cell, column in zip(row.cells, table.columns, strict=True)]
+
+
+FORMS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+LONGEST_FOR_PEOPLE = 600  # rows
+
+
+def write_tables(tables: Sequence[Table], folder: Path) -> None:
+    """Write each table as NAME.csv, and one that a person can read as NAME.md and NAME.tex, too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        for ending, form in FORMS.items():
+            if ending != "csv" and len(table.rows) > LONGEST_FOR_PEOPLE:
+                (folder / f"{table.name}.{ending}").unlink(missing_ok=True)  # of an earlier report
+                continue
+            write_text(folder / f"{table.name}.{ending}", form(table))

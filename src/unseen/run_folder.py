@@ -1,0 +1,124 @@
+"""The folder of one run: what it was, what it found, how it ended. Readable without this package."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from unseen.atomic_files import write_json, write_text
+from unseen.scores import INPUT_LAYER, SPLITS, Generalization, Score, ScoreTable
+
+SCHEMA = 1  # of summary.json and scores.csv; raised when a reader of the old files would go wrong
+Status = Literal["running", "finished", "failed"]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What one evaluation found.
+
+    Attributes:
+        step: Optimiser steps done.
+        epoch: Passes over the seen training images begun.
+        seen_accuracy: Share of the seen test images that the head names right, 0..1; None where the head was
+            not trained on these classes.
+        scores: A row a split, layer and probe.
+        seconds: What the evaluation took, seen pass included.
+    """
+
+    step: int
+    epoch: int
+    seen_accuracy: float | None
+    scores: list[Score]
+    seconds: float
+
+
+class RunFolder:
+    """Writes config.yaml, split.json, scores.csv and summary.json; every file is whole at any moment.
+
+    Args:
+        path: The folder; made if absent.
+        facts: What is known before the run (model, data, size, seed, ...); it opens summary.json.
+    """
+
+    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
+        self.path = path
+        self.table = ScoreTable()
+        self._facts = dict(facts)
+        self._found: dict[str, Any] = {}
+        self._began = time.monotonic()
+        self._seconds_before = 0.0
+        self._probing_seconds = 0.0
+        path.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def scores_path(self) -> Path:
+        """Where the tidy rows are."""
+        return self.path / "scores.csv"
+
+    @property
+    def summary_path(self) -> Path:
+        """Where the answer is."""
+        return self.path / "summary.json"
+
+    def add_facts(self, **facts: Any) -> None:
+        """Add to what summary.json says of the run itself."""
+        self._facts.update(facts)
+
+    def write_inputs(self, config_yaml: str, split: dict[str, Any]) -> None:
+        """Write what the run was asked to do: the resolved configuration and the classes."""
+        write_text(self.path / "config.yaml", config_yaml)
+        write_json(self.path / "split.json", split)
+
+    def continue_from(self, table: ScoreTable, step: int, seconds: float) -> None:
+        """Keep the scores of the run that is resumed, up to the step of its checkpoint."""
+        table.drop_after(step)
+        self.table = table
+        self._seconds_before = seconds
+
+    def record(self, scoring: Scoring) -> Generalization:
+        """Add an evaluation to scores.csv and bring summary.json up to date."""
+        self.table.put(scoring.scores)
+        self._probing_seconds += scoring.seconds
+        best = self.table.generalization(scoring.step)
+        assert best is not None
+        self._found = _findings(self.table, best) | {
+            "seen_accuracy": scoring.seen_accuracy,
+            "steps": scoring.step,
+            "epochs": scoring.epoch,
+        }
+        self.table.write(self.scores_path)
+        self.write_summary("running")
+        return best
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What is known of the run and what it found so far."""
+        return self._facts | self._found
+
+    def write_summary(self, status: Status, reason: str | None = None) -> None:
+        """Write summary.json with this status; `reason` says in a sentence why a run failed."""
+        now = time.monotonic() - self._began
+        content = {"schema": SCHEMA, "status": status, "reason": reason} | self.summary
+        content["seconds"] = round(self._seconds_before + now, 3)
+        content["probing_seconds"] = round(self._probing_seconds, 3)
+        content["written"] = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(self.summary_path, content)
+
+
+def _findings(table: ScoreTable, best: Generalization) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "g": best.g,
+        "best_layer": best.best_layer,
+        "best_layer_name": best.best_layer_name,
+        "best_depth": best.best_depth,
+        "num_layers": best.num_layers,
+    }
+    for split in SPLITS:
+        for row in table.at(best.step, split, layer=best.best_layer):
+            found[f"{split}_{row.probe}"] = row.value
+        for row in table.at(best.step, split, layer=INPUT_LAYER):
+            found[f"input_{split}_{row.probe}"] = row.value
+    return found

@@ -1,0 +1,283 @@
+"""Objects from a configuration: the only module that instantiates."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from unseen import __version__
+from unseen.run_folder import RunFolder
+from unseen.runs.console import closing_line, console, layer_table, notice
+from unseen.runs.errors import UserError, user_errors
+from unseen.runs.identity import config_hash
+from unseen.runs.provenance import (
+    check_resumable,
+    make_provenance,
+    read_provenance,
+    resume_scores,
+    scored_as_trained,
+)
+from unseen.runs.quiet import quiet_libraries
+from unseen.runs.schema import check_types
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback, Trainer
+
+    from unseen.backbones.protocol import BackboneSpec
+    from unseen.callbacks.layer_probe import LayerProbe
+    from unseen.data.datamodule import SeenUnseenDataModule
+    from unseen.training import SeenClassifier
+
+_LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run function takes."""
+
+    module: SeenClassifier
+    datamodule: SeenUnseenDataModule
+    trainer: Trainer
+    probe: LayerProbe | None
+    probe_at_start: bool
+    checkpoint: Path | None
+
+
+class Run:
+    """One run: its folder at once, its parts when they are built.
+
+    Args:
+        config: The composed configuration of train.yaml or eval.yaml.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        self._config = config
+        with user_errors(OmegaConfBaseException):
+            facts = {
+                "model": config.model.name,
+                "data": config.data.name,
+                "size": config.size,
+                "seed": config.seed,
+            }
+            folder = Path(config.paths.output_dir)
+        with user_errors():
+            self.folder = RunFolder(folder, facts | {"command": sys.argv, "versions": _versions()})
+            self._config_hash = config_hash(config)
+        self._k: int | None = None
+
+    def build(self, *, training: bool) -> Parts:
+        """Check everything that can be checked cheaply, then load data and weights.
+
+        Raises:
+            UserError: A sentence on what was typed, or on a file or network that is missing.
+        """
+        with user_errors(OmegaConfBaseException):
+            plain: dict[str, Any] = OmegaConf.to_container(self._config, resolve=True)  # type: ignore[assignment]
+        with user_errors():
+            check_types(plain)
+            _check_machine(plain["trainer"])
+            checkpoint = Path(plain["ckpt_path"]) if plain["ckpt_path"] else None
+            stored = read_provenance(checkpoint) if checkpoint else None
+            if stored and not training:
+                plain = scored_as_trained(plain, stored, _typed_settings())
+        self.folder.write_summary("running")
+        quiet_libraries()
+        with user_errors():
+            spec: BackboneSpec = instantiate(plain["model"]["backbone"], _convert_="all")
+            datamodule = _datamodule(plain, spec)
+            spec.check(plain["data"]["image_size"])
+            datamodule.check(plain["probe"]["k"])
+            datamodule.prepare_data()
+            datamodule.setup()
+        provenance = make_provenance(plain, datamodule.split, datamodule.num_classes)
+        if stored and training:
+            assert checkpoint is not None
+            with user_errors():
+                check_resumable(provenance, stored, checkpoint)
+                resume_scores(self.folder, checkpoint, stored["global_step"])
+        self._describe(plain, datamodule)
+        module = self._module(
+            plain, spec, datamodule, provenance, stored if not training else None, checkpoint
+        )
+        probe, callbacks, progress = self._callbacks(plain, datamodule)
+        trainer = self._trainer(plain, [*callbacks, progress])
+        return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], checkpoint)
+
+    def end(self, status: Literal["finished", "failed"], reason: str | None = None) -> None:
+        """Close the loggers and write how it ended."""
+        _close_wandb(failed=status == "failed")
+        self.folder.write_summary(status, reason)
+
+    def show(self) -> None:
+        """Print the table of layers and the answer."""
+        out = console()
+        if len(self.folder.table) == 0:
+            return
+        facts = self.folder.summary
+        out.print(
+            layer_table(
+                self.folder.table,
+                title=f"{facts['model']} on {facts['data']}, step {facts['steps']}",
+                k=self._k,
+            )
+        )
+        out.print(
+            closing_line(self.folder.table, seen_accuracy=facts["seen_accuracy"], folder=self.folder.path)
+        )
+
+    # ------------------------------------------------------------------ parts
+    def _describe(self, plain: dict[str, Any], datamodule: SeenUnseenDataModule) -> None:
+        counts = datamodule.counts()
+        self._k = plain["probe"]["k"] or counts["largest_unseen_class"]
+        self.folder.add_facts(
+            image_size=plain["data"]["image_size"],
+            split_hash=datamodule.split.hash(),
+            config_hash=self._config_hash,
+            k=self._k,
+            **counts,
+        )
+        self.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), datamodule.split.to_dict())
+        if datamodule.bad_files:
+            notice(f"{len(datamodule.bad_files)} unreadable images were left out (data.skip_bad=true)")
+
+    def _module(
+        self,
+        plain: dict[str, Any],
+        spec: BackboneSpec,
+        datamodule: SeenUnseenDataModule,
+        provenance: dict[str, Any],
+        stored: dict[str, Any] | None,
+        checkpoint: Path | None,
+    ) -> SeenClassifier:
+        import torch
+        from lightning.pytorch import seed_everything
+
+        from unseen.training import SeenClassifier
+
+        seed_everything(plain["seed"], workers=True, verbose=False)
+        num_classes = stored["num_classes"] if stored else datamodule.num_classes
+        with user_errors(ValueError, OSError, RuntimeError):
+            backbone = spec.build(num_classes, plain["data"]["image_size"])
+        model = plain["model"]
+        module = SeenClassifier(
+            backbone,
+            lr=model["optimizer"]["lr"],
+            weight_decay=model["optimizer"]["weight_decay"],
+            betas=tuple(model["optimizer"]["betas"]),
+            eps=model["optimizer"]["eps"],
+            warmup_steps=model["scheduler"]["warmup_steps"],
+            schedule_epochs=model["scheduler"]["epochs"],
+            seed=plain["seed"],
+            provenance=provenance,
+            channels_last=model["channels_last"],
+            log_steps=plain["trainer"]["log_every_n_steps"],
+            score_accuracy=stored is None or stored["split_hash"] == provenance["split_hash"],
+        )
+        if stored:
+            assert checkpoint is not None
+            with user_errors(RuntimeError):
+                module.load_state_dict(
+                    torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+                )
+        return module
+
+    def _callbacks(
+        self, plain: dict[str, Any], datamodule: SeenUnseenDataModule
+    ) -> tuple[LayerProbe | None, list[Callback], Callback]:
+        from unseen.callbacks.progress import PhaseProgress
+        from unseen.probes import ProbeSuite
+
+        progress = PhaseProgress(console())
+        settings = {key: plain["probe"][key] for key in ("n_init", "seed", "standardize")}
+        suite = ProbeSuite(k=self._k, **settings)
+        made: list[Callback] = []
+        probe: LayerProbe | None = None
+        for name, node in plain["callbacks"].items():
+            if node is None:
+                continue
+            if name == "layer_probe":
+                # objects go in by a call: instantiate would turn a dataclass argument into a configuration
+                make = instantiate(node, _partial_=True)
+                probe = make(suite=suite, run_folder=self.folder, on_phase=progress.phase)
+                made.append(probe)
+            else:
+                made.append(instantiate(node, _convert_="all"))
+        return probe, made, progress
+
+    def _trainer(self, plain: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        import torch
+        from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+        settings = dict(plain["trainer"])
+        if settings["precision"] == "auto":
+            on_gpu = settings["accelerator"] in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
+            settings["precision"] = "16-mixed" if on_gpu else "32-true"
+        # Lightning counts an interval in steps across epochs only without check_val_every_n_epoch
+        settings["check_val_every_n_epoch"] = None if isinstance(settings["val_check_interval"], int) else 1
+        with user_errors(ValueError, OSError):
+            loggers = [instantiate(node) for node in plain["logger"].values() if node is not None]
+        for logger in loggers:
+            logger.log_hyperparams(plain)
+        with user_errors(MisconfigurationException, ValueError, TypeError):
+            trainer: Trainer = instantiate(settings, _partial_=True, _convert_="all")(
+                callbacks=callbacks,
+                logger=loggers,
+                num_sanity_val_steps=0,  # step 0 is a full evaluation
+                inference_mode=False,  # probes may need tensors that autograd can read
+                use_distributed_sampler=False,  # our loaders are exact; Lightning's pads
+                enable_model_summary=False,
+                enable_progress_bar=True,
+            )
+        if (
+            isinstance(settings["devices"], int)
+            and trainer.world_size != settings["devices"] * settings["num_nodes"]
+        ):
+            raise UserError(
+                f"trainer.devices={settings['devices']} on {settings['num_nodes']} nodes gave {trainer.world_size} "
+                "processes; inside a SLURM allocation ask for one task a device"
+            )
+        return trainer
+
+
+def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModule:
+    from unseen.data.datamodule import SeenUnseenDataModule
+
+    known = inspect.signature(SeenUnseenDataModule).parameters
+    settings = {key: value for key, value in plain["data"].items() if key in known and key != "source"}
+    source = instantiate(plain["data"]["source"], _convert_="all")
+    return SeenUnseenDataModule(source, **settings, seed=plain["seed"], mean=spec.mean, std=spec.std)
+
+
+def _typed_settings() -> set[str]:
+    return {override.split("=", 1)[0].lstrip("+~") for override in HydraConfig.get().overrides.task}
+
+
+def _check_machine(trainer: dict[str, Any]) -> None:
+    if trainer["accelerator"] in {"gpu", "cuda"}:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ValueError(
+                f"trainer.accelerator={trainer['accelerator']}: torch sees no GPU on this machine; use trainer=cpu"
+            )
+
+
+def _versions() -> dict[str, str]:
+    return {"unseen": __version__, "python": sys.version.split()[0]} | {
+        name: metadata.version(name) for name in _LIBRARIES
+    }
+
+
+def _close_wandb(*, failed: bool) -> None:
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish(exit_code=int(failed))

@@ -1,0 +1,166 @@
+"""What a person sees: notices, the table of layers, the closing line."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unseen.scores import INPUT_LAYER, SPLITS, ScoreTable
+
+# Without a terminal rich would fold everything to 80 columns; a log file has no edge.
+_WIDTH_IN_FILES = 140
+_COLUMNS = (("nmi", "NMI"), ("nn1", "NN@1"), ("nnk", "NN@k"), ("linear_probe", "linear probe"))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that does not truncate tables in log files."""
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal:
+        made = Console(stderr=stderr, highlight=False, width=_WIDTH_IN_FILES)
+    return made
+
+
+def notice(text: str) -> None:
+    """Tell the user something that does not stop the run."""
+    console(stderr=True).print(Text(f"note: {text}", style="yellow"))
+
+
+def fail(text: str) -> None:
+    """Tell the user in a sentence why the command ends."""
+    console(stderr=True).print(Text(f"error: {text}", style="bold red"), soft_wrap=True)
+
+
+def layer_table(scores: ScoreTable, *, title: str, k: int | None) -> Table:
+    """Return the table of the last scoring: a row a layer, the raw pixels first, the best layer marked."""
+    best = scores.generalization()
+    assert best is not None
+    table = Table(title=title, title_justify="left")
+    table.add_column("layer", justify="right")
+    table.add_column("name", no_wrap=True)
+    table.add_column("depth", justify="right")
+    for split in SPLITS:
+        for _, heading in _COLUMNS:
+            shown = f"NN@{k}" if heading == "NN@k" and k else heading
+            table.add_column(f"{split}\n{shown}", justify="right")
+    cells = {(row.split, row.layer, row.probe): row.value for row in scores.at(best.step)}
+    places = {row.layer: row for row in scores.at(best.step)}
+    for layer in sorted(places):
+        row, is_best = places[layer], layer == best.best_layer
+        table.add_row(
+            "" if layer == INPUT_LAYER else str(layer),
+            f"{row.layer_name} (raw pixels)"
+            if layer == INPUT_LAYER
+            else row.layer_name + (" ★ best" if is_best else ""),
+            "" if row.depth is None else f"{row.depth:.2f}",
+            *(_number(cells.get((split, layer, probe))) for split in SPLITS for probe, _ in _COLUMNS),
+            style="bold green" if is_best else "dim" if layer == INPUT_LAYER else None,
+            end_section=layer == INPUT_LAYER,
+        )
+    return table
+
+
+def closing_line(scores: ScoreTable, *, seen_accuracy: float | None, folder: Path) -> str:
+    """Return the answer in a line: seen accuracy, g, best layer, where the files are."""
+    best = scores.generalization()
+    assert best is not None
+    accuracy = (
+        "not defined (the head was not trained on these classes)"
+        if seen_accuracy is None
+        else f"{seen_accuracy:.3f}"
+    )
+    return (
+        f"seen accuracy {accuracy} · g {best.g:.3f} · best layer {best.best_layer} of 0..{best.num_layers - 1} "
+        f"({best.best_layer_name}, depth {best.best_depth:.2f}) · files in {shown_path(folder)}"
+    )
+
+
+def shown_path(path: Path) -> str:
+    """Return the path as seen from the current folder where it is below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """Print a row a job, then mean ± standard deviation over the seeds of everything that differs otherwise."""
+    table = Table(title="jobs", title_justify="left")
+    for heading in ("job", "seen accuracy", "g", "best layer", "seconds", "status"):
+        table.add_column(
+            heading,
+            justify="right" if heading in {"seen accuracy", "g", "seconds"} else "left",
+            overflow="fold",
+        )
+    for row in rows:
+        finished = row["status"] == "finished"
+        status = row["status"] if finished else f"{row['status']}: {row['reason'] or 'no reason known'}"
+        numbers = (
+            (_number(row["seen_accuracy"]), _number(row["g"]), _layer(row), f"{row['seconds'] or 0:.0f}")
+            if finished
+            else [""] * 4
+        )
+        table.add_row(row["job"], *numbers, status, style=None if finished else "red")
+    out.print(table)
+    groups = aggregate(rows)
+    summary = Table(title="mean ± standard deviation over seeds", title_justify="left")
+    for heading in ("model", "data", "size", "n", "seen accuracy", "g", "best layer"):
+        summary.add_column(heading, justify="right" if heading in {"n", "seen accuracy", "g"} else "left")
+    for group in groups:
+        summary.add_row(
+            *(str(group[key]) for key in ("model", "data", "size", "n", "seen_accuracy", "g", "best_layer"))
+        )
+    out.print(summary)
+
+
+def aggregate(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each set of finished jobs that differ only in their seed.
+
+    Means are over the n seeds; the spread is the population standard deviation (ddof 0), as the papers give it.
+    """
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["status"] == "finished":
+            others = " ".join(part for part in row["job"].split() if not part.startswith("seed="))
+            groups.setdefault((row["model"], row["data"], row["size"], others), []).append(row)
+    found = []
+    for (model, data, size, _), members in groups.items():
+        layers = Counter(f"{member['best_layer']} ({member['best_layer_name']})" for member in members)
+        found.append(
+            {
+                "model": model,
+                "data": data,
+                "size": size,
+                "n": len(members),
+                "seen_accuracy": _spread([member["seen_accuracy"] for member in members]),
+                "g": _spread([member["g"] for member in members]),
+                "best_layer": ", ".join(
+                    f"{name} ×{count}" if len(members) > 1 else name for name, count in layers.most_common()
+                ),
+            }
+        )
+    return found
+
+
+def _spread(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    return f"{statistics.fmean(known):.3f}" + (f" ± {statistics.pstdev(known):.3f}" if len(known) > 1 else "")
+
+
+def _layer(row: dict[str, Any]) -> str:
+    return f"{row['best_layer']} of 0..{row['num_layers'] - 1} ({row['best_layer_name']})"

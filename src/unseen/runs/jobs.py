@@ -1,0 +1,68 @@
+"""One job of the command line, from its configuration to its finished folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from unseen.runs.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    from unseen.runs.build import Run
+
+
+def train_job(config: DictConfig) -> None:
+    """Fine-tune and probe as `config` says; print the table and the answer."""
+    with _run(config) as run:
+        parts = run.build(training=True)
+        from unseen.runs.train import train
+
+        train(
+            module=parts.module,
+            datamodule=parts.datamodule,
+            trainer=parts.trainer,
+            run_folder=run.folder,
+            probe=parts.probe,
+            probe_at_start=parts.probe_at_start,
+            checkpoint=parts.checkpoint,
+        )
+
+
+def eval_job(config: DictConfig) -> None:
+    """Score the network that `config` names, without training; print the table and the answer."""
+    with _run(config) as run:
+        parts = run.build(training=False)
+        from unseen.runs.evaluate import evaluate
+
+        evaluate(
+            module=parts.module, datamodule=parts.datamodule, trainer=parts.trainer, run_folder=run.folder
+        )
+
+
+def command_of(config_name: str) -> Callable[[], None]:
+    """Return what a fresh process runs for a job of `train` or `eval`; it ends by SystemExit."""
+    from unseen.runs.cli import command_line
+
+    return partial(command_line, {"train": train_job, "eval": eval_job}[config_name], config_name)
+
+
+@contextmanager
+def _run(config: DictConfig) -> Iterator[Run]:
+    """Give a run; write how it ended into its folder, whatever happens, and show what a finished one found."""
+    from unseen.runs.build import Run
+
+    run = Run(config)
+    try:
+        yield run
+    except BaseException as error:
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else one_line(error)
+        if not isinstance(error, KeyboardInterrupt | UserError):
+            reason = f"{type(error).__name__}: {reason}"
+        run.end("failed", reason)
+        raise
+    run.end("finished")
+    run.show()

@@ -1,0 +1,48 @@
+"""The main job: score, train, score again; every evaluation is on disk before the next step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+
+from unseen.callbacks.layer_probe import LayerProbe
+from unseen.run_folder import RunFolder
+
+
+def train(
+    *,
+    module: LightningModule,
+    datamodule: LightningDataModule,
+    trainer: Trainer,
+    run_folder: RunFolder,
+    probe: LayerProbe | None,
+    probe_at_start: bool,
+    checkpoint: Path | None = None,
+) -> None:
+    """Fine-tune and probe; leave a finished run folder.
+
+    Args:
+        module: The network with its head and optimiser.
+        datamodule: Seen and unseen images.
+        trainer: Runs it; `probe` is among its callbacks.
+        run_folder: Told how it ends.
+        probe: The callback that scores the layers; None trains without.
+        probe_at_start: Score before the first step (not when resuming).
+        checkpoint: Where to continue from.
+
+    Raises:
+        KeyboardInterrupt: The user stopped it; what was evaluated is on disk.
+    """
+    try:
+        if probe_at_start and checkpoint is None:
+            trainer.validate(module, datamodule, verbose=False)
+        trainer.fit(module, datamodule, ckpt_path=checkpoint)
+        if probe is not None and probe.last_step != trainer.global_step:
+            trainer.validate(module, datamodule, verbose=False)
+    except SystemExit:
+        if trainer.interrupted:  # Lightning turns Ctrl-C into an exit
+            raise KeyboardInterrupt from None
+        raise
+    if trainer.is_global_zero:
+        run_folder.write_summary("finished")

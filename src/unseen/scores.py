@@ -1,0 +1,180 @@
+"""Scores of one run: tidy rows, the generalization index g, metric names, and the CSV file that holds them.
+
+A row is one number: at `step`, on `split`, for `layer`, by `probe`. Layer -1 is the baseline `input` (raw pixels
+through the same probes); it is written beside the layers and never counts towards g.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from unseen.atomic_files import write_text
+
+SPLITS = ("unseen", "seen")
+INPUT_LAYER = -1
+INPUT_NAME = "input"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of one layer.
+
+    Attributes:
+        step: Optimiser steps done when the embeddings were taken; 0 is before training.
+        epoch: Passes over the seen training images that had been started.
+        split: "unseen" or "seen" (test images of the seen classes).
+        layer: 0 for the shallowest layer .. L-1; -1 for the baseline on raw pixels.
+        layer_name: Module path of the layer in the backbone, or "input".
+        depth: layer / (L-1), 0..1; None for the baseline.
+        probe: Name of the probe, one of `unseen.probes.PROBE_NAMES`.
+        value: Its value; NaN where the probe is undefined.
+    """
+
+    step: int
+    epoch: int
+    split: str
+    layer: int
+    layer_name: str
+    depth: float | None
+    probe: str
+    value: float
+
+
+COLUMNS = tuple(field.name for field in fields(Score))
+
+
+@dataclass(frozen=True)
+class Generalization:
+    """The generalization index of one network at one step (arXiv 2402.14095, arXiv 2405.01524).
+
+    Attributes:
+        step: Optimiser steps done.
+        g: Largest NMI of the unseen classes over the layers, 0..1.
+        best_layer: The layer that reached it; the shallowest where several tie.
+        best_layer_name: Its module path.
+        best_depth: Its normalised depth, 0..1.
+        num_layers: L, the layers that were scored.
+    """
+
+    step: int
+    g: float
+    best_layer: int
+    best_layer_name: str
+    best_depth: float
+    num_layers: int
+
+
+def metric_name(split: str, what: str, layer: int | None = None, layer_name: str = "") -> str:
+    """Return the name under which loggers, report and tests know a number.
+
+    >>> metric_name("unseen", "nmi", 3, "blocks.2")
+    'unseen/nmi/03_blocks.2'
+    >>> metric_name("seen", "accuracy")
+    'seen/accuracy'
+    """
+    if layer is None:
+        return f"{split}/{what}"
+    if layer == INPUT_LAYER:
+        return f"{split}/{what}/{INPUT_NAME}"
+    return f"{split}/{what}/{layer:02d}_{layer_name}"
+
+
+class ScoreTable:
+    """All scores of one run, ordered as they were added."""
+
+    def __init__(self, rows: Iterable[Score] = ()) -> None:
+        self._rows: list[Score] = list(rows)
+
+    def __iter__(self) -> Iterator[Score]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps that have scores, ascending."""
+        return sorted({row.step for row in self._rows})
+
+    def put(self, rows: Iterable[Score]) -> None:
+        """Add rows; a step that was there before is replaced (a resumed run probes its first step again)."""
+        new = list(rows)
+        steps = {row.step for row in new}
+        self._rows = [row for row in self._rows if row.step not in steps] + new
+
+    def drop_after(self, step: int) -> None:
+        """Forget the rows of later steps: a run that resumes at `step` will write them anew."""
+        self._rows = [row for row in self._rows if row.step <= step]
+
+    def at(
+        self, step: int, split: str | None = None, probe: str | None = None, layer: int | None = None
+    ) -> list[Score]:
+        """Return the rows of one step, narrowed to a split, a probe or a layer."""
+        return [
+            row
+            for row in self._rows
+            if row.step == step
+            and (split is None or row.split == split)
+            and (probe is None or row.probe == probe)
+            and (layer is None or row.layer == layer)
+        ]
+
+    def generalization(self, step: int | None = None) -> Generalization | None:
+        """Return g and the best layer at `step` (default: the last step); None before the first scoring.
+
+        Raises:
+            ValueError: No layer has a finite NMI at this step.
+        """
+        if not self._rows:
+            return None
+        step = self.steps[-1] if step is None else step
+        layers = [row for row in self.at(step, "unseen", "nmi") if row.layer != INPUT_LAYER]
+        finite = [row for row in layers if math.isfinite(row.value)]
+        if not finite:
+            raise ValueError(f"no layer has a finite NMI on the unseen classes at step {step}")
+        best = max(finite, key=lambda row: (row.value, -row.layer))
+        assert best.depth is not None
+        return Generalization(step, best.value, best.layer, best.layer_name, best.depth, len(layers))
+
+    def write(self, path: Path) -> None:
+        """Write the table as CSV, whole or not at all."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in self._rows:
+            # repr keeps every bit of a float, so reading back gives equal rows
+            writer.writerow(
+                "" if cell is None else repr(cell) if isinstance(cell, float) else cell
+                for cell in astuple(row)
+            )
+        write_text(path, text.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> ScoreTable:
+        """Return the table of a CSV file that `write` made.
+
+        Raises:
+            ValueError: The file has other columns.
+        """
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError(f"{path} has the columns {reader.fieldnames}, expected {list(COLUMNS)}")
+            return cls(
+                Score(
+                    step=int(row["step"]),
+                    epoch=int(row["epoch"]),
+                    split=row["split"],
+                    layer=int(row["layer"]),
+                    layer_name=row["layer_name"],
+                    depth=float(row["depth"]) if row["depth"] else None,
+                    probe=row["probe"],
+                    value=float(row["value"]),
+                )
+                for row in reader
+            )

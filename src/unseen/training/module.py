@@ -1,0 +1,158 @@
+"""The LightningModule that fine-tunes a backbone on the seen classes.
+
+Training follows arXiv 2402.14095 / 2405.01524: cross-entropy, AdamW, linear decay over the planned steps.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import LightningModule
+from numpy.random import SeedSequence
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from unseen.backbones.protocol import Backbone
+from unseen.scores import metric_name
+from unseen.training.schedule import linear_decay
+
+_DIVERGENCE_CHECK_STEPS = 10  # reading the loss every step would make the device wait for it
+
+
+class LabelledImages(NamedTuple):
+    """The batch this module reads: (B, 3, S, S) images, (B,) labels, (B,) positions in the data set."""
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+class SeenClassifier(LightningModule):
+    """Cross-entropy fine-tuning of every weight of a backbone, with the accuracy on seen test images.
+
+    Args:
+        backbone: The network, head included; (B, 3, S, S) to (B, C) logits.
+        lr: Peak learning rate of AdamW.
+        weight_decay: Decoupled weight decay; the papers use 0.
+        betas: AdamW's decay rates.
+        eps: AdamW's epsilon.
+        warmup_steps: Steps of linear warm-up; the papers use 0.
+        schedule_epochs: The learning rate reaches 0 after this many epochs, even if `max_steps` ends earlier
+            (the papers plan 4 epochs, 508 steps, and measure at 500); None: at `max_steps`.
+        seed: Makes dropout and drop path at step t a pure function of (seed, t), so that a resumed run draws
+            what the uninterrupted one drew.
+        provenance: Plain dictionary of what made this network; it is stored in every checkpoint.
+        log_steps: Steps between two logged training losses.
+        channels_last: Keep images and weights with the channels innermost (for convolutional networks).
+        score_accuracy: False where the data's seen classes are not the ones the head knows.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        lr: float,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        warmup_steps: int = 0,
+        schedule_epochs: float | None = None,
+        seed: int = 0,
+        provenance: dict[str, Any] | None = None,
+        score_accuracy: bool = True,
+        log_steps: int = 10,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        betas = (float(betas[0]), float(betas[1]))
+        self.save_hyperparameters(
+            ignore=["backbone", "provenance", "score_accuracy", "log_steps", "channels_last"], logger=False
+        )
+        # convolutions run faster with the channels innermost; the numbers stay within rounding
+        self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.backbone = backbone.to(memory_format=self._memory_format)
+        self.accuracy = MulticlassAccuracy(num_classes=backbone.num_classes, average="micro")
+        self.loss = MeanMetric()
+        self._provenance = provenance or {}
+        self._score_accuracy = score_accuracy
+        self._log_steps = log_steps
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, C) logits of (B, 3, S, S) images."""
+        logits: Tensor = self.backbone(images.contiguous(memory_format=self._memory_format))
+        return logits
+
+    # ------------------------------------------------------------------ training
+    def on_train_batch_start(self, batch: LabelledImages, batch_idx: int) -> None:
+        """Seed dropout and drop path for this step."""
+        words = SeedSequence((self.hparams["seed"], self.global_step, self.global_rank)).generate_state(
+            1, "uint64"
+        )
+        torch.manual_seed(int(words[0]))
+
+    def training_step(self, batch: LabelledImages, batch_idx: int) -> Tensor:
+        """Return the mean cross-entropy of the batch."""
+        loss = F.cross_entropy(self(batch.images), batch.labels)
+        if self.global_step % _DIVERGENCE_CHECK_STEPS == 0 and not math.isfinite(loss.item()):
+            raise FloatingPointError(
+                f"the training loss is {loss.item()} at step {self.global_step}; "
+                f"a lower model.optimizer.lr than {self.hparams['lr']:g} may help"
+            )
+        if self.global_step % self._log_steps == 0:
+            self.log("train/loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW with linear decay, stepped after every optimiser step."""
+        optimizer = torch.optim.AdamW(
+            self.parameters(),
+            lr=self.hparams["lr"],
+            betas=self.hparams["betas"],
+            eps=self.hparams["eps"],
+            weight_decay=self.hparams["weight_decay"],
+        )
+        factor = partial(
+            linear_decay, total_steps=self._planned_steps(), warmup_steps=self.hparams["warmup_steps"]
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _planned_steps(self) -> int:
+        steps = int(self.trainer.estimated_stepping_batches)
+        epochs: float | None = self.hparams["schedule_epochs"]
+        if epochs is None:
+            return steps
+        per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        return max(steps, math.ceil(per_epoch * epochs))
+
+    # ------------------------------------------------------------------ evaluation
+    def validation_step(self, batch: LabelledImages, batch_idx: int) -> None:
+        """Count the right answers on seen test images, in full precision as the papers do."""
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self(batch.images).float()
+        if not self._score_accuracy:
+            return
+        self.accuracy.update(logits, batch.labels)
+        self.loss.update(F.cross_entropy(logits, batch.labels, reduction="none"))
+
+    def seen_accuracy(self) -> float | None:
+        """Return the accuracy of the validation pass that just ran, 0..1; equal on every rank."""
+        return float(self.accuracy.compute()) if self._score_accuracy else None
+
+    def on_validation_epoch_end(self) -> None:
+        """Log accuracy and loss of the seen test images; torchmetrics adds up the ranks' counts exactly."""
+        if self._score_accuracy:
+            self.log(metric_name("seen", "accuracy"), self.accuracy.compute(), prog_bar=True)
+            self.log(metric_name("seen", "loss"), self.loss.compute())
+        self.accuracy.reset()
+        self.loss.reset()
+
+    # ------------------------------------------------------------------ checkpoints
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store what made this network, so that a checkpoint can be scored without its run folder."""
+        checkpoint["unseen"] = self._provenance

@@ -1,0 +1,100 @@
+"""The user's real commands in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# A few steps on few images; each still takes the imports, so tests share what they can.
+TINY = (
+    "trainer.max_steps=4",
+    "trainer.val_check_interval=2",
+    "data.train_size=144",
+    "data.test_size=60",
+    "data.unseen_per_class=20",
+    "probe.n_init=1",
+)
+
+
+@dataclass
+class Ran:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+    logs: Path
+
+    @property
+    def folders(self) -> list[Path]:
+        """All run folders, by age."""
+        return sorted(
+            (path.parent for path in self.logs.rglob("summary.json")), key=lambda path: path.stat().st_mtime
+        )
+
+    @property
+    def folder(self) -> Path:
+        """The newest run folder."""
+        assert self.folders, self.out + self.err
+        return self.folders[-1]
+
+    def summary(self) -> dict[str, Any]:
+        """Its summary."""
+        found: dict[str, Any] = json.loads((self.folder / "summary.json").read_text())
+        return found
+
+
+def environment(logs: Path, **extra: str) -> dict[str, str]:
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "UNSEEN_", "HYDRA_", "SLURM_"))
+    }
+    return clean | {"UNSEEN_LOG_DIR": str(logs), "HF_HUB_OFFLINE": "1", "COLUMNS": "160", **extra}
+
+
+def run_command(
+    entry: str, *arguments: str, logs: Path, cwd: Path = ROOT, timeout: float = 240, **extra: str
+) -> Ran:
+    """Run `python src/<entry> <arguments>` and wait for its end."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "src" / entry), *arguments],
+        cwd=cwd,
+        env=environment(logs, **extra),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr, logs)
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Ran]:
+    """Run train.py with results in a folder of this test."""
+    return lambda *arguments, **options: run_command(
+        "train.py", *arguments, **{"logs": tmp_path / "logs", **options}
+    )
+
+
+@pytest.fixture
+def evaluate(tmp_path: Path) -> Callable[..., Ran]:
+    """Run eval.py with results in a folder of this test."""
+    return lambda *arguments, **options: run_command(
+        "eval.py", *arguments, **{"logs": tmp_path / "eval", **options}
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """One finished tiny run, for the tests that only read its folder."""
+    ran = run_command("train.py", "model=resnet", "seed=0", *TINY, logs=tmp_path_factory.mktemp("tiny"))
+    assert ran.code == 0, ran.out + ran.err
+    return ran

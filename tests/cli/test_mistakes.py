@@ -1,0 +1,48 @@
+"""What was typed wrong ends in one sentence and exit code 1, with no stack trace and nothing loaded."""
+
+import pytest
+
+MISTAKES = {
+    "unknown model": (
+        ["model=vti"],
+        "model=vti is not known (did you mean vit?); choose one of convnext, cvt,",
+    ),
+    "unknown data": (["data=digit"], "data=digit is not known (did you mean digits?)"),
+    "unknown group": (["modle=vit"], "modle"),
+    "unknown setting": (["data.imagesize=32"], "data.imagesize is not a setting (did you mean image_size?)"),
+    "wrong type": (["seed=abc"], "seed='abc' must be a valid integer"),
+    "wrong size": (["size=huge"], "size=huge is not known"),
+    "unreadable": (["model.name=a=b,"], "cannot read the setting"),
+    "unseen class": (["data.unseen=[7,cat]"], "cat"),
+    "too many unseen": (["data.num_unseen=10"], "num_unseen=10"),
+    "k too large": (["probe.k=533"], "533"),
+    "image size": (["model=vit", "data.image_size=33"], "data.image_size=33"),
+    "unknown timm model": (["model=timm", "model.name=convnextv2_ato"], "convnextv2_atto"),
+    "no such checkpoint": (["ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt is not a file"),
+    "no root": (["data=image_folder", "data.root=no/such/folder"], "no/such/folder"),
+    "no gpu": (["trainer=gpu"], "torch sees no GPU"),
+    "sweep typo": (["-m", "model=vit,swim", "seed=0,1"], "model=swim is not known (did you mean swin?)"),
+}
+CHEAP = {
+    "unknown model",
+    "unknown data",
+    "unknown group",
+    "unknown setting",
+    "wrong type",
+    "wrong size",
+    "unreadable",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in CHEAP else pytest.mark.slow) for name in MISTAKES]
+)
+def test_one_sentence(name: str, train) -> None:
+    arguments, says = MISTAKES[name]
+    ran = train(*arguments)
+    assert ran.code == 1, ran.out + ran.err
+    sentences = [line for line in ran.err.splitlines() if line.strip()]
+    assert len(sentences) == 1, ran.err
+    assert sentences[0].startswith("error: ")
+    assert says in sentences[0]
+    assert "Traceback" not in ran.out + ran.err

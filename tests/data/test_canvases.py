@@ -1,0 +1,256 @@
+"""Canvas and batched transform against the papers' pipeline, one image at a time with torchvision."""
+
+import logging
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as tv
+
+from unseen.data import canvases
+from unseen.data.canvases import Frame, check_memory, decode_all, to_canvas
+from unseen.data.selection import Chosen
+from unseen.data.transforms import max_rotation, raw_pixels, to_images
+from unseen.data.view import View
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SIZES = [(64, 64), (100, 64), (64, 101), (37, 90), (301, 200), (33, 32), (8, 8), (5, 9), (1, 1), (500, 70)]
+
+
+def drawing(size: tuple[int, int], number: int = 0) -> Image.Image:
+    """Strokes on paper with a little noise."""
+    rng = np.random.default_rng([number, *size])
+    image = Image.new("RGB", size, (250, 245, 240))
+    pen = ImageDraw.Draw(image)
+    for _ in range(6):
+        ends = [tuple(rng.uniform(0, 1, 2) * size) for _ in range(2)]
+        pen.line(ends, fill=tuple(int(v) for v in rng.integers(0, 200, 3)), width=max(1, min(size) // 10))
+    return image
+
+
+def papers_pipeline(image: Image.Image, size: int, pad: int, angle: float) -> torch.Tensor:
+    image = tv.resize(image, [size], interpolation=InterpolationMode.BILINEAR, antialias=True)
+    image = tv.pad(image, [pad], fill=255)
+    image = tv.rotate(image, angle, interpolation=InterpolationMode.NEAREST, fill=0)
+    image = tv.center_crop(image, [size])
+    return tv.normalize(tv.to_tensor(image), MEAN, STD)
+
+
+def ours(image: Image.Image, frame: Frame, angles) -> torch.Tensor:
+    canvas = torch.tensor(to_canvas(image, frame)).unsqueeze(0)
+    turns = None if angles is None else torch.tensor(angles)
+    return to_images(
+        canvas.expand(len(angles or [0]), -1, -1, -1), turns, size=frame.size, mean=MEAN, std=STD
+    )
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("side", [64, 33])
+def test_without_rotation_every_pixel_is_equal(size, side):
+    view = View(side, rotation=10)
+    image, frame = drawing(size), view.frame
+    expected = papers_pipeline(image, side, frame.pad, 0.0)
+    assert torch.equal(ours(image, frame, [0.0])[0], expected)  # rotated by nothing
+    assert torch.equal(ours(image, frame, None)[0], expected)  # not rotated
+    assert torch.equal(ours(image, View(side).frame, None)[0], expected)  # no margin kept
+
+
+@pytest.mark.parametrize("size", SIZES[:6], ids=str)
+@pytest.mark.parametrize("side", [64, 33])
+def test_rotated_images_are_those_of_the_papers(size, side):
+    frame = View(side, rotation=10).frame
+    image = drawing(size)
+    angles = [-10.0, -3.3, 0.7, 5.0, 10.0]
+    found = ours(image, frame, angles)
+    scale = 255 * torch.tensor(STD).view(3, 1, 1)
+    for got, angle in zip(found, angles, strict=True):
+        difference = (got - papers_pipeline(image, side, frame.pad, angle)).abs() * scale
+        assert difference.mean() < 2
+        if size[0] == size[1] or (max(size) * side // min(size) - side) % 2 == 0:  # the centres agree exactly
+            assert (difference > 1).float().mean() < 0.002  # ties between neighbouring pixels
+
+
+def test_at_224_pixels_as_in_the_papers():
+    frame = View(224, rotation=10).frame
+    assert (frame.pad, frame.side) == (20, 264)
+    image = drawing((64, 64))
+    difference = (ours(image, frame, [10.0])[0] - papers_pipeline(image, 224, 20, 10.0)).abs()
+    assert difference.mean() < 2 / 255
+    assert (
+        ours(Image.new("RGB", (64, 64), "white"), frame, [10.0, -10.0]).amin() > 2
+    )  # white stays white: no corner
+
+
+def test_each_sample_has_its_own_angle():
+    frame = View(48, rotation=10).frame
+    images = [drawing((60, 60), number) for number in range(130)]  # more than are rotated at once
+    stack = torch.from_numpy(np.stack([to_canvas(image, frame) for image in images]))
+    angles = torch.linspace(-10, 10, len(images))
+    together = to_images(stack, angles, size=48, mean=MEAN, std=STD)
+    assert together.shape == (130, 3, 48, 48)
+    assert together.dtype == torch.float32
+    assert together.is_contiguous()
+    for i in (0, 63, 64, 129):
+        alone = to_images(stack[i : i + 1], angles[i : i + 1], size=48, mean=MEAN, std=STD)
+        assert torch.equal(together[i], alone[0])
+
+
+def test_a_quarter_turn_by_hand():
+    # counter-clockwise: the right column becomes the top row
+    image = np.zeros((2, 2, 3), dtype=np.uint8)
+    image[..., 0] = [[10, 20], [30, 40]]
+    stack = torch.from_numpy(np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=255)).unsqueeze(0)
+    turned = to_images(stack, torch.tensor([90.0]), size=2, mean=(0, 0, 0), std=(1 / 255,) * 3)
+    assert turned[0, 0].round().tolist() == [[20, 40], [10, 30]]
+
+
+def test_a_banner_shows_its_centre_without_being_resized_whole():
+    image = Image.new("RGB", (200_000, 2), "white")
+    image.paste((0, 0, 0), (99_999, 0, 100_001, 2))  # two black columns in the middle
+    canvas = to_canvas(image, Frame(32, 3, 3))
+    assert canvas.shape == (38, 38, 3)
+    # a source pixel is 16 wide here: the black is 32 wide, blurred by 8 on either side
+    assert (canvas[3:35, 12:26] == 0).all()
+    assert (canvas[3:35, 0] > 150).all()
+    assert (canvas[[0, 1, 2, 35, 36, 37]] == 255).all()
+
+
+@pytest.mark.parametrize(("size", "margin", "degrees"), [(224, 20, 11.447), (64, 6, 12.107), (100, 0, 0.0)])
+def test_largest_rotation(size, margin, degrees):
+    # S/2 (cos a + sin a) = S/2 + p  <=>  sin(a + 45) = (1 + 2p/S) / sqrt(2)
+    assert max_rotation(size, margin) == pytest.approx(degrees, abs=1e-3)
+    angle = np.radians(max_rotation(size, margin))
+    assert size / 2 * (np.cos(angle) + np.sin(angle)) == pytest.approx(size / 2 + margin)
+
+
+@pytest.mark.parametrize("size", [8, 26, 28, 32, 48, 64, 96, 224, 384])
+def test_the_papers_angle_is_allowed_at_every_size_and_shows_no_corner(size):
+    view = View(size, rotation=10)
+    view.check()
+    white = torch.full((1, view.frame.side, view.frame.side, 3), 255, dtype=torch.uint8)
+    for angle in (-10.0, 10.0):
+        rotated = tv.rotate(white.permute(0, 3, 1, 2), angle, fill=0)
+        assert tv.center_crop(rotated, [size, size]).min() == 255
+
+
+@pytest.mark.parametrize(
+    ("view", "words"),
+    [
+        (
+            View(224, rotation=12),
+            r"rotation=12 must lie between 0 and 11.4 degrees.*pad=0.0893 at image_size=224",
+        ),
+        (View(224, rotation=-1), "rotation=-1 must lie between 0"),
+        (View(224, rotation=1, pad=0), "between 0 and 0 degrees"),
+        (View(0), "image_size=0"),
+        (View(8, pad=-0.1), "pad=-0.1"),
+        (View(8, seed=-1), "seed=-1"),
+    ],
+)
+def test_impossible_views(view, words):
+    with pytest.raises(ValueError, match=words):
+        view.check()
+
+
+def test_a_wide_pad_allows_every_angle():
+    View(64, rotation=180, pad=0.25).check()
+
+
+def test_angles_are_pure_uniform_and_within_bounds():
+    view = View(32, rotation=10, seed=0)
+    draw = view.train_angles(20_000)
+    angles = draw(3)
+    assert torch.equal(angles, view.train_angles(20_000)(3))
+    assert not torch.equal(angles, draw(4))
+    assert not torch.equal(angles, View(32, rotation=10, seed=1).train_angles(20_000)(3))
+    assert angles.abs().max() <= 10
+    # uniform in [-10, 10]: mean 0, standard deviation 20 / sqrt(12) = 5.77
+    assert abs(angles.mean()) < 0.2
+    assert abs(angles.std() - 5.77) < 0.1
+
+
+def test_evaluation_angles_stay_and_differ_between_sets():
+    view = View(32, rotation=10, eval_deterministic=False)
+    draw = view.eval_angles(50, 0)
+    assert torch.equal(draw(0), draw(7))
+    assert not torch.equal(draw(0), view.eval_angles(50, 1)(0))
+    assert not torch.equal(draw(0), view.train_angles(50)(0))
+    assert View(32, rotation=10).eval_angles(50, 0) is None
+    assert View(32).train_angles(50) is None
+
+
+def test_raw_pixels_are_small_flat_and_upright():
+    frame = View(64, rotation=10).frame
+    image = drawing((64, 64))
+    stack = torch.from_numpy(np.stack([to_canvas(image, frame)] * 70))
+    found = raw_pixels(stack, size=64)
+    assert found.shape == (70, 3 * 32 * 32)
+    assert found.dtype == torch.float32
+    assert 0 <= found.min() < found.max() <= 1
+    # half the size with an antialiased filter: Pillow's result up to its rounding to whole numbers
+    expected = np.asarray(image.resize((32, 32), Image.Resampling.BILINEAR)).transpose(2, 0, 1).ravel() / 255
+    assert np.abs(found[69].numpy() - expected).max() < 1.01 / 255
+    small = raw_pixels(stack[:, 20:60, 20:60], size=28)
+    assert small.shape == (70, 3 * 28 * 28)
+    assert torch.equal(small[0].view(3, 28, 28), stack[0, 26:54, 26:54].permute(2, 0, 1) / 255)
+
+
+# ---------------------------------------------------------------- decoding many
+def read_or_fail(reference: str) -> Image.Image:
+    if reference.startswith("bad"):
+        raise OSError("no such\n file")
+    return Image.new("RGB", (9, 9), (int(reference), 0, 0))
+
+
+def test_decoding_keeps_order_and_reports_every_bad_file(caplog, capsys):
+    kinds = [
+        Chosen(tuple(str(i) for i in range(150)), tuple(i % 3 for i in range(150))),
+        Chosen(("200", "bad1", "201", "bad2"), (0, 1, 2, 3)),
+        Chosen((), ()),
+    ]
+    with caplog.at_level(logging.INFO):
+        stores, bad = decode_all(read_or_fail, kinds, Frame(8, 1, 0))
+    assert bad == (("bad1", "no such file"), ("bad2", "no such file"))
+    assert [len(store) for store in stores] == [150, 2, 0]
+    assert stores[0].canvases.shape == (150, 8, 8, 3)
+    assert stores[0].canvases.dtype == torch.uint8
+    assert stores[0].canvases[:, 4, 4, 0].tolist() == list(range(150))
+    assert stores[0].labels.tolist() == [i % 3 for i in range(150)]
+    assert stores[0].labels.dtype == torch.int64
+    assert stores[1].canvases[:, 4, 4, 0].tolist() == [200, 201]
+    assert (stores[1].labels.tolist(), stores[1].references) == ([0, 2], ("200", "201"))
+    assert caplog.messages[-1].startswith("decoded 154 images in ")  # one line where there is no terminal
+    assert capsys.readouterr() == ("", "")
+
+
+def test_remarks_of_pillow_stay_off_the_screen_and_bombs_are_bad(monkeypatch, tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+
+    def read(reference: str) -> Image.Image:
+        warnings.warn_explicit("odd file", UserWarning, "x", 1, module="PIL.TiffImagePlugin")
+        return Image.open(reference)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        _, bad = decode_all(read, [Chosen((str(tmp_path / "a.png"),), (0,))], Frame(8, 1, 0))
+    assert "decompression bomb" in bad[0][1]
+
+
+def test_an_interruption_ends_decoding():
+    def read(reference: str) -> Image.Image:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decode_all(read, [Chosen(tuple("abc"), (0, 0, 0))], Frame(8, 1, 0))
+
+
+def test_more_than_fits_into_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(canvases, "_free_memory", lambda: 2.0 * 2**30)
+    frame = View(224, rotation=10).frame  # 264 * 264 * 3 = 209,088 bytes each
+    check_memory(10_000, frame)
+    with pytest.raises(ValueError, match=r"14,100 images at image_size=224 need 2\.7 GB.*2\.0 GB are free"):
+        check_memory(14_100, frame)

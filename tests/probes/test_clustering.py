@@ -1,0 +1,99 @@
+"""k-means against classes."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+import torch
+from sklearn.cluster import KMeans
+from sklearn.metrics import normalized_mutual_info_score
+
+from unseen.probes import ProbeWarning, kmeans_nmi
+
+TWO_PAIRS = np.array([[0.0], [0.1], [10.0], [10.1]])  # k-means with k = 2: {0, 1} and {2, 3}
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([0, 0, 1, 1], 1.0),  # clusters are the classes
+        ([1, 1, 0, 0], 1.0),  # under any names
+        ([0, 1, 0, 1], 0.0),  # each cluster holds both classes alike: they tell nothing
+        # Joint shares: (A, 0) 1/2, (B, 0) 1/4, (B, 1) 1/4. H(U) = ln 2 = 0.6931, H(V) = 0.5623,
+        # H(U, V) = 1.0397, I = 0.6931 + 0.5623 - 1.0397 = 0.2158, divided by the mean entropy 0.6277.
+        ([0, 0, 0, 1], 0.343711),
+    ],
+)
+def test_hand_worked(labels, expected):
+    assert kmeans_nmi(TWO_PAIRS, labels) == pytest.approx(expected, abs=1e-6)
+
+
+def test_one_start_gives_the_papers_numbers(reference):
+    tolerance = reference.tolerances[
+        "kmeans_same_sklearn" if sklearn.__version__ == "1.9.1" else "kmeans_other_sklearn"
+    ]
+    expected = pytest.approx(reference.values["nmi"], abs=tolerance)
+    assert kmeans_nmi(reference.embeddings, reference.labels, n_init=1) == expected
+    single = torch.from_numpy(reference.embeddings).float()
+    assert kmeans_nmi(single, torch.from_numpy(reference.labels) + 80, n_init=1) == expected
+
+
+@pytest.mark.parametrize("seed", [0, 1, 42])
+def test_ten_starts_equal_scikit_learn(seed, blobs):
+    embeddings, labels = blobs
+    clusters = KMeans(5, n_init=10, random_state=seed).fit_predict(embeddings)
+    assert kmeans_nmi(embeddings, labels, num_clusters=5, seed=seed) == pytest.approx(
+        normalized_mutual_info_score(labels, clusters), abs=1e-12
+    )
+
+
+def test_seed_and_starts_are_read(blobs):
+    embeddings, labels = blobs
+    singles = {kmeans_nmi(embeddings, labels, n_init=1, seed=seed, num_clusters=8) for seed in range(6)}
+    assert len(singles) > 1
+    assert kmeans_nmi(embeddings, labels, num_clusters=8) != kmeans_nmi(embeddings, labels)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3e7])
+def test_constant_features_score_zero_and_warn_once(value):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        score = kmeans_nmi(np.full((30, 8), value, dtype=np.float32), np.arange(30) % 3)
+    assert score == 0.0
+    assert [w.category for w in caught] == [ProbeWarning]
+    assert "found 1 distinct of 3 clusters" in str(caught[0].message)
+    assert caught[0].filename == __file__
+
+
+def test_fewer_points_than_clusters_warn_and_score_what_there_is():
+    # Two distinct points, three classes: clusters {0} and {1, 2}, so the NMI is that of this partition.
+    embeddings = np.repeat([[0.0, 1.0], [5.0, 2.0]], [10, 20], axis=0)
+    labels = np.repeat([0, 1, 2], 10)
+    with pytest.warns(ProbeWarning, match="found 2 distinct of 3"):
+        score = kmeans_nmi(embeddings, labels)
+    assert score == pytest.approx(normalized_mutual_info_score(labels, labels > 0))
+
+
+def test_one_class_is_undefined(blobs):
+    assert math.isnan(kmeans_nmi(blobs[0], np.full(90, 83)))
+    assert math.isnan(kmeans_nmi([[1.0, 2.0]], [5]))
+
+
+def test_a_class_a_sample():
+    # As many clusters as samples: every sample is its own cluster and its own class.
+    assert kmeans_nmi(np.eye(4), [3, 1, 2, 0]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("bad", [0, -1, 91])
+def test_wrong_number_of_clusters(bad, blobs):
+    with pytest.raises(ValueError, match=rf"num_clusters must be between 1 and N=90, got {bad}"):
+        kmeans_nmi(*blobs, num_clusters=bad)
+
+
+def test_wrong_number_of_starts(blobs):
+    with pytest.raises(ValueError, match="n_init must be at least 1, got 0"):
+        kmeans_nmi(*blobs, n_init=0)

@@ -1,0 +1,107 @@
+"""The solver reaches the optimum that scikit-learn converges to, whatever the features look like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+
+from unseen.probes import ProbeWarning, logistic
+from unseen.probes.logistic import fit_logistic
+
+
+def layer_like(samples, features, classes, *, scale, decay=1.0, seed=0):
+    """Features as layers give them: rotated, spectrum falling as i ** -decay, with an offset."""
+    rng = np.random.default_rng(seed)
+    targets = np.arange(samples) % classes
+    spectrum = np.arange(1, features + 1.0) ** -decay
+    means = rng.normal(size=(classes, features)) * spectrum
+    rotation, _ = np.linalg.qr(rng.normal(size=(features, features)))
+    noisy = (means[targets] + rng.normal(size=(samples, features)) * spectrum) @ rotation
+    return (noisy + rng.normal(size=features)) * scale, targets
+
+
+def objective(weights, bias, features, targets):
+    log_probabilities = log_softmax(features @ weights.T + bias, axis=1)
+    return -log_probabilities[np.arange(len(targets)), targets].sum() + 0.5 * np.square(weights).sum()
+
+
+def test_hand_worked_two_points():
+    # x = -1, +1 of classes 0, 1. By symmetry no intercept; 2 log(1 + e^-w) + w^2 / 2 is least where
+    # w = 2 / (1 + e^w), i.e. w = 0.674830 (0.674830 * (1 + 1.963698) = 2.000000).
+    model = fit_logistic(np.array([[-1.0], [1.0]]), np.array([0, 1]), gradient_norm=1e-9)
+    assert model.weights[1, 0] - model.weights[0, 0] == pytest.approx(0.674830, abs=2e-6)
+    assert model.bias == pytest.approx([0.0, 0.0], abs=1e-9)
+
+
+def test_no_information_gives_the_class_shares():
+    # Constant features: the penalty holds the weights at 0 and the free intercept fits the shares 1/4, 3/4.
+    model = fit_logistic(np.ones((8, 3)), np.array([0, 0, 1, 1, 1, 1, 1, 1]), gradient_norm=1e-9)
+    assert not model.weights.any()
+    assert model.bias[1] - model.bias[0] == pytest.approx(np.log(3))
+
+
+@pytest.mark.parametrize("scale", [0.05, 1.0, 50.0])
+@pytest.mark.parametrize(
+    ("samples", "features", "classes"), [(200, 10, 2), (150, 12, 3), (200, 20, 5), (40, 25, 4), (30, 90, 3)]
+)
+def test_coefficients_and_probabilities_equal_scikit_learn(samples, features, classes, scale):
+    x, targets = layer_like(samples, features, classes, scale=scale)
+    oracle = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-9, max_iter=500).fit(x, targets)
+    mine = fit_logistic(x, targets, gradient_norm=1e-7)
+    assert mine.converged
+    logits = mine.logits(x)
+    if classes == 2:  # scikit-learn keeps the difference of the two weight vectors
+        assert mine.weights[1] - mine.weights[0] == pytest.approx(oracle.coef_[0], abs=1e-5)
+        assert logits[:, 1] - logits[:, 0] == pytest.approx(oracle.decision_function(x), abs=1e-4)
+    else:
+        assert mine.weights == pytest.approx(oracle.coef_, abs=1e-5)
+        theirs = objective(oracle.coef_, oracle.intercept_, x, targets)
+        ours = objective(mine.weights, mine.bias - mine.weights @ mine.center, x, targets)
+        assert ours == pytest.approx(theirs, rel=1e-9)
+    probabilities = np.exp(log_softmax(logits, axis=1))
+    assert probabilities == pytest.approx(oracle.predict_proba(x), abs=1e-5)
+
+
+def test_default_tolerance_is_within_its_bound():
+    for scale in (0.05, 1.0, 50.0, 1000.0):
+        x, targets = layer_like(300, 40, 6, scale=scale)
+        exact, quick = fit_logistic(x, targets, gradient_norm=1e-8), fit_logistic(x, targets)
+        gap = [objective(m.weights, m.bias - m.weights @ m.center, x, targets) for m in (quick, exact)]
+        assert -1e-7 < gap[0] - gap[1] < 1e-4
+        assert np.array_equal(quick.logits(x).argmax(axis=1), exact.logits(x).argmax(axis=1))
+
+
+def test_strength_is_scikit_learns():
+    x, targets = layer_like(90, 6, 3, scale=1.0)
+    oracle = LogisticRegression(C=0.01, solver="newton-cholesky", tol=1e-12).fit(x, targets)
+    assert fit_logistic(x, targets, strength=0.01, gradient_norm=1e-7).weights == pytest.approx(
+        oracle.coef_, abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("decay", [0.5, 2.0])
+def test_badly_scaled_features_converge_in_few_steps(decay, monkeypatch):
+    # Plain L-BFGS takes hundreds to thousands of steps here; a bound on ours keeps the speed.
+    monkeypatch.setattr(logistic, "MAX_STEPS", 150)
+    x, targets = layer_like(400, 100, 5, scale=50.0, decay=decay)
+    assert fit_logistic(x, targets).converged
+
+
+def test_rotation_and_shift_do_not_matter_and_wide_data_are_reduced_exactly():
+    x, targets = layer_like(30, 50, 3, scale=5.0)  # D < 2 N: solved as it is
+    padded = np.column_stack([x, np.zeros((30, 50))])  # D > 2 N: solved in the span of the samples
+    rotation, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(100, 100)))
+    plain = fit_logistic(x, targets, gradient_norm=1e-8)
+    wide = fit_logistic(padded @ rotation + 1e3, targets, gradient_norm=1e-8)
+    new = np.random.default_rng(2).normal(size=(20, 50)) * 5
+    moved = np.column_stack([new, np.zeros((20, 50))]) @ rotation + 1e3
+    assert wide.logits(moved) == pytest.approx(plain.logits(new), abs=1e-6)
+
+
+def test_stopping_early_is_said(monkeypatch):
+    monkeypatch.setattr(logistic, "MAX_STEPS", 2)
+    x, targets = layer_like(100, 10, 3, scale=10.0)
+    with pytest.warns(ProbeWarning, match="stopped after 2 steps at gradient norm"):
+        assert not fit_logistic(x, targets).converged

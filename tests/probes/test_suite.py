@@ -1,0 +1,97 @@
+"""All probes of a layer at once."""
+
+from __future__ import annotations
+
+import random
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from unseen.probes import (
+    PROBE_NAMES,
+    ProbeSuite,
+    kmeans_nmi,
+    linear_probe_accuracy,
+    neighbor_agreement,
+    r_precision,
+    run_probes,
+)
+
+
+def test_equals_the_single_probes(blobs):
+    embeddings, labels = blobs
+    scores = run_probes(embeddings, labels, ProbeSuite(n_init=2, seed=0, k=25, standardize=True))
+    agreement = neighbor_agreement(embeddings, labels, k=25)
+    assert scores == {
+        "nmi": kmeans_nmi(embeddings, labels, n_init=2, seed=0),
+        "nn1": agreement.at_1,
+        "nnk": agreement.at_k,
+        "nnk_ceiling": agreement.ceiling,
+        "r_precision": r_precision(embeddings, labels),
+        "linear_probe": linear_probe_accuracy(embeddings, labels, seed=0, standardize=True),
+    }
+    assert tuple(scores) == PROBE_NAMES == ProbeSuite().names
+    assert all(type(value) is float for value in scores.values())
+
+
+def test_reference_values(reference):
+    scores = run_probes(reference.embeddings, reference.labels, ProbeSuite(n_init=1, k=reference.values["k"]))
+    for mine, theirs in (("nmi", "nmi"), ("nn1", "nn1"), ("nnk_ceiling", "nnk_ceiling")):
+        assert scores[mine] == pytest.approx(reference.values[theirs], abs=1e-6)
+    assert scores["nnk"] == pytest.approx(reference.values["nnk"], abs=1e-4)  # ties, see test_neighbors.py
+    assert scores["r_precision"] == pytest.approx(reference.values["r_precision"], abs=1e-4)
+    assert scores["linear_probe"] == pytest.approx(reference.values["linear_probe_raw"], abs=0.011)
+
+
+def test_k_defaults_to_the_largest_class(blobs):
+    embeddings, labels = blobs  # classes of 20, 30 and 40
+    suite = ProbeSuite(n_init=1, linear=False)
+    scores = run_probes(embeddings, labels, suite)
+    assert scores["nnk"] == neighbor_agreement(embeddings, labels, k=40).at_k
+    assert tuple(scores) == suite.names == PROBE_NAMES[:-1]
+
+
+def test_probing_draws_no_random_numbers_and_repeats_bit_for_bit(blobs):
+    embeddings, labels = (torch.from_numpy(array) for array in blobs)
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    first = run_probes(embeddings, labels, ProbeSuite())
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    assert before == after
+    random.random()
+    torch.rand(3)
+    assert run_probes(embeddings, labels, ProbeSuite()) == first
+
+
+def test_runs_within_inference_mode_and_without_gradients(blobs):
+    embeddings, labels = (torch.from_numpy(array) for array in blobs)
+    expected = run_probes(embeddings, labels, ProbeSuite(n_init=1))
+    with torch.inference_mode():
+        assert run_probes(embeddings.clone(), labels, ProbeSuite(n_init=1)) == expected
+    assert run_probes(embeddings.clone().requires_grad_(), labels, ProbeSuite(n_init=1)) == expected
+
+
+def test_a_dead_layer_is_scored_and_a_diverged_one_refused(blobs):
+    _, labels = blobs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scores = run_probes(torch.zeros(90, 5), labels, ProbeSuite(k=10))
+    assert scores["nmi"] == 0.0
+    assert scores["nn1"] == pytest.approx((20 * 19 + 30 * 29 + 40 * 39) / 90 / 89)  # chance
+    assert scores["linear_probe"] == 8 / 18  # the largest class
+    with pytest.raises(ValueError, match="embeddings contain NaN or infinity"):
+        run_probes(torch.full((90, 5), torch.nan), labels, ProbeSuite())
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"n_init": 0}, "n_init must be at least 1, got 0"),
+        ({"k": 0}, "k must be at least 1 or None, got 0"),
+        ({"seed": -1}, "seed must be between 0 and"),
+    ],
+)
+def test_wrong_settings(settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ProbeSuite(**settings)

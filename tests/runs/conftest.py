@@ -1,0 +1,100 @@
+"""Small real parts: the digits, a small residual network, Lightning's trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from unseen.backbones.timm import TimmSpec
+from unseen.callbacks.layer_probe import LayerProbe
+from unseen.data.datamodule import SeenUnseenDataModule
+from unseen.data.sources.digits import Digits
+from unseen.probes import ProbeSuite
+from unseen.run_folder import RunFolder
+from unseen.training import SeenClassifier
+
+# dropout and drop path draw random numbers in training; batch norm has buffers: both could betray a probe
+SPEC = TimmSpec(
+    "resnet18",
+    options={"channels": [8, 8, 16, 16], "layers": [1, 1, 1, 1], "drop_rate": 0.2, "drop_path_rate": 0.1},
+)
+
+
+@dataclass
+class Small:
+    """What one small run is made of."""
+
+    module: SeenClassifier
+    datamodule: SeenUnseenDataModule
+    trainer: Trainer
+    folder: RunFolder
+    probe: LayerProbe | None
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return {name: value.clone() for name, value in self.module.state_dict().items()}
+
+
+def small(
+    path: Path, *, max_steps: int = 6, probing: bool = True, seed: int = 0, **trainer_settings: Any
+) -> Small:
+    """Make a run of `max_steps` steps that evaluates every second one; an epoch is five batches."""
+    seed_everything(seed, verbose=False)
+    datamodule = SeenUnseenDataModule(
+        Digits(),
+        image_size=32,
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+        batch_size=16,
+        train_size=70,
+        test_size=40,
+        unseen_per_class=12,
+        rotation=10,
+        seed=seed,
+    )
+    datamodule.setup()
+    module = SeenClassifier(
+        SPEC.build(datamodule.num_classes, 32), lr=1e-3, seed=seed, provenance={"schema": 1}
+    )
+    folder = RunFolder(path, {"model": "resnet18"})
+    probe = LayerProbe(ProbeSuite(n_init=1, k=12), folder) if probing else None
+    last = ModelCheckpoint(
+        path / "checkpoints", filename="last", save_on_train_epoch_end=False, enable_version_counter=False
+    )
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=max_steps,
+        val_check_interval=2,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        inference_mode=False,
+        use_distributed_sampler=False,
+        callbacks=[last, *([probe] if probe else [])],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **trainer_settings,
+    )
+    return Small(module, datamodule, trainer, folder, probe)
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """Six steps in one go, probed at 0, 2, 4 and 6."""
+    from unseen.runs.train import train
+
+    run = small(tmp_path_factory.mktemp("uninterrupted"))
+    train(
+        module=run.module,
+        datamodule=run.datamodule,
+        trainer=run.trainer,
+        run_folder=run.folder,
+        probe=run.probe,
+        probe_at_start=True,
+    )
+    return run

@@ -1,0 +1,32 @@
+"""Files are whole or not there."""
+
+import json
+import os
+
+import pytest
+
+from unseen.atomic_files import write_json, write_text
+
+
+def test_an_error_leaves_the_old_file_and_no_leftovers(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def full_disk(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_json_has_no_nan(tmp_path) -> None:
+    write_json(tmp_path / "a.json", {"x": float("nan"), "y": [1, float("inf")], "z": {"w": 0.5}})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": None, "y": [1, None], "z": {"w": 0.5}}
+
+
+def test_results_can_be_read_by_others(tmp_path) -> None:
+    write_text(tmp_path / "a.txt", "x")
+    assert (tmp_path / "a.txt").stat().st_mode & 0o044

@@ -1,0 +1,95 @@
+"""Every YAML composes, resolves and passes the schema; every model x data pair can be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from unseen.runs.build import _datamodule
+from unseen.runs.cli import register_resolvers
+from unseen.runs.schema import check_types
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
+OPTIONS = [
+    (group, path.stem)
+    for group in GROUPS
+    for path in sorted((CONFIGS / group).glob("*.yaml"))
+    if not path.stem.startswith("_")
+]
+MODELS = [name for group, name in OPTIONS if group == "model"]
+DATA = [name for group, name in OPTIONS if group == "data"]
+
+
+def resolved(*overrides: str, config: str = "train") -> dict[str, Any]:
+    register_resolvers()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composed = compose(config, overrides=["paths.output_dir=out", *overrides], return_hydra_config=True)
+    HydraConfig.instance().set_config(composed)
+    OmegaConf.set_struct(composed, False)
+    composed.pop("hydra")
+    plain: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
+    return plain
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: value)
+def test_every_yaml_composes_and_passes_the_schema(group: str, option: str) -> None:
+    check_types(resolved(f"{group}={option}"))
+
+
+@pytest.mark.parametrize("config", ["train", "eval"])
+def test_the_entries_compose(config: str) -> None:
+    check_types(resolved(config=config))
+
+
+def test_the_papers_experiment_is_the_papers() -> None:
+    """arXiv 2402.14095 and 2405.01524: AdamW 2e-4 without decay or warm-up, 4 epochs planned (ResNet 5), batch 72."""
+    plain = resolved("experiment=calligraphy", "model=vit")
+    optimizer, scheduler = plain["model"]["optimizer"], plain["model"]["scheduler"]
+    assert (optimizer["lr"], optimizer["weight_decay"], optimizer["betas"]) == (2e-4, 0.0, [0.9, 0.999])
+    assert (scheduler["warmup_steps"], scheduler["epochs"]) == (0, 4)
+    assert (plain["data"]["batch_size"], plain["data"]["train_size"], plain["data"]["test_size"]) == (
+        72,
+        9100,
+        2500,
+    )
+    assert (plain["data"]["image_size"], plain["data"]["rotation"], plain["data"]["stratified"]) == (
+        224,
+        10,
+        False,
+    )
+    assert (plain["trainer"]["max_steps"], plain["trainer"]["val_check_interval"]) == (500, 100)
+    assert plain["trainer"]["gradient_clip_val"] == 1.0
+    assert (plain["probe"]["n_init"], plain["probe"]["k"], plain["model"]["pooling"]) == (1, 500, "paper")
+    assert plain["callbacks"]["layer_probe"]["pooling"] == "paper"
+    assert resolved("experiment=calligraphy", "model=resnet")["model"]["scheduler"]["epochs"] == 5
+    assert resolved("experiment=cifar100", "model=cvt")["data"]["num_labels"] == 95
+
+
+def test_seed_zero_is_a_seed() -> None:
+    assert resolved("seed=0")["seed"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_pair_is_built(model: str, data: str, photos: Path) -> None:
+    extra = {
+        "image_folder": [f"data.root={photos}", "data.unseen=[cat,owl]"],
+        "torchvision": ["data.dataset=SVHN", "data.num_unseen=3"],
+    }
+    plain = resolved(f"model={model}", f"data={data}", *extra.get(data, []))
+    spec = instantiate(plain["model"]["backbone"], _convert_="all")
+    size = plain["data"]["image_size"]
+    spec.check(size)
+    datamodule = _datamodule(plain, spec)
+    datamodule.check(None)
+    backbone = spec.build(4, size)
+    assert backbone.image_size == size
+    assert sum(weight.numel() for weight in backbone.parameters()) <= 4e6 or model in {"efficientnet_lite0"}

@@ -1,0 +1,62 @@
+"""The arrows of the house: who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "unseen"
+# package: what of ours it may import
+ALLOWED = {
+    "scores": {"atomic_files"},
+    "atomic_files": set(),
+    "run_folder": {"atomic_files", "scores"},
+    "distributed": set(),
+    "probes": set(),
+    "backbones": set(),
+    "data": set(),
+    "training": {"backbones", "scores"},
+    "callbacks": {"backbones", "probes", "distributed", "scores", "run_folder"},
+    "runs": {
+        "backbones",
+        "data",
+        "probes",
+        "training",
+        "callbacks",
+        "scores",
+        "run_folder",
+        "atomic_files",
+        "distributed",
+    },
+}
+NOT_BELOW_RUNS = {"hydra", "omegaconf"}
+PURE = {
+    "probes": {"lightning", "rich", "wandb"},
+    "scores": {"torch", "numpy"},
+    "run_folder": {"torch", "numpy"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_arrows(path: Path) -> None:
+    part = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    if part == "__init__":
+        assert imported(path) == set()
+        return
+    names = imported(path)
+    ours = {name.split(".")[1] for name in names if name.startswith("unseen.")} - {"__version__", part}
+    assert ours <= ALLOWED[part], f"{part} may not import {sorted(ours - ALLOWED[part])}"
+    theirs = {name.split(".")[0] for name in names}
+    forbidden = PURE.get(part, set()) | (NOT_BELOW_RUNS if part != "runs" else set())
+    assert not theirs & forbidden
