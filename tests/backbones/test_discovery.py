@@ -19,11 +19,8 @@ FOUND = {
     "efficientnet_b0": (8, "bn1", "blocks.0", "blocks.6", "nchw", 0),
     "mobilenetv3_small_100": (7, "bn1", "blocks.0", "blocks.5", "nchw", 0),
     "levit_128s": (4, "stem", "stages.0", "stages.2", "tokens", 0),
-    "regnety_002": (5, "stem", "s1", "s4", "nchw", 0),
     "densenet121": (5, "features.norm0", "features.denseblock1", "features.norm5", "nchw", 0),
-    "twins_svt_small": (18, "blocks.0.0", "blocks.0.1", "blocks.3.3", "tokens", 0),
-    "convit_tiny": (13, "pos_drop", "blocks.0", "blocks.11", "tokens", 1),
-    "deit_tiny_distilled_patch16_224": (13, "norm_pre", "blocks.0", "blocks.11", "tokens", 2),
+    "regnety_002": (5, "stem", "s1", "s4", "nchw", 0),
 }
 
 

@@ -43,11 +43,9 @@ def as_published(state: Tensor, layout: str) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("name", SEVEN)
-def test_paper_layers(name: str, compose_model: Callable[..., Any], reference: dict[str, Any]) -> None:
+def test_paper_layers(name: str, paper_on_meta: Callable[[str], Backbone], reference: dict[str, Any]) -> None:
     expected = reference["layers_224px"][name]
-    spec = instantiate(compose_model(name, "paper").backbone)
-    with torch.device("meta"):
-        backbone = spec.build(15, 224)
+    backbone = paper_on_meta(name)
     states = hidden_states(backbone, torch.zeros(2, 3, 224, 224, device="meta"))
     assert [as_published(state, tap.layout) for state, tap in zip(states, backbone.taps, strict=True)] == [
         tuple(shape) for shape in expected["shapes"]

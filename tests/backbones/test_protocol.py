@@ -110,9 +110,8 @@ def test_demo_at_64_pixels(name: str, build: Build) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_paper_size_on_the_meta_device(name: str, build: Build) -> None:
-    with torch.device("meta"):  # shapes without memory or arithmetic
-        backbone = build(name, "paper", 15, 224)
+def test_paper_size(name: str, paper_on_meta: Callable[[str], Backbone]) -> None:
+    backbone = paper_on_meta(name)
     check_taps(backbone, name)
     images = torch.zeros(2, 3, 224, 224, device="meta")
     with record_taps(backbone, "auto") as recorder:
@@ -125,23 +124,21 @@ def test_paper_size_on_the_meta_device(name: str, build: Build) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", ["demo", "paper"])
-def test_configuration_carries_what_training_needs(
-    name: str, size: str, compose_model: Callable[..., Any]
-) -> None:
-    config = compose_model(name, size)
-    assert config.name == ("convnextv2_atto" if name == "timm" else name)
-    assert config.pooling == "auto"
-    assert dict(config.optimizer) == {"lr": 1e-3, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8}
-    # The paper trains ResNet for five epochs, the others for the recipe's number.
-    assert config.scheduler.epochs == (5 if (name, size) == ("resnet", "paper") else None)
-    assert config.scheduler.warmup_steps == 20
-    spec = instantiate(config.backbone)
-    assert spec.pretrained is (name == "efficientnet_lite0")
-    assert compose_model(name, size, pretrained=True).pretrained is True
-    expected = 0.5 if name in {"efficientnet_lite0", "vit"} else 0.485
-    assert spec.mean[0] == expected
-    assert len(spec.std) == 3
+def test_configuration_carries_what_training_needs(name: str, compose_model: Callable[..., Any]) -> None:
+    for size in ("demo", "paper"):
+        config = compose_model(name, size)
+        assert config.name == ("convnextv2_atto" if name == "timm" else name)
+        assert config.pooling == "auto"
+        assert dict(config.optimizer) == {"lr": 1e-3, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8}
+        # The paper trains ResNet for five epochs, the others for the recipe's number.
+        assert config.scheduler.epochs == (5 if (name, size) == ("resnet", "paper") else None)
+        assert config.scheduler.warmup_steps == 20
+        spec = instantiate(config.backbone)
+        assert spec.pretrained is (name == "efficientnet_lite0")
+        # The original ViT weights and those of EfficientNet-Lite0 want pixels in -1..1.
+        assert spec.mean[0] == (0.5 if name in {"efficientnet_lite0", "vit"} else 0.485)
+        assert len(spec.std) == 3
+    assert instantiate(compose_model(name, "paper", pretrained=True).backbone).pretrained is True
 
 
 def test_a_new_head_follows_the_global_seed(build: Build) -> None:

@@ -63,13 +63,10 @@ def test_what_is_refused_before_anything_is_loaded(spec: TimmSpec, image_size: i
 
 
 @pytest.mark.parametrize("architecture", ["resnet18", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
-@pytest.mark.parametrize("image_size", [32, 224])
-def test_sizes_that_pass_the_check_run(architecture: str, image_size: int) -> None:
-    spec = TimmSpec(architecture)
-    spec.check(image_size)
+def test_other_sizes_than_the_published_one(architecture: str) -> None:
     with torch.device("meta"):
-        backbone = spec.build(3, image_size).eval()
-        assert backbone(torch.zeros(1, 3, image_size, image_size)).shape == (1, 3)
+        backbone = TimmSpec(architecture).build(3, 64).eval()
+        assert backbone(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
 
 
 def test_normalisation_comes_from_the_weights() -> None:

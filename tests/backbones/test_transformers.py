@@ -64,13 +64,11 @@ def test_patch_sizes_that_break_the_position_tables_are_refused(
             spec.check(64)
 
 
-@pytest.mark.parametrize("image_size", [32, 36, 64])
-def test_sizes_that_pass_the_check_run(image_size: int, pvt: TransformersSpec, cvt: TransformersSpec) -> None:
+def test_a_size_that_the_later_stages_do_not_divide(pvt: TransformersSpec, cvt: TransformersSpec) -> None:
     for spec in (pvt, cvt):
-        spec.check(image_size)
-        backbone = spec.build(3, image_size).eval()
+        backbone = spec.build(3, 36).eval()  # grids of 9, 4, 2, 1
         with torch.no_grad():
-            assert backbone(torch.randn(1, 3, image_size, image_size)).shape == (1, 3)
+            assert backbone(torch.randn(1, 3, 36, 36)).shape == (1, 3)
 
 
 @pytest.mark.parametrize("name", ["pvt", "cvt"])

@@ -105,3 +105,12 @@ def test_stopping_early_is_said(monkeypatch):
     x, targets = layer_like(100, 10, 3, scale=10.0)
     with pytest.warns(ProbeWarning, match="stopped after 2 steps at gradient norm"):
         assert not fit_logistic(x, targets).converged
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e4, 1e8, 1e15])
+def test_repeated_features_of_any_scale_neither_fail_nor_warn(scale, recwarn):
+    x, targets = layer_like(60, 40, 4, scale=scale)
+    model = fit_logistic(np.column_stack([x, x, np.ones(60)]), targets)  # rank 40 of 81, D < 2 N
+    assert model.converged
+    assert np.isfinite(model.weights).all()
+    assert not recwarn.list

@@ -59,7 +59,7 @@ def test_hand_worked_uneven_classes():
 
 
 def test_ties_share_the_places_that_are_left():
-    # 0 has a at -1 and b at +1, equally far: half a hit. -1 and 0.. -> 0 (hit), 1 -> 0 (miss).
+    # 0 has a at -1 and b at +1, equally far: half a hit. -1 -> 0 is a hit, 1 -> 0 a miss.
     points, labels = [[-1.0], [0.0], [1.0]], [0, 0, 1]
     assert neighbor_agreement(points, labels, k=1).at_1 == pytest.approx((1 + 1 / 2 + 0) / 3)
     # Four others at distance 1 around a centre, one of them its class: two places hold 2 * 1/4 of it.

@@ -92,7 +92,10 @@ def make_config(folder: Path, made: Made) -> dict[str, Any]:
             "name": made.model, "pretrained": paper, "pooling": "paper" if paper else "auto",
             "backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "architecture": made.model},
             "optimizer": {"lr": 2e-4 if paper else 1e-3, "weight_decay": 0.0, "betas": [0.9, 0.999]},
-            "scheduler": {"warmup_steps": 0 if paper else 20, "epochs": (5 if made.model == "resnet" else 4) if paper else None},
+            "scheduler": {
+                "warmup_steps": 0 if paper else 20,
+                "epochs": (5 if made.model == "resnet" else 4) if paper else None,
+            },
         },
         "probe": {"n_init": 1 if paper else 10, "seed": 42, "k": 500 if paper else None, "standardize": False},
         "trainer": {"accelerator": "auto", "devices": 1, "max_steps": made.steps[-1], "gradient_clip_val": 1.0},

@@ -132,9 +132,15 @@ def record_taps(backbone: nn.Module, pooling: Pooling) -> Iterator[Recorder]:
         ValueError: An unknown pooling.
 
     Example:
-        with record_taps(backbone, "auto") as recorder:
-            logits = backbone(images)
-            embeddings = recorder.take()
+        >>> stem = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.Flatten(), nn.Linear(16, 5))
+        >>> half = (0.5, 0.5, 0.5)
+        >>> tap = Tap(layer=0, name="0", depth=0.0, layout="nchw")
+        >>> backbone = Backbone(stem, (tap,), num_classes=5, image_size=16, mean=half, std=half)
+        >>> with record_taps(backbone, "auto") as recorder:
+        ...     logits = backbone(torch.zeros(2, 3, 16, 16))
+        ...     embeddings = recorder.take()
+        >>> [tuple(embedding.shape) for embedding in embeddings]
+        [(2, 4)]
     """
     check_pooling(pooling)
     eager = getattr(backbone, "_orig_mod", backbone)

@@ -5,6 +5,7 @@ Shapes: S image size, C classes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class TimmSpec:
         """Per-channel standard deviation that the weights were trained with."""
         return _triple(self._pretrained_cfg().std)
 
+    def __hash__(self) -> int:
+        return hash(repr(self))  # the fields themselves hold lists and dicts
+
     def check(self, image_size: int) -> None:
         """Builds and runs the network without memory, weights or network access.
 
@@ -55,7 +59,7 @@ class TimmSpec:
                 that the network cannot take.
         """
         self._check_weights()
-        self._taps(image_size)
+        _surveyed(self, image_size)
 
     def build(self, num_classes: int, image_size: int) -> "Backbone":
         """The network with a new head of C outputs, initialised from the global torch generator.
@@ -72,7 +76,7 @@ class TimmSpec:
         from unseen.backbones.weights import transplant
 
         self._check_weights()
-        taps = self._taps(image_size)
+        taps = _surveyed(self, image_size)
         weights = None
         if self.pretrained:
             with torch.random.fork_rng(devices=[]):
@@ -119,17 +123,6 @@ class TimmSpec:
             )
         return timm.get_pretrained_cfg(self.architecture)
 
-    def _taps(self, image_size: int) -> "tuple[Tap, ...]":
-        from unseen.backbones.discovery import survey
-
-        return survey(
-            self._shown,
-            lambda size: self._create(size, num_classes=2),
-            image_size,
-            patterns=self.taps,
-            options=self.options,
-        )
-
     def _create(self, image_size: int, **settings: Any) -> "nn.Module":
         timm = _timm()
         settings = {**self.options, **settings}
@@ -139,9 +132,8 @@ class TimmSpec:
         except TypeError as error:
             if "'img_size'" not in str(error):
                 raise
-            network = timm.create_model(
-                self.architecture, **settings
-            )  # takes any size, as most convolutions do
+            # It takes any size, as most convolutions do.
+            network = timm.create_model(self.architecture, **settings)
         return network
 
     def _pretrained_weights(self, image_size: int) -> "dict[str, Tensor]":
@@ -158,6 +150,20 @@ class TimmSpec:
     @property
     def _shown(self) -> str:
         return self.name or self.architecture
+
+
+@lru_cache(maxsize=64)
+def _surveyed(spec: TimmSpec, image_size: int) -> "tuple[Tap, ...]":
+    """The layers; remembered, so that building after checking does not look for them twice."""
+    from unseen.backbones.discovery import survey
+
+    return survey(
+        spec._shown,
+        lambda size: spec._create(size, num_classes=2),
+        image_size,
+        patterns=spec.taps,
+        options=spec.options,
+    )
 
 
 def _timm() -> Any:

@@ -5,6 +5,7 @@ Shapes: S image size, C classes, B batch, D features.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class TransformersSpec:
     mean: "Channels" = (0.485, 0.456, 0.406)
     std: "Channels" = (0.229, 0.224, 0.225)
 
+    def __hash__(self) -> int:
+        return hash(repr(self))  # the fields themselves hold lists and dicts
+
     def check(self, image_size: int) -> None:
         """Builds and runs the network without memory, weights or network access.
 
@@ -56,7 +60,7 @@ class TransformersSpec:
                 network cannot take.
         """
         self._check_settings()
-        self._taps(image_size)
+        _surveyed(self, image_size)
 
     def build(self, num_classes: int, image_size: int) -> "Backbone":
         """The network with a new head of C outputs, initialised from the global torch generator.
@@ -74,7 +78,7 @@ class TransformersSpec:
         from unseen.backbones.weights import transplant
 
         self._check_settings()
-        taps = self._taps(image_size)
+        taps = _surveyed(self, image_size)
         weights = None
         if self.pretrained:
             with torch.random.fork_rng(devices=[]):
@@ -129,19 +133,6 @@ class TransformersSpec:
         network: nn.Module = self._library()[1](self._configuration(image_size, num_classes))
         return network
 
-    def _taps(self, image_size: int) -> "tuple[Tap, ...]":
-        from unseen.backbones.discovery import survey
-
-        return survey(
-            self._shown,
-            lambda size: self._create(size, num_classes=2),
-            image_size,
-            patterns=self.taps,
-            options=self.options,
-            # PVT adds its class token in the last stage only; CvT keeps its own outside the stage's map.
-            prefix_tokens=1 if self.architecture == "pvt" else 0,
-        )
-
     def _pretrained_weights(self) -> "dict[str, Tensor]":
         from unseen.backbones.weights import hub_errors_in_one_sentence
 
@@ -162,6 +153,22 @@ class TransformersSpec:
     @property
     def _shown(self) -> str:
         return self.name or self.architecture
+
+
+@lru_cache(maxsize=64)
+def _surveyed(spec: TransformersSpec, image_size: int) -> "tuple[Tap, ...]":
+    """The layers; remembered, so that building after checking does not look for them twice."""
+    from unseen.backbones.discovery import survey
+
+    return survey(
+        spec._shown,
+        lambda size: spec._create(size, num_classes=2),
+        image_size,
+        patterns=spec.taps,
+        options=spec.options,
+        # PVT adds its class token in the last stage only; CvT keeps its own outside the stage's map.
+        prefix_tokens=1 if spec.architecture == "pvt" else 0,
+    )
 
 
 def _resized_positions(

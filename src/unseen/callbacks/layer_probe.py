@@ -40,6 +40,8 @@ class LayerProbe(Callback):
         run_folder: Keeps the scores; called on rank 0 only.
         pooling: How a layer's output becomes one vector an image.
         on_phase: Told what is going on: a phrase, steps done, steps in all.
+        at_step: The step that scores are written under, where the trainer does not know it (a checkpoint that is
+            scored without training).
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class LayerProbe(Callback):
         *,
         pooling: Pooling = "auto",
         on_phase: Callable[[str, int, int], None] | None = None,
+        at_step: int | None = None,
     ) -> None:
         self._suite = suite
         self._run_folder = run_folder
         self._pooling = pooling
         self._on_phase = on_phase or _say_nothing
+        self._at_step = at_step
         self._hooks = ExitStack()
         self._recorder: Any = None
         self._seen: EmbeddingBank | None = None
@@ -188,7 +192,7 @@ class LayerProbe(Callback):
         self, trainer: Trainer, taps: tuple[Tap, ...], values: dict[tuple[str, int, str], float]
     ) -> list[Score]:
         assert self._baseline is not None
-        step, epoch = trainer.global_step, trainer.current_epoch
+        step, epoch = self._step(trainer), trainer.current_epoch
         rows = [
             Score(step, epoch, split, INPUT_LAYER, INPUT_NAME, None, probe, value)
             for (split, probe), value in sorted(self._baseline.items())
@@ -197,12 +201,15 @@ class LayerProbe(Callback):
             rows.append(Score(step, epoch, split, layer, taps[layer].name, taps[layer].depth, probe, value))
         return rows
 
+    def _step(self, trainer: Trainer) -> int:
+        return trainer.global_step if self._at_step is None else self._at_step
+
     # ------------------------------------------------------------------ results
     def _publish(
         self, trainer: Trainer, pl_module: LightningModule, scores: list[Score], accuracy: float | None
     ) -> None:
         """Log the same numbers on every rank (a monitor must not differ between them); write on rank 0."""
-        step, seconds = trainer.global_step, time.monotonic() - self._began
+        step, seconds = self._step(trainer), time.monotonic() - self._began
         best = ScoreTable(scores).generalization(step)
         assert best is not None
         numbers = {metric_name(row.split, row.probe, row.layer, row.layer_name): row.value for row in scores}

@@ -74,17 +74,16 @@ def fit_logistic(
     center = features.mean(axis=0, dtype=np.float64)  # (D,); the free intercept makes the shift exact
     centered = features - center  # (N, D) float64
     basis = None
-    if centered.shape[1] > 2 * len(
-        centered
-    ):  # optimal weights lie in the span of the samples: rotate into it
-        basis, triangle = np.linalg.qr(centered.T)  # (D, N), (N, N)
-        centered = triangle.T  # (N, N)
-    design = np.column_stack([centered, np.ones(len(centered))])  # (N, D+1), last column for the intercept
-    penalty = np.full(design.shape[1], (2.0 if num_classes == 2 else 1.0) / strength)  # (D+1,)
-    penalty[-1] = 0.0
-    onehot = np.eye(num_classes)[targets].T.copy()  # (C, N)
-    small = design.size * num_classes <= SMALL_PRODUCT
+    small = centered.size * num_classes <= SMALL_PRODUCT
     with threadpool_limits(limits=1 if small else None):
+        if centered.shape[1] > 2 * len(centered):
+            # The optimal weights lie in the span of the samples: rotate into it.
+            basis, triangle = np.linalg.qr(centered.T)  # (D, N), (N, N)
+            centered = triangle.T  # (N, N)
+        design = np.column_stack([centered, np.ones(len(centered))])  # (N, D+1), the last for the intercept
+        penalty = np.full(design.shape[1], (2.0 if num_classes == 2 else 1.0) / strength)  # (D+1,)
+        penalty[-1] = 0.0
+        onehot = np.eye(num_classes)[targets].T.copy()  # (C, N)
         weights, norm, converged = _minimize(design, onehot, penalty, gradient_norm)
     if not converged:
         warnings.warn(
@@ -158,10 +157,9 @@ def _inverse_metric(design: Float64Array, probabilities: Float64Array, penalty: 
     spread = (1 - np.square(probabilities).sum(axis=0)) / (len(probabilities) - 1)  # (N,)
     weighted = design * np.sqrt(np.maximum(spread, 0.0))[:, None]  # (N, D+1)
     metric = weighted.T @ weighted
-    metric.flat[:: len(metric) + 1] += np.maximum(penalty, penalty[0])  # the intercept too: never singular
-    factor = torch.linalg.cholesky(
-        torch.from_numpy(metric)
-    )  # numpy has only the general inverse, at twice the time
+    ridge = max(penalty[0], 1e-12 * metric.diagonal().max())  # never singular, even where features repeat
+    metric.flat[:: len(metric) + 1] += ridge  # on the intercept too: M sets the pace, not the optimum
+    factor = torch.linalg.cholesky(torch.from_numpy(metric))  # numpy's general inverse takes twice as long
     inverse: Float64Array = torch.cholesky_inverse(factor).numpy()
     return inverse
 

@@ -9,13 +9,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from unseen.reporting.associations import RankAgreement, holm, rank_agreement, sign_flip_p
 from unseen.reporting.groups import RunGroup
 from unseen.reporting.probe_facts import noise_floor
-from unseen.reporting.records import Floats
+from unseen.reporting.records import Floats, Key
 from unseen.reporting.statistics import (
     DepthShape,
     Estimate,
@@ -59,6 +60,17 @@ class Setting:
     trend: RankAgreement
     shape: DepthShape
     noise: Floats | None
+
+    @cached_property
+    def _estimates(self) -> dict[Key, Estimates]:
+        return {}
+
+    def scores(self, split: str, probe: str) -> Estimates:
+        """Return (L,) means over the runs of a probe at the last step; worked out once."""
+        key = (split, probe)
+        if key not in self._estimates:
+            self._estimates[key] = estimates(self.group.layers(split, probe)[:, -1])
+        return self._estimates[key]
 
     @property
     def last_layer(self) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from unseen.reporting.analysis import Contest, Difference, Setting
-from unseen.reporting.paper import PaperRow
+from unseen.reporting.paper import TOLERANCE, PaperRow
 from unseen.reporting.probe_facts import references
 from unseen.reporting.statistics import Estimate
 
@@ -14,35 +15,39 @@ _FEW_SEEDS = 5
 _TOLD_APART = 0.05
 
 
-def answer(contest: Contest) -> str:
-    """Return the answer for one data set, one to four plain sentences.
+@dataclass(frozen=True)
+class Answer:
+    """The answer for one data set.
 
-    It names network, layer and uncertainty, and says so where one run or raw pixels leave nothing to conclude.
+    Attributes:
+        headline: One sentence: which network, which layer, g with its interval and n.
+        details: How sure: seeds, the last layer, the next network, raw pixels.
     """
+
+    headline: str
+    details: str
+
+
+def answer(contest: Contest) -> Answer:
+    """Return the answer for one data set; it says where one run or raw pixels leave nothing to conclude."""
     setting = contest.winner
     group, g = setting.group, setting.g
     layer = f"layer {g.best_layer} of 0 to {setting.last_layer} ({group.layer_names[g.best_layer]})"
     runs = int(g.wins.sum())
-    if len(contest.settings) == 1:
-        opening = f"{group.label} separates the classes it has never seen best at {layer}"
-    else:
-        opening = f"{group.label} separates the classes it has never seen best of {len(contest.settings)} networks, at {layer}"
-    sentences = [f"On {contest.data} ({contest.size} size) {opening}: g = {_with_interval(g.of_mean)}."]
-    if runs == 1:
-        sentences.append("This is one run: how much another seed would change it is not known.")
-    else:
-        sentences.append(_how_often(setting, runs))
-    sentences.append(_last_layer(setting))
-    rival = _rival(contest)
-    if rival:
-        sentences.append(rival)
-    warning = _pixels(setting)
-    if warning:
-        sentences.append(warning)
-    return " ".join(sentences)
+    rivals = f" of {len(contest.settings)} {_kind(contest.settings)}" if len(contest.settings) > 1 else ""
+    score = _with_interval(g.of_mean) if runs > 1 else f"{_with_interval(g.of_mean)} in one run"
+    headline = (
+        f"On {contest.data} ({contest.size} size) {group.label} separates classes it has never seen best{rivals}, "
+        f"at {layer}: g = {score}."
+    )
+    last, pixels = _last_layer(setting), _pixels(setting)
+    details = [_how_often(setting, runs), last, _rival(contest), pixels]
+    return Answer(headline, " ".join(text for text in details if text))
 
 
 def _how_often(setting: Setting, runs: int) -> str:
+    if runs == 1:
+        return "This is one run: how much another seed would change it is not known."
     won = int(setting.g.wins[setting.g.best_layer])
     text = f"That layer is the best in {won} of {runs} seeds"
     if runs < _FEW_SEEDS:
@@ -67,7 +72,12 @@ def _rival(contest: Contest) -> str:
     if len(contest.settings) == 1:
         return "No other network was run on these data, so nothing says that it is the right choice."
     first, second = contest.settings[:2]
-    name, level = second.group.label, f"{second.g.of_mean.mean:.2f}"
+    ours, theirs = first.g.of_mean.mean, second.g.of_mean.mean
+    level, name = f"{theirs:.2f}", second.group.label
+    if level == f"{ours:.2f}":
+        level = f"{theirs:.3f} against {ours:.3f}"
+    if ours - theirs < 0.0005:
+        level = f"practically the same g ({theirs:.3f})"
     pair = next((one for one in contest.differences if one.first is first and one.second is second), None)
     if pair is None or pair.g.n == 0:
         return f"Next is {name} with {level}; they share no seed, so the two are not compared."
@@ -95,7 +105,7 @@ def _pixels(setting: Setting) -> str:
 
 def findings(contest: Contest) -> list[str]:
     """Return what one data set says about the papers' three claims, each with its n."""
-    settings, n = contest.settings, len(contest.settings)
+    settings, n, kind = contest.settings, len(contest.settings), _kind(contest.settings)
     found = [_inside(settings), _monotone(settings)]
     agreement = contest.accuracy_and_g
     if n < 3 or math.isnan(agreement.spearman):
@@ -107,16 +117,16 @@ def findings(contest: Contest) -> list[str]:
         verdict = (
             "agree beyond chance" if agreement.spearman_p < _TOLD_APART else "do not agree beyond chance"
         )
-        few = "; so few networks show only a very strong relation" if agreement.n < 10 else ""
+        few = f"; so few {kind} show only a very strong relation" if agreement.n < 10 else ""
         found.append(
             f"Accuracy on seen classes and g {verdict}: Spearman ρ = {_signed(agreement.spearman)} over {agreement.n} "
-            f"networks (p = {agreement.spearman_p:.2f}), Kendall τ = {_signed(agreement.kendall)} "
+            f"{kind} (p = {agreement.spearman_p:.2f}), Kendall τ = {_signed(agreement.kendall)} "
             f"(p = {agreement.kendall_p:.2f}){few}."
         )
     measured = [setting for setting in settings if setting.over_pixels.n]
     above = sum(setting.over_pixels.mean > 0 for setting in measured)
     if measured:
-        found.append(f"{above} of {len(measured)} networks have a layer above the raw pixels.")
+        found.append(f"{above} of {len(measured)} {kind} have a layer above the raw pixels.")
     chance = [
         level
         for setting in settings
@@ -131,7 +141,7 @@ def findings(contest: Contest) -> list[str]:
 def _inside(settings: Sequence[Setting]) -> str:
     inside = [setting for setting in settings if not setting.best_is_last]
     sure = [setting for setting in inside if setting.over_last.low > 0]
-    text = f"The best layer is not the last in {len(inside)} of {len(settings)} networks"
+    text = f"The best layer is not the last in {len(inside)} of {len(settings)} {_kind(settings)}"
     if inside:
         text += f"; in {len(sure)} of these the 95 % interval of the difference leaves out zero"
     return text + "."
@@ -142,7 +152,10 @@ def _monotone(settings: Sequence[Setting]) -> str:
     if not judged:
         return "Whether NMI rises steadily with depth cannot be judged: one run each, and k-means noise not measured."
     turning = sum(setting.shape.sign_changes > 0 for setting in judged)
-    return f"NMI turns at least once on its way through the layers, beyond the uncertainty, in {turning} of {len(judged)} networks."
+    return (
+        f"NMI turns at least once on its way through the layers, beyond the uncertainty, in {turning} of "
+        f"{len(judged)} {_kind(settings)}."
+    )
 
 
 def paper_sentence(rows: Sequence[PaperRow]) -> str:
@@ -150,11 +163,14 @@ def paper_sentence(rows: Sequence[PaperRow]) -> str:
     ours = [row for row in rows if row.ours]
     if not ours:
         return (
-            "No run here is comparable with the papers (size=paper, their pooling, k 500, one k-means start, step 500): "
-            "nothing on this page is a reproduction of them."
+            "No run here is comparable with the papers (size=paper, their pooling, k 500, one k-means start, step "
+            "500): nothing on this page is a reproduction of them."
         )
     within = sum(bool(row.within) for row in ours)
-    return f"{len(ours)} of {len(rows)} printed numbers were run with the papers' settings; {within} are within the tolerance."
+    return (
+        f"{len(ours)} of {len(rows)} printed numbers were run with the papers' settings; {within} of these are within "
+        f"the tolerance of {TOLERANCE}."
+    )
 
 
 def _with_interval(found: Estimate, *, runs: bool = True) -> str:
@@ -166,6 +182,11 @@ def _with_interval(found: Estimate, *, runs: bool = True) -> str:
 
 def _signed(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
+
+
+def _kind(settings: Sequence[Setting]) -> str:
+    """Return what the settings are: networks, unless one network was run in several ways."""
+    return "networks" if len({setting.group.model for setting in settings}) == len(settings) else "settings"
 
 
 def _count(number: int) -> str:

@@ -7,15 +7,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 
 import vl_convert
 
 from unseen.atomic_files import write_text
-from unseen.reporting import figures
+from unseen.reporting import contest_figures, setting_figures
 from unseen.reporting.analysis import Analysis, Setting, analyse
 from unseen.reporting.answer import answer
 from unseen.reporting.collect import collect
+from unseen.reporting.figure_parts import Spec
 from unseen.reporting.groups import group_runs
 from unseen.reporting.looks import FILES
 from unseen.reporting.page import Content, contest_id, page, top_of_heat
@@ -25,7 +27,7 @@ from unseen.reporting.result_tables import all_tables
 from unseen.reporting.tables import write_tables
 
 _MOST_IN_A_FIGURE = 12
-_PNG_SCALE = 2.0
+_PNG_SCALE = 1.5
 # they say where and when a job ran
 _NOT_REPEATED = ("seed=", "hydra.", "ckpt_path=", "resume=", "plan=")
 
@@ -80,7 +82,7 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     write_text(out / "index.html", page(content))
     return Report(
         out / "index.html",
-        tuple(answer(contest) for contest in analysis.contests),
+        tuple(f"{one.headline} {one.details}" for one in map(answer, analysis.contests)),
         len(collection.runs),
         len(collection.left_out),
     )
@@ -93,16 +95,16 @@ def write_figures(analysis: Analysis, folder: Path) -> None:
         some = contest.settings[:_MOST_IN_A_FIGURE]
         top = top_of_heat(contest)
         made = {
-            "layers": figures.side_by_side(
-                [(_title(one), figures.layer_curves(one, FILES)) for one in some], FILES
+            "layers": setting_figures.side_by_side(
+                [(_title(one), setting_figures.layer_curves(one, FILES)) for one in some], FILES
             ),
-            "heat_map": figures.side_by_side(
-                [(_title(one), figures.heat_map(one, FILES, top=top)) for one in some], FILES
+            "heat_map": setting_figures.side_by_side(
+                [(_title(one), setting_figures.heat_map(one, FILES, top=top)) for one in some], FILES
             ),
-            "g_over_steps": figures.over_steps(contest, FILES, what="g"),
-            "accuracy_over_steps": figures.over_steps(contest, FILES, what="accuracy"),
-            "accuracy_and_g": figures.accuracy_and_g(contest, FILES),
-            "destroyed": figures.destroyed(contest, FILES),
+            "g_over_steps": contest_figures.over_steps(contest, FILES, what="g"),
+            "accuracy_over_steps": contest_figures.over_steps(contest, FILES, what="accuracy"),
+            "accuracy_and_g": contest_figures.accuracy_and_g(contest, FILES),
+            "destroyed": contest_figures.destroyed(contest, FILES),
         }
         for name, spec in made.items():
             if spec is not None:
@@ -113,7 +115,7 @@ def _title(setting: Setting) -> str:
     return f"{setting.group.label} ({setting.group.size} size, n = {len(setting.group.runs)})"
 
 
-def _draw(spec: figures.Spec, path: Path) -> None:
+def _draw(spec: Spec, path: Path) -> None:
     svg = vl_convert.vegalite_to_svg(spec)
     path.with_suffix(".svg").write_text(svg, encoding="utf-8")
     path.with_suffix(".png").write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
@@ -142,5 +144,5 @@ def _versions(collection: Collection) -> str:
     for run in collection.runs:
         for name, version in (run.facts.get("versions") or {}).items():
             found.setdefault(str(name), set()).add(str(version))
-    here = f"report made with python {sys.version.split()[0]}, vl-convert {vl_convert.__version__}"
+    here = f"report made with python {sys.version.split()[0]}, vl-convert {metadata.version('vl-convert-python')}"
     return ", ".join([*(f"{name} {' / '.join(sorted(versions))}" for name, versions in found.items()), here])

@@ -104,6 +104,9 @@ def _read_run(folder: Path, name: str, facts: dict[str, Any]) -> Run:
         raise _LeaveOutError("unreadable", "scores.csv is missing") from error
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise _LeaveOutError("unreadable", f"scores.csv: {_one_line(error)}") from error
+    last, steps = int(scores.steps[-1]), facts.get("steps")
+    if steps is not None and steps != last:
+        raise _LeaveOutError("unreadable", f"scores.csv ends at step {last}, the run at {steps}: it is cut")
     return Run(folder, name, facts, _read_config(folder), scores)
 
 
@@ -154,6 +157,9 @@ def arrays_of(table: ScoreTable, seen_accuracy: Any = None) -> RunScores:
             accuracy[place] = row.value
     if ("unseen", "nmi") not in layers:
         raise ValueError("no NMI of the unseen classes in any row")
+    scored = sum(row.layer > INPUT_LAYER for row in table if (row.split, row.probe) == ("unseen", "nmi"))
+    if scored != len(steps) * len(places):
+        raise ValueError(f"{scored} rows with the NMI of {len(places)} layers at {len(steps)} steps")
     if isinstance(seen_accuracy, int | float) and np.isnan(accuracy[-1]):
         accuracy[-1] = seen_accuracy
     depths = [_depth(places[layer], len(places)) for layer in range(len(places))]

@@ -58,7 +58,7 @@ class RunGroup:
     @property
     def label(self) -> str:
         """Model and variant, without the data set."""
-        return " ".join((self.model, *self.variant))
+        return f"{self.model} ({', '.join(self.variant)})" if self.variant else self.model
 
     @property
     def identifier(self) -> str:

@@ -15,10 +15,11 @@ import vl_convert
 import yaml
 from markupsafe import Markup
 
-from unseen.reporting import figures
+from unseen.reporting import contest_figures, setting_figures
 from unseen.reporting.analysis import Analysis, Contest, Setting
 from unseen.reporting.answer import answer, findings, paper_sentence
 from unseen.reporting.embeddings import pictures
+from unseen.reporting.figure_parts import Spec
 from unseen.reporting.looks import PAGE
 from unseen.reporting.paper import PaperRow, why_not_comparable
 from unseen.reporting.probe_facts import CHANCE_PROBE, PROBES
@@ -77,7 +78,7 @@ def shown_settings(analysis: Analysis) -> list[tuple[Contest, Setting]]:
 def page(content: Content) -> str:
     """Return the page as HTML."""
     analysis = content.analysis
-    specs: dict[str, figures.Spec] = {}
+    specs: dict[str, Spec] = {}
     problems: list[str] = []
     cards = _cards(analysis, specs, problems)
     contests = [_contest(contest, specs) for contest in analysis.contests]
@@ -104,7 +105,6 @@ def page(content: Content) -> str:
         accuracy_missing=any((setting.accuracy_of_steps.n[:-1] == 0).any() for setting in settings),
         tables=content.tables,
         endings=lambda table: list(FORMS) if len(table.rows) <= LONGEST_FOR_PEOPLE else ["csv"],
-        shown=shown,
         sort_value=sort_value,
         paper_sentence=paper_sentence(content.paper),
         any_paper=any(row.ours for row in content.paper),
@@ -119,20 +119,20 @@ def page(content: Content) -> str:
     )
 
 
-def _cards(analysis: Analysis, specs: dict[str, figures.Spec], problems: list[str]) -> list[dict[str, Any]]:
+def _cards(analysis: Analysis, specs: dict[str, Spec], problems: list[str]) -> list[dict[str, Any]]:
     found = []
     for place, (contest, setting) in enumerate(shown_settings(analysis)):
         group, g = setting.group, setting.g
         name = group.identifier
-        specs[f"layers-{name}"] = figures.layer_curves(setting, PAGE)
-        specs[f"heat-{name}"] = figures.heat_map(setting, PAGE, top=top_of_heat(contest))
+        specs[f"layers-{name}"] = setting_figures.layer_curves(setting, PAGE)
+        specs[f"heat-{name}"] = setting_figures.heat_map(setting, PAGE, top=top_of_heat(contest))
         taken, problem = pictures(setting) if place < _MOST_WITH_PICTURES else ([], "")
         if problem and any(run.embeddings for run in group.runs):
             problems.append(problem)
         shown_pictures = []
         for number, picture in enumerate(taken):
             key = f"picture-{name}-{number}"
-            specs[key] = figures.scatter(picture.points, picture.classes, PAGE)
+            specs[key] = setting_figures.scatter(picture.points, picture.classes, PAGE)
             shown_pictures.append({"title": picture.title, "spec": key})
         best = f"best layer {g.best_layer} of 0..{setting.last_layer} ({group.layer_names[g.best_layer]})"
         runs = "1 run" if len(group.runs) == 1 else f"{len(group.runs)} seeds"
@@ -148,14 +148,14 @@ def _cards(analysis: Analysis, specs: dict[str, figures.Spec], problems: list[st
     return found
 
 
-def _contest(contest: Contest, specs: dict[str, figures.Spec]) -> dict[str, Any]:
+def _contest(contest: Contest, specs: dict[str, Spec]) -> dict[str, Any]:
     name = contest_id(contest)
-    specs[f"g-{name}"] = figures.over_steps(contest, PAGE, what="g")
+    specs[f"g-{name}"] = contest_figures.over_steps(contest, PAGE, what="g")
     has_accuracy = any(setting.accuracy.n for setting in contest.settings)
     if has_accuracy:
-        specs[f"accuracy-{name}"] = figures.over_steps(contest, PAGE, what="accuracy")
-        specs[f"scatter-{name}"] = figures.accuracy_and_g(contest, PAGE)
-    destroyed = figures.destroyed(contest, PAGE)
+        specs[f"accuracy-{name}"] = contest_figures.over_steps(contest, PAGE, what="accuracy")
+        specs[f"scatter-{name}"] = contest_figures.accuracy_and_g(contest, PAGE)
+    destroyed = contest_figures.destroyed(contest, PAGE)
     if destroyed:
         specs[f"destroyed-{name}"] = destroyed
     return {
@@ -173,13 +173,16 @@ def _contest(contest: Contest, specs: dict[str, figures.Spec]) -> dict[str, Any]
 def _counts(content: Content) -> str:
     runs, others = len(content.collection.runs), len(content.collection.left_out)
     settings = len(content.analysis.settings)
-    text = f"{runs} finished {'run' if runs == 1 else 'runs'} in {settings} {'setting' if settings == 1 else 'settings'}"
-    return text + (f", {others} folders left out (listed below)" if others else "")
+    text = f"{_several(runs, 'finished run')} in {_several(settings, 'setting')}"
+    return text + (f", {_several(others, 'folder')} left out (listed below)" if others else "")
+
+
+def _several(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _banner(analysis: Analysis) -> str:
-    sizes = {contest.size for contest in analysis.contests}
-    if sizes - {"paper"}:
+    if any(contest.size != "paper" for contest in analysis.contests):
         return (
             "Runs marked demo are small networks on small images. They show how layers of such networks compare; they "
             "cannot be set beside the papers' numbers and are not in that table."

@@ -8,15 +8,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from unseen.reporting.analysis import Analysis, Setting
-from unseen.reporting.paper import DATA_SETS, NETWORKS, PROBES, TOLERANCE, PaperRow
-from unseen.reporting.probe_facts import HEADINGS, destroyed_images, references
+from unseen.reporting.listing_tables import (
+    NOT_MEASURED,
+    against_the_paper,
+    controls,
+    left_out,
+    level_at,
+    runs,
+)
+from unseen.reporting.paper import PaperRow
+from unseen.reporting.probe_facts import HEADINGS, references
 from unseen.reporting.records import LeftOut, Run
-from unseen.reporting.statistics import estimates
-from unseen.reporting.tables import Cell, Column, Row, Table, shown
+from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.scores import SPLITS
 
 _INTERVAL = "mean ± standard deviation (ddof 0) [95 % bootstrap interval over seeds]"
-_NOT_MEASURED = "not measured"
 
 
 def best_layers(analysis: Analysis) -> Table:
@@ -37,9 +43,9 @@ def best_layers(analysis: Analysis) -> Table:
                 _wins(setting),
                 g.support,
                 "best is last" if setting.best_is_last else setting.over_last,
-                setting.over_pixels if setting.over_pixels.n else _NOT_MEASURED,
+                setting.over_pixels if setting.over_pixels.n else NOT_MEASURED,
                 setting.accuracy,
-                _NOT_MEASURED if setting.noise is None else float(setting.noise[g.best_layer]),
+                NOT_MEASURED if setting.noise is None else float(setting.noise[g.best_layer]),
             )
             mark = "best" if setting is contest.winner and len(contest.settings) > 1 else ""
             rows.append(Row(cells, group.model, group.data, mark))
@@ -57,7 +63,7 @@ def best_layers(analysis: Analysis) -> Table:
             Column("g per run", hint="largest layer of each run, then the mean over seeds"),
             Column("best layer"),
             Column("depth", 2, "0: first, 1: last layer"),
-            Column("wins", hint="in how many runs each layer is the best"),
+            Column("wins (layer: runs)", hint="in how many runs each layer is the best"),
             Column("support", 2, "share of bootstrap resamples in which this layer is the best"),
             Column(
                 "above last layer", hint="NMI of the best minus that of the last layer, paired over seeds"
@@ -76,7 +82,7 @@ def best_layers(analysis: Analysis) -> Table:
 def _wins(setting: Setting) -> str:
     wins = setting.g.wins
     ranked = sorted(np.flatnonzero(wins).tolist(), key=lambda layer: (-wins[layer], layer))
-    return ", ".join(f"layer {layer}: {wins[layer]} of {wins.sum()}" for layer in ranked)
+    return ", ".join(f"{layer}: {wins[layer]} of {wins.sum()}" for layer in ranked)
 
 
 def layer_scores(analysis: Analysis) -> Table:
@@ -88,11 +94,11 @@ def layer_scores(analysis: Analysis) -> Table:
             for probe in HEADINGS:
                 if (split, probe) not in group.probes:
                     continue
-                found = estimates(group.layers(split, probe)[:, -1])
+                found = setting.scores(split, probe)
                 levels = {level.kind: level.values for level in references(group, split, probe)}
                 for layer, name in enumerate(group.layer_names):
                     limits = tuple(
-                        _level(levels.get(kind), layer) for kind in ("chance", "ceiling", "pixels")
+                        level_at(levels.get(kind), layer) for kind in ("chance", "ceiling", "pixels")
                     )
                     place: tuple[Cell, ...] = (group.label, group.data, group.size, split, probe, layer, name)
                     cells = (
@@ -106,10 +112,6 @@ def layer_scores(analysis: Analysis) -> Table:
     headings = ("network", "data", "size", "classes", "probe", "layer", "name", "depth", "score", "n")
     columns = tuple(Column(heading) for heading in (*headings, "chance", "ceiling", "raw pixels"))
     return Table("layer_scores", "Every layer, every probe, last step", f"{_INTERVAL}.", columns, tuple(rows))
-
-
-def _level(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None, layer: int) -> float | None:
-    return None if values is None else float(values[layer if len(values) > 1 else 0])
 
 
 def depth_shapes(analysis: Analysis) -> Table:
@@ -141,7 +143,7 @@ def depth_shapes(analysis: Analysis) -> Table:
         "rise after a fall or the reverse. The steps are not corrected for their number.",
         (
             Column("network"), Column("data"), Column("size"), Column("n"), Column("layers"),
-            Column("Spearman ρ", 2), Column("p"), Column("rises"), Column("falls"), Column("turns"),
+            Column("Spearman ρ", 2), Column("p", probability=True), Column("rises"), Column("falls"), Column("turns"),
             Column("verdict"),
         ),
         tuple(rows),
@@ -177,7 +179,7 @@ def differences(analysis: Analysis) -> Table:
         "below 0.25). With fewer than about ten seeds the bootstrap interval is narrower than 95 %.",
         (
             Column("first"), Column("second"), Column("data"), Column("size"), Column("n", hint="shared seeds"),
-            Column("g first − g second"), Column("p (Holm)"), Column("verdict"),
+            Column("g first − g second"), Column("p (Holm)", probability=True), Column("verdict"),
         ),
         tuple(rows),
     )  # fmt: skip
@@ -200,8 +202,8 @@ def accuracy_against_g(analysis: Analysis) -> Table:
         "A point a network (mean over its seeds); two-sided permutation p. With six or seven networks only a very "
         "strong agreement can be told from none: a large p is not evidence that there is no relation.",
         (
-            Column("data"), Column("size"), Column("n", hint="networks"), Column("Spearman ρ", 2), Column("p"),
-            Column("Kendall τ", 2), Column("p (τ)"), Column("how"),
+            Column("data"), Column("size"), Column("n", hint="networks"), Column("Spearman ρ", 2),
+            Column("p", probability=True), Column("Kendall τ", 2), Column("p (τ)", probability=True), Column("how"),
         ),
         tuple(rows),
     )  # fmt: skip
@@ -228,124 +230,12 @@ def transfers(analysis: Analysis) -> Table:
         "Holm for all rows. Neighbouring layers are not independent, so both p are too small.",
         (
             Column("network"), Column("size"), Column("first"), Column("second"), Column("n", hint="runs of each"),
-            Column("layers"), Column("Spearman ρ", 2), Column("p"), Column("p (Holm)"),
-            Column("first − second"), Column("p (Holm, difference)"),
+            Column("layers"), Column("Spearman ρ", 2), Column("p", probability=True),
+            Column("p (Holm)", probability=True),
+            Column("first − second"), Column("p (Holm, difference)", probability=True),
         ),
         tuple(rows),
     )  # fmt: skip
-
-
-def controls(analysis: Analysis) -> Table:
-    """Return what a sceptic asks for: g against chance, k-means noise and destroyed images."""
-    rows = []
-    for setting in analysis.settings:
-        group, best, g = setting.group, setting.g.best_layer, setting.g.of_mean.mean
-        levels = {level.kind: level.values for level in references(group, "unseen", "nmi")}
-        chance = _level(levels.get("chance"), best)
-        noise = None if setting.noise is None else float(setting.noise[best])
-        destroyed = ", ".join(
-            f"{level:g}: {shown(float(values[best]))}" for level, values in destroyed_images(group)
-        )
-        measured: tuple[Cell, ...] = (
-            _NOT_MEASURED if chance is None else chance,
-            _NOT_MEASURED if chance is None else g - chance,
-            _NOT_MEASURED if noise is None else noise,
-            destroyed or _NOT_MEASURED,
-        )
-        rows.append(
-            Row((group.label, group.data, group.size, len(group.runs), g, *measured), group.model, group.data)
-        )
-    return Table(
-        "controls",
-        "Controls",
-        "NMI is above zero by chance: chance is the same clustering scored against permuted labels. k-means noise is "
-        "the standard deviation of the NMI over single k-means starts; a difference below about three times this is "
-        "within what k-means does by itself (less where several starts are used). Destroyed images: the NMI of the "
-        "best layer as noise replaces the images step by step; it must fall to chance.",
-        (
-            Column("network"), Column("data"), Column("size"), Column("n"), Column("g"),
-            Column("chance (permuted labels)"), Column("g above chance"), Column("k-means noise"),
-            Column("destroyed images (noise level: NMI)"),
-        ),
-        tuple(rows),
-    )  # fmt: skip
-
-
-def against_the_paper(rows: Sequence[PaperRow]) -> Table:
-    """Return printed numbers beside ours."""
-    found = []
-    for row in rows:
-        there = row.published
-        ours: tuple[Cell, ...] = ("not run", None, None, "not run")
-        if row.ours:
-            verdict = "within the tolerance" if row.within else "outside the tolerance"
-            ours = (row.ours, row.ours.n, row.difference, verdict)
-        cells = (
-            NETWORKS[there.model],
-            DATA_SETS[there.data],
-            PROBES[there.split, there.probe],
-            there.value,
-            *ours,
-        )
-        found.append(Row((*cells, there.source, there.runs), there.model, there.data))
-    return Table(
-        "against_the_paper",
-        "Against the papers",
-        f"Step 500, mean over runs first, then the largest layer. Tolerance {TOLERANCE}: what the two papers differ "
-        "by on the same networks. Only runs with size=paper and the papers' own settings stand here; every other "
-        "run, above all the demo size, is no reproduction and is left out.",
-        (
-            Column("network"), Column("data"), Column("score"), Column("printed", 2), Column("ours", 2), Column("n"),
-            Column("difference", 2), Column("verdict"), Column("source"), Column("their runs"),
-        ),
-        tuple(found),
-    )  # fmt: skip
-
-
-def runs(found: Sequence[Run], labels: dict[str, str]) -> Table:
-    """Return every run that numbers come from."""
-    rows = []
-    for run in found:
-        facts = run.facts
-        best = facts.get("best_layer")
-        cells: tuple[Cell, ...] = (
-            labels.get(run.name, run.model), run.data, run.size, run.seed, _float(facts.get("g")),
-            f"{best} ({facts.get('best_layer_name')})" if best is not None else None,
-            _float(facts.get("seen_accuracy")), int(run.scores.steps[-1]), _float(facts.get("seconds")),
-            str(facts.get("config_hash") or ""), run.name,
-        )  # fmt: skip
-        rows.append(Row(cells, run.model, run.data))
-    return Table(
-        "runs",
-        "Runs",
-        "Every finished run; its config.yaml is in its folder.",
-        (
-            Column("network"), Column("data"), Column("size"), Column("seed"), Column("g"), Column("best layer"),
-            Column("seen accuracy"), Column("step"), Column("seconds", 0), Column("config hash"), Column("folder"),
-        ),
-        tuple(rows),
-    )  # fmt: skip
-
-
-def left_out(found: Sequence[LeftOut]) -> Table:
-    """Return every folder that no number comes from."""
-    rows = tuple(
-        Row(
-            (one.status, one.reason, one.model, one.data, one.size, one.seed, one.name),
-            one.model,
-            one.data,
-            "failed",
-        )
-        for one in found
-    )
-    headings = ("status", "reason", "network", "data", "size", "seed", "folder")
-    return Table(
-        "left_out",
-        "Folders that were left out",
-        "None of them is in any mean.",
-        tuple(Column(heading) for heading in headings),
-        rows,
-    )
 
 
 def all_tables(
@@ -355,10 +245,7 @@ def all_tables(
     labels = {run.name: setting.group.label for setting in analysis.settings for run in setting.group.runs}
     made = (
         best_layers(analysis), differences(analysis), accuracy_against_g(analysis), depth_shapes(analysis),
-        transfers(analysis), controls(analysis), against_the_paper(paper), runs(found, labels), left_out(others), layer_scores(analysis),
+        transfers(analysis), controls(analysis), against_the_paper(paper), runs(found, labels), left_out(others),
+        layer_scores(analysis),
     )  # fmt: skip
     return {table.name: table for table in made}
-
-
-def _float(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

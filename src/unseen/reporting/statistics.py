@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-RESAMPLES = 5000
+RESAMPLES = 2000
 CONFIDENCE = 0.95
 _SEED = 20240501
 _FEWEST = 2  # runs that an interval needs
@@ -211,8 +211,8 @@ def neighbor_chance(ceiling: float, k: int, num_samples: int) -> float:
     That is the mean of (n_c - 1) / (N - 1) over samples. The NN@k ceiling is the mean of min(n_c - 1, k) / k, so
     for k at least as large as every class the class sizes need not be known; for a smaller k this is a lower bound.
 
-    >>> neighbor_chance(0.998, 500, 2500)  # five classes of 500: 499 of 2499 others
-    0.19967987194877952
+    >>> round(neighbor_chance(0.998, 500, 2500), 4)  # five classes of 500: 499 of 2499 others
+    0.1997
     """
     if num_samples < 2:
         return math.nan

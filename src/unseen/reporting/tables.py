@@ -28,11 +28,23 @@ class Column:
         heading: On top.
         digits: Behind the point of its numbers.
         hint: What it means, shown when a person points at it.
+        probability: Whether it holds p-values: none is shown as zero.
     """
 
     heading: str
     digits: int = 3
     hint: str = ""
+    probability: bool = False
+
+    def text(self, cell: Cell) -> str:
+        """Return a cell of this column as a person reads it.
+
+        >>> Column("p", probability=True).text(0.0002)
+        '< 0.001'
+        """
+        if self.probability and isinstance(cell, float) and cell < 10**-self.digits:
+            return f"< {10**-self.digits:.{self.digits}f}"
+        return shown(cell, self.digits)
 
 
 @dataclass(frozen=True)
@@ -70,10 +82,11 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...] = field(default=())
 
-    def is_number(self, place: int) -> bool:
-        """Whether a column holds numbers only."""
-        cells = [row.cells[place] for row in self.rows if row.cells[place] is not None]
-        return bool(cells) and not any(isinstance(cell, str) for cell in cells)
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether each column holds numbers only."""
+        kinds = [{type(row.cells[place]) for row in self.rows} for place in range(len(self.columns))]
+        return tuple(bool(kind - {type(None)}) and str not in kind for kind in kinds)
 
 
 def shown(cell: Cell, digits: int = 3) -> str:
@@ -143,9 +156,7 @@ def _plain(cell: str | float | None) -> str:
 def to_markdown(table: Table) -> str:
     """Return the table as GitHub Markdown, its note below."""
     lines = [_markdown_row([column.heading for column in table.columns])]
-    lines.append(
-        _markdown_row(["--:" if table.is_number(place) else "---" for place in range(len(table.columns))])
-    )
+    lines.append(_markdown_row(["--:" if number else "---" for number in table.numeric]))
     lines += [_markdown_row(_texts(table, row)) for row in table.rows]
     return f"**{table.title}**\n\n" + "\n".join(lines) + (f"\n\n{table.note}\n" if table.note else "\n")
 
@@ -156,7 +167,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 def to_latex(table: Table) -> str:
     """Return the table as a LaTeX table that needs the package booktabs."""
-    kinds = "".join("r" if table.is_number(place) else "l" for place in range(len(table.columns)))
+    kinds = "".join("r" if number else "l" for number in table.numeric)
     lines = [
         r"\begin{table}",
         r"\centering",
@@ -179,7 +190,7 @@ def _latex(text: str) -> str:
 
 
 def _texts(table: Table, row: Row) -> list[str]:
-    return [shown(cell, column.digits) for cell, column in zip(row.cells, table.columns, strict=True)]
+    return [column.text(cell) for cell, column in zip(row.cells, table.columns, strict=True)]
 
 
 FORMS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}

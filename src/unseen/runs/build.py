@@ -105,10 +105,12 @@ class Run:
                 check_resumable(provenance, stored, checkpoint)
                 resume_scores(self.folder, checkpoint, stored["global_step"])
         self._describe(plain, datamodule)
-        module = self._module(
-            plain, spec, datamodule, provenance, stored if not training else None, checkpoint
-        )
-        probe, callbacks, progress = self._callbacks(plain, datamodule)
+        scored = stored if not training else None
+        module = self._module(plain, spec, datamodule, provenance, scored, training=training)
+        if scored:
+            assert checkpoint is not None
+            _load_weights(module, checkpoint)
+        probe, callbacks, progress = self._callbacks(plain, at_step=scored["global_step"] if scored else None)
         trainer = self._trainer(plain, [*callbacks, progress])
         return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], checkpoint)
 
@@ -131,7 +133,8 @@ class Run:
             )
         )
         out.print(
-            closing_line(self.folder.table, seen_accuracy=facts["seen_accuracy"], folder=self.folder.path)
+            closing_line(self.folder.table, seen_accuracy=facts["seen_accuracy"], folder=self.folder.path),
+            soft_wrap=True,
         )
 
     # ------------------------------------------------------------------ parts
@@ -156,9 +159,9 @@ class Run:
         datamodule: SeenUnseenDataModule,
         provenance: dict[str, Any],
         stored: dict[str, Any] | None,
-        checkpoint: Path | None,
+        *,
+        training: bool,
     ) -> SeenClassifier:
-        import torch
         from lightning.pytorch import seed_everything
 
         from unseen.training import SeenClassifier
@@ -168,7 +171,7 @@ class Run:
         with user_errors(ValueError, OSError, RuntimeError):
             backbone = spec.build(num_classes, plain["data"]["image_size"])
         model = plain["model"]
-        module = SeenClassifier(
+        return SeenClassifier(
             backbone,
             lr=model["optimizer"]["lr"],
             weight_decay=model["optimizer"]["weight_decay"],
@@ -180,18 +183,12 @@ class Run:
             provenance=provenance,
             channels_last=model["channels_last"],
             log_steps=plain["trainer"]["log_every_n_steps"],
-            score_accuracy=stored is None or stored["split_hash"] == provenance["split_hash"],
+            score_accuracy=training
+            or (stored is not None and stored["split_hash"] == provenance["split_hash"]),
         )
-        if stored:
-            assert checkpoint is not None
-            with user_errors(RuntimeError):
-                module.load_state_dict(
-                    torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-                )
-        return module
 
     def _callbacks(
-        self, plain: dict[str, Any], datamodule: SeenUnseenDataModule
+        self, plain: dict[str, Any], *, at_step: int | None
     ) -> tuple[LayerProbe | None, list[Callback], Callback]:
         from unseen.callbacks.progress import PhaseProgress
         from unseen.probes import ProbeSuite
@@ -207,7 +204,7 @@ class Run:
             if name == "layer_probe":
                 # objects go in by a call: instantiate would turn a dataclass argument into a configuration
                 make = instantiate(node, _partial_=True)
-                probe = make(suite=suite, run_folder=self.folder, on_phase=progress.phase)
+                probe = make(suite=suite, run_folder=self.folder, on_phase=progress.phase, at_step=at_step)
                 made.append(probe)
             else:
                 made.append(instantiate(node, _convert_="all"))
@@ -255,6 +252,13 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
     settings = {key: value for key, value in plain["data"].items() if key in known and key != "source"}
     source = instantiate(plain["data"]["source"], _convert_="all")
     return SeenUnseenDataModule(source, **settings, seed=plain["seed"], mean=spec.mean, std=spec.std)
+
+
+def _load_weights(module: SeenClassifier, checkpoint: Path) -> None:
+    import torch
+
+    with user_errors(RuntimeError):
+        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
 
 
 def _typed_settings() -> set[str]:

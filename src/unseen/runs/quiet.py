@@ -17,6 +17,7 @@ _BESIDE_THE_POINT = (
     ".*does not have many workers.*",  # the images are in memory
     ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run continues in its folder
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # between Lightning and torch
+    ".*smaller than the logging interval.*",  # a short run logs its first step
     ".*Encountered `nan` values in tensor.*",  # a diverged run says so itself
 )
 

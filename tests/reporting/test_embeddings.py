@@ -1,0 +1,68 @@
+"""Pictures of embeddings."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reporting.synthetic import Made, make_run
+from sklearn.decomposition import PCA
+
+from unseen.reporting.analysis import Setting, analyse
+from unseen.reporting.collect import collect
+from unseen.reporting.embeddings import pictures, principal_plane
+from unseen.reporting.groups import group_runs
+
+
+def setting_of(root: Path) -> Setting:
+    return analyse(group_runs(collect([root]).runs)[0]).settings[0]
+
+
+def test_plane_by_hand() -> None:
+    # all variance lies on the first axis, 9 times that of the second: 90 %
+    points = np.array([[3.0, 0, 5], [-3, 0, 5], [0, 1, 5], [0, -1, 5]])
+    plane, share = principal_plane(points)
+    assert np.abs(plane).tolist() == [[3, 0], [3, 0], [0, 1], [0, 1]]
+    assert share == pytest.approx(1)
+
+
+def test_plane_is_that_of_scikit_learn() -> None:
+    embeddings = np.random.default_rng(0).normal(size=(40, 7)) * np.arange(1, 8)
+    plane, share = principal_plane(embeddings)
+    oracle = PCA(2).fit(embeddings)
+    assert np.abs(plane) == pytest.approx(np.abs(oracle.transform(embeddings)))
+    assert share == pytest.approx(oracle.explained_variance_ratio_.sum())
+
+
+def test_constant_embeddings_are_a_point() -> None:
+    plane, share = principal_plane(np.ones((5, 3)))
+    assert (plane == 0).all()
+    assert math.isnan(share)
+    assert principal_plane(np.array([[1.0], [2.0]]))[0].shape == (2, 2)  # one feature
+
+
+def test_first_best_and_last_layer(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a", Made(model="poolformer", data="calligraphy", embeddings=True))
+    (folder / "split.json").write_text('{"unseen": ["csl", "hy", "mf", "shz", "wzm"]}')
+    found, problem = pictures(setting_of(tmp_path))
+    assert problem == ""
+    assert [picture.title.split(",")[0] for picture in found] == [
+        "layer 0 (first)",
+        "layer 2 (best)",
+        "layer 3 (last)",
+    ]
+    assert found[0].classes == ("csl", "hy", "mf", "shz", "wzm")
+    assert len(found[0].points) == 300
+    assert {point["c"] for point in found[0].points} == set(found[0].classes)
+    assert max(abs(point["x"]) for point in found[0].points) <= 1
+
+
+def test_no_embeddings_and_broken_ones(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a", Made(model="poolformer"))
+    assert pictures(setting_of(tmp_path)) == ([], "embeddings were not saved")
+    (folder / "embeddings.npz").write_bytes(b"not a zip file")
+    found, problem = pictures(setting_of(tmp_path))
+    assert found == []
+    assert "cannot be read" in problem
+    np.savez(folder / "embeddings.npz", other=np.zeros(3))
+    assert "cannot be read" in pictures(setting_of(tmp_path))[1]

@@ -1,0 +1,78 @@
+"""Which runs are averaged: those that differ in their seed only."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from reporting.synthetic import Made, make_run
+
+from unseen.reporting.collect import collect
+from unseen.reporting.groups import RunGroup, group_runs
+
+
+def groups_of(root: Path) -> tuple[RunGroup, ...]:
+    return group_runs(collect([root]).runs)[0]
+
+
+def test_seeds_form_a_group_wherever_they_ran(tmp_path: Path) -> None:
+    for seed in (2, 0, 1):
+        make_run(tmp_path / f"place{seed}", Made(model="cvt", seed=seed))
+    (group,) = groups_of(tmp_path)
+    assert group.seeds == (0, 1, 2)
+    assert group.label == "cvt"
+    nmi = group.layers("unseen", "nmi")
+    assert nmi.shape == (3, 3, 3)  # runs, steps, layers
+    assert np.array_equal(nmi[2], group.runs[2].scores.layers["unseen", "nmi"])
+
+
+def test_settings_that_differ_are_named(tmp_path: Path) -> None:
+    made = Made(model="cvt")
+    make_run(tmp_path / "a", made)
+    make_run(tmp_path / "b", replace(made, settings=(("probe.n_init", 1),)))
+    make_run(tmp_path / "c", replace(made, model="vit", settings=(("probe.n_init", 1),)))
+    assert [group.label for group in groups_of(tmp_path)] == [
+        "cvt (probe.n_init=1)",
+        "cvt (probe.n_init=10)",
+        "vit",
+    ]
+
+
+def test_a_repeated_setting_is_named_once(tmp_path: Path) -> None:
+    made = Made(model="cvt")
+    make_run(tmp_path / "a", made)
+    make_run(tmp_path / "b", replace(made, settings=(("recipe.lr", 0.5), ("model.optimizer.lr", 0.5))))
+    assert [group.label for group in groups_of(tmp_path)] == [
+        "cvt (model.optimizer.lr=0.001)",
+        "cvt (model.optimizer.lr=0.5)",
+    ]
+
+
+def test_other_images_under_the_same_name_are_another_group(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", Made(model="cvt"))
+    folder = make_run(tmp_path / "b", Made(model="cvt", seed=1))
+    facts = json.loads((folder / "summary.json").read_text()) | {"split_hash": "other"}
+    (folder / "summary.json").write_text(json.dumps(facts))
+    assert len(groups_of(tmp_path)) == 2
+
+
+def test_only_shared_steps_count(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", Made(model="cvt", steps=(0, 100, 200)))
+    same = (("trainer.max_steps", 200), ("recipe.max_steps", 200))
+    make_run(tmp_path / "b", Made(model="cvt", seed=1, steps=(0, 100), settings=same))
+    (group,) = groups_of(tmp_path)
+    assert group.steps.tolist() == [0, 100]
+    assert group.layers("unseen", "nmi").shape == (2, 2, 3)
+    assert np.isnan(group.layers("unseen", "nothing")).all()
+    assert np.isnan(group.pixels("unseen", "nothing")).all()
+
+
+def test_a_seed_counts_once_even_without_a_hash(tmp_path: Path) -> None:
+    for name, when in (("a", "2026-01-01"), ("b", "2026-01-02")):
+        folder = make_run(tmp_path / name, Made(model="cvt", written=when))
+        facts = json.loads((folder / "summary.json").read_text())
+        del facts["config_hash"]
+        (folder / "summary.json").write_text(json.dumps(facts))
+    groups, left_out = group_runs(collect([tmp_path]).runs)
+    assert [Path(run.name).name for run in groups[0].runs] == ["b"]
+    assert [(Path(one.name).name, one.status) for one in left_out] == [("a", "duplicate")]

@@ -1,0 +1,54 @@
+"""python src/report.py, as typed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from reporting.synthetic import Made, make_run
+
+PROJECT = Path(__file__).parents[2]
+
+
+def report(*words: str, where: Path) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"UNSEEN_LOG_DIR": str(where / "logs"), "COLUMNS": "200"}
+    line = [sys.executable, str(PROJECT / "src" / "report.py"), *words]
+    return subprocess.run(
+        line, capture_output=True, text=True, cwd=where, env=environment, check=False, timeout=120
+    )
+
+
+def test_the_default_reads_all_logs(tmp_path: Path) -> None:
+    make_run(tmp_path / "logs" / "train" / "runs" / "a", Made(model="cvt", data="digits"))
+    done = report(where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "On digits (demo size) cvt separates" in done.stdout
+    assert "logs/report/index.html" in done.stdout
+    made = sorted(path.name for path in (tmp_path / "logs" / "report").iterdir())
+    assert made == ["figures", "index.html", "tables"]  # nothing of Hydra's
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logs"]
+
+
+def test_several_folders_and_a_place_for_the_report(tmp_path: Path) -> None:
+    for name, model in (("x", "cvt"), ("y", "swin")):
+        make_run(tmp_path / name / "a", Made(model=model, data="digits"))
+    done = report("runs=[x,y]", "out=here/report", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "best of 2 networks" in done.stdout
+    assert (tmp_path / "here" / "report" / "index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("runs=nowhere",), "error: runs=nowhere is not a folder"),
+        (("runs=.",), "error: no run folder (summary.json) below ."),
+        (("rums=.",), "rums"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    done = report(*words, where=tmp_path)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,49 @@
+"""The promise: 500 run folders in 20 seconds, one gigabyte, a page of five megabytes."""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from reporting.synthetic import LAYERS, Made, make_run
+
+PROJECT = Path(__file__).parents[2]
+SECONDS = 20
+BUSY = 4  # a machine that does other work at the same time
+GIGABYTE = 1 << 20  # in the kilobytes of getrusage
+
+
+@pytest.mark.slow
+def test_five_hundred_runs(tmp_path: Path) -> None:
+    rates = (1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 1e-5, 5e-6)
+    grid = [
+        (data, model, rate, seed)
+        for data in ("calligraphy", "cifar100")
+        for model in LAYERS
+        for rate in rates
+        for seed in range(5)
+    ]
+    for number, (data, model, rate, seed) in enumerate(grid[:500]):
+        settings = (("model.optimizer.lr", rate),)
+        steps = (0, 100, 200, 300, 400, 500)
+        made = Made(model=model, data=data, seed=seed, steps=steps, settings=settings, controls=True)
+        make_run(tmp_path / "runs" / f"{number:03d}", made)
+    line = [
+        sys.executable,
+        str(PROJECT / "src" / "report.py"),
+        f"runs={tmp_path / 'runs'}",
+        f"out={tmp_path / 'out'}",
+    ]
+    began = time.monotonic()
+    done = subprocess.run(
+        line, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    seconds = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    assert "500 runs" in done.stdout
+    assert seconds < SECONDS * BUSY
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < GIGABYTE
+    assert (tmp_path / "out" / "index.html").stat().st_size < 5e6
