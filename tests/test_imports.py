@@ -12,6 +12,7 @@ ALLOWED = {
     "atomic_files": set(),
     "run_folder": {"atomic_files", "scores"},
     "distributed": set(),
+    "process_rank": set(),
     "probes": set(),
     "backbones": set(),
     "data": set(),
@@ -31,6 +32,7 @@ ALLOWED = {
 }
 NOT_BELOW_RUNS = {"hydra", "omegaconf"}
 PURE = {
+    "reporting": {"torch", "lightning", "wandb"},
     "probes": {"lightning", "rich", "wandb"},
     "scores": {"torch", "numpy"},
     "run_folder": {"torch", "numpy"},

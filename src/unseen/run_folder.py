@@ -41,17 +41,20 @@ class RunFolder:
     Args:
         path: The folder; made if absent.
         facts: What is known before the run (model, data, size, seed, ...); it opens summary.json.
+        writes: False on all processes of a run but the first.
     """
 
-    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
+    def __init__(self, path: Path, facts: dict[str, Any], *, writes: bool = True) -> None:
         self.path = path
+        self._writes = writes
         self.table = ScoreTable()
         self._facts = dict(facts)
         self._found: dict[str, Any] = {}
         self._began = time.monotonic()
         self._seconds_before = 0.0
         self._probing_seconds = 0.0
-        path.mkdir(parents=True, exist_ok=True)
+        if writes:
+            path.mkdir(parents=True, exist_ok=True)
 
     @property
     def scores_path(self) -> Path:
@@ -69,6 +72,8 @@ class RunFolder:
 
     def write_inputs(self, config_yaml: str, split: dict[str, Any]) -> None:
         """Write what the run was asked to do: the resolved configuration and the classes."""
+        if not self._writes:
+            return
         write_text(self.path / "config.yaml", config_yaml)
         write_json(self.path / "split.json", split)
 
@@ -100,6 +105,8 @@ class RunFolder:
 
     def write_summary(self, status: Status, reason: str | None = None) -> None:
         """Write summary.json with this status; `reason` says in a sentence why a run failed."""
+        if not self._writes:
+            return
         now = time.monotonic() - self._began
         content = {"schema": SCHEMA, "status": status, "reason": reason} | self.summary
         content["seconds"] = round(self._seconds_before + now, 3)

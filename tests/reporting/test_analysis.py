@@ -162,7 +162,7 @@ def test_the_answer_names_network_layer_and_doubt(tmp_path: Path) -> None:
     )
     said = " ".join(findings(contest))
     assert "not the last in 1 of 2 networks" in said
-    assert "needs three networks" in said
+    assert "it needs three whose accuracy is known and differs (2 here)" in said
     assert "NMI by chance (permuted labels) was not measured" in said
 
 
@@ -197,6 +197,16 @@ def test_settings_of_one_network_are_not_called_networks(tmp_path: Path) -> None
     make_run(tmp_path / "a", made)
     make_run(tmp_path / "b", replace(made, settings=(("probe.n_init", 1),)))
     assert "best of 2 settings" in answer(analysis_of(tmp_path).contests[0]).headline
+
+
+def test_networks_that_were_measured_differently_are_flagged(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", Made(model="cvt", data="digits"))
+    make_run(tmp_path / "b", Made(model="swin", data="digits"))
+    assert not any("measured alike" in one for one in findings(analysis_of(tmp_path).contests[0]))
+    make_run(tmp_path / "c", Made(model="vit", data="digits", settings=(("probe.n_init", 1),)))
+    first = findings(analysis_of(tmp_path).contests[0])[0]
+    assert first.startswith("Not all networks were measured alike")
+    assert first.endswith("probe.n_init is 1 or 10.")
 
 
 def test_many_settings_are_compared_with_the_best_only(tmp_path: Path) -> None:

@@ -74,11 +74,8 @@ def test_filters_narrow_cards_tables_and_lines(browser: Browser) -> None:
     all_lines = browser.run(lines)
     choose(browser, "filter-model", "cvt")
     assert count(browser, "#layers .card:not([hidden])") == 2
-    assert set(
-        browser.run(
-            "[...document.querySelectorAll('#table-runs tbody tr:not([hidden])')].map(r => r.cells[0].textContent)"
-        )
-    ) == {"cvt"}  # noqa: E501  (one expression of the page)
+    rows = "[...document.querySelectorAll('#table-runs tbody tr:not([hidden])')]"
+    assert set(browser.run(f"{rows}.map(row => row.cells[0].textContent)")) == {"cvt"}
     browser.wait_for(lambda: browser.run(lines) == 1, 20)
     choose(browser, "filter-data", "cifar100")
     assert count(browser, "#layers .card:not([hidden])") == 1
@@ -91,7 +88,8 @@ def test_filters_narrow_cards_tables_and_lines(browser: Browser) -> None:
 
 def test_the_probe_changes_the_curves(browser: Browser) -> None:
     shape = "document.querySelector('#layers .figure .mark-line path').getAttribute('d')"
-    points = "[...document.querySelectorAll('#layers .figure .mark-symbol path')].map(p => p.getAttribute('transform')).join()"
+    marks = "[...document.querySelectorAll('#layers .figure .mark-symbol path')]"
+    points = f"{marks}.map(mark => mark.getAttribute('transform')).join()"
     before = browser.run(points)
     assert browser.run(shape)
     choose(browser, "probe", "nn1")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -51,9 +50,7 @@ class IsolatedLauncher(Launcher):
             config = loader.load_sweep_config(self.config, list(overrides))
             with open_dict(config):
                 config.hydra.job.id = config.hydra.job.num = initial_job_idx + number
-            HydraConfig.instance().set_config(config)  # its interpolations are resolved against this
-            composed.append((list(overrides), config, str(config.hydra.sweep.subdir)))
-        HydraConfig.instance().set_config(self.config)
+            composed.append((list(overrides), config))
         name = self.config.hydra.job.config_name
         launch_sweep(
             composed, Path(str(self.config.hydra.sweep.dir)), entry=sys.argv[0], command=command_of(name)

@@ -5,7 +5,7 @@ Shapes: B batch, S image size, D features.
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -30,71 +30,6 @@ class Firing:
 
     calls: int
     shape: tuple[int, ...] | None
-
-
-def survey(
-    shown: str,
-    create: Callable[[int], nn.Module],
-    image_size: int,
-    *,
-    patterns: Sequence[str] = (),
-    options: Mapping[str, object],
-    prefix_tokens: int | None = None,
-) -> tuple[Tap, ...]:
-    """The layers of a network that is built and run without memory; the global random state is left alone.
-
-    Args:
-        shown: What messages call the network.
-        create: Builds it, untrained, for an image size.
-        image_size: S.
-        patterns: See `find_taps`.
-        options: What `create` was told, for messages.
-        prefix_tokens: See `find_taps`; None for what the network itself says.
-
-    Raises:
-        ValueError: One sentence: the size cannot be taken (with the nearest that can), the options make no network,
-            or the layers cannot be read.
-    """
-    if image_size < 1:
-        raise ValueError(f"data.image_size={image_size} is not a positive number of pixels")
-
-    def taps_at(size: int) -> tuple[Tap, ...]:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            network = create(size)
-            patch = patch_of(network)
-            if size % patch:
-                raise ValueError(f"its patches of {patch} x {patch} pixels tile multiples of {patch} only")
-            prefix = getattr(network, "num_prefix_tokens", 0) if prefix_tokens is None else prefix_tokens
-            firings = trace(network, size)
-            taps = find_taps(network, firings, patterns, prefix_tokens=int(prefix))
-            if _positions(taps[0], firings[taps[0].name]) == 1:
-                raise ValueError(
-                    f"already its first layer {taps[0].name} would see the image as a single position"
-                )
-            return taps
-
-    def works(size: int) -> bool:
-        try:
-            taps_at(size)
-        except Exception:  # any of them means no
-            return False
-        return True
-
-    try:
-        return taps_at(image_size)
-    except UnusableTapsError as error:
-        raise ValueError(f"model {shown!r}: {error}") from error
-    except Exception as error:  # each library has its own way to refuse a size
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        sizes = () if isinstance(error, TypeError) else nearest_sizes(image_size, works)
-        if sizes:
-            raise ValueError(
-                f"model {shown!r} cannot take data.image_size={image_size}: {reason}; "
-                f"the nearest sizes that it takes: {' and '.join(map(str, sizes))}"
-            ) from error
-        raise ValueError(
-            f"model {shown!r} cannot be built with model.backbone.options={dict(options)}: {reason}"
-        ) from error
 
 
 def trace(network: nn.Module, image_size: int) -> dict[str, Firing]:
@@ -186,30 +121,6 @@ def find_taps(
     return tuple(taps)
 
 
-def patch_of(network: nn.Module) -> int:
-    """Pixels per side of the patches that the first convolution cuts without overlap or padding, else 1.
-
-    An image that they do not tile would lose its right and bottom edge without a word.
-    """
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
-            (height, width), stride = module.kernel_size, module.stride
-            tiles = (height, width) == tuple(stride) and not any(_as_numbers(module.padding))
-            return int(height) if tiles and height == width else 1
-    return 1
-
-
-def nearest_sizes(image_size: int, works: Callable[[int], bool]) -> tuple[int, ...]:
-    """The nearest image size below and above that `works` accepts, among multiples of usual patches and strides."""
-    units = (8, 7, 16, 14, 32, 64, 112, 224)
-    below = {image_size // unit * unit for unit in units} | {image_size - image_size % 2}
-    above = {(image_size // unit + 1) * unit for unit in units}
-    found = []
-    for candidates in (sorted(below, reverse=True), sorted(above)):
-        found += [next((size for size in candidates if size > 0 and size != image_size and works(size)), 0)]
-    return tuple(size for size in found if size)
-
-
 def close_matches(name: str, known: Iterable[str]) -> str:
     """`; did you mean a or b?`, or nothing where nothing comes close."""
     matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
@@ -282,13 +193,6 @@ def _readable(firing: Firing) -> bool:
     )
 
 
-def _positions(tap: Tap, firing: Firing) -> int:
-    shape = firing.shape or ()
-    if tap.layout == "tokens":
-        return shape[1] - tap.prefix_tokens
-    return shape[2] * shape[3] if tap.layout == "nchw" else shape[1] * shape[2]
-
-
 def _layout(network: nn.Module, shape: tuple[int, ...]) -> Layout:
     if len(shape) == 3:
         return "tokens"
@@ -308,7 +212,3 @@ def _has_class_token(network: nn.Module) -> bool:
     """False only for networks whose prefix tokens are registers alone."""
     names = {name.rpartition(".")[2] for name, _ in network.named_parameters()}
     return "cls_token" in names or "reg_token" not in names
-
-
-def _as_numbers(padding: str | tuple[int, ...]) -> tuple[int, ...]:
-    return (0,) if padding == "valid" else (1,) if isinstance(padding, str) else tuple(padding)

@@ -155,7 +155,7 @@ class TimmSpec:
 @lru_cache(maxsize=64)
 def _surveyed(spec: TimmSpec, image_size: int) -> "tuple[Tap, ...]":
     """The layers; remembered, so that building after checking does not look for them twice."""
-    from unseen.backbones.discovery import survey
+    from unseen.backbones.survey import survey
 
     return survey(
         spec._shown,

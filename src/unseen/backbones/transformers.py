@@ -158,7 +158,7 @@ class TransformersSpec:
 @lru_cache(maxsize=64)
 def _surveyed(spec: TransformersSpec, image_size: int) -> "tuple[Tap, ...]":
     """The layers; remembered, so that building after checking does not look for them twice."""
-    from unseen.backbones.discovery import survey
+    from unseen.backbones.survey import survey
 
     return survey(
         spec._shown,

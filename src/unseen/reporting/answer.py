@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unseen.reporting.analysis import Contest, Difference, Setting
+from unseen.reporting.groups import unlike
 from unseen.reporting.paper import TOLERANCE, PaperRow
 from unseen.reporting.probe_facts import references
 from unseen.reporting.statistics import Estimate
 
 _FEW_SEEDS = 5
+_FEW_POINTS = 10
 _TOLD_APART = 0.05
 
 
@@ -105,37 +107,40 @@ def _pixels(setting: Setting) -> str:
 
 def findings(contest: Contest) -> list[str]:
     """Return what one data set says about the papers' three claims, each with its n."""
-    settings, n, kind = contest.settings, len(contest.settings), _kind(contest.settings)
-    found = [_inside(settings), _monotone(settings)]
-    agreement = contest.accuracy_and_g
-    if n < 3 or math.isnan(agreement.spearman):
+    settings, kind = contest.settings, _kind(contest.settings)
+    found = []
+    differing = unlike([setting.group for setting in settings])
+    if differing:
         found.append(
-            f"Does accuracy on seen classes rank networks as g does? Cannot be asked: it needs three networks whose "
-            f"accuracy is known and differs ({agreement.n} here)."
+            f"Not all {kind} were measured alike, so their order may come from that: {'; '.join(differing)}."
         )
-    else:
-        verdict = (
-            "agree beyond chance" if agreement.spearman_p < _TOLD_APART else "do not agree beyond chance"
-        )
-        few = f"; so few {kind} show only a very strong relation" if agreement.n < 10 else ""
-        found.append(
-            f"Accuracy on seen classes and g {verdict}: Spearman ρ = {_signed(agreement.spearman)} over {agreement.n} "
-            f"{kind} (p = {agreement.spearman_p:.2f}), Kendall τ = {_signed(agreement.kendall)} "
-            f"(p = {agreement.kendall_p:.2f}){few}."
-        )
+    if len(settings) > 1:
+        found.append(_inside(settings))
+    found.append(_monotone(settings))
+    found.append(_accuracy(contest, kind))
     measured = [setting for setting in settings if setting.over_pixels.n]
-    above = sum(setting.over_pixels.mean > 0 for setting in measured)
-    if measured:
+    if len(settings) > 1 and measured:
+        above = sum(setting.over_pixels.mean > 0 for setting in measured)
         found.append(f"{above} of {len(measured)} {kind} have a layer above the raw pixels.")
-    chance = [
-        level
-        for setting in settings
-        for level in references(setting.group, "unseen", "nmi")
-        if level.kind == "chance"
-    ]
-    if not chance:
+    levels = [level.kind for setting in settings for level in references(setting.group, "unseen", "nmi")]
+    if "chance" not in levels:
         found.append("NMI by chance (permuted labels) was not measured in these runs.")
     return found
+
+
+def _accuracy(contest: Contest, kind: str) -> str:
+    found = contest.accuracy_and_g
+    if math.isnan(found.spearman):
+        return (
+            "Whether accuracy on seen classes ranks networks as g does cannot be asked: it needs three whose accuracy "
+            f"is known and differs ({found.n} here)."
+        )
+    verdict = "agree beyond chance" if found.spearman_p < _TOLD_APART else "do not agree beyond chance"
+    few = f"; so few {kind} show only a very strong relation" if found.n < _FEW_POINTS else ""
+    return (
+        f"Accuracy on seen classes and g {verdict}: Spearman ρ = {_signed(found.spearman)} over {found.n} {kind} "
+        f"(p = {found.spearman_p:.2f}), Kendall τ = {_signed(found.kendall)} (p = {found.kendall_p:.2f}){few}."
+    )
 
 
 def _inside(settings: Sequence[Setting]) -> str:
@@ -150,8 +155,10 @@ def _inside(settings: Sequence[Setting]) -> str:
 def _monotone(settings: Sequence[Setting]) -> str:
     judged = [setting for setting in settings if setting.shape.judged_by]
     if not judged:
-        return "Whether NMI rises steadily with depth cannot be judged: one run each, and k-means noise not measured."
+        return "Whether NMI rises steadily with depth cannot be judged: one run each, k-means noise not measured."
     turning = sum(setting.shape.sign_changes > 0 for setting in judged)
+    if len(settings) == 1:
+        return f"NMI {'turns' if turning else 'does not turn'} on its way through the layers, beyond the uncertainty."
     return (
         f"NMI turns at least once on its way through the layers, beyond the uncertainty, in {turning} of "
         f"{len(judged)} {_kind(settings)}."

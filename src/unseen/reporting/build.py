@@ -14,7 +14,7 @@ import vl_convert
 
 from unseen.atomic_files import write_text
 from unseen.reporting import contest_figures, setting_figures
-from unseen.reporting.analysis import Analysis, Setting, analyse
+from unseen.reporting.analysis import Analysis, Contest, Setting, analyse
 from unseen.reporting.answer import answer
 from unseen.reporting.collect import collect
 from unseen.reporting.figure_parts import Spec
@@ -92,27 +92,45 @@ def write_figures(analysis: Analysis, folder: Path) -> None:
     """Write the figures as SVG and PNG, a file a data set and kind."""
     folder.mkdir(parents=True, exist_ok=True)
     for contest in analysis.contests:
-        some = contest.settings[:_MOST_IN_A_FIGURE]
-        top = top_of_heat(contest)
-        made = {
-            "layers": setting_figures.side_by_side(
-                [(_title(one), setting_figures.layer_curves(one, FILES)) for one in some], FILES
-            ),
-            "heat_map": setting_figures.side_by_side(
-                [(_title(one), setting_figures.heat_map(one, FILES, top=top)) for one in some], FILES
-            ),
-            "g_over_steps": contest_figures.over_steps(contest, FILES, what="g"),
-            "accuracy_over_steps": contest_figures.over_steps(contest, FILES, what="accuracy"),
-            "accuracy_and_g": contest_figures.accuracy_and_g(contest, FILES),
-            "destroyed": contest_figures.destroyed(contest, FILES),
-        }
-        for name, spec in made.items():
-            if spec is not None:
-                _draw(spec, folder / f"{name}_{contest_id(contest)}")
+        for name, spec in _figures(contest).items():
+            _draw(spec, folder / f"{name}_{contest_id(contest)}")
+
+
+def _figures(contest: Contest) -> dict[str, Spec]:
+    some = contest.settings[:_MOST_IN_A_FIGURE]
+    top = top_of_heat(contest)
+    where = f"{contest.data} ({contest.size} size)"
+    layers = [(_title(one), setting_figures.layer_curves(one, FILES)) for one in some]
+    heat = [(_title(one), setting_figures.heat_map(one, FILES, top=top)) for one in some]
+    made = {
+        "layers": setting_figures.side_by_side(
+            layers,
+            FILES,
+            title=f"NMI of every layer, {where}",
+            explained="band: 95 % interval over seeds, dashed: raw pixels, dotted: chance where measured",
+        ),
+        "heat_map": setting_figures.side_by_side(
+            heat, FILES, title=f"NMI of the unseen classes, {where}", explained="layer by training step"
+        ),
+    }
+    plain = {
+        "g_over_steps": ("g, unseen classes", contest_figures.over_steps(contest, FILES, what="g")),
+        "accuracy_over_steps": (
+            "accuracy, seen classes",
+            contest_figures.over_steps(contest, FILES, what="accuracy"),
+        ),
+        "accuracy_and_g": ("accuracy against g", contest_figures.accuracy_and_g(contest, FILES)),
+        "destroyed": ("NMI of the best layer on destroyed images", contest_figures.destroyed(contest, FILES)),
+    }
+    return made | {
+        name: spec | {"title": f"{title}, {where}", "padding": 12}
+        for name, (title, spec) in plain.items()
+        if spec
+    }
 
 
 def _title(setting: Setting) -> str:
-    return f"{setting.group.label} ({setting.group.size} size, n = {len(setting.group.runs)})"
+    return f"{setting.group.label}, n = {len(setting.group.runs)}"
 
 
 def _draw(spec: Spec, path: Path) -> None:

@@ -35,13 +35,14 @@ def over_steps(contest: Contest, look: Look, *, what: str) -> Spec:
         "field": "step",
         "type": "quantitative",
         "title": "training step",
+        "scale": {"domain": _first_and_last_step(contest), "nice": False, "padding": 8},
         "axis": {"grid": False, "tickCount": 6},
     }
     y = {
         "field": "v",
         "type": "quantitative",
         "title": None,
-        "scale": {"domain": [0, 1]},
+        "scale": {"zero": True, "nice": True} if what == "g" else {"domain": [0, 1]},
         "axis": {"tickCount": 5},
     }
     place = {"x": x, "y": y, "color": colour}
@@ -59,6 +60,11 @@ def over_steps(contest: Contest, look: Look, *, what: str) -> Spec:
         },
     ]
     return filtered({"data": {"values": rows}, "layer": layers}, look)
+
+
+def _first_and_last_step(contest: Contest) -> list[int]:
+    steps = [int(step) for setting in contest.settings for step in setting.group.steps]
+    return [min(steps), max(max(steps), min(steps) + 1)]
 
 
 def accuracy_and_g(contest: Contest, look: Look) -> Spec:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ from unseen.reporting.records import Floats, LeftOut, Run
 
 # They say where a run happens and who watches, not what it computes.
 _ELSEWHERE = ("hydra", "paths", "logger", "resume", "plan", "seed")
+_SHARED = ("data.", "probe.", "trainer.max_steps", "trainer.max_epochs", "(classes)", "(script)")
 _ANY_PLACE = {"output_dir": "<run folder>", "data_dir": "<data>"}
 _SHORTEST_FOLDER = 4  # a path such as "/" must not be replaced inside other settings
 
@@ -64,7 +66,7 @@ class RunGroup:
     def identifier(self) -> str:
         """A short name for files and anchors, the same in each report on the same runs."""
         digest = hashlib.sha256(" ".join((self.label, self.data, self.size)).encode()).hexdigest()[:6]
-        return f"{self.model}-{self.data}-{self.size}-{digest}"
+        return re.sub(r"[^\w.-]+", "-", f"{self.model}-{self.data}-{self.size}-{digest}")
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -139,6 +141,21 @@ def group_runs(runs: Iterable[Run]) -> tuple[tuple[RunGroup, ...], tuple[LeftOut
         left_out += dropped
         groups.append(RunGroup(tuple(kept), variants[key]))
     return tuple(sorted(groups, key=lambda group: (group.data, group.size, group.label))), tuple(left_out)
+
+
+def unlike(groups: Sequence[RunGroup]) -> tuple[str, ...]:
+    """Return in which settings of data, probing and training length groups differ that are compared with each other.
+
+    A network's own settings may differ; these should not.
+    """
+    found = [flat_settings(group.runs[0]) for group in groups]
+    names = sorted({name for one in found for name in one if name.startswith(_SHARED) or name in _SHARED})
+    texts = []
+    for name in names:
+        values = sorted({_plain(one.get(name)) for one in found})
+        if len(values) > 1:
+            texts.append(f"{name.strip('()')} is {' or '.join(values)}")
+    return tuple(texts)
 
 
 def flat_settings(run: Run) -> dict[str, str]:

@@ -202,10 +202,20 @@ def scatter(points: Sequence[Spec], classes: Sequence[str], look: Look) -> Spec:
     return sized({"data": {"values": list(points)}, "mark": mark, "encoding": encoding}, look, height=220)
 
 
-def side_by_side(titled: Sequence[tuple[str, Spec]], look: Look, *, columns: int = 3) -> Spec:
-    """Return several figures as one, each under its title, for a file."""
+def side_by_side(
+    titled: Sequence[tuple[str, Spec]], look: Look, *, title: str, explained: str, columns: int = 3
+) -> Spec:
+    """Return several figures as one for a file, each under its title, all under one with an explanation."""
     parts = [
-        {key: value for key, value in spec.items() if key != "config"} | {"title": title}
-        for title, spec in titled
+        {key: value for key, value in spec.items() if key != "config"} | {"title": name}
+        for name, spec in titled
     ]
-    return {"concat": parts, "columns": columns, "config": look.config(), "spacing": 24}
+    heading = {"text": title, "subtitle": explained, "fontSize": 15, "subtitleFontSize": 12, "offset": 12}
+    return {
+        "title": heading,
+        "concat": parts,
+        "columns": columns,
+        "config": look.config(),
+        "spacing": 24,
+        "padding": 12,
+    }

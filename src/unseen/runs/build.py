@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unseen import __version__
+from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
 from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import UserError, user_errors
@@ -70,7 +71,9 @@ class Run:
             }
             folder = Path(config.paths.output_dir)
         with user_errors():
-            self.folder = RunFolder(folder, facts | {"command": sys.argv, "versions": _versions()})
+            self.folder = RunFolder(
+                folder, facts | {"command": sys.argv, "versions": _versions()}, writes=is_first_process()
+            )
             self._config_hash = config_hash(config)
         self._k: int | None = None
 
@@ -122,7 +125,7 @@ class Run:
     def show(self) -> None:
         """Print the table of layers and the answer."""
         out = console()
-        if len(self.folder.table) == 0:
+        if len(self.folder.table) == 0 or not is_first_process():
             return
         facts = self.folder.summary
         out.print(

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from unseen.process_rank import is_first_process
 from unseen.scores import INPUT_LAYER, SPLITS, ScoreTable
 
 # Without a terminal rich would fold everything to 80 columns; a log file has no edge.
@@ -29,7 +30,9 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def notice(text: str) -> None:
-    """Tell the user something that does not stop the run."""
+    """Tell the user something that does not stop the run; once, however many processes the run has."""
+    if not is_first_process():
+        return
     console(stderr=True).print(Text(f"note: {text}", style="yellow"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -45,9 +44,15 @@ def eval_job(config: DictConfig) -> None:
 
 def command_of(config_name: str) -> Callable[[], None]:
     """Return what a fresh process runs for a job of `train` or `eval`; it ends by SystemExit."""
+    from hydra.core.global_hydra import GlobalHydra
+
     from unseen.runs.cli import command_line
 
-    return partial(command_line, {"train": train_job, "eval": eval_job}[config_name], config_name)
+    def command() -> None:
+        GlobalHydra.instance().clear()  # the sweep's, in whose image this process began
+        command_line({"train": train_job, "eval": eval_job}[config_name], config_name)
+
+    return command
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from unseen.runs.cli import job_folder
 from unseen.runs.console import notice
 from unseen.runs.identity import config_hash
 from unseen.runs.sweep import Job, Sweep, find_runs, settle
@@ -17,7 +18,7 @@ _SWEEP_SETTINGS = ("resume=", "plan=", "hydra.", "hydra/")
 
 
 def launch_sweep(
-    composed: Sequence[tuple[list[str], DictConfig, str]],
+    composed: Sequence[tuple[list[str], DictConfig]],
     folder: Path,
     *,
     entry: str,
@@ -26,15 +27,16 @@ def launch_sweep(
     """Plan the jobs, settle which of them ran before, and run the rest.
 
     Args:
-        composed: For each job its overrides, its configuration, and the name of its folder.
+        composed: For each job its overrides and its configuration.
         folder: Of the new sweep.
         entry: The script that was typed.
         command: What the process of a job runs.
     """
     jobs = []
-    for overrides, config, name in composed:
+    for overrides, config in composed:
         typed = [override for override in overrides if not override.startswith(_SWEEP_SETTINGS)]
-        jobs.append(Job(typed, folder.resolve() / name, config_hash(config)))
+        jobs.append(Job(typed, folder.resolve(), config_hash(config)))
+    _name(jobs)
     first = composed[0][1]
     if first.resume:
         siblings = [path for path in folder.resolve().parent.iterdir() if path.is_dir()]
@@ -49,6 +51,20 @@ def launch_sweep(
         sweep.run()
 
 
+def _name(jobs: list[Job]) -> None:
+    """Name jobs and folders by what differs between them; what all have in common says nothing."""
+    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    for job in jobs:
+        telling = [override for override in job.overrides if override not in common]
+        job.label = " ".join(telling) or "job"
+        job.folder = job.folder / job_folder(",".join(telling))
+    taken: set[Path] = set()
+    for job in jobs:
+        if job.folder in taken or job.summary().get("config_hash", job.config_hash) != job.config_hash:
+            job.folder = job.folder.with_name(f"{job.folder.name}_{job.config_hash}")
+        taken.add(job.folder)
+
+
 def _go_on_in(folder: Path, jobs: list[Job]) -> Path:
     """Return the newest sweep folder that knows one of the jobs, and put the missing jobs there, too."""
     known = [job.folder.parent for job in jobs if job.state != "missing"]
@@ -58,6 +74,8 @@ def _go_on_in(folder: Path, jobs: list[Job]) -> Path:
     for job in jobs:
         if job.state == "missing":
             job.folder = newest / job.folder.name
+            if job.summary().get("config_hash", job.config_hash) != job.config_hash:
+                job.folder = job.folder.with_name(f"{job.folder.name}_{job.config_hash}")
     if folder.resolve() != newest and {path.name for path in folder.iterdir()} <= {"multirun.yaml"}:
         (folder / "multirun.yaml").unlink(missing_ok=True)
         folder.rmdir()

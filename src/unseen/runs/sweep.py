@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Job:
         overrides: What was typed for it.
         folder: Where it runs, or where it has run.
         config_hash: Which run it is, wherever its folder is.
+        label: What tells it from the other jobs of the sweep.
         state: done, half-done (has a checkpoint), failed, or missing: what was found before the sweep began.
     """
 
@@ -40,11 +41,7 @@ class Job:
     folder: Path
     config_hash: str
     state: str = "missing"
-
-    @property
-    def label(self) -> str:
-        """The overrides as typed."""
-        return " ".join(self.overrides) or "(defaults)"
+    label: str = ""
 
     @property
     def checkpoint(self) -> Path:
@@ -82,7 +79,7 @@ def settle(jobs: Sequence[Job], known: dict[str, list[Path]]) -> None:
     """Point each job to the folder in which it was run before, and say how far it came."""
     for job in jobs:
         for folder in known.get(job.config_hash, []):  # a finished one wins, else the newest
-            candidate = Job(job.overrides, folder, job.config_hash)
+            candidate = replace(job, folder=folder)
             status = candidate.summary().get("status")
             if status == "finished":
                 job.folder, job.state = folder, "done"

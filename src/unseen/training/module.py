@@ -131,6 +131,16 @@ class SeenClassifier(LightningModule):
         return max(steps, math.ceil(per_epoch * epochs))
 
     # ------------------------------------------------------------------ evaluation
+    def on_validation_start(self) -> None:
+        """Give every rank the first one's buffers.
+
+        Each rank's batch norm has seen its own last batch; without this, an image's embedding would depend on the
+        rank that computes it. DDP does the same before the next training step, so training does not change.
+        """
+        if self.trainer.world_size > 1:
+            for buffer in self.backbone.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
     def validation_step(self, batch: LabelledImages, batch_idx: int) -> None:
         """Count the right answers on seen test images, in full precision as the papers do."""
         with torch.autocast(self.device.type, enabled=False):
