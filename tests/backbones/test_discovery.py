@@ -47,6 +47,17 @@ def test_prefix_tokens_where_they_exist() -> None:
     assert {(tap.prefix_tokens, tap.has_class_token) for tap in registers.taps} == {(1, False)}
 
 
+def test_maps_as_deep_as_they_are_wide() -> None:
+    # At 128 px both of these begin with 32 x 32 positions of 32 channels, one with the channels last.
+    with torch.device("meta"):
+        pvt = TimmSpec("pvt_v2_b0").build(2, 128)
+        convolutions = TimmSpec("convnextv2_atto", options={"dims": [32, 64, 128, 256]}).build(2, 128)
+        swin = TimmSpec("swin_tiny_patch4_window7_224", options={"embed_dim": 24}).build(2, 96)
+    assert (pvt.taps[0].name, pvt.taps[0].layout) == ("patch_embed", "nhwc")
+    assert (convolutions.taps[0].name, convolutions.taps[0].layout) == ("stem", "nchw")
+    assert {tap.layout for tap in swin.taps} == {"nhwc"}
+
+
 class Shared(nn.Module):
     """A stem, one block called twice, a block that returns a tuple, one that returns numbers only."""
 

@@ -107,7 +107,7 @@ def find_taps(
                 "or (B, H, W, D)"
             )
         assert firing.shape is not None
-        layout = _layout(network, firing.shape)
+        layout = layout_of(firing.shape)
         taps.append(
             Tap(
                 layer=layer,
@@ -119,6 +119,20 @@ def find_taps(
             )
         )
     return tuple(taps)
+
+
+def layout_of(shape: tuple[int, ...] | None) -> Layout:
+    """How to read a layer's output: images are square, so the side that differs from the two equal ones is D."""
+    assert shape is not None
+    if len(shape) == 3:
+        return "tokens"
+    _, second, third, fourth = shape
+    return "nhwc" if second == third != fourth else "nchw"
+
+
+def is_cube(shape: tuple[int, ...] | None) -> bool:
+    """Whether a map is as deep as it is wide, so that its shape does not tell where D is."""
+    return shape is not None and len(shape) == 4 and len(set(shape[1:])) == 1
 
 
 def close_matches(name: str, known: Iterable[str]) -> str:
@@ -191,15 +205,6 @@ def _readable(firing: Firing) -> bool:
         and len(firing.shape) in (3, 4)
         and firing.shape[0] == _BATCH
     )
-
-
-def _layout(network: nn.Module, shape: tuple[int, ...]) -> Layout:
-    if len(shape) == 3:
-        return "tokens"
-    _, second, third, fourth = shape
-    if second == third == fourth:  # only then do the numbers not tell: images are square
-        return "nhwc" if str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC") else "nchw"
-    return "nhwc" if second == third else "nchw"
 
 
 def _prefix_in(tokens: int, prefix_tokens: int) -> int:

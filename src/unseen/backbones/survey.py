@@ -4,11 +4,12 @@ Shapes: S image size.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
 
-from unseen.backbones.discovery import Firing, UnusableTapsError, find_taps, trace
+from unseen.backbones.discovery import Firing, UnusableTapsError, find_taps, is_cube, layout_of, trace
 from unseen.backbones.protocol import Tap
 
 
@@ -51,7 +52,7 @@ def survey(
                 raise ValueError(
                     f"already its first layer {taps[0].name} would see the image as a single position"
                 )
-            return taps
+            return _settled(taps, firings, lambda: trace(create(2 * size), 2 * size))
 
     def works(size: int) -> bool:
         try:
@@ -99,6 +100,28 @@ def nearest_sizes(image_size: int, works: Callable[[int], bool]) -> tuple[int, .
     for candidates in (sorted(below, reverse=True), sorted(above)):
         found += [next((size for size in candidates if size > 0 and size != image_size and works(size)), 0)]
     return tuple(size for size in found if size)
+
+
+def _settled(
+    taps: tuple[Tap, ...], firings: dict[str, Firing], at_another_size: Callable[[], dict[str, Firing]]
+) -> tuple[Tap, ...]:
+    """The taps, where maps that are as deep as they are wide have their layout read off at another size.
+
+    Raises:
+        UnusableTapsError: The network takes no other size, so that nothing says which side the channels are.
+    """
+    cubes = {tap.name for tap in taps if is_cube(firings[tap.name].shape)}
+    if not cubes:
+        return taps
+    try:
+        other = at_another_size()
+    except Exception as error:
+        raise UnusableTapsError(
+            f"cannot tell channels from positions in {', '.join(sorted(cubes))}"
+        ) from error
+    return tuple(
+        replace(tap, layout=layout_of(other[tap.name].shape)) if tap.name in cubes else tap for tap in taps
+    )
 
 
 def _positions(tap: Tap, firing: Firing) -> int:

@@ -64,7 +64,7 @@ def over_steps(contest: Contest, look: Look, *, what: str) -> Spec:
 
 def _first_and_last_step(contest: Contest) -> list[int]:
     steps = [int(step) for setting in contest.settings for step in setting.group.steps]
-    return [min(steps), max(max(steps), min(steps) + 1)]
+    return [min(steps), max(*steps, min(steps) + 1)]
 
 
 def accuracy_and_g(contest: Contest, look: Look) -> Spec:

@@ -19,7 +19,7 @@ from unseen.reporting import contest_figures, setting_figures
 from unseen.reporting.analysis import Analysis, Contest, Setting
 from unseen.reporting.answer import answer, findings, paper_sentence
 from unseen.reporting.embeddings import pictures
-from unseen.reporting.figure_parts import Spec
+from unseen.reporting.figure_parts import MOST_LINES, Spec
 from unseen.reporting.looks import PAGE
 from unseen.reporting.paper import PaperRow, why_not_comparable
 from unseen.reporting.probe_facts import CHANCE_PROBE, PROBES
@@ -103,6 +103,7 @@ def page(content: Content) -> str:
         probes=PROBES,
         nmi_chance=any(("unseen", CHANCE_PROBE) in setting.group.probes for setting in settings),
         accuracy_missing=any((setting.accuracy_of_steps.n[:-1] == 0).any() for setting in settings),
+        many_lines=MOST_LINES if any(len(one.settings) > MOST_LINES for one in analysis.contests) else 0,
         tables=content.tables,
         endings=lambda table: list(FORMS) if len(table.rows) <= LONGEST_FOR_PEOPLE else ["csv"],
         sort_value=sort_value,

@@ -1,0 +1,42 @@
+"""A callback that makes a training fail in a chosen way; tests add it on the command line."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+
+class Saboteur(Callback):
+    """Fails before step `step`.
+
+    Args:
+        kind: none, raise, kill (SIGKILL to itself), memory (more than there is), nan (weights).
+        step: When.
+    """
+
+    def __init__(self, kind: str, step: int = 3) -> None:
+        self._kind = kind
+        self._step = step
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step != self._step or self._kind == "none":
+            return
+        if self._kind == "raise":
+            raise RuntimeError("the dog ate the gradients")
+        if self._kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self._kind == "memory":
+            used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")  # noqa: PTH123, SIM115
+            resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+            torch.ones(2**30)
+        if self._kind == "nan":
+            with torch.no_grad():
+                for weight in pl_module.parameters():
+                    weight.fill_(float("nan"))

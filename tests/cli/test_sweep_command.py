@@ -1,0 +1,170 @@
+"""`python src/train.py -m ...` as people type it, cut small."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import ROOT, TINY, Ran, environment, run_command
+
+pytestmark = pytest.mark.slow
+
+
+def table(ran: Ran) -> dict[str, dict[str, str]]:
+    """The newest sweep.csv, by job."""
+    path = max(ran.logs.rglob("sweep.csv"), key=lambda path: path.stat().st_mtime)
+    with path.open() as file:
+        return {row["job"]: row for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    ran = run_command(
+        "train.py", "-m", "model=resnet,swin", "seed=0,1", *TINY, logs=tmp_path_factory.mktemp("sweep")
+    )
+    assert ran.code == 0, ran.out + ran.err
+    return ran
+
+
+def test_one_folder_a_job_and_tables_at_the_end(sweep: Ran) -> None:
+    assert {folder.name for folder in sweep.folders} == {
+        "model-resnet_seed-0", "model-resnet_seed-1", "model-swin_seed-0", "model-swin_seed-1",
+    }  # fmt: skip
+    rows = table(sweep)
+    assert set(rows) == {
+        "model=resnet seed=0",
+        "model=resnet seed=1",
+        "model=swin seed=0",
+        "model=swin seed=1",
+    }
+    for folder in sweep.folders:
+        summary = json.loads((folder / "summary.json").read_text())
+        assert summary["status"] == "finished"
+        (row,) = (row for row in rows.values() if row["folder"] == folder.name)
+        assert float(row["g"]) == summary["g"]
+        assert f"g {summary['g']:.3f} at {summary['best_layer_name']}" in sweep.out
+    assert "mean ± standard deviation over seeds" in sweep.out
+
+
+def test_a_job_of_a_sweep_is_the_run_typed_alone(sweep: Ran, tiny_run: Ran) -> None:
+    (folder,) = (folder for folder in sweep.folders if folder.name == "model-resnet_seed-0")
+    assert (folder / "scores.csv").read_text() == (tiny_run.folder / "scores.csv").read_text()
+    assert (
+        json.loads((folder / "summary.json").read_text())["config_hash"] == tiny_run.summary()["config_hash"]
+    )
+
+
+def test_the_same_line_runs_only_what_is_missing(sweep: Ran) -> None:
+    """Known by configuration, not by name; nothing finished is touched."""
+    before = {folder: (folder / "summary.json").stat().st_mtime_ns for folder in sweep.folders}
+    line = ("-m", "model=resnet,swin", "seed=0,1,2", *TINY, "resume=true")
+    planned = run_command("train.py", *line, "plan=true", logs=sweep.logs)
+    assert planned.code == 0, planned.err
+    assert "2 of 6 jobs would run" in planned.out
+    assert len(planned.folders) == 4
+    again = run_command("train.py", *line, logs=sweep.logs)
+    assert again.code == 0, again.out + again.err
+    assert len(again.folders) == 6
+    assert {folder.parent for folder in again.folders} == {next(iter(before)).parent}
+    assert {folder: (folder / "summary.json").stat().st_mtime_ns for folder in before} == before
+    assert len(table(again)) == 6
+    assert len(list((sweep.logs / "train" / "multiruns").iterdir())) == 1
+
+
+def test_failing_jobs_are_named_and_the_others_finish(tmp_path: Path) -> None:
+    ran = run_command(
+        "train.py", "-m", "model=resnet", *TINY, "+callbacks.saboteur._target_=tests.cli.saboteur.Saboteur",
+        "+callbacks.saboteur.kind=none,raise,kill,memory,nan", logs=tmp_path, PYTHONPATH=str(ROOT),
+    )  # fmt: skip
+    assert ran.code == 1
+    rows = {job.split("kind=")[1]: row for job, row in table(ran).items()}
+    assert {kind: row["status"] for kind, row in rows.items()} == {
+        "none": "finished", "raise": "failed", "kill": "failed", "memory": "failed", "nan": "failed",
+    }  # fmt: skip
+    assert "the dog ate the gradients" in rows["raise"]["reason"]
+    assert "SIGKILL" in rows["kill"]["reason"]
+    assert "memory" in rows["memory"]["reason"].lower()
+    assert "NaN" in rows["nan"]["reason"] or "nan" in rows["nan"]["reason"]
+    for row in rows.values():
+        assert (
+            row["reason"] in ran.out.replace("\n", " ")
+            or row["status"] == "finished"
+            or row["reason"][:20] in ran.out
+        )
+    assert "4 of 5 jobs failed" in ran.err
+
+
+def test_an_impossible_value_fails_its_job_only(tmp_path: Path) -> None:
+    ran = run_command("train.py", "-m", "model=vit,resnet", "data.image_size=36", *TINY, logs=tmp_path)
+    assert ran.code == 1
+    rows = table(ran)
+    assert rows["model=resnet"]["status"] == "finished", ran.out
+    assert rows["model=vit"]["status"] == "failed"
+    assert "data.image_size=36" in rows["model=vit"]["reason"]
+
+
+def test_jobs_of_several_processes_and_of_one_side_by_side(tmp_path: Path) -> None:
+    """Each job has its own processes; nothing of a DDP job is left for the next."""
+    ran = run_command(
+        "train.py", "-m", "model=resnet", "trainer=ddp_cpu,cpu", "seed=0,1", *TINY, logs=tmp_path
+    )
+    assert ran.code == 0, ran.out + ran.err
+    assert len(ran.folders) == 4
+    alone = [folder for folder in ran.folders if "trainer-cpu" in folder.name]
+    assert len(alone) == 2
+    for folder in ran.folders:
+        assert json.loads((folder / "summary.json").read_text())["status"] == "finished"
+
+
+def test_killing_the_sweep_kills_its_jobs_and_the_same_line_finishes(tmp_path: Path) -> None:
+    line = (
+        "-m",
+        "model=resnet",
+        "trainer=cpu,ddp_cpu",
+        *TINY,
+        "trainer.max_steps=30",
+        "trainer.val_check_interval=10",
+    )
+    whole = run_command("train.py", *line, logs=tmp_path / "whole")
+    assert whole.code == 0, whole.out + whole.err
+    logs = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "src/train.py"), *line], cwd=ROOT, env=environment(logs),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    wait_for(logs, "last.ckpt")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(1)
+    assert not still_running(str(logs))
+    again = run_command("train.py", *line, "resume=true", logs=logs)
+    assert again.code == 0, again.out + again.err
+    assert {folder.name for folder in again.folders} == {folder.name for folder in whole.folders}
+    for folder in whole.folders:
+        (twin,) = (other for other in again.folders if other.name == folder.name)
+        assert (twin / "scores.csv").read_text() == (folder / "scores.csv").read_text()
+
+
+def wait_for(logs: Path, name: str) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(logs.rglob(name)):
+        time.sleep(0.02)
+
+
+def still_running(mark: str) -> list[int]:
+    """Processes whose environment names the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes() and int(path.parent.name) != os.getpid():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
