@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
+EXPERIMENT ?=
+BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
 .DEFAULT_GOAL := help
 .PHONY: help install train test check format sweep report bench clean
@@ -28,8 +30,14 @@ format: $(VENV)/.installed-test  ## put the code into the house's format
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
-sweep report bench:
-	@echo "make $@ is not built yet" >&2; exit 2
+sweep: $(VENV)/.installed  ## every backbone x seed 0,1,2, resumable; EXPERIMENT=calligraphy for the papers' 7 x 3
+	$(RUN) src/train.py -m $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) model=$(BACKBONES) seed=0,1,2 resume=true $(ARGS)
+
+report: $(VENV)/.installed  ## logs/ to a page with the answer: logs/report/index.html
+	$(RUN) src/report.py $(ARGS)
+
+bench:  ## not built yet
+	@echo "make bench is not built yet" >&2; exit 2
 
 clean:  ## remove .venv and caches; logs/ and data/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build src/*.egg-info

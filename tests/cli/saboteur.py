@@ -15,7 +15,7 @@ class Saboteur(Callback):
     """Fails before step `step`.
 
     Args:
-        kind: none, raise, kill (SIGKILL to itself), memory (more than there is), nan (weights).
+        kind: none, raise, kill (SIGKILL to itself), memory (more than there is), diverge (weights become NaN).
         step: When.
     """
 
@@ -36,7 +36,7 @@ class Saboteur(Callback):
             used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")  # noqa: PTH123, SIM115
             resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
             torch.ones(2**30)
-        if self._kind == "nan":
+        if self._kind == "diverge":
             with torch.no_grad():
                 for weight in pl_module.parameters():
                     weight.fill_(float("nan"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -148,7 +147,7 @@ class EvalSampler(DistributedSampler[Share]):
     def __len__(self) -> int:
         return len(range(self.rank, len(self._batches), self.num_replicas))
 
-    def __iter__(self) -> Iterator[Share]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Share]:
         for batch in self._batches[self.rank :: self.num_replicas]:
             yield Share(0, batch)
 

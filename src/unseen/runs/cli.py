@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from unseen.runs.errors import UserError, configuration_sentence
 from unseen.runs.isolation import die_with_parent
+from unseen.runs.other_launchers import failed_jobs, is_worker, run_job
 from unseen.runs.sweep import SweepFailedError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
@@ -33,15 +34,23 @@ def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
         die_with_parent(os.getppid())  # a rank of a sweep's job must not outlive the job
     load_dotenv(PROJECT_ROOT / ".env")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us; we say them in a sentence
+    # workers of other launchers import us by name, installed or not
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, (str(PROJECT_ROOT / "src"), os.environ.get("PYTHONPATH")))
+    )
     register_resolvers()
     codes: list[int] = []
 
     def guarded(config: DictConfig) -> None:
-        codes.append(_guard(lambda: job(config), composing=False))
+        if is_worker():
+            codes.append(run_job(config, PROJECT_ROOT / "src" / f"{config_name}.py"))
+        else:
+            codes.append(_guard(lambda: job(config), composing=False))
 
     main = hydra.main(config_path=str(PROJECT_ROOT / "configs"), config_name=config_name, version_base="1.3")
     codes.append(_guard(main(guarded), composing=True))
-    sys.exit(max(codes))
+    codes += [_failed(sentence) for sentence in failed_jobs()]
+    sys.exit(max(abs(code) for code in codes))
 
 
 def _guard(task: Callable[[], object], *, composing: bool) -> int:

@@ -23,9 +23,9 @@ _COLUMNS = (("nmi", "NMI"), ("nn1", "NN@1"), ("nnk", "NN@k"), ("linear_probe", "
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console that does not truncate tables in log files."""
-    made = Console(stderr=stderr, highlight=False)
+    made = Console(stderr=stderr, highlight=False, markup=False)
     if not made.is_terminal:
-        made = Console(stderr=stderr, highlight=False, width=_WIDTH_IN_FILES)
+        made = Console(stderr=stderr, highlight=False, markup=False, width=_WIDTH_IN_FILES)
     return made
 
 
@@ -120,11 +120,14 @@ def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
     out.print(table)
     groups = aggregate(rows)
     summary = Table(title="mean ± standard deviation over seeds", title_justify="left")
-    for heading in ("model", "data", "size", "n", "seen accuracy", "g", "best layer"):
+    for heading in ("settings", "model", "data", "size", "n", "seen accuracy", "g", "best layer"):
         summary.add_column(heading, justify="right" if heading in {"n", "seen accuracy", "g"} else "left")
     for group in groups:
         summary.add_row(
-            *(str(group[key]) for key in ("model", "data", "size", "n", "seen_accuracy", "g", "best_layer"))
+            *(
+                str(group[key])
+                for key in ("settings", "model", "data", "size", "n", "seen_accuracy", "g", "best_layer")
+            )
         )
     out.print(summary)
 
@@ -140,10 +143,11 @@ def aggregate(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             others = " ".join(part for part in row["job"].split() if not part.startswith("seed="))
             groups.setdefault((row["model"], row["data"], row["size"], others), []).append(row)
     found = []
-    for (model, data, size, _), members in groups.items():
+    for (model, data, size, others), members in groups.items():
         layers = Counter(f"{member['best_layer']} ({member['best_layer_name']})" for member in members)
         found.append(
             {
+                "settings": others or "–",
                 "model": model,
                 "data": data,
                 "size": size,

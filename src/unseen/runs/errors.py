@@ -54,11 +54,17 @@ def configuration_sentence(error: Exception) -> str | None:
         allowed = [option for option in (error.options or []) if not option.startswith("_")]
         if not allowed:
             return one_line(error)
+        if group == "hydra/launcher":
+            return f"{group}={name} is not installed (pip install 'unseen[{name}]'); there are {', '.join(allowed)}"
         return f"{group}={name} is not known{close_match(name, allowed)}; choose one of {', '.join(allowed)}"
     if isinstance(error, OverrideParseException):
         return f"cannot read the setting {error.override!r}: write key=value, and quote values with special characters"
     if isinstance(error, ConfigCompositionException):
         return _override_sentence(error) or one_line(error)
+    if "hydra_plugins.hydra_submitit_launcher" in str(error):
+        return "hydra/launcher=slurm needs submitit: pip install 'unseen[slurm]'"
+    if isinstance(error, RuntimeError) and "srun" in str(error):
+        return "hydra/launcher=slurm: there is no srun here; submit from a login node of the cluster"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _override_sentence(error) or one_line(error)
     return None

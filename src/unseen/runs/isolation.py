@@ -18,7 +18,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 # Left by a launcher around us; a job that inherits them would believe to be one rank of another job.
-_SCRUBBED = ("LOCAL_RANK", "NODE_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
+SCRUBBED = ("LOCAL_RANK", "NODE_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
 
 
 def die_with_parent(parent: int) -> None:
@@ -96,7 +96,7 @@ def start(
         os.setsid()
         die_with_parent(parent)
         _redirect(console)
-        for name in _SCRUBBED:
+        for name in SCRUBBED:
             os.environ.pop(name, None)
         os.environ.update(environment)
         sys.argv = list(argv)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from unseen.runs.cli import job_folder
 from unseen.runs.console import notice
 from unseen.runs.identity import config_hash
-from unseen.runs.sweep import Job, Sweep, find_runs, settle
+from unseen.runs.sweep import Job, Sweep, find_runs, label_jobs, settle
 
 # These ask for a way of running, not for another result; a job need not hear of them.
 _SWEEP_SETTINGS = ("resume=", "plan=", "hydra.", "hydra/")
@@ -53,11 +53,9 @@ def launch_sweep(
 
 def _name(jobs: list[Job]) -> None:
     """Name jobs and folders by what differs between them; what all have in common says nothing."""
-    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    label_jobs(jobs)
     for job in jobs:
-        telling = [override for override in job.overrides if override not in common]
-        job.label = " ".join(telling) or "job"
-        job.folder = job.folder / job_folder(",".join(telling))
+        job.folder = job.folder / job_folder(job.label.replace(" ", ","))
     taken: set[Path] = set()
     for job in jobs:
         if job.folder in taken or job.summary().get("config_hash", job.config_hash) != job.config_hash:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from unseen.atomic_files import write_json, write_text
+from unseen.run_folder import SCHEMA
 from unseen.runs.console import console, shown_path, sweep_tables
 from unseen.runs.isolation import Child, start, warm_up
 
@@ -48,6 +49,13 @@ class Job:
         """The checkpoint that a half-done job goes on from."""
         return self.folder / "checkpoints" / "last.ckpt"
 
+    def arguments(self) -> list[str]:
+        """Return what is typed to run this job alone, into its folder, from where it stands."""
+        # what was typed for the sweep's folder must not win over the job's
+        typed = [override for override in self.overrides if not override.startswith(("ckpt_path=", "hydra."))]
+        resumed = [f"ckpt_path='{self.checkpoint}'"] if self.state == "half-done" else []
+        return [*typed, f"hydra.run.dir='{self.folder}'", *resumed]
+
     def summary(self) -> dict[str, Any]:
         """Return summary.json, or an empty dictionary before there is one."""
         try:
@@ -55,6 +63,13 @@ class Job:
         except (OSError, ValueError):
             return {}
         return content
+
+
+def label_jobs(jobs: Sequence[Job]) -> None:
+    """Name jobs by what differs between them; what all have in common says nothing."""
+    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    for job in jobs:
+        job.label = " ".join(override for override in job.overrides if override not in common) or "job"
 
 
 class SweepFailedError(Exception):
@@ -136,23 +151,19 @@ class Sweep:
                 for child in [child for child in running if child.poll() is not None]:
                     job, slot = running.pop(child)
                     free.append(slot)
-                    self._ended(job, child)
+                    assert child.code is not None
+                    record_end(job, child.code)
                     done += 1
                     out.print(f"[{done}/{len(self.jobs)}] {job.label}: {_outcome(job)}", soft_wrap=True)
-                    self._write()
+                    _write_csv(self.jobs, self.folder)
                 time.sleep(_POLL_SECONDS)
         finally:
             for child in running:
                 child.kill()
             signal.signal(signal.SIGTERM, previous)
-            self._write()
-        sweep_tables(out, [self._row(job) for job in self.jobs])
-        out.print(f"table in {shown_path(self.folder / 'sweep.csv')}")
-        failed = [job for job in self.jobs if job.summary().get("status") != "finished"]
-        if failed:
-            raise SweepFailedError(
-                f"{len(failed)} of {len(self.jobs)} jobs failed; the same line with resume=true runs only those again"
-            )
+            _write_csv(self.jobs, self.folder)
+        if failed := write_table(self.jobs, self.folder):
+            raise SweepFailedError(failed[0])
 
     def plan(self) -> None:
         """Print what `run` would do."""
@@ -170,46 +181,58 @@ class Sweep:
 
     def _start(self, job: Job, slot: dict[str, str]) -> Child:
         job.folder.mkdir(parents=True, exist_ok=True)
-        argv = [self.entry, *job.overrides, f"hydra.run.dir='{job.folder}'"]
-        if job.state == "half-done":
-            argv.append(f"ckpt_path='{job.checkpoint}'")
+        argv = [self.entry, *job.arguments()]
         environment = slot | {"UNSEEN_SWEEP": self.folder.name, "UNSEEN_JOB": "1"}
         return start(self.command, argv, console=job.folder / "console.log", environment=environment)
 
-    def _ended(self, job: Job, child: Child) -> None:
-        """Write down why a job ended that could not do so itself: killed, or gone before it began."""
-        summary, code = job.summary(), child.poll()
-        if code == 0 and summary.get("status") == "finished":
-            return
-        if summary.get("status") == "failed" and summary.get("reason"):
-            return
-        assert code is not None
-        if code < 0:
-            name = signal.Signals(-code).name
-            reason = f"killed by {name}" + (" (out of memory, or by hand)" if name == "SIGKILL" else "")
-        else:
-            reason = f"ended with exit code {code}: {_last_line(job.folder / 'console.log')}"
-        write_json(
-            job.folder / "summary.json",
-            summary | {"status": "failed", "reason": reason, "config_hash": job.config_hash},
-        )
 
-    def _row(self, job: Job) -> dict[str, Any]:
+def record_end(job: Job, code: int) -> None:
+    """Write down why a job ended that could not do so itself: killed, or gone before it began."""
+    summary = job.summary()
+    if code == 0 and summary.get("status") == "finished":
+        return
+    if summary.get("status") == "failed" and summary.get("reason"):
+        return
+    if code < 0:
+        name = signal.Signals(-code).name
+        reason = f"killed by {name}" + (" (out of memory, or by hand)" if name == "SIGKILL" else "")
+    else:
+        reason = f"ended with exit code {code}: {_last_line(job.folder / 'console.log')}"
+    ended = {"status": "failed", "reason": reason, "config_hash": job.config_hash}
+    write_json(job.folder / "summary.json", {"schema": SCHEMA} | summary | ended)
+
+
+def write_table(jobs: Sequence[Job], folder: Path) -> list[str]:
+    """Write sweep.csv, print the jobs and the means over seeds; return a sentence if jobs failed, else nothing."""
+    rows = _write_csv(jobs, folder)
+    out = console()
+    sweep_tables(out, rows)
+    out.print(f"table in {shown_path(folder / 'sweep.csv')}", soft_wrap=True)
+    failed = sum(row["status"] != "finished" for row in rows)
+    again = "the same line with resume=true runs only those again"
+    return [f"{failed} of {len(rows)} jobs failed; {again}"] if failed else []
+
+
+def _write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
+    rows = []
+    for job in jobs:
         summary = job.summary()
         row = {name: summary.get(name) for name in _SWEEP_COLUMNS}
-        return row | {
-            "job": job.label,
-            "status": summary.get("status", "missing"),
-            "config_hash": job.config_hash,
-            "folder": os.path.relpath(job.folder, self.folder),
-        }
-
-    def _write(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, _SWEEP_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._row(job) for job in self.jobs)
-        write_text(self.folder / "sweep.csv", text.getvalue())
+        rows.append(
+            row
+            | {
+                "job": job.label,
+                "status": summary.get("status", "missing"),
+                "config_hash": summary.get("config_hash", job.config_hash),
+                "folder": os.path.relpath(job.folder, folder),
+            }
+        )
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _SWEEP_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(folder / "sweep.csv", text.getvalue())
+    return rows
 
 
 def _outcome(job: Job) -> str:

@@ -1,0 +1,94 @@
+"""Jobs that Hydra's other launchers (joblib, submitit) start: each in a process tree of its own, as in our sweeps.
+
+Such a launcher calls our task in a worker that it may use again, whose command line is not ours; a DDP job would
+start that command line once more. So the worker starts the job's own command and waits.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from unseen.runs.identity import config_hash
+from unseen.runs.isolation import SCRUBBED
+from unseen.runs.sweep import Job, label_jobs, record_end, write_table
+
+_failed: list[str] = []
+
+
+def is_worker() -> bool:
+    """Return whether this process runs a job of a sweep for one of Hydra's other launchers."""
+    return str(HydraConfig.get().mode) == "RunMode.MULTIRUN"
+
+
+def run_job(config: DictConfig, entry: Path) -> int:
+    """Run the job's command in a process tree of its own; go on from its last checkpoint if it has one.
+
+    Returns:
+        Its exit code; 0 at once if it is finished already (a job that was queued again).
+    """
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    job = Job(list(hydra.overrides.task), folder, config_hash(config))
+    found = job.summary()
+    if found.get("config_hash") == job.config_hash:
+        if found.get("status") == "finished":
+            return 0
+        if job.checkpoint.is_file():
+            job.state = "half-done"
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in SCRUBBED and not name.startswith("SLURM_")
+    }
+    at_once = int(hydra.launcher.get("n_jobs") or 1)  # joblib's; -1 is one job a core
+    cores = os.cpu_count() or 1
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // at_once if at_once > 0 else 1)))
+    environment |= {"UNSEEN_SWEEP": Path(hydra.sweep.dir).name, "UNSEEN_JOB": "1"}
+    with (folder / "console.log").open("ab") as console:
+        process = subprocess.Popen(
+            [sys.executable, str(entry), *job.arguments()],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    record_end(job, code)
+    return code
+
+
+class SweepEnd(Callback):
+    """Prints and writes the table of a sweep that one of Hydra's other launchers ran."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Collect the folders below the sweep's; our own launcher has done so itself."""
+        if "isolated" in str(config.hydra.launcher.get("_target_", "")):
+            return
+        folder = Path(str(config.hydra.sweep.dir))
+        jobs = [Job([], path.parent, "") for path in sorted(folder.glob("*/summary.json"))]
+        for job in jobs:
+            typed = job.summary().get("command", [])[1:]
+            job.overrides = [
+                override for override in typed if not override.startswith(("hydra.", "ckpt_path="))
+            ]
+        label_jobs(jobs)
+        _failed.extend(write_table(jobs, folder))
+
+
+def failed_jobs() -> list[str]:
+    """Return a sentence for a finished sweep with failed jobs, else nothing."""
+    return _failed
