@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# two workers with a thread each: the tests are many short processes
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 ARGS ?=
 EXPERIMENT ?=
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
@@ -18,13 +20,13 @@ train: $(VENV)/.installed  ## the main job on the embedded default; ARGS="model=
 	$(RUN) src/train.py $(ARGS)
 
 test: $(VENV)/.installed-test  ## all tests
-	$(RUN) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: $(VENV)/.installed-test  ## format, lint, types, fast tests: before each commit
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 format: $(VENV)/.installed-test  ## put the code into the house's format
 	$(RUN) -m ruff format .

@@ -145,6 +145,10 @@ class Run:
         counts = datamodule.counts()
         self._k = plain["probe"]["k"] or counts["largest_unseen_class"]
         self.folder.add_facts(
+            model=plain["model"]["name"],  # a checkpoint brings its own
+            data=plain["data"]["name"],
+            size=plain["size"],
+            checkpoint=plain["ckpt_path"],
             image_size=plain["data"]["image_size"],
             split_hash=datamodule.split.hash(),
             config_hash=self._config_hash,

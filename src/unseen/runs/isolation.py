@@ -7,7 +7,9 @@ process group or a GPU context. Everything a job leaves behind (environment, ope
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
+import pkgutil
 import signal
 import sys
 import time
@@ -15,6 +17,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import unseen
 
 _PR_SET_PDEATHSIG = 1
 # Left by a launcher around us; a job that inherits them would believe to be one rank of another job.
@@ -31,14 +35,16 @@ def die_with_parent(parent: int) -> None:
 
 
 def warm_up() -> None:
-    """Import what every job needs, so that a forked one starts at once."""
-    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # counting GPUs must not open a context here
+    """Import what every job needs, so that a forked one starts at once.
 
-    import unseen.callbacks.layer_probe
-    import unseen.data.datamodule
-    import unseen.runs.build
-    import unseen.runs.train
-    import unseen.training  # noqa: F401
+    All of our own modules are among it: who edits the code while a sweep runs does not change its later jobs.
+    """
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # counting GPUs must not open a context here
+    for name in ("lightning.pytorch", "sklearn.cluster", "sklearn.linear_model", "timm", "torchmetrics"):
+        importlib.import_module(name)
+    for module in pkgutil.walk_packages(unseen.__path__, "unseen."):
+        if not module.name.startswith(("unseen.reporting", "unseen.runs.report")):
+            importlib.import_module(module.name)
 
 
 @dataclass(eq=False)

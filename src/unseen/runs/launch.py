@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from unseen.runs.cli import job_folder
+from unseen.runs.cli import PROJECT_ROOT, job_folder
 from unseen.runs.console import notice
 from unseen.runs.identity import config_hash
 from unseen.runs.sweep import Job, Sweep, find_runs, label_jobs, settle
@@ -44,7 +44,7 @@ def launch_sweep(
         folder = _go_on_in(folder, jobs)
     if len({job.config_hash for job in jobs}) < len(jobs):
         notice("some jobs of this sweep have the same configuration; each is run as typed")
-    sweep = Sweep(jobs, folder.resolve(), entry, command, slots=_slots(first))
+    sweep = Sweep(jobs, folder.resolve(), entry, command, PROJECT_ROOT / "configs", slots=_slots(first))
     if first.plan:
         sweep.plan()
     else:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -118,6 +119,7 @@ class Sweep:
         folder: Of the sweep; gets sweep.csv.
         entry: The script that was typed (src/train.py); it becomes argv[0] of every job.
         command: What a job's process runs.
+        configs: Folder of the YAML files; the jobs read a copy of it in the sweep's folder.
         slots: Environment of each place at which a job can run; its length is how many run at once.
     """
 
@@ -125,6 +127,7 @@ class Sweep:
     folder: Path
     entry: str
     command: Callable[[], None]
+    configs: Path
     slots: Sequence[dict[str, str]] = field(default_factory=lambda: [{}])
 
     def run(self) -> None:
@@ -139,6 +142,8 @@ class Sweep:
         done = len(self.jobs) - len(waiting)
         out.print(f"sweep of {len(self.jobs)} jobs, {done} of them done before · {shown_path(self.folder)}")
         if waiting:
+            # a later edit of a YAML must not reach the jobs that still wait
+            shutil.copytree(self.configs, self._configs, dirs_exist_ok=True)
             warm_up()
         free = list(self.slots)
         running: dict[Child, tuple[Job, dict[str, str]]] = {}
@@ -165,6 +170,10 @@ class Sweep:
         if failed := write_table(self.jobs, self.folder):
             raise SweepFailedError(failed[0])
 
+    @property
+    def _configs(self) -> Path:
+        return self.folder / ".configs"
+
     def plan(self) -> None:
         """Print what `run` would do."""
         what = {
@@ -181,7 +190,7 @@ class Sweep:
 
     def _start(self, job: Job, slot: dict[str, str]) -> Child:
         job.folder.mkdir(parents=True, exist_ok=True)
-        argv = [self.entry, *job.arguments()]
+        argv = [self.entry, "--config-path", str(self._configs), *job.arguments()]
         environment = slot | {"UNSEEN_SWEEP": self.folder.name, "UNSEEN_JOB": "1"}
         return start(self.command, argv, console=job.folder / "console.log", environment=environment)
 

@@ -1,0 +1,53 @@
+"""One of two processes that gather 13 layers of 20,000 x 768; prints the peak beyond what it held before, in bytes."""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+import torch
+import torch.distributed as dist
+
+from unseen.backbones.protocol import Tap
+from unseen.callbacks.embedding_bank import EmbeddingBank
+from unseen.callbacks.layer_probe import LayerProbe
+from unseen.distributed import ProcessGroup
+from unseen.probes import ProbeSuite
+
+LAYERS, IMAGES, WIDTH, BATCH = 13, 20_000, 768, 250
+
+
+class Gatherer(LayerProbe):
+    """Checks what arrives instead of probing it, which would take minutes and memory of its own."""
+
+    def _run(self, split, layer, name, embeddings, labels):
+        assert embeddings.shape == (IMAGES, WIDTH)
+        expected = torch.arange(IMAGES) + layer  # every row says whose it is
+        assert torch.equal(embeddings[:, 0], expected.float())
+        assert torch.equal(labels, torch.arange(IMAGES) % 7)
+        return {(split, layer, "rows"): float(len(embeddings))}
+
+
+def main() -> None:
+    dist.init_process_group("gloo")
+    rank, world_size = dist.get_rank(), dist.get_world_size()
+    probe = Gatherer(ProbeSuite(k=5), None)  # type: ignore[arg-type]
+    probe._group = ProcessGroup()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    bank = EmbeddingBank(LAYERS)
+    for number, start in enumerate(range(0, IMAGES, BATCH)):
+        if number % world_size == rank:
+            indices = torch.arange(start, start + BATCH)
+            rows = [
+                (indices + layer).float().unsqueeze(1).expand(BATCH, WIDTH).clone() for layer in range(LAYERS)
+            ]
+            bank.add(rows, indices % 7, indices)
+    taps = tuple(Tap(layer, f"l{layer}", layer / (LAYERS - 1), "tokens") for layer in range(LAYERS))
+    found = probe._score_split("unseen", bank, taps, IMAGES)
+    assert len(found) == LAYERS
+    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before}\n")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
