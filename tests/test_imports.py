@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "unseen"
 # package: what of ours it may import
-ALLOWED = {
+ALLOWED: dict[str, set[str]] = {
     "scores": {"atomic_files"},
     "atomic_files": set(),
     "run_folder": {"atomic_files", "scores"},
@@ -18,16 +18,18 @@ ALLOWED = {
     "data": set(),
     "training": {"backbones", "scores"},
     "callbacks": {"backbones", "probes", "distributed", "scores", "run_folder"},
+    "reporting": {"atomic_files", "scores", "run_folder"},
     "runs": {
         "backbones",
         "data",
         "probes",
         "training",
         "callbacks",
+        "reporting",
         "scores",
         "run_folder",
         "atomic_files",
-        "distributed",
+        "process_rank",
     },
 }
 NOT_BELOW_RUNS = {"hydra", "omegaconf"}
