@@ -19,6 +19,7 @@ from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
 from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import UserError, user_errors
+from unseen.runs.folder_lock import FolderLock
 from unseen.runs.identity import config_hash
 from unseen.runs.provenance import (
     check_resumable,
@@ -75,6 +76,7 @@ class Run:
                 folder, facts | {"command": sys.argv, "versions": _versions()}, writes=is_first_process()
             )
             self._config_hash = config_hash(config)
+            self._lock = FolderLock(folder) if is_first_process() else None
         self._k: int | None = None
 
     def build(self, *, training: bool) -> Parts:

@@ -17,7 +17,8 @@ from typing import Any
 
 from unseen.atomic_files import write_json, write_text
 from unseen.run_folder import SCHEMA
-from unseen.runs.console import console, shown_path, sweep_tables
+from unseen.runs.console import console, notice, shown_path, sweep_tables
+from unseen.runs.folder_lock import is_locked
 from unseen.runs.isolation import Child, start, warm_up
 
 _POLL_SECONDS = 0.05
@@ -36,7 +37,8 @@ class Job:
         folder: Where it runs, or where it has run.
         config_hash: Which run it is, wherever its folder is.
         label: What tells it from the other jobs of the sweep.
-        state: done, half-done (has a checkpoint), failed, or missing: what was found before the sweep began.
+        state: done, running (in another process), half-done (has a checkpoint), failed, or missing: what was
+            found before the sweep began.
     """
 
     overrides: Sequence[str]
@@ -96,6 +98,9 @@ def settle(jobs: Sequence[Job], known: dict[str, list[Path]]) -> None:
     for job in jobs:
         for folder in known.get(job.config_hash, []):  # a finished one wins, else the newest
             candidate = replace(job, folder=folder)
+            if is_locked(folder):
+                job.folder, job.state = folder, "running"
+                break
             status = candidate.summary().get("status")
             if status == "finished":
                 job.folder, job.state = folder, "done"
@@ -138,8 +143,11 @@ class Sweep:
             KeyboardInterrupt: The user stopped the sweep; its jobs were stopped, too.
         """
         out = console()
-        waiting = [job for job in self.jobs if job.state != "done"]
+        waiting = [job for job in self.jobs if job.state not in {"done", "running"}]
         done = len(self.jobs) - len(waiting)
+        for job in self.jobs:
+            if job.state == "running":
+                notice(f"{job.label} is running in another process; it is left to it")
         out.print(f"sweep of {len(self.jobs)} jobs, {done} of them done before · {shown_path(self.folder)}")
         if waiting:
             # a later edit of a YAML must not reach the jobs that still wait
@@ -178,6 +186,7 @@ class Sweep:
         """Print what `run` would do."""
         what = {
             "done": "is finished",
+            "running": "is running in another process",
             "half-done": "continues from its last checkpoint",
             "failed": "runs again",
         }
@@ -185,7 +194,7 @@ class Sweep:
             console().print(
                 f"{what.get(job.state, 'runs')}: {job.label} · {shown_path(job.folder)}", soft_wrap=True
             )
-        todo = sum(job.state != "done" for job in self.jobs)
+        todo = sum(job.state not in {"done", "running"} for job in self.jobs)
         console().print(f"{todo} of {len(self.jobs)} jobs would run")
 
     def _start(self, job: Job, slot: dict[str, str]) -> Child:
