@@ -198,3 +198,21 @@ def still_running(mark: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+@pytest.mark.skipif(
+    not (ROOT / ".venv" / ".installed").exists(), reason="make would install first: no .venv here"
+)
+@pytest.mark.parametrize(
+    ("arguments", "jobs"), [((), 21), (("EXPERIMENT=calligraphy",), 21)], ids=["demo", "paper"]
+)
+def test_make_sweep_is_every_backbone_and_three_seeds(
+    arguments: tuple[str, ...], jobs: int, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        ["make", "sweep", "ARGS=plan=true", *arguments], cwd=ROOT, env=environment(tmp_path), capture_output=True,
+        text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{jobs} of {jobs} jobs would run" in done.stdout
+    assert "model=poolformer seed=2" in done.stdout
