@@ -12,7 +12,7 @@ from reporting.synthetic import LAYERS, Made, make_run
 PROJECT = Path(__file__).parents[2]
 SECONDS = 20
 BUSY = 4  # a machine that does other work at the same time
-GIGABYTE = 1 << 20  # in the kilobytes of getrusage
+GIGABYTE = 1 << 20  # in kilobytes
 
 
 @pytest.mark.slow
@@ -41,11 +41,23 @@ def test_five_hundred_runs(tmp_path: Path) -> None:
         process = subprocess.Popen(
             line, stdout=screen, stderr=subprocess.STDOUT, env=os.environ | {"OMP_NUM_THREADS": "1"}
         )
-        _, status, used = os.wait4(process.pid, 0)  # of this process alone, whatever else the tests have run
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _peak_kilobytes(process.pid))
+            time.sleep(0.05)
     seconds = time.monotonic() - began
     told = (tmp_path / "screen").read_text()
-    assert os.waitstatus_to_exitcode(status) == 0, told
+    assert process.returncode == 0, told
     assert "500 runs" in told
     assert seconds < SECONDS * BUSY
-    assert used.ru_maxrss < GIGABYTE
+    assert 50_000 < peak < GIGABYTE
     assert (tmp_path / "out" / "index.html").stat().st_size < 5e6
+
+
+def _peak_kilobytes(pid: int) -> int:
+    """The process's own high-water mark; getrusage would count what its parent held when it was forked."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
