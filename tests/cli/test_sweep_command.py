@@ -175,6 +175,32 @@ def test_another_launchers_failed_job_is_told(tmp_path: Path) -> None:
     assert "1 of 2 jobs failed" in ran.err
 
 
+def test_several_data_sets_and_one_that_cannot_be_had(tmp_path: Path) -> None:
+    """The digits come with scikit-learn; the calligraphy needs a network, which its job alone must miss."""
+    ran = run_command(
+        "train.py", "-m", "model=resnet", "data=digits,calligraphy", *TINY, logs=tmp_path, https_proxy="http://127.0.0.1:9",
+        UNSEEN_DATA_DIR=str(tmp_path / "data"),
+    )  # fmt: skip
+    assert ran.code == 1
+    rows = table(ran)
+    assert rows["data=digits"]["status"] == "finished", ran.out
+    assert rows["data=calligraphy"]["status"] == "failed"
+    assert "data.root=" in rows["data=calligraphy"]["reason"]
+
+
+def test_ddp_jobs_on_a_machine_without_gpus(tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.device_count() >= 2:
+        pytest.skip("this machine has the GPUs that the test does without")
+    ran = run_command(
+        "train.py", "-m", "trainer=ddp", "trainer.devices=2", "model=vit,swin", "seed=0", logs=tmp_path
+    )
+    assert ran.code == 1
+    assert {row["status"] for row in table(ran).values()} == {"failed"}
+    assert all("GPU" in row["reason"] for row in table(ran).values())
+
+
 def test_no_cluster_here(tmp_path: Path) -> None:
     ran = run_command("train.py", "-m", "hydra/launcher=slurm", "seed=0,1", logs=tmp_path)
     assert ran.code == 1
