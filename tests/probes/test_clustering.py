@@ -12,7 +12,7 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 
-from unseen.probes import ProbeWarning, kmeans_nmi
+from unseen.probes import ProbeWarning, kmeans_agreement, kmeans_nmi
 
 TWO_PAIRS = np.array([[0.0], [0.1], [10.0], [10.1]])  # k-means with k = 2: {0, 1} and {2, 3}
 
@@ -97,3 +97,38 @@ def test_wrong_number_of_clusters(bad, blobs):
 def test_wrong_number_of_starts(blobs):
     with pytest.raises(ValueError, match="n_init must be at least 1, got 0"):
         kmeans_nmi(*blobs, n_init=0)
+
+
+def test_chance_is_the_mean_over_permuted_labels(blobs):
+    embeddings, labels = blobs
+    found = kmeans_agreement(embeddings, labels)
+    clusters = KMeans(3, n_init=10, random_state=42).fit_predict(embeddings)
+    rng = np.random.default_rng(0)
+    permuted = [normalized_mutual_info_score(rng.permutation(labels), clusters) for _ in range(2000)]
+    error = np.std(permuted) / math.sqrt(2000)
+    assert found.chance == pytest.approx(np.mean(permuted), abs=4 * error)
+    assert 0 < found.chance < found.nmi
+
+
+def test_chance_hand_worked():
+    # Clusters {0, 1}, {2, 3}; two labels of two samples each. Of the 6 arrangements 2 match the clusters (NMI 1), 4
+    # put one of each label into each cluster (NMI 0): 1/3 on average.
+    assert kmeans_agreement(TWO_PAIRS, [0, 1, 0, 1]).chance == pytest.approx(1 / 3)
+
+
+def test_start_sd_is_that_of_the_single_starts(blobs):
+    embeddings, labels = blobs
+    stream = np.random.RandomState(7)  # scikit-learn's ten starts draw from one stream
+    singles = [
+        normalized_mutual_info_score(labels, KMeans(3, n_init=1, random_state=stream).fit_predict(embeddings))
+        for _ in range(10)
+    ]
+    found = kmeans_agreement(embeddings, labels, seed=7)
+    assert found.start_sd == pytest.approx(np.std(singles, ddof=1), abs=1e-9)
+    assert math.isnan(kmeans_agreement(embeddings, labels, n_init=1).start_sd)
+
+
+def test_constant_features_have_no_chance_level_and_no_spread():
+    with pytest.warns(ProbeWarning, match="found 1 distinct of 3"):
+        found = kmeans_agreement(np.ones((30, 4)), np.arange(30) % 3)
+    assert (found.nmi, found.chance, found.start_sd) == (0, 0, 0)

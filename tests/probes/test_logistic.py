@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
@@ -114,3 +115,36 @@ def test_repeated_features_of_any_scale_neither_fail_nor_warn(scale, recwarn):
     assert model.converged
     assert np.isfinite(model.weights).all()
     assert not recwarn.list
+
+
+def test_float64_has_the_last_word(monkeypatch):
+    x, targets = layer_like(300, 40, 6, scale=1.0)
+    types = []
+    gradient = logistic._Objective.gradient
+
+    def count(self, weights, probabilities):
+        types.append(self.design.dtype.name)
+        return gradient(self, weights, probabilities)
+
+    monkeypatch.setattr(logistic._Objective, "gradient", count)
+    assert fit_logistic(x, targets).converged
+    assert types.count("float64") == 1  # float64 only confirms
+    assert types[-1] == "float64"
+    types.clear()
+    assert fit_logistic(x, targets, gradient_norm=1e-9).converged  # out of float32's reach
+    assert 1 < types.count("float64") < types.count("float32")
+    types.clear()
+    assert fit_logistic(x * 1e6, targets).converged  # features out of float32's reach
+    assert "float32" not in types
+
+
+def test_number_of_threads_changes_no_bit():
+    x, targets = layer_like(3000, 400, 6, scale=1.0)  # several blocks
+    before, fits = torch.get_num_threads(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        try:
+            fits.append(fit_logistic(x, targets))
+        finally:
+            torch.set_num_threads(before)
+    assert np.array_equal(fits[0].weights, fits[1].weights)

@@ -10,7 +10,8 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from unseen.probes import NeighborAgreement, neighbor_agreement, neighbor_scores, neighbors, r_precision
+from unseen.probes import NeighborAgreement, neighbor_agreement, neighbor_scores, neighbor_search, r_precision
+from unseen.probes.neighbor_search import same_label_shares
 
 
 def agreement_of_ranking(ranking, labels, k):
@@ -64,7 +65,7 @@ def test_ties_share_the_places_that_are_left():
     assert neighbor_agreement(points, labels, k=1).at_1 == pytest.approx((1 + 1 / 2 + 0) / 3)
     # Four others at distance 1 around a centre, one of them its class: two places hold 2 * 1/4 of it.
     cross = [[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
-    centre_only = neighbors._same_label_shares(np.array(cross), np.array([0, 0, 1, 1, 1]), np.full((1, 5), 2))
+    centre_only = same_label_shares(np.array(cross), np.array([0, 0, 1, 1, 1]), np.full((1, 5), 2))
     assert centre_only[0, 0] == pytest.approx(1 / 4)
 
 
@@ -193,7 +194,7 @@ def test_blocks_change_nothing_and_bound_the_memory(blobs, monkeypatch):
     embeddings, labels = blobs
     whole = neighbor_scores(embeddings, labels, k=11)
     for size in (1, 90 * 7, 90 * 89):  # one row, blocks with a remainder, all but one row
-        monkeypatch.setattr(neighbors, "BLOCK_DISTANCES", size)
+        monkeypatch.setattr(neighbor_search, "_BLOCK_DISTANCES", size)
         assert neighbor_scores(embeddings, labels, k=11) == whole
     monkeypatch.undo()
 
@@ -203,3 +204,61 @@ def test_blocks_change_nothing_and_bound_the_memory(blobs, monkeypatch):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 * 2**20  # the full matrix of distances would be 154 MiB
+
+
+def hard_cases():
+    """Data sets on which float32 alone would go wrong somewhere, with labels."""
+    rng = np.random.default_rng(3)
+    gauss = rng.normal(size=(700, 20)).astype(np.float32)
+    spread = (
+        gauss * np.geomspace(1, 1e-3, 700)[:, None]
+    )  # a sample's neighbours at scales a thousandfold apart
+    outlier = np.concatenate([gauss[:-1], gauss[-1:] * 1e6])
+    cases = {
+        "plain": gauss,
+        "ties": np.round(gauss),
+        "copies": np.concatenate([gauss[:350]] * 2),
+        "many copies": np.repeat(gauss[:7], 100, axis=0),
+        "outlier": outlier,
+        "offset": gauss + 3e3,
+        "scales": spread,
+    }
+    return cases, rng.integers(0, 4, 700)
+
+
+@pytest.mark.parametrize("name", hard_cases()[0])
+def test_float32_search_settles_what_float64_would(name, monkeypatch):
+    cases, labels = hard_cases()
+    mates = np.bincount(labels)[labels] - 1
+    ranks = np.stack([np.ones(700, dtype=np.int64), np.full(700, 60), mates])
+    quick = same_label_shares(cases[name], labels, ranks)
+
+    redone = []
+    slow_way = neighbor_search._Search._shares_in_float64
+
+    def count(self, samples, ranks):
+        redone.extend(samples)
+        return slow_way(self, samples, ranks)
+
+    monkeypatch.setattr(neighbor_search._Search, "_shares_in_float64", count)
+    again = same_label_shares(cases[name], labels, ranks)
+    assert np.array_equal(quick, again)
+    if name in {"plain", "outlier"}:  # else this test compares float64 with itself
+        assert len(redone) < 100
+    monkeypatch.setattr(neighbor_search, "_MOST_OPEN", -1)  # every row in float64
+    redone.clear()
+    slow = same_label_shares(cases[name], labels, ranks)
+    assert len(redone) == 700
+    assert quick == pytest.approx(slow, abs=1e-12)
+
+
+def test_number_of_threads_changes_no_bit(reference):
+    results = []
+    for threads in (1, 3):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            results.append(neighbor_scores(reference.embeddings, reference.labels, k=30))
+        finally:
+            torch.set_num_threads(before)
+    assert results[0] == results[1]

@@ -12,7 +12,7 @@ import torch
 from unseen.probes import (
     PROBE_NAMES,
     ProbeSuite,
-    kmeans_nmi,
+    kmeans_agreement,
     linear_probe_accuracy,
     neighbor_agreement,
     r_precision,
@@ -24,8 +24,11 @@ def test_equals_the_single_probes(blobs):
     embeddings, labels = blobs
     scores = run_probes(embeddings, labels, ProbeSuite(n_init=2, seed=0, k=25, standardize=True))
     agreement = neighbor_agreement(embeddings, labels, k=25)
+    clusters = kmeans_agreement(embeddings, labels, n_init=2, seed=0)
     assert scores == {
-        "nmi": kmeans_nmi(embeddings, labels, n_init=2, seed=0),
+        "nmi": clusters.nmi,
+        "nmi_chance": clusters.chance,
+        "nmi_start_sd": clusters.start_sd,
         "nn1": agreement.at_1,
         "nnk": agreement.at_k,
         "nnk_ceiling": agreement.ceiling,

@@ -1,6 +1,6 @@
 """Probes: pure functions that score how well classes separate in the embeddings of one layer."""
 
-from unseen.probes.clustering import kmeans_nmi
+from unseen.probes.clustering import ClusterAgreement, kmeans_agreement, kmeans_nmi
 from unseen.probes.inputs import ProbeWarning
 from unseen.probes.linear import linear_probe_accuracy
 from unseen.probes.neighbors import NeighborAgreement, neighbor_agreement, neighbor_scores, r_precision
@@ -8,9 +8,11 @@ from unseen.probes.suite import PROBE_NAMES, ProbeSuite, run_probes
 
 __all__ = [
     "PROBE_NAMES",
+    "ClusterAgreement",
     "NeighborAgreement",
     "ProbeSuite",
     "ProbeWarning",
+    "kmeans_agreement",
     "kmeans_nmi",
     "linear_probe_accuracy",
     "neighbor_agreement",

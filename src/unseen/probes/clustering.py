@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import normalized_mutual_info_score
-from threadpoolctl import threadpool_limits
+from sklearn.metrics.cluster import (
+    contingency_matrix,
+    expected_mutual_information,
+    normalized_mutual_info_score,
+)
 
-from unseen.probes.inputs import ProbeWarning, checked_embeddings, checked_labels, unit_scaled
+from unseen.probes.inputs import IntArray, ProbeWarning, checked_embeddings, checked_labels, unit_scaled
+from unseen.probes.kmeans import best_clustering, cluster
+
+
+@dataclass(frozen=True)
+class ClusterAgreement:
+    """How k-means clusters agree with classes.
+
+    Attributes:
+        nmi: Normalised mutual information, 0..1, of the start with the least inertia.
+        chance: The NMI that the same clusters have on average with randomly permuted labels: above zero, and the
+            more so the fewer samples there are.
+        start_sd: Standard deviation (ddof 1) of the NMI over the single starts: how much of a difference is
+            luck of the start, had there been but one. NaN with one start.
+    """
+
+    nmi: float
+    chance: float
+    start_sd: float
 
 
 def kmeans_nmi(
@@ -24,16 +44,27 @@ def kmeans_nmi(
     n_init: int = 10,
     seed: int = 42,
 ) -> float:
-    """Normalised mutual information, 0..1, of k-means clusters and classes.
+    """Normalised mutual information, 0..1, of k-means clusters and classes; see `kmeans_agreement`."""
+    return _agreement(embeddings, labels, num_clusters, n_init, seed).nmi
 
-    Lloyd's k-means in float32 from k-means++ starts, the best of `n_init` by inertia; NMI is divided by
-    the arithmetic mean of the two entropies, I(U; V) / ((H(U) + H(V)) / 2). Features are used raw. With
+
+def kmeans_agreement(
+    embeddings: torch.Tensor | npt.ArrayLike,
+    labels: torch.Tensor | npt.ArrayLike,
+    *,
+    num_clusters: int | None = None,
+    n_init: int = 10,
+    seed: int = 42,
+) -> ClusterAgreement:
+    """NMI of k-means clusters and classes, its chance level, and how much it depends on the start.
+
+    Lloyd's k-means in float32 from k-means++ starts, the best of `n_init` by inertia (see `kmeans.py`); NMI is
+    divided by the arithmetic mean of the two entropies, I(U; V) / ((H(U) + H(V)) / 2). Features are used raw. With
     `n_init=1` and `seed=42` these are the numbers of arXiv 2402.14095 and 2405.01524, whose single start
     scatters by up to 0.07 (standard deviation over seeds); hence ten.
 
-    Clustering runs on one thread: with more, scikit-learn adds partial sums in the order in which threads
-    finish, and the same input could give another result. At N of a few thousand it costs no time, and on
-    a busy machine saves much.
+    The chance level is exact, not sampled: permuting labels leaves both entropies as they are, and the expected
+    mutual information is known in closed form (Vinh, Epps, Bailey, JMLR 2010, eq. 24a).
 
     Args:
         embeddings: One layer's features, (N, D).
@@ -43,11 +74,21 @@ def kmeans_nmi(
         seed: Seed of the starts; 0 is a seed.
 
     Returns:
-        The NMI; NaN for a single class, where it is undefined. Constant features give 0 and a warning.
+        The scores; NaN for a single class, where they are undefined. Constant features give 0 and a warning.
 
     Raises:
         ValueError: If the inputs are malformed, not finite, or fewer than `num_clusters`.
     """
+    return _agreement(embeddings, labels, num_clusters, n_init, seed)
+
+
+def _agreement(
+    embeddings: torch.Tensor | npt.ArrayLike,
+    labels: torch.Tensor | npt.ArrayLike,
+    num_clusters: int | None,
+    n_init: int,
+    seed: int,
+) -> ClusterAgreement:
     features = checked_embeddings(embeddings)  # (N, D)
     names, targets = checked_labels(labels, len(features))
     if n_init < 1:
@@ -56,21 +97,41 @@ def kmeans_nmi(
     if not 1 <= clusters <= len(features):
         raise ValueError(f"num_clusters must be between 1 and N={len(features)}, got {clusters}")
     if len(names) == 1:
-        return math.nan
+        return ClusterAgreement(math.nan, math.nan, math.nan)
 
-    model = KMeans(n_clusters=clusters, n_init=n_init, algorithm="lloyd", random_state=seed)
-    with warnings.catch_warnings(), threadpool_limits(limits=1):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # says "fewer distinct points"; said better below
-        assigned = model.fit_predict(unit_scaled(features).astype(np.float32))  # (N,)
-    distinct, first = np.unique(assigned, return_index=True)  # (<= clusters,)
-    if len(distinct) < clusters:
+    found = cluster(unit_scaled(features).astype(np.float32), clusters, n_init=n_init, seed=seed)
+    best = best_clustering(found)
+    distinct = len(np.unique(best.assigned))
+    if distinct < clusters:
         warnings.warn(
-            f"k-means found {len(distinct)} distinct of {clusters} clusters: the embeddings have too few "
+            f"k-means found {distinct} distinct of {clusters} clusters: the embeddings have too few "
             "distinct points (constant or repeated features)",
             ProbeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
+    singles = [_nmi(targets, one.assigned) for one in found]
+    return ClusterAgreement(
+        nmi=_nmi(targets, best.assigned),
+        chance=_expected_nmi(targets, best.assigned),
+        start_sd=float(np.std(singles, ddof=1)) if n_init > 1 else math.nan,
+    )
+
+
+def _nmi(targets: IntArray, assigned: IntArray) -> float:
     # Clusters numbered by first appearance: equal partitions give equal floats, whatever start found them.
-    order = np.empty(clusters, dtype=np.int64)
-    order[distinct[np.argsort(first)]] = np.arange(len(distinct))
-    return float(normalized_mutual_info_score(targets, order[assigned], average_method="arithmetic"))
+    _, first, inverse = np.unique(assigned, return_index=True, return_inverse=True)
+    renumbered = np.argsort(np.argsort(first))[inverse]  # (N,)
+    return float(normalized_mutual_info_score(targets, renumbered, average_method="arithmetic"))
+
+
+def _expected_nmi(targets: IntArray, assigned: IntArray) -> float:
+    """Return the mean NMI of clusters and all permutations of the labels."""
+    table = contingency_matrix(targets, assigned, sparse=True).astype(np.int64)
+    expected = expected_mutual_information(table, len(targets))
+    return float(expected / ((_entropy(targets) + _entropy(assigned)) / 2))
+
+
+def _entropy(labels: IntArray) -> float:
+    shares = np.bincount(labels) / len(labels)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())

@@ -1,24 +1,20 @@
 """How many of a sample's nearest neighbours share its class (arXiv 2402.14095, 2405.01524), exactly.
 
-The search is exhaustive and takes O(N^2 D) time, but holds only a block of rows of the distance matrix.
+The search is exhaustive and takes O(N^2 D) time, but holds only blocks of rows of the distance matrix
+(`neighbor_search.py`).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from unseen.probes.inputs import FloatArray, IntArray, checked_embeddings, checked_labels, unit_scaled
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
-
-BLOCK_DISTANCES = 2**20  # distances held at once: 8 MiB of float64, about 35 MiB with their working copies
-TIE_TOLERANCE = 1e-13  # of |x|^2 + d^2: about a hundred times the rounding of a float64 distance
+from unseen.probes.inputs import checked_embeddings, checked_labels
+from unseen.probes.neighbor_search import same_label_shares
 
 
 @dataclass(frozen=True)
@@ -104,66 +100,7 @@ def neighbor_scores(
         return NeighborAgreement(math.nan, math.nan, math.nan, k), math.nan
     mates = np.bincount(targets)[targets] - 1  # (N,), other samples with the same label
     ranks = np.stack([np.full(num_samples, 1), np.full(num_samples, k), mates])  # (3, N)
-    at_1, at_k, at_mates = _same_label_shares(features, targets, ranks)  # (N,) each
+    at_1, at_k, at_mates = same_label_shares(features, targets, ranks)  # (N,) each
     ceiling = np.mean(np.minimum(mates, k) / k)
     precision = at_mates[mates > 0].mean() if mates.any() else math.nan
     return NeighborAgreement(float(at_1.mean()), float(at_k.mean()), float(ceiling), k), float(precision)
-
-
-def _same_label_shares(features: FloatArray, targets: IntArray, ranks: IntArray) -> Float64Array:
-    """For every row of ranks (R, N): share of same-label samples among the ranks[r, i] nearest of i, (R, N).
-
-    A rank of 0 is answered as rank 1. Needs N >= 2.
-
-    Squared distances are |x|^2 + |y|^2 - 2 x.y in float64 after a shift that puts the sample nearest to
-    the mean at the origin: the common offset, which would eat the digits, is gone, and because a shift by
-    a float32 sample is exact in float64, equal distances of coarse data (pixels) stay equal.
-    """
-    points = unit_scaled(features).astype(np.float64)  # (N, D)
-    center = np.argmin(np.square(points - points.mean(axis=0)).sum(axis=1))
-    points -= points[center].copy()
-    squares = np.einsum("nd,nd->n", points, points)  # (N,)
-    num_samples = len(points)
-    ranks = np.maximum(ranks, 1)
-
-    shares = np.empty(ranks.shape)  # (R, N)
-    step = max(1, BLOCK_DISTANCES // num_samples)
-    for start in range(0, num_samples, step):
-        rows = slice(start, min(start + step, num_samples))
-        distances = (-2.0 * points[rows]) @ points.T  # (B, N), without the |x|^2 that a row has in common
-        distances += squares
-        own = np.arange(rows.start, rows.stop)  # (B,)
-        distances[own - rows.start, own] = np.inf  # a sample is not its own neighbour
-        same = np.where(targets[rows, None] == targets, distances, np.inf)  # (B, N), only same-label ones
-        places = ranks[:, rows] - 1  # (R, B)
-        ordered = np.partition(distances, np.unique(places), axis=1)  # (B, N), right at the places asked for
-        for r, place in enumerate(places):
-            last = np.take_along_axis(ordered, place[:, None], axis=1)  # (B, 1), distance at the last place
-            shares[r, rows] = _shares_up_to(last, place + 1, distances, same, squares[rows, None])
-    return shares
-
-
-def _shares_up_to(
-    last: Float64Array, rank: IntArray, distances: Float64Array, same: Float64Array, squares: Float64Array
-) -> Float64Array:
-    """Share of same-label ones among the nearest `rank` (B,) of each row, ties sharing the places left, (B,).
-
-    Args:
-        last: Distance at the last place, (B, 1).
-        rank: Number of places, (B,).
-        distances: To all samples, less |x|^2, (B, N).
-        same: The same with infinity in place of other labels, (B, N).
-        squares: |x|^2, (B, 1).
-    """
-    tolerance = TIE_TOLERANCE * (squares + np.maximum(last + squares, 0.0))  # (B, 1)
-    upper = last + tolerance
-    within = np.count_nonzero(distances <= upper, axis=1)  # (B,), >= rank
-    hits = np.count_nonzero(same <= upper, axis=1).astype(np.float64)  # (B,)
-    tied = np.flatnonzero(within > rank)  # rows with more candidates than places; rare unless data repeat
-    if len(tied):
-        lower = (last - tolerance)[tied]
-        closer = np.count_nonzero(distances[tied] < lower, axis=1)
-        sure = np.count_nonzero(same[tied] < lower, axis=1)
-        hits[tied] = sure + (hits[tied] - sure) * ((rank[tied] - closer) / (within[tied] - closer))
-    result: Float64Array = hits / rank
-    return result

@@ -8,12 +8,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from unseen.probes.clustering import kmeans_nmi
+from unseen.probes.clustering import kmeans_agreement
 from unseen.probes.inputs import checked_embeddings, checked_labels
 from unseen.probes.linear import linear_probe_accuracy
 from unseen.probes.neighbors import neighbor_scores
 
-PROBE_NAMES = ("nmi", "nn1", "nnk", "nnk_ceiling", "r_precision", "linear_probe")
+PROBE_NAMES = (
+    "nmi",
+    "nmi_chance",
+    "nmi_start_sd",
+    "nn1",
+    "nnk",
+    "nnk_ceiling",
+    "r_precision",
+    "linear_probe",
+)
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,11 @@ def run_probes(
     _, targets = checked_labels(labels, len(features))
     k = int(np.bincount(targets).max()) if suite.k is None else suite.k
     agreement, precision = neighbor_scores(features, labels, k=k)
+    clusters = kmeans_agreement(features, labels, n_init=suite.n_init, seed=suite.seed)
     scores = {
-        "nmi": kmeans_nmi(features, labels, n_init=suite.n_init, seed=suite.seed),
+        "nmi": clusters.nmi,
+        "nmi_chance": clusters.chance,
+        "nmi_start_sd": clusters.start_sd,
         "nn1": agreement.at_1,
         "nnk": agreement.at_k,
         "nnk_ceiling": agreement.ceiling,

@@ -1,0 +1,296 @@
+"""Exhaustive, exact search for the labels among nearest neighbours, at the speed of float32.
+
+All distances are worked out in float32, whose rounding has a bound. Only where that bound leaves open which sample
+takes the last place, which is a pair or two a sample, do float64 distances decide. A row whose open pairs are many
+(repeated samples, say) is done over in float64.
+
+Shapes: N samples, D features, R ranks asked for, B rows of a block, M candidates of a row, Q open pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from unseen.probes.inputs import FloatArray, IntArray, unit_scaled
+from unseen.probes.row_blocks import row_threads
+
+Float32Array: TypeAlias = npt.NDArray[np.float32]
+Float64Array: TypeAlias = npt.NDArray[np.float64]
+_Counts: TypeAlias = npt.NDArray[np.int64] | Float64Array
+
+TIE_TOLERANCE = 1e-13  # of |x|^2 + d^2: about a hundred times the rounding of a float64 distance
+_BLOCK_DISTANCES = (
+    2**21
+)  # distances that a thread holds at once: 8 MiB, about 25 MiB with their working copies
+_ROUNDING = 2.0**-24  # of one float32 operation, relative
+_MOST_OPEN = 64  # pairs of a row that are settled one by one; beyond, the whole row is done over
+_SPARE = 16  # candidates beyond the last place, so that what ties with it is among them
+_PAIRS_AT_ONCE = 2**21  # features of open pairs that are held at once: 16 MiB, twice
+
+
+def same_label_shares(features: FloatArray, targets: IntArray, ranks: IntArray) -> Float64Array:
+    """For every row of ranks (R, N): share of same-label samples among the ranks[r, i] nearest of i, (R, N).
+
+    A sample is not its own neighbour. Samples equally far at the last place share the places that are left. A rank
+    of 0 is answered as rank 1. Needs N >= 2 and ranks below N.
+
+    Args:
+        features: (N, D).
+        targets: Class of each sample, (N,).
+        ranks: Number of neighbours to look at, (R, N).
+    """
+    order = np.argsort(targets, kind="stable")  # by class, so that every n-th sample is a fair share of each
+    search = _Search.over(features[order], targets[order])
+    ranks = np.maximum(ranks, 1)[:, order]
+    shares = np.empty(ranks.shape)  # (R, N)
+
+    def fill(rows: slice) -> None:
+        shares[:, order[rows]] = search.shares(rows, ranks[:, rows])
+
+    with row_threads() as threads:
+        threads.map(fill, len(order), max(1, _BLOCK_DISTANCES // len(order)))
+    return shares
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """The nearest samples of each row of a block, nearest first.
+
+    Attributes:
+        distances: Squared, less |x|^2 of the row's sample, (B, M) float32; infinite behind the last candidate.
+        columns: Which samples, (B, M).
+        same: How many of the first m + 1 have the row's label, (B, M).
+        reach: Samples beyond this distance are missing, (B,).
+    """
+
+    distances: Float32Array
+    columns: IntArray
+    same: IntArray
+    reach: Float32Array
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Samples to search among.
+
+    Squared distances are |x|^2 + |y|^2 - 2 x.y after a shift that puts the sample nearest to the mean at the
+    origin: the common offset, which would eat the digits, is gone, and because a shift by a float32 sample is
+    exact in float64, equal distances of coarse data (pixels) stay equal.
+
+    Attributes:
+        points: (N, D) float64.
+        squares: Their squared norms, (N,).
+        single: The points in float32.
+        single_squares: The squared norms in float32.
+        targets: Classes, (N,).
+    """
+
+    points: Float64Array
+    squares: Float64Array
+    single: Float32Array
+    single_squares: Float32Array
+    targets: IntArray
+
+    @classmethod
+    def over(cls, features: FloatArray, targets: IntArray) -> _Search:
+        points = unit_scaled(features).astype(np.float64)  # (N, D)
+        center = np.argmin(np.square(points - points.mean(axis=0)).sum(axis=1))
+        points -= points[center].copy()
+        squares = np.einsum("nd,nd->n", points, points)  # (N,)
+        return cls(points, squares, points.astype(np.float32), squares.astype(np.float32), targets)
+
+    def shares(self, rows: slice, ranks: IntArray) -> Float64Array:
+        """Return the shares (R, B) of some rows for ranks (R, B)."""
+        found = self._candidates(rows, int(ranks.max()))
+        last = np.take_along_axis(found.distances, ranks.max(axis=0)[:, None] - 1, axis=1)[:, 0]  # (B,)
+        slack = self._rounding(rows, last)  # (B,)
+        shares = np.empty(ranks.shape)
+        undecided = np.zeros(ranks.shape[1], dtype=bool)  # (B,)
+        for r, rank in enumerate(ranks):
+            shares[r], unsure = self._share(rows, rank, found, slack)
+            undecided |= unsure
+        again = np.flatnonzero(undecided)
+        step = max(1, _BLOCK_DISTANCES // 4 // len(self.points))
+        for start in range(0, len(again), step):
+            some = again[start : start + step]
+            shares[:, some] = self._shares_in_float64(some + rows.start, ranks[:, some])
+        return shares
+
+    # ------------------------------------------------------------------ float32
+    def _candidates(self, rows: slice, last_place: int) -> _Candidates:
+        """Return at least the `last_place` nearest of each row, with few exceptions that have a short reach."""
+        distances = (
+            -2 * self.single[rows]
+        ) @ self.single.T  # (B, N), without the |x|^2 that a row has in common
+        distances += self.single_squares
+        own = np.arange(rows.start, rows.stop)
+        distances[own - rows.start, own] = np.nan  # compares false with everything
+        reach = self._reach(distances, last_place + _SPARE)  # (B,)
+        near = np.flatnonzero(distances <= reach[:, None])  # places in the flat (B N,)
+        row, column = np.divmod(near, distances.shape[1])
+        counts = np.bincount(row, minlength=len(distances))  # (B,)
+        slot = np.arange(len(near)) - np.repeat(np.cumsum(counts) - counts, counts)
+        width = max(int(counts.max()), last_place)
+        packed = np.full((len(distances), width), np.inf, dtype=np.float32)  # (B, M)
+        columns = np.zeros((len(distances), width), dtype=np.int64)
+        packed[row, slot], columns[row, slot] = distances.ravel()[near], column
+        ranking = np.argsort(packed, axis=1)
+        columns = np.take_along_axis(columns, ranking, axis=1)
+        same = np.cumsum(self.targets[columns] == self.targets[rows, None], axis=1)
+        return _Candidates(np.take_along_axis(packed, ranking, axis=1), columns, same, reach)
+
+    def _reach(self, distances: Float32Array, wanted: int) -> Float32Array:
+        """Return a distance within which a row has at least `wanted` samples, nearly always, and not many more.
+
+        It is read off every n-th sample, at a place three standard deviations behind the one that is right on
+        average.
+        """
+        stride = int(np.clip(wanted // 32, 1, 16))
+        share = wanted / stride
+        place = math.ceil(share + 3 * math.sqrt(share)) if stride > 1 else wanted
+        sample = distances[:, ::stride]
+        if place >= sample.shape[1] - 1:
+            return np.full(len(distances), np.inf, dtype=np.float32)
+        ranked = np.partition(sample, place, axis=1)  # NaN, a row's own place, goes last
+        return ranked[:, place]
+
+    def _rounding(self, rows: slice, last: Float32Array) -> Float64Array:
+        """Return how far a float32 distance can be from the true one, for all that matter to a row, (B,).
+
+        A product of D terms is off by at most (D + 3) u |x| |y| (Higham, Accuracy and Stability, eq. 3.5, with the
+        rounding of x and y), the rest by 2 u |y|^2. A sample y with |y| > 2 (|x| + d), d the distance at the last
+        place, is farther than d by more than any rounding; so |y| is at most that.
+
+        Args:
+            rows: Which samples x.
+            last: Squared distance at the last place, less |x|^2, (B,).
+        """
+        norms = np.sqrt(self.squares[rows])
+        far = norms + np.sqrt(np.maximum(last + self.squares[rows], 0))
+        largest = np.minimum(2 * far, math.sqrt(self.squares.max()))
+        terms = 2 * (self.points.shape[1] + 4) * norms * largest + 2 * largest**2
+        slack: Float64Array = 1.02 * _ROUNDING * terms + 1e-40  # the last for products below float32's range
+        return slack
+
+    def _share(
+        self, rows: slice, rank: IntArray, found: _Candidates, slack: Float64Array
+    ) -> tuple[Float64Array, npt.NDArray[np.bool_]]:
+        """Return share (B,) for one rank (B,), and where it is not known, (B,)."""
+        place = rank[:, None] - 1
+        last = np.take_along_axis(found.distances, place, axis=1)[:, 0].astype(np.float64)  # (B,)
+        low, high = last - 2 * slack, last + 2 * slack
+        before = np.count_nonzero(
+            found.distances < low[:, None], axis=1
+        )  # (B,), surely nearer than the last place
+        until = np.count_nonzero(found.distances <= high[:, None], axis=1)  # (B,), those and the open ones
+        unsure = ~np.isfinite(last) | (high >= found.reach) | (until - before > _MOST_OPEN)
+        share = np.take_along_axis(found.same, place, axis=1)[:, 0] / rank
+        open_rows = np.flatnonzero(~unsure & (until - before > 1))
+        if len(open_rows):
+            share[open_rows] = self._settle(
+                open_rows + rows.start,
+                rank[open_rows],
+                before[open_rows],
+                found.columns[open_rows],
+                until[open_rows] - before[open_rows],
+            )
+            nearer = np.where(
+                before[open_rows] > 0,
+                np.take_along_axis(
+                    found.same[open_rows], np.maximum(before[open_rows] - 1, 0)[:, None], axis=1
+                )[:, 0],
+                0,
+            )
+            share[open_rows] += nearer / rank[open_rows]
+        return share, unsure
+
+    # ------------------------------------------------------------------ float64
+    def _settle(
+        self, samples: IntArray, rank: IntArray, before: IntArray, columns: IntArray, sizes: IntArray
+    ) -> Float64Array:
+        """Return what the open pairs add to each sample's share.
+
+        Args:
+            samples: The rows' samples, (G,).
+            rank: Places in all, (G,).
+            before: Places taken by samples that are surely nearer, (G,).
+            columns: Candidates, nearest first, (G, M); the open ones begin at `before`.
+            sizes: How many are open, (G,).
+        """
+        group = np.repeat(np.arange(len(samples)), sizes)  # (Q,)
+        begin = np.cumsum(sizes) - sizes  # (G,)
+        inner = np.arange(len(group)) - begin[group]
+        others = columns[group, before[group] + inner]  # (Q,)
+        exact = np.empty(len(group))
+        step = max(1, _PAIRS_AT_ONCE // self.points.shape[1])
+        for start in range(0, len(group), step):
+            pairs = slice(start, start + step)
+            inner_products = np.einsum(
+                "qd,qd->q", self.points[samples[group[pairs]]], self.points[others[pairs]]
+            )
+            exact[pairs] = self.squares[others[pairs]] - 2 * inner_products
+        same = self.targets[others] == self.targets[samples[group]]
+        places = rank - before  # (G,), left for the open ones
+        ranked = exact[np.lexsort((exact, group))]  # (Q,), group by group, nearest first
+        last = ranked[begin + places - 1]  # (G,)
+        tolerance = _tie_tolerance(last, self.squares[samples])
+        upper, lower = (last + tolerance)[group], (last - tolerance)[group]
+        within, hits = (
+            np.bincount(group, weights=exact <= upper),
+            np.bincount(group, (exact <= upper) & same),
+        )
+        closer, sure = (np.bincount(group, weights=exact < lower), np.bincount(group, (exact < lower) & same))
+        return _ties_shared(places, within, hits, closer, sure) / rank
+
+    def _shares_in_float64(self, samples: IntArray, ranks: IntArray) -> Float64Array:
+        """Return the shares (R, G) of samples (G,) for ranks (R, G), without a short cut."""
+        distances = (-2.0 * self.points[samples]) @ self.points.T  # (G, N)
+        distances += self.squares
+        distances[np.arange(len(samples)), samples] = np.inf
+        same = np.where(self.targets[samples, None] == self.targets, distances, np.inf)  # (G, N)
+        ordered = np.partition(distances, np.unique(ranks - 1), axis=1)  # right at the places asked for
+        shares = np.empty(ranks.shape)
+        for r, rank in enumerate(ranks):
+            last = np.take_along_axis(ordered, rank[:, None] - 1, axis=1)  # (G, 1)
+            tolerance = _tie_tolerance(last, self.squares[samples, None])
+            counts = [
+                np.count_nonzero(what, axis=1)
+                for what in (
+                    distances <= last + tolerance,
+                    same <= last + tolerance,
+                    distances < last - tolerance,
+                    same < last - tolerance,
+                )
+            ]
+            shares[r] = _ties_shared(rank, *counts) / rank
+        return shares
+
+
+def _tie_tolerance(last: Float64Array, squares: Float64Array) -> Float64Array:
+    tolerance: Float64Array = TIE_TOLERANCE * (squares + np.maximum(last + squares, 0.0))
+    return tolerance
+
+
+def _ties_shared(
+    places: _Counts,
+    within: _Counts,
+    hits: _Counts,
+    closer: _Counts,
+    sure: _Counts,
+) -> Float64Array:
+    """Return how many of the places go to same-label samples, those that tie for the last ones sharing them.
+
+    Args:
+        places: How many there are.
+        within: Samples as near as the last place or tied with it; at least `places`.
+        hits: Those of them with the same label.
+        closer: Samples nearer than the last place and not tied with it.
+        sure: Those of them with the same label.
+    """
+    tied = np.maximum(within - closer, 1)
+    return np.asarray(sure + (hits - sure) * ((places - closer) / tied), dtype=np.float64)
