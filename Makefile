@@ -9,7 +9,7 @@ EXPERIMENT ?=
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test check format sweep report bench clean
+.PHONY: help install train test check format sweep report dashboard bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ sweep: $(VENV)/.installed  ## every backbone x seed 0,1,2, resumable; EXPERIMENT
 report: $(VENV)/.installed  ## logs/ to a page with the answer: logs/report/index.html
 	$(RUN) src/report.py $(ARGS)
 
+dashboard: $(VENV)/.installed  ## the W&B project's dashboard: uploaded with a key, else logs/dashboard.json
+	$(RUN) src/dashboard.py $(ARGS)
+
 bench:  ## not built yet
 	@echo "make bench is not built yet" >&2; exit 2
 
@@ -51,7 +54,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline]'
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python

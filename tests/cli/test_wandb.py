@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import ROOT, TINY, run_command
+import yaml
+from PIL import Image
+from tests.cli.conftest import ROOT, TINY, Ran, run_command
+
+from unseen.runs.dashboard import specification, workspace
+from unseen.scores import COLUMNS, ScoreTable
 
 pytestmark = pytest.mark.slow
 
-
 BLOCK, HEADER, FILE_HEADER = 32768, 7, 7
 WHOLE, LAST = 1, 4
+PROBES = ("nmi", "nn1", "nnk", "r_precision", "linear_probe")
 
 
-def records(folder: Path) -> list[Any]:
+def offline(home: Path) -> dict[str, str]:
+    """Return what makes sure that no key is found."""
+    return {"HOME": str(home), "WANDB_API_KEY": ""}
+
+
+def records(folder: Path, run: str = "offline-run-*") -> list[Any]:
     """Read the records of an offline run: LevelDB's log format (blocks, pieces with checksum, length, kind)."""
     from wandb.proto import wandb_internal_pb2
 
-    (path,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+    (path,) = (folder / "wandb").glob(f"{run}/*.wandb")
     data, at, piece, found = path.read_bytes(), FILE_HEADER, b"", []
     assert data.startswith(b":W&B")
     while at + HEADER <= len(data):
@@ -38,39 +51,242 @@ def records(folder: Path) -> list[Any]:
     return found
 
 
-def test_each_job_is_a_closed_run_of_the_sweeps_group(tmp_path: Path) -> None:
-    ran = run_command(
+def offline_runs(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "wandb").glob("offline-run-*")}
+
+
+def kinds(kept: list[Any], kind: str) -> list[Any]:
+    """Return the records of one kind."""
+    return [getattr(record, kind) for record in kept if record.WhichOneof("record_type") == kind]
+
+
+def values(items: Any) -> dict[str, Any]:
+    """Return {key: value}, nested keys joined by a slash; the last of several wins."""
+    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
+def history(kept: list[Any]) -> list[dict[str, Any]]:
+    return [values(record.item) for record in kinds(kept, "history")]
+
+
+def merged(kept: list[Any], kind: str) -> dict[str, Any]:
+    """Return the configuration or the summary as it stands at the end of the run."""
+    return {key: value for record in kinds(kept, kind) for key, value in values(record.update).items()}
+
+
+def logged_table(folder: Path, path: str) -> tuple[list[str], list[list[Any]]]:
+    (file,) = (folder / "wandb").glob(f"offline-run-*/files/{path}")
+    content = json.loads(file.read_text())
+    return content["columns"], content["data"]
+
+
+def rows_of(folder: Path) -> list[list[Any]]:
+    """Return scores.csv as JSON has it: without a word for NaN."""
+    return [
+        [None if cell != cell else cell for cell in astuple(row)]  # noqa: PLR0124  (only NaN differs from itself)
+        for row in ScoreTable.read(folder / "scores.csv")
+    ]
+
+
+def finished(ran: Ran) -> Path:
+    (folder,) = (
+        path
+        for path in ran.folders
+        if json.loads((path / "summary.json").read_text())["status"] == "finished"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Two jobs, of which the second fails before its last step."""
+    logs = tmp_path_factory.mktemp("wandb")
+    return run_command(
         "train.py", "-m", "logger=wandb", "model=resnet", "seed=0", *TINY,
         "+callbacks.saboteur._target_=tests.cli.saboteur.Saboteur", "+callbacks.saboteur.kind=none,raise",
-        logs=tmp_path, PYTHONPATH=str(ROOT), HOME=str(tmp_path), WANDB_API_KEY="",
+        logs=logs, PYTHONPATH=str(ROOT), **offline(logs),
     )  # fmt: skip
-    assert ran.code == 1
+
+
+@pytest.fixture(scope="module")
+def kept(sweep: Ran) -> list[Any]:
+    """The records of the job that finished."""
+    return records(finished(sweep))
+
+
+def test_each_job_is_a_closed_run_of_the_sweeps_group(sweep: Ran) -> None:
+    assert sweep.code == 1
     ids = set()
-    for folder in ran.folders:
+    for folder in sweep.folders:
         assert "W&B: no key" in (folder / "console.log").read_text()
+        assert "W&B did not get" not in (folder / "console.log").read_text()
         summary = json.loads((folder / "summary.json").read_text())
-        kept = records(folder)
-        (run,) = (record.run for record in kept if record.WhichOneof("record_type") == "run")
+        found = records(folder)
+        (run,) = kinds(found, "run")
         ids.add(run.run_id)
         assert run.run_group == folder.parent.name
         assert (run.project, run.job_type, run.display_name) == ("unseen", "train", "resnet-digits-s0")
         assert set(run.tags) == {"resnet", "digits", "demo"}
-        (end,) = (record.exit for record in kept if record.WhichOneof("record_type") == "exit")
+        (end,) = kinds(found, "exit")
         assert end.exit_code == (0 if summary["status"] == "finished" else 1)
-        config = {item.key or "/".join(item.nested_key) for record in kept for item in record.config.update}
-        config |= {item.key for item in run.config.update}
-        assert {"seed", "model", "data", "probe", "trainer"} <= config
-        logged = {
-            item.key or "/".join(item.nested_key)
-            for record in kept
-            if record.WhichOneof("record_type") == "history"
-            for item in record.history.item
-        }
-        assert {
-            "unseen/g",
-            "unseen/best_layer",
-            "seen/accuracy",
-            "unseen/nmi/input",
-            "trainer/global_step",
-        } <= logged
+        # what a failed job found before it failed is there, too
+        assert merged(found, "summary")["unseen/g"] == summary["g"]
+        assert merged(found, "summary")["scores/nrows"] == len(ScoreTable.read(folder / "scores.csv"))
     assert len(ids) == 2
+
+
+def test_the_whole_configuration_is_logged(sweep: Ran, kept: list[Any]) -> None:
+    config = merged(kept, "config")
+    written = yaml.safe_load((finished(sweep) / "config.yaml").read_text())
+    assert {key: config[key] for key in written} == written
+    assert config["choices"] | {"model": "resnet", "data": "digits", "logger": "wandb"} == config["choices"]
+
+
+def test_the_step_axis_is_declared_once_and_is_the_optimisers(sweep: Ran, kept: list[Any]) -> None:
+    axes = kinds(kept, "metric")
+    assert [axis.name or axis.glob_name for axis in axes] == ["trainer/global_step", "*"]
+    assert axes[1].step_metric == "trainer/global_step"
+    evaluations = [row for row in history(kept) if "unseen/g" in row]
+    table = ScoreTable.read(finished(sweep) / "scores.csv")
+    assert [row["trainer/global_step"] for row in evaluations] == table.steps == [0, 2, 4]
+    for row in evaluations:
+        best = table.generalization(row["trainer/global_step"])
+        assert best is not None
+        assert row["unseen/g"] == pytest.approx(best.g, rel=1e-6)  # Lightning logs in single precision
+        assert {"unseen/best_layer", "seen/accuracy", "unseen/nmi/input", "epoch"} <= row.keys()
+
+
+def test_every_evaluation_has_its_curves_over_depth(sweep: Ran, kept: list[Any]) -> None:
+    """One small table an evaluation; a chart a probe, seen and unseen a line each."""
+    folder = finished(sweep)
+    scores = ScoreTable.read(folder / "scores.csv")
+    rows = [row for row in history(kept) if "depth/scores/path" in row]
+    assert [row["trainer/global_step"] for row in rows] == scores.steps
+    for row in rows:
+        columns, data = logged_table(folder, row["depth/scores/path"])
+        assert columns == ["step", "classes", "line", "layer", "layer_name", "depth", *PROBES]
+        assert row["depth/scores/size"] < 3000
+        found = {}
+        for step, split, line, layer, name, depth, *numbers in data:
+            assert line.startswith(f"{split}, resnet-digits-s0 (")
+            found |= {
+                (step, split, layer, name, depth, probe): n for probe, n in zip(PROBES, numbers, strict=True)
+            }
+        assert found == {
+            (one.step, one.split, one.layer, one.layer_name, one.depth, one.probe): one.value
+            for one in scores.at(row["trainer/global_step"])
+            if one.layer >= 0 and one.probe in PROBES
+        }
+    config = merged(kept, "config")
+    for section in ("depth", "depth_by_step"):
+        for probe in PROBES:
+            panel = config[f"_wandb/visualize/{section}/{probe}"]["panel_config"]
+            assert panel["fieldSettings"] == {"step": "depth", "lineKey": "line", "lineVal": probe}
+            assert f'"{section}/scores"' in json.dumps(panel["userQuery"])
+    columns, data = logged_table(folder, merged(kept, "summary")["depth_by_step/scores/path"])
+    lines = {row[columns.index("line")].rpartition(",")[0] for row in data}
+    assert lines == {f"{split}, step {step}" for split in ("unseen", "seen") for step in scores.steps}
+
+
+def test_the_end_has_the_answer_the_score_table_and_two_figures(sweep: Ran, kept: list[Any]) -> None:
+    folder = finished(sweep)
+    summary, facts = merged(kept, "summary"), json.loads((folder / "summary.json").read_text())
+    for key in ("g", "best_layer", "best_layer_name", "best_depth"):
+        assert summary[f"unseen/{key}"] == facts[key]
+    assert summary["seen/accuracy"] == facts["seen_accuracy"]
+    columns, data = logged_table(folder, summary["scores/path"])
+    assert columns == list(COLUMNS)
+    assert data == rows_of(folder)
+    for name in ("layers", "g_over_steps"):
+        (file,) = (folder / "wandb").glob(f"offline-run-*/files/{summary[f'figures/{name}/path']}")
+        with Image.open(file) as image:
+            assert (image.format, min(image.size) > 400) == ("PNG", True)
+            assert len(image.convert("RGB").getcolors(2**24) or []) > 20  # something is drawn
+    media = list((folder / "wandb").glob("offline-run-*/files/media/**/*.*"))
+    assert len(media) == 3 + 1 + 1 + 2  # evaluations, their curves, the scores, figures
+    assert sum(file.stat().st_size for file in media) < 200_000
+
+
+def test_watching_changes_no_number_and_is_not_imported_unasked(sweep: Ran, tmp_path: Path) -> None:
+    ran = run_command("train.py", "model=resnet", "seed=0", *TINY, logs=tmp_path, PYTHONPROFILEIMPORTTIME="1")
+    assert ran.code == 0, ran.out
+    imported = {line.rpartition("|")[2].strip() for line in ran.err.splitlines()}
+    assert {"torch", "unseen.runs.build"} <= imported
+    assert not {"wandb.sdk", "wandb_workspaces", "vl_convert", "unseen.runs.wandb_view"} & imported
+    assert (ran.folder / "scores.csv").read_text() == (finished(sweep) / "scores.csv").read_text()
+
+
+def test_a_resumed_run_is_a_run_of_its_own_with_all_scores(sweep: Ran, tmp_path: Path) -> None:
+    """Offline W&B cannot go on in a run: uploading two under one id would overwrite the first."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished(sweep), folder)
+    (before,) = offline_runs(folder)
+    ran = run_command(
+        "train.py", "logger=wandb", "model=resnet", "seed=0", *TINY, "trainer.max_steps=6",
+        f"ckpt_path='{folder}/checkpoints/last.ckpt'", f"hydra.run.dir='{folder}'",
+        logs=tmp_path, **offline(tmp_path),
+    )  # fmt: skip
+    assert ran.code == 0, ran.out + ran.err
+    (after,) = offline_runs(folder) - {before}
+    found = records(folder, after)
+    assert kinds(found, "run")[0].run_id != before.rpartition("-")[2]
+    assert merged(found, "config")["ckpt_path"].endswith("last.ckpt")
+    assert [row["trainer/global_step"] for row in history(found) if "unseen/g" in row] == [6]
+    columns, data = logged_table(folder, merged(found, "summary")["scores/path"])
+    assert sorted({row[columns.index("step")] for row in data}) == [0, 2, 4, 6]
+    assert data == rows_of(folder)
+
+
+def test_an_evaluation_is_named_after_what_it_scores(sweep: Ran, tmp_path: Path) -> None:
+    """The checkpoint brings its network; its scores stand at its step. Two processes make one W&B run."""
+    ran = run_command(
+        "eval.py", "logger=wandb", f"ckpt_path='{finished(sweep)}/checkpoints/last.ckpt'", "probe.n_init=1",
+        "trainer=ddp_cpu", "trainer.devices=2", logs=tmp_path, **offline(tmp_path),
+    )  # fmt: skip
+    assert ran.code == 0, ran.out + ran.err
+    found = records(ran.folder)
+    (run,) = kinds(found, "run")
+    assert (run.job_type, run.display_name, run.run_group) == ("eval", "resnet-digits-s0", "")
+    assert set(run.tags) == {"resnet", "digits", "demo"}
+    assert [row["trainer/global_step"] for row in history(found)] == [4] * len(history(found))
+    assert merged(found, "summary")["unseen/g"] == ran.summary()["g"]
+    assert merged(found, "config")["model"]["name"] == "resnet"
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # wandb-workspaces' own
+def test_the_dashboard_asks_for_what_runs_log(sweep: Ran, kept: list[Any]) -> None:
+    spec = specification(workspace("unseen", "", "unseen"))["spec"]["section"]
+    config, summary = merged(kept, "config"), merged(kept, "summary")
+    columns = spec["runSets"][0]["runFeed"]["columnOrder"]
+    panels = [
+        panel["config"] for section in spec["panelBankConfig"]["sections"] for panel in section["panels"]
+    ]
+    settings = {column.partition(":")[2] for column in columns if column.startswith("config:")}
+    settings |= {panel["groupBy"] for panel in panels if "groupBy" in panel}
+    assert {"model.value.name", "seed.value"} <= settings
+    for setting in settings:
+        top, _, below = setting.partition(".value")
+        assert config[top][below[1:]] if below else top in config
+    wanted = {column.partition(":")[2] for column in columns if column.startswith("summary:")}
+    wanted |= {
+        panel[axis].partition("summary:")[2]
+        for panel in panels
+        for axis in ("xAxis", "yAxis")
+        if panel.get(axis, "").startswith("summary:")
+    }
+    wanted |= {metric for panel in panels for metric in panel.get("metrics", [])}
+    assert {"unseen/g", "seen/accuracy"} <= wanted <= summary.keys()
+    assert all(
+        panel["xAxis"] in summary for panel in panels if panel.get("metrics") and "vertical" not in panel
+    )
+    (pattern,) = (panel["metricRegex"] for panel in panels if "metricRegex" in panel)
+    assert sum(re.search(pattern, key) is not None for key in summary) == 6  # five layers, raw pixels
+    for panel in panels:
+        for key in panel.get("mediaKeys", []):
+            assert f"{key}/path" in summary
+        if "fieldSettings" in panel:
+            logged = config[f"_wandb/visualize/depth/{panel['fieldSettings']['lineVal']}"]["panel_config"]
+            assert {key: logged[key] for key in ("panelDefId", "fieldSettings", "stringSettings")} == {
+                key: panel[key] for key in ("panelDefId", "fieldSettings", "stringSettings")
+            }
+            assert '"depth/scores"' in json.dumps(panel["userQuery"])

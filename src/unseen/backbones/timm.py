@@ -3,7 +3,9 @@
 Shapes: S image size, C classes.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -168,11 +170,27 @@ def _surveyed(spec: TimmSpec, image_size: int) -> "tuple[Tap, ...]":
 
 def _timm() -> Any:
     """The library, with the architectures that we add to it."""
-    import timm
+    with _hidden(
+        "wandb"
+    ):  # timm imports it wherever it is installed, for 0.6 s and a logger that we do not use
+        import timm
 
     import unseen.backbones.poolformer  # noqa: F401 - registers itself
 
     return timm
+
+
+@contextmanager
+def _hidden(library: str) -> Iterator[None]:
+    """Let an import of this library fail as if it were not installed, unless it is in use."""
+    if library in sys.modules:
+        yield
+        return
+    sys.modules[library] = None  # type: ignore[assignment]  # Python's own way to forbid an import
+    try:
+        yield
+    finally:
+        del sys.modules[library]
 
 
 def _triple(values: Sequence[float]) -> "Channels":

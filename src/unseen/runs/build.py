@@ -33,10 +33,12 @@ from unseen.runs.schema import check_types
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch.loggers import Logger
 
     from unseen.backbones.protocol import BackboneSpec
     from unseen.callbacks.layer_probe import LayerProbe
     from unseen.data.datamodule import SeenUnseenDataModule
+    from unseen.runs.wandb_view import WandbView
     from unseen.training import SeenClassifier
 
 _LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
@@ -78,6 +80,7 @@ class Run:
             self._config_hash = config_hash(config)
             self._lock = FolderLock(folder) if is_first_process() else None
         self._k: int | None = None
+        self._wandb: WandbView | None = None
 
     def build(self, *, training: bool) -> Parts:
         """Check everything that can be checked cheaply, then load data and weights.
@@ -94,6 +97,7 @@ class Run:
             stored = read_provenance(checkpoint) if checkpoint else None
             if stored and not training:
                 plain = scored_as_trained(plain, stored, _typed_settings())
+                plain["logger"] = self._named_anew(plain)
         self.folder.write_summary("running")
         quiet_libraries()
         with user_errors():
@@ -115,12 +119,15 @@ class Run:
         if scored:
             assert checkpoint is not None
             _load_weights(module, checkpoint)
+        loggers = self._loggers(plain, job_type="train" if training else "eval")
         probe, callbacks, progress = self._callbacks(plain, at_step=scored["global_step"] if scored else None)
-        trainer = self._trainer(plain, [*callbacks, progress])
+        trainer = self._trainer(plain, [*callbacks, progress], loggers)
         return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], checkpoint)
 
     def end(self, status: Literal["finished", "failed"], reason: str | None = None) -> None:
         """Close the loggers and write how it ended."""
+        if self._wandb is not None:
+            self._wandb.close()
         _close_wandb(failed=status == "failed")
         self.folder.write_summary(status, reason)
 
@@ -196,16 +203,41 @@ class Run:
             or (stored is not None and stored["split_hash"] == provenance["split_hash"]),
         )
 
+    def _named_anew(self, plain: dict[str, Any]) -> Any:
+        """Return the loggers' settings with the names of the network and data that the checkpoint brought."""
+        unresolved = OmegaConf.to_container(self._config.logger, resolve=False)
+        return OmegaConf.to_container(OmegaConf.create(plain | {"logger": unresolved}).logger, resolve=True)
+
+    def _loggers(self, plain: dict[str, Any], *, job_type: str) -> list[Logger]:
+        from lightning.pytorch.loggers import WandbLogger
+
+        with user_errors(ValueError, OSError):
+            makers = [
+                instantiate(node, _partial_=True) for node in plain["logger"].values() if node is not None
+            ]
+            loggers: list[Logger] = [
+                make(job_type=job_type) if "job_type" in inspect.signature(make).parameters else make()
+                for make in makers
+            ]
+        for logger in loggers:
+            logger.log_hyperparams(plain | {"choices": _choices()})
+            if isinstance(logger, WandbLogger) and is_first_process():
+                from unseen.runs.wandb_view import WandbView
+
+                self._wandb = WandbView(self.folder, logger.experiment)
+        return loggers
+
     def _callbacks(
         self, plain: dict[str, Any], *, at_step: int | None
     ) -> tuple[LayerProbe | None, list[Callback], Callback]:
         from unseen.callbacks.progress import PhaseProgress
+        from unseen.callbacks.step_axis import StepAxis
         from unseen.probes import ProbeSuite
 
         progress = PhaseProgress(console())
         settings = {key: plain["probe"][key] for key in ("n_init", "seed", "standardize")}
         suite = ProbeSuite(k=self._k, **settings)
-        made: list[Callback] = []
+        made: list[Callback] = [StepAxis(at_step)]
         probe: LayerProbe | None = None
         for name, node in plain["callbacks"].items():
             if node is None:
@@ -213,13 +245,18 @@ class Run:
             if name == "layer_probe":
                 # objects go in by a call: instantiate would turn a dataclass argument into a configuration
                 make = instantiate(node, _partial_=True)
-                probe = make(suite=suite, run_folder=self.folder, on_phase=progress.phase, at_step=at_step)
+                probe = make(
+                    suite=suite,
+                    run_folder=self._wandb or self.folder,
+                    on_phase=progress.phase,
+                    at_step=at_step,
+                )
                 made.append(probe)
             else:
                 made.append(instantiate(node, _convert_="all"))
         return probe, made, progress
 
-    def _trainer(self, plain: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+    def _trainer(self, plain: dict[str, Any], callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
         import torch
         from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -229,10 +266,6 @@ class Run:
             settings["precision"] = "16-mixed" if on_gpu else "32-true"
         # Lightning counts an interval in steps across epochs only without check_val_every_n_epoch
         settings["check_val_every_n_epoch"] = None if isinstance(settings["val_check_interval"], int) else 1
-        with user_errors(ValueError, OSError):
-            loggers = [instantiate(node) for node in plain["logger"].values() if node is not None]
-        for logger in loggers:
-            logger.log_hyperparams(plain)
         with user_errors(MisconfigurationException, ValueError, TypeError):
             trainer: Trainer = instantiate(settings, _partial_=True, _convert_="all")(
                 callbacks=callbacks,
@@ -268,6 +301,12 @@ def _load_weights(module: SeenClassifier, checkpoint: Path) -> None:
 
     with user_errors(RuntimeError):
         module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+
+
+def _choices() -> dict[str, Any]:
+    """Return which file of each group was chosen: model=vit, data=digits, ..."""
+    chosen = HydraConfig.get().runtime.choices
+    return {str(group): name for group, name in chosen.items() if not str(group).startswith("hydra/")}
 
 
 def _typed_settings() -> set[str]:

@@ -18,14 +18,14 @@ def csv_logger(folder: str) -> CSVLogger:
     return CSVLogger(save_dir=folder, name="metrics")
 
 
-def wandb_logger(folder: str, *, project: str, **settings: Any) -> WandbLogger:
+def wandb_logger(folder: str, *, project: str, job_type: str, **settings: Any) -> WandbLogger:
     """Return a W&B logger: online with a key, else offline with a notice; WANDB_MODE decides where it is set."""
     from lightning.pytorch.loggers import WandbLogger
 
     from unseen.runs.console import notice
 
     mode = os.environ.get("WANDB_MODE")
-    if mode is None and not _has_key():
+    if mode is None and not has_key():
         mode = "offline"
         notice(
             f"W&B: no key (WANDB_API_KEY or `wandb login`), so this run is logged offline under {folder}/wandb; "
@@ -37,12 +37,13 @@ def wandb_logger(folder: str, *, project: str, **settings: Any) -> WandbLogger:
         project=project,
         offline=mode == "offline",
         log_model=False,
-        job_type="train",
+        job_type=job_type,
         **settings,
     )
 
 
-def _has_key() -> bool:
+def has_key() -> bool:
+    """Return whether W&B would find a key: in the environment or where `wandb login` puts it."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0]

@@ -1,0 +1,101 @@
+"""The dashboard of a W&B project as code: which network, which layer, how it came about, and all runs in a table."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from unseen.reporting.probe_facts import PROBES
+from unseen.runs.wandb_view import STEP, depth_panel
+from unseen.scores import metric_name
+
+if TYPE_CHECKING:
+    from wandb_workspaces.workspaces import Workspace
+
+G = metric_name("unseen", "g")
+ACCURACY = metric_name("seen", "accuracy")
+_MODEL = "model.name"
+# the columns of the run table, as W&B names them: a nested setting has `value` after its first part
+_COLUMNS = (
+    "run:displayName",
+    "config:model.value.name",
+    "config:data.value.name",
+    "config:seed.value",
+    f"summary:{G}",
+    f"summary:{metric_name('unseen', 'best_layer_name')}",
+    f"summary:{metric_name('unseen', 'best_depth')}",
+    f"summary:{ACCURACY}",
+)
+_MOST_RUNS = 100
+
+
+def workspace(project: str, entity: str, name: str) -> Workspace:
+    """Return the dashboard; nothing is sent.
+
+    Runs that crashed or failed are left out: a resumed run has the scores of the one that it goes on from.
+    """
+    import wandb_workspaces.reports.v2 as panels
+    import wandb_workspaces.workspaces as ws
+    from wandb_workspaces.expr import And, Metric, Ordering, Summary
+
+    model = panels.Config(_MODEL)
+    accuracy, g = panels.SummaryMetric(ACCURACY), panels.SummaryMetric(G)
+    answer = [
+        panels.ScatterPlot(title="g against accuracy on seen classes", x=accuracy, y=g),
+        panels.BarPlot(
+            title="g by network, mean and standard deviation over runs",
+            metrics=[G], groupby=model, groupby_aggfunc="mean", groupby_rangefunc="stddev",
+        ),
+        panels.RunComparer(diff_only="split"),
+    ]  # fmt: skip
+    depth = []
+    for probe in PROBES:
+        chart = depth_panel(probe)
+        depth.append(
+            panels.CustomChart(
+                query={"summaryTable": {"tableKey": chart.table_key}},
+                chart_name=chart.preset,
+                chart_fields=chart.fields,
+                chart_strings=chart.strings,
+            )
+        )
+    depth.append(
+        panels.MediaBrowser(title="NMI of every layer, beside raw pixels", media_keys=["figures/layers"])
+    )
+    steps = [
+        panels.LinePlot(
+            title="g over training", x=STEP, y=[G],
+            groupby=model, groupby_aggfunc="mean", groupby_rangefunc="stddev",
+        ),
+        panels.LinePlot(
+            title="NMI of every layer, unseen classes, over training",
+            x=STEP, metric_regex=f"^{metric_name('unseen', 'nmi')}/", max_runs_to_show=_MOST_RUNS,
+        ),
+        panels.LinePlot(
+            title="accuracy on seen classes", x=STEP, y=[ACCURACY],
+            groupby=model, groupby_aggfunc="mean", groupby_rangefunc="stddev",
+        ),
+    ]  # fmt: skip
+    sections = {"Which network": answer, "Which layer": depth, "Over training": steps}
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name=name,
+        sections=[
+            ws.Section(name=title, panels=content, is_open=True) for title, content in sections.items()
+        ],
+        settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=_MOST_RUNS),
+        runset_settings=ws.RunsetSettings(
+            filters=And(Metric("State").isin(["finished", "running"])),
+            order=[Ordering(Summary(G), ascending=False)],
+            pinned_columns=list(_COLUMNS),
+        ),
+    )
+
+
+def specification(built: Workspace) -> dict[str, Any]:
+    """Return what an upload would send."""
+    # the package shows this nowhere in public; it is what its save() sends
+    view = built._to_model()
+    spec: dict[str, Any] = json.loads(view.spec.model_dump_json(by_alias=True, exclude_none=True))
+    return {"entity": built.entity, "project": built.project, "name": built.name, "spec": spec}

@@ -1,0 +1,36 @@
+"""`python src/dashboard.py`: the whole dashboard in a file without a key, a sentence where something is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import run_command
+
+
+def test_without_a_key_the_dashboard_is_a_file(tmp_path: Path) -> None:
+    ran = run_command(
+        "dashboard.py", "project=letters", "entity=us", logs=tmp_path, HOME=str(tmp_path), WANDB_API_KEY=""
+    )
+    assert ran.code == 0, ran.out + ran.err
+    assert "nothing was uploaded" in ran.err
+    assert "dashboard of letters" in ran.err
+    assert [path.name for path in tmp_path.iterdir() if path.name != "wandb"] == ["dashboard.json"]
+    content = json.loads((tmp_path / "dashboard.json").read_text())
+    assert (content["entity"], content["project"], content["name"]) == ("us", "letters", "unseen")
+    sections = content["spec"]["section"]["panelBankConfig"]["sections"]
+    assert [section["name"] for section in sections] == ["Which network", "Which layer", "Over training"]
+    assert [[panel["viewType"] for panel in section["panels"]] for section in sections] == [
+        ["Scatter Plot", "Bar Chart", "Run Comparer"],
+        ["Vega2"] * 5 + ["Media Browser"],
+        ["Run History Line Plot"] * 3,
+    ]
+
+
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
+    absent = tmp_path / "wandb_workspaces"
+    absent.mkdir()
+    (absent / "__init__.py").write_text("raise ModuleNotFoundError('No module named wandb_workspaces')")
+    ran = run_command("dashboard.py", logs=tmp_path / "logs", PYTHONPATH=str(tmp_path))
+    assert ran.code == 1
+    assert ran.err.strip() == "error: the dashboard needs wandb-workspaces: pip install 'unseen[dashboard]'"
