@@ -5,7 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from unseen.scores import COLUMNS, INPUT_LAYER, Score, ScoreTable, metric_name
+from unseen.scores import (
+    ACCURACY,
+    COLUMNS,
+    HEAD_LAYER,
+    HEAD_NAME,
+    INPUT_LAYER,
+    Score,
+    ScoreTable,
+    metric_name,
+)
 
 
 def row(layer: int, value: float, *, step: int = 0, split: str = "unseen", probe: str = "nmi") -> Score:
@@ -27,6 +36,14 @@ def test_g_is_the_best_layer_and_never_the_raw_pixels() -> None:
         0.5,
         3,
     )
+
+
+def test_the_head_is_no_layer() -> None:
+    head = Score(0, 0, "seen", HEAD_LAYER, HEAD_NAME, None, ACCURACY, 0.99)
+    odd = replace(head, split="unseen", probe="nmi")  # nobody writes this row; even so it is no layer
+    best = ScoreTable([head, odd, row(0, 0.2), row(1, 0.6)]).generalization()
+    assert best is not None
+    assert (best.g, best.best_layer, best.num_layers) == (0.6, 1, 2)
 
 
 def test_ties_go_to_the_shallowest_and_nan_never_wins() -> None:

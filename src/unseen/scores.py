@@ -1,7 +1,8 @@
 """Scores of one run: tidy rows, the generalization index g, metric names, and the CSV file that holds them.
 
 A row is one number: at `step`, on `split`, for `layer`, by `probe`. Layer -1 is the baseline `input` (raw pixels
-through the same probes); it is written beside the layers and never counts towards g.
+through the same probes), layer -2 the classification `head` with its accuracy on the seen classes. Both are written
+beside the layers and never count towards g.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from unseen.atomic_files import write_text
 SPLITS = ("unseen", "seen")
 INPUT_LAYER = -1
 INPUT_NAME = "input"
+HEAD_LAYER = -2
+HEAD_NAME = "head"
+ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,10 @@ class Score:
         step: Optimiser steps done when the embeddings were taken; 0 is before training.
         epoch: Passes over the seen training images that had been started.
         split: "unseen" or "seen" (test images of the seen classes).
-        layer: 0 for the shallowest layer .. L-1; -1 for the baseline on raw pixels.
-        layer_name: Module path of the layer in the backbone, or "input".
-        depth: layer / (L-1), 0..1; None for the baseline.
-        probe: Name of the probe, one of `unseen.probes.PROBE_NAMES`.
+        layer: 0 for the shallowest layer .. L-1; -1 for the baseline on raw pixels, -2 for the head.
+        layer_name: Module path of the layer in the backbone, or "input", or "head".
+        depth: layer / (L-1), 0..1; None for the baseline and the head.
+        probe: Name of the probe, one of `unseen.probes.PROBE_NAMES`; "accuracy" for the head.
         value: Its value; NaN where the probe is undefined.
     """
 
@@ -133,7 +137,7 @@ class ScoreTable:
         if not self._rows:
             return None
         step = self.steps[-1] if step is None else step
-        layers = [row for row in self.at(step, "unseen", "nmi") if row.layer != INPUT_LAYER]
+        layers = [row for row in self.at(step, "unseen", "nmi") if row.layer > INPUT_LAYER]
         finite = [row for row in layers if math.isfinite(row.value)]
         if not finite:
             raise ValueError(f"no layer has a finite NMI on the unseen classes at step {step}")

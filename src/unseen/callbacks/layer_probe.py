@@ -22,7 +22,18 @@ from unseen.callbacks.preserve import preserve
 from unseen.distributed import ProcessGroup
 from unseen.probes import ProbeSuite, run_probes
 from unseen.run_folder import Scoring
-from unseen.scores import INPUT_LAYER, INPUT_NAME, SPLITS, Generalization, Score, ScoreTable, metric_name
+from unseen.scores import (
+    ACCURACY,
+    HEAD_LAYER,
+    HEAD_NAME,
+    INPUT_LAYER,
+    INPUT_NAME,
+    SPLITS,
+    Generalization,
+    Score,
+    ScoreTable,
+    metric_name,
+)
 
 
 class ScoringListener(Protocol):
@@ -110,7 +121,7 @@ class LayerProbe(Callback):
             if self._baseline is None:
                 self._baseline = self._score_input(datamodule)
         accuracy: float | None = pl_module.seen_accuracy()  # type: ignore[operator]
-        scores = self._rows(trainer, backbone.taps, values)
+        scores = self._rows(trainer, backbone.taps, values, accuracy)
         self._publish(trainer, pl_module, scores, accuracy)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -189,11 +200,18 @@ class LayerProbe(Callback):
         return group.share(mine)
 
     def _rows(
-        self, trainer: Trainer, taps: tuple[Tap, ...], values: dict[tuple[str, int, str], float]
+        self,
+        trainer: Trainer,
+        taps: tuple[Tap, ...],
+        values: dict[tuple[str, int, str], float],
+        accuracy: float | None,
     ) -> list[Score]:
         assert self._baseline is not None
         step, epoch = self._step(trainer), trainer.current_epoch
-        rows = [
+        rows = []
+        if accuracy is not None:
+            rows.append(Score(step, epoch, "seen", HEAD_LAYER, HEAD_NAME, None, ACCURACY, accuracy))
+        rows += [
             Score(step, epoch, split, INPUT_LAYER, INPUT_NAME, None, probe, value)
             for (split, probe), value in sorted(self._baseline.items())
         ]
@@ -212,7 +230,11 @@ class LayerProbe(Callback):
         step, seconds = self._step(trainer), time.monotonic() - self._began
         best = ScoreTable(scores).generalization(step)
         assert best is not None
-        numbers = {metric_name(row.split, row.probe, row.layer, row.layer_name): row.value for row in scores}
+        numbers = {
+            metric_name(row.split, row.probe, row.layer, row.layer_name): row.value
+            for row in scores
+            if row.layer >= INPUT_LAYER  # the head's accuracy is logged by the module
+        }
         numbers[metric_name("unseen", "g")] = best.g
         numbers[metric_name("unseen", "best_layer")] = float(best.best_layer)
         pl_module.log_dict(numbers, on_step=False, on_epoch=True, sync_dist=False, batch_size=1)
