@@ -12,6 +12,7 @@ import io
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
+from decimal import Decimal
 from pathlib import Path
 
 from unseen.atomic_files import write_text
@@ -22,6 +23,10 @@ INPUT_NAME = "input"
 HEAD_LAYER = -2
 HEAD_NAME = "head"
 ACCURACY = "accuracy"
+# Probes that say how far the NMI can be trusted: rows of scores.csv and of the report, no curves of their own.
+CHANCE_PROBE = "nmi_chance"
+NOISE_FLOOR_PROBE = "nmi_start_sd"
+_DESTROYED = "nmi_noise_"
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Score:
         layer: 0 for the shallowest layer .. L-1; -1 for the baseline on raw pixels, -2 for the head.
         layer_name: Module path of the layer in the backbone, or "input", or "head".
         depth: layer / (L-1), 0..1; None for the baseline and the head.
-        probe: Name of the probe, one of `unseen.probes.PROBE_NAMES`; "accuracy" for the head.
+        probe: Name of the probe, one of `unseen.probes.PROBE_NAMES` or `destroyed_probe`; "accuracy" for the head.
         value: Its value; NaN where the probe is undefined.
     """
 
@@ -86,6 +91,32 @@ def metric_name(split: str, what: str, layer: int | None = None, layer_name: str
     if layer == INPUT_LAYER:
         return f"{split}/{what}/{INPUT_NAME}"
     return f"{split}/{what}/{layer:02d}_{layer_name}"
+
+
+def destroyed_probe(level: float) -> str:
+    """Return the probe under which the NMI of images with this share of noise stands.
+
+    >>> destroyed_probe(0.25), destroyed_probe(1), destroyed_probe(1e-5)
+    ('nmi_noise_0.25', 'nmi_noise_1', 'nmi_noise_0.00001')
+    """
+    return f"{_DESTROYED}{Decimal(repr(float(level))).normalize():f}"
+
+
+def destroyed_level(probe: str) -> float | None:
+    """Return the share of noise in the images of a probe, None for a probe of images as they are.
+
+    >>> destroyed_level("nmi_noise_0.25"), destroyed_level("nmi"), destroyed_level("nmi_noise_x")
+    (0.25, None, None)
+    """
+    try:
+        return float(probe.removeprefix(_DESTROYED)) if probe.startswith(_DESTROYED) else None
+    except ValueError:
+        return None
+
+
+def is_control(probe: str) -> bool:
+    """Whether a probe says how far the NMI can be trusted, instead of how well classes separate."""
+    return probe in {CHANCE_PROBE, NOISE_FLOOR_PROBE} or destroyed_level(probe) is not None
 
 
 class ScoreTable:

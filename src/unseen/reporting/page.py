@@ -22,9 +22,10 @@ from unseen.reporting.embeddings import pictures
 from unseen.reporting.figure_parts import MOST_LINES, Spec
 from unseen.reporting.looks import PAGE
 from unseen.reporting.paper import PaperRow, why_not_comparable
-from unseen.reporting.probe_facts import CHANCE_PROBE, PROBES
+from unseen.reporting.probe_facts import PROBES
 from unseen.reporting.records import Collection
 from unseen.reporting.tables import FORMS, LONGEST_FOR_PEOPLE, Table, shown, sort_value
+from unseen.scores import CHANCE_PROBE
 
 MOST_CARDS = 40  # settings with figures of their own; each is about 30 kB
 _MOST_WITH_PICTURES = 12

@@ -213,7 +213,13 @@ class Run:
             if name == "layer_probe":
                 # objects go in by a call: instantiate would turn a dataclass argument into a configuration
                 make = instantiate(node, _partial_=True)
-                probe = make(suite=suite, run_folder=self.folder, on_phase=progress.phase, at_step=at_step)
+                probe = make(
+                    suite=suite,
+                    run_folder=self.folder,
+                    noise_levels=tuple(plain["probe"]["noise_levels"]),
+                    on_phase=progress.phase,
+                    at_step=at_step,
+                )
                 made.append(probe)
             else:
                 made.append(instantiate(node, _convert_="all"))
