@@ -67,7 +67,8 @@ def small(
     module = SeenClassifier(
         SPEC.build(datamodule.num_classes, 32), lr=1e-3, seed=seed, provenance={"schema": 1}
     )
-    folder = RunFolder(path, {"model": "resnet18"})
+    folder = RunFolder(path, {"model": "resnet18", "data": "digits", "size": "demo", "seed": seed})
+    folder.write_inputs(f"seed: {seed}\n", datamodule.split.to_dict())
     probe = LayerProbe(ProbeSuite(n_init=1, k=12), folder, **(probe_settings or {})) if probing else None
     last = ModelCheckpoint(
         path / "checkpoints", filename="last", save_on_train_epoch_end=False, enable_version_counter=False

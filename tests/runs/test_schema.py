@@ -43,6 +43,7 @@ GOOD = {
         "standardize": False,
         "at_start": True,
         "noise_levels": [0.5, 1],
+        "save_embeddings": True,
     },
     "trainer": {
         "accelerator": "auto",

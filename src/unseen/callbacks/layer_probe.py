@@ -20,14 +20,13 @@ from torch import Tensor
 from unseen.backbones.protocol import Tap
 from unseen.backbones.taps import Pooling, record_taps
 from unseen.callbacks.embedding_bank import EmbeddingBank
+from unseen.callbacks.kept_layers import EmbeddingsKeeper, KeptLayers, save_embeddings
 from unseen.callbacks.preserve import preserve
+from unseen.callbacks.score_rows import logged_numbers, score_rows
 from unseen.distributed import ProcessGroup
 from unseen.probes import ProbeSuite, kmeans_nmi, run_probes
 from unseen.run_folder import Scoring
 from unseen.scores import (
-    ACCURACY,
-    HEAD_LAYER,
-    HEAD_NAME,
     INPUT_LAYER,
     INPUT_NAME,
     SPLITS,
@@ -35,12 +34,10 @@ from unseen.scores import (
     Score,
     ScoreTable,
     destroyed_probe,
-    is_control,
-    metric_name,
 )
 
 
-class ScoringListener(Protocol):
+class ScoringListener(EmbeddingsKeeper, Protocol):
     """What receives an evaluation and gives back g and the best layer."""
 
     def record(self, scoring: Scoring) -> Generalization:
@@ -56,6 +53,7 @@ class LayerProbe(Callback):
         pooling: How a layer's output becomes one vector an image.
         noise_levels: Shares of noise, in (0, 1], for which the NMI of destroyed unseen images is measured; each costs
             a forward pass of them, so only the last evaluation does it.
+        save_embeddings: Whether the unseen embeddings of the first, best and last layer outlive the evaluation.
         on_phase: Told what is going on: a phrase, steps done, steps in all.
         at_step: The step that scores are written under, where the trainer does not know it (a checkpoint that is
             scored without training).
@@ -73,6 +71,7 @@ class LayerProbe(Callback):
         *,
         pooling: Pooling = "auto",
         noise_levels: Sequence[float] = (),
+        save_embeddings: bool = True,
         on_phase: Callable[[str, int, int], None] | None = None,
         at_step: int | None = None,
     ) -> None:
@@ -80,6 +79,7 @@ class LayerProbe(Callback):
         self._run_folder = run_folder
         self._pooling = pooling
         self._noise_levels = tuple(noise_levels)
+        self._saves = save_embeddings
         self._on_phase = on_phase or _say_nothing
         self._at_step = at_step
         self._hooks = ExitStack()
@@ -134,19 +134,31 @@ class LayerProbe(Callback):
         with preserve(pl_module):
             values = self._score_split("seen", seen, backbone.taps, datamodule.num_images("seen"))
             del seen
-            unseen = self._embed(
-                trainer, pl_module, datamodule.unseen_dataloader(), "embedding unseen images"
-            )
-            values |= self._score_split("unseen", unseen, backbone.taps, datamodule.num_images("unseen"))
             self._controlled = self._is_last(trainer)
             if self._controlled:
                 values |= self._score_destroyed(trainer, pl_module, datamodule)
+            unseen = self._embed(
+                trainer, pl_module, datamodule.unseen_dataloader(), "embedding unseen images"
+            )
             self._hooks.close()
+            kept = KeptLayers(len(backbone.taps)) if self._saves else None
+            num_unseen = datamodule.num_images("unseen")
+            values |= self._score_split("unseen", unseen, backbone.taps, num_unseen, kept=kept)
             if self._baseline is None:
                 self._baseline = self._score_input(datamodule)
         accuracy: float | None = pl_module.seen_accuracy()  # type: ignore[operator]
-        scores = self._rows(trainer, backbone.taps, values, accuracy)
-        self._publish(trainer, pl_module, scores, accuracy)
+        scores = score_rows(
+            self._step(trainer),
+            trainer.current_epoch,
+            backbone.taps,
+            layers=values,
+            baseline=self._baseline,
+            accuracy=accuracy,
+        )
+        best = self._publish(trainer, pl_module, scores, accuracy)
+        if kept is not None:
+            assert self._group is not None
+            save_embeddings(kept, self._group, best, self._run_folder)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Take the hooks off, whatever happened."""
@@ -187,10 +199,11 @@ class LayerProbe(Callback):
         num_images: int,
         *,
         noise_level: float | None = None,
+        kept: KeptLayers | None = None,
     ) -> dict[tuple[str, int, str], float]:
         """Return {(split, layer, probe): value}, equal on all ranks; layer l is scored by rank l mod W.
 
-        Images with noise are scored by their NMI only.
+        Images with noise are scored by their NMI only. `kept` is offered every layer of this rank.
         """
         group = self._group
         assert group is not None
@@ -214,7 +227,11 @@ class LayerProbe(Callback):
                 assert owned is not None
                 self._on_phase(f"probing layer {layer + 1}/{len(taps)} on {split} classes", layer, len(taps))
                 mine |= run(split, layer, taps[layer].name, owned, labels[:, 0].long())
+                if kept is not None:
+                    kept.offer(layer, owned, mine[split, layer, "nmi"])
             owned = None
+        if kept is not None:
+            kept.labels = labels[:, 0].long()
         return group.share(mine)
 
     def _run(
@@ -262,49 +279,23 @@ class LayerProbe(Callback):
                 mine |= {(split, probe): value for (_, _, probe), value in found.items()}
         return group.share(mine)
 
-    def _rows(
-        self,
-        trainer: Trainer,
-        taps: tuple[Tap, ...],
-        values: dict[tuple[str, int, str], float],
-        accuracy: float | None,
-    ) -> list[Score]:
-        assert self._baseline is not None
-        step, epoch = self._step(trainer), trainer.current_epoch
-        rows = []
-        if accuracy is not None:
-            rows.append(Score(step, epoch, "seen", HEAD_LAYER, HEAD_NAME, None, ACCURACY, accuracy))
-        rows += [
-            Score(step, epoch, split, INPUT_LAYER, INPUT_NAME, None, probe, value)
-            for (split, probe), value in sorted(self._baseline.items())
-        ]
-        for (split, layer, probe), value in sorted(values.items()):
-            rows.append(Score(step, epoch, split, layer, taps[layer].name, taps[layer].depth, probe, value))
-        return rows
-
     def _step(self, trainer: Trainer) -> int:
         return trainer.global_step if self._at_step is None else self._at_step
 
     # ------------------------------------------------------------------ results
     def _publish(
         self, trainer: Trainer, pl_module: LightningModule, scores: list[Score], accuracy: float | None
-    ) -> None:
+    ) -> Generalization:
         """Log the same numbers on every rank (a monitor must not differ between them); write on rank 0."""
         step, seconds = self._step(trainer), time.monotonic() - self._began
         best = ScoreTable(scores).generalization(step)
         assert best is not None
-        numbers = {
-            metric_name(row.split, row.probe, row.layer, row.layer_name): row.value
-            for row in scores
-            # the module logs the head's accuracy; controls would be hundreds of curves that nobody follows
-            if row.layer >= INPUT_LAYER and not is_control(row.probe)
-        }
-        numbers[metric_name("unseen", "g")] = best.g
-        numbers[metric_name("unseen", "best_layer")] = float(best.best_layer)
+        numbers = logged_numbers(scores, best)
         pl_module.log_dict(numbers, on_step=False, on_epoch=True, sync_dist=False, batch_size=1)
         self.last_step, self.latest = step, best
         if trainer.is_global_zero:
             self._run_folder.record(Scoring(step, trainer.current_epoch, accuracy, scores, seconds))
+        return best
 
 
 def _say_nothing(phrase: str, done: int, total: int) -> None:

@@ -217,6 +217,7 @@ class Run:
                     suite=suite,
                     run_folder=self.folder,
                     noise_levels=tuple(plain["probe"]["noise_levels"]),
+                    save_embeddings=plain["probe"]["save_embeddings"],
                     on_phase=progress.phase,
                     at_step=at_step,
                 )

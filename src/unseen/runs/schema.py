@@ -68,6 +68,7 @@ class _Probe(_Settings):
     k: int | None = PositiveInt
     standardize: bool
     at_start: bool
+    save_embeddings: bool
     noise_levels: Annotated[list[float], AfterValidator(_shares_of_noise)]
 
 
