@@ -20,6 +20,7 @@ from unseen.reporting.analysis import Analysis, Contest, Setting
 from unseen.reporting.answer import answer, findings, paper_sentence
 from unseen.reporting.embeddings import pictures
 from unseen.reporting.figure_parts import MOST_LINES, Spec
+from unseen.reporting.listing_tables import what_was_measured
 from unseen.reporting.looks import PAGE
 from unseen.reporting.paper import PaperRow, why_not_comparable
 from unseen.reporting.probe_facts import PROBES
@@ -105,6 +106,7 @@ def page(content: Content) -> str:
         nmi_chance=any(("unseen", CHANCE_PROBE) in setting.group.probes for setting in settings),
         accuracy_missing=any((setting.accuracy_of_steps.n[:-1] == 0).any() for setting in settings),
         many_lines=MOST_LINES if any(len(one.settings) > MOST_LINES for one in analysis.contests) else 0,
+        measured=what_was_measured(analysis),
         tables=content.tables,
         endings=lambda table: list(FORMS) if len(table.rows) <= LONGEST_FOR_PEOPLE else ["csv"],
         sort_value=sort_value,
