@@ -82,6 +82,28 @@ def test_another_file_is_refused(tmp_path) -> None:
     assert COLUMNS == ("step", "epoch", "split", "layer", "layer_name", "depth", "probe", "value")
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("0,0,unseen,0,stem,0.0,nmi", r"line 3: not enough values to unpack \(expected 8, got 7\)"),
+        ("0,0,unseen,0,stem,0.0,nmi,0.5,1", r"line 3: too many values to unpack \(expected 8"),
+        ("0,0,unseen,x,stem,0.0,nmi,0.5", r"line 3: invalid literal for int.*'x'"),
+        ("0,0,unseen,0,stem,0.0,nmi,", r"line 3: could not convert string to float: ''"),
+    ],
+)
+def test_a_row_that_is_none_is_named(tmp_path, line: str, said: str) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(",".join(COLUMNS) + "\n0,0,unseen,0,stem,0.0,nmi,0.5\n" + line + "\n")
+    with pytest.raises(ValueError, match=said):
+        ScoreTable.read(path)
+
+
+def test_an_empty_file_is_refused(tmp_path) -> None:
+    (tmp_path / "scores.csv").touch()
+    with pytest.raises(ValueError, match=r"has the columns \[\]"):
+        ScoreTable.read(tmp_path / "scores.csv")
+
+
 def test_metric_names_sort_by_layer() -> None:
     names = [metric_name("unseen", "nmi", layer, f"blocks.{layer}") for layer in (2, 10)]
     assert names == sorted(names) == ["unseen/nmi/02_blocks.2", "unseen/nmi/10_blocks.10"]

@@ -29,7 +29,7 @@ NOISE_FLOOR_PROBE = "nmi_start_sd"
 _DESTROYED = "nmi_noise_"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a long run has hundreds of thousands
 class Score:
     """One number of one layer.
 
@@ -194,22 +194,20 @@ class ScoreTable:
         """Return the table of a CSV file that `write` made.
 
         Raises:
-            ValueError: The file has other columns.
+            ValueError: The file has other columns, or a row is cut or holds what is no number; the line is named.
         """
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise ValueError(f"{path} has the columns {reader.fieldnames}, expected {list(COLUMNS)}")
-            return cls(
-                Score(
-                    step=int(row["step"]),
-                    epoch=int(row["epoch"]),
-                    split=row["split"],
-                    layer=int(row["layer"]),
-                    layer_name=row["layer_name"],
-                    depth=float(row["depth"]) if row["depth"] else None,
-                    probe=row["probe"],
-                    value=float(row["value"]),
-                )
-                for row in reader
-            )
+            reader = csv.reader(file)  # by position: a dictionary a row takes longer than the row
+            header = next(reader, [])
+            if tuple(header) != COLUMNS:
+                raise ValueError(f"{path} has the columns {header}, expected {list(COLUMNS)}")
+            try:
+                return cls(
+                    Score(
+                        int(step), int(epoch), split, int(layer), name, float(depth) if depth else None,
+                        probe, float(value),
+                    )
+                    for step, epoch, split, layer, name, depth, probe, value in reader
+                )  # fmt: skip
+            except ValueError as error:
+                raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
