@@ -6,6 +6,7 @@ Legend: N samples, D features.
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ def _pictures(run: Run, setting: Setting) -> list[Picture]:
                 {"x": round(float(x) / scale, 3), "y": round(float(y) / scale, 3), "c": names[label]}
                 for (x, y), label in zip(plane, labels[some], strict=True)
             ]
-            title = f"layer {layer} ({role}), seed {run.seed}{when}, {share:.0%} of the variance"
+            said = "all images at one point" if math.isnan(share) else f"{share:.0%} of the variance"
+            title = f"layer {layer} ({role}), seed {run.seed}{when}, {said}"
             found.append(Picture(title, points, names))
     return found
 
