@@ -5,7 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from unseen.scores import COLUMNS, INPUT_LAYER, Score, ScoreTable, metric_name
+from unseen.scores import (
+    ACCURACY,
+    COLUMNS,
+    HEAD_LAYER,
+    HEAD_NAME,
+    INPUT_LAYER,
+    Score,
+    ScoreTable,
+    metric_name,
+)
 
 
 def row(layer: int, value: float, *, step: int = 0, split: str = "unseen", probe: str = "nmi") -> Score:
@@ -27,6 +36,14 @@ def test_g_is_the_best_layer_and_never_the_raw_pixels() -> None:
         0.5,
         3,
     )
+
+
+def test_the_head_is_no_layer() -> None:
+    head = Score(0, 0, "seen", HEAD_LAYER, HEAD_NAME, None, ACCURACY, 0.99)
+    odd = replace(head, split="unseen", probe="nmi")  # nobody writes this row; even so it is no layer
+    best = ScoreTable([head, odd, row(0, 0.2), row(1, 0.6)]).generalization()
+    assert best is not None
+    assert (best.g, best.best_layer, best.num_layers) == (0.6, 1, 2)
 
 
 def test_ties_go_to_the_shallowest_and_nan_never_wins() -> None:
@@ -63,6 +80,28 @@ def test_another_file_is_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="has the columns"):
         ScoreTable.read(path)
     assert COLUMNS == ("step", "epoch", "split", "layer", "layer_name", "depth", "probe", "value")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("0,0,unseen,0,stem,0.0,nmi", r"line 3: not enough values to unpack \(expected 8, got 7\)"),
+        ("0,0,unseen,0,stem,0.0,nmi,0.5,1", r"line 3: too many values to unpack \(expected 8"),
+        ("0,0,unseen,x,stem,0.0,nmi,0.5", r"line 3: invalid literal for int.*'x'"),
+        ("0,0,unseen,0,stem,0.0,nmi,", r"line 3: could not convert string to float: ''"),
+    ],
+)
+def test_a_row_that_is_none_is_named(tmp_path, line: str, said: str) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(",".join(COLUMNS) + "\n0,0,unseen,0,stem,0.0,nmi,0.5\n" + line + "\n")
+    with pytest.raises(ValueError, match=said):
+        ScoreTable.read(path)
+
+
+def test_an_empty_file_is_refused(tmp_path) -> None:
+    (tmp_path / "scores.csv").touch()
+    with pytest.raises(ValueError, match=r"has the columns \[\]"):
+        ScoreTable.read(tmp_path / "scores.csv")
 
 
 def test_metric_names_sort_by_layer() -> None:

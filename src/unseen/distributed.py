@@ -73,6 +73,33 @@ class ProcessGroup:
             raise RuntimeError(f"of {num_rows} embeddings {twice} arrived twice and {never} never")
         return table
 
+    def bring(self, rows: Tensor | None, *, source: int) -> Tensor | None:
+        """Return at rank 0 the table that rank `source` holds, None elsewhere. Called by every rank.
+
+        Args:
+            rows: (N, D) on the CPU, of any type; read at `source` only.
+            source: Rank that holds the table.
+        """
+        if source == 0:
+            return rows if self.rank == 0 else None
+        mine: dict[str, Any] = {}
+        if self.rank == source:
+            assert rows is not None
+            mine = {"shape": tuple(rows.shape), "type": rows.dtype}
+        about = self.share(mine)
+        if self.rank == 0:
+            rows = torch.empty(about["shape"], dtype=about["type"])
+        elif self.rank != source:
+            return None
+        assert rows is not None
+        row_bytes = max(1, rows.shape[1] * rows.element_size())
+        for piece in torch.split(rows.contiguous(), max(1, _CHUNK_BYTES // row_bytes)):
+            if self.rank == 0:
+                dist.recv(piece, src=source, group=self._group)
+            else:
+                dist.send(piece, dst=0, group=self._group)
+        return rows if self.rank == 0 else None
+
     def _gather_chunk(
         self, indices: Tensor, rows: Tensor, length: int, width: int, owner: int
     ) -> list[tuple[Tensor, Tensor]]:

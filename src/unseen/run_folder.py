@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
-from unseen.atomic_files import write_json, write_text
+from unseen.atomic_files import write_file, write_json, write_text
 from unseen.scores import INPUT_LAYER, SPLITS, Generalization, Score, ScoreTable
 
 SCHEMA = 1  # of summary.json and scores.csv; raised when a reader of the old files would go wrong
+EMBEDDINGS = "embeddings.npz"
 Status = Literal["running", "finished", "failed"]
 
 
@@ -36,7 +38,7 @@ class Scoring:
 
 
 class RunFolder:
-    """Writes config.yaml, split.json, scores.csv and summary.json; every file is whole at any moment.
+    """Writes config.yaml, split.json, scores.csv, summary.json, embeddings.npz; every file is whole at any moment.
 
     Args:
         path: The folder; made if absent.
@@ -97,6 +99,15 @@ class RunFolder:
         self.table.write(self.scores_path)
         self.write_summary("running")
         return best
+
+    def write_embeddings(self, write: Callable[[BinaryIO], object]) -> None:
+        """Replace embeddings.npz by what `write` puts into a file.
+
+        Raises:
+            OSError: The disk is full or read-only; the file of the evaluation before is still there.
+        """
+        if self._writes:
+            write_file(self.path / EMBEDDINGS, write)
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Scores of one run: tidy rows, the generalization index g, metric names, and the CSV file that holds them.
 
 A row is one number: at `step`, on `split`, for `layer`, by `probe`. Layer -1 is the baseline `input` (raw pixels
-through the same probes); it is written beside the layers and never counts towards g.
+through the same probes), layer -2 the classification `head` with its accuracy on the seen classes. Both are written
+beside the layers and never count towards g.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
+from decimal import Decimal
 from pathlib import Path
 
 from unseen.atomic_files import write_text
@@ -18,9 +20,16 @@ from unseen.atomic_files import write_text
 SPLITS = ("unseen", "seen")
 INPUT_LAYER = -1
 INPUT_NAME = "input"
+HEAD_LAYER = -2
+HEAD_NAME = "head"
+ACCURACY = "accuracy"
+# Probes that say how far the NMI can be trusted: rows of scores.csv and of the report, no curves of their own.
+CHANCE_PROBE = "nmi_chance"
+NOISE_FLOOR_PROBE = "nmi_start_sd"
+_DESTROYED = "nmi_noise_"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a long run has hundreds of thousands
 class Score:
     """One number of one layer.
 
@@ -28,10 +37,10 @@ class Score:
         step: Optimiser steps done when the embeddings were taken; 0 is before training.
         epoch: Passes over the seen training images that had been started.
         split: "unseen" or "seen" (test images of the seen classes).
-        layer: 0 for the shallowest layer .. L-1; -1 for the baseline on raw pixels.
-        layer_name: Module path of the layer in the backbone, or "input".
-        depth: layer / (L-1), 0..1; None for the baseline.
-        probe: Name of the probe, one of `unseen.probes.PROBE_NAMES`.
+        layer: 0 for the shallowest layer .. L-1; -1 for the baseline on raw pixels, -2 for the head.
+        layer_name: Module path of the layer in the backbone, or "input", or "head".
+        depth: layer / (L-1), 0..1; None for the baseline and the head.
+        probe: Name of the probe, one of `unseen.probes.PROBE_NAMES` or `destroyed_probe`; "accuracy" for the head.
         value: Its value; NaN where the probe is undefined.
     """
 
@@ -84,6 +93,32 @@ def metric_name(split: str, what: str, layer: int | None = None, layer_name: str
     return f"{split}/{what}/{layer:02d}_{layer_name}"
 
 
+def destroyed_probe(level: float) -> str:
+    """Return the probe under which the NMI of images with this share of noise stands.
+
+    >>> destroyed_probe(0.25), destroyed_probe(1), destroyed_probe(1e-5)
+    ('nmi_noise_0.25', 'nmi_noise_1', 'nmi_noise_0.00001')
+    """
+    return f"{_DESTROYED}{Decimal(repr(float(level))).normalize():f}"
+
+
+def destroyed_level(probe: str) -> float | None:
+    """Return the share of noise in the images of a probe, None for a probe of images as they are.
+
+    >>> destroyed_level("nmi_noise_0.25"), destroyed_level("nmi"), destroyed_level("nmi_noise_x")
+    (0.25, None, None)
+    """
+    try:
+        return float(probe.removeprefix(_DESTROYED)) if probe.startswith(_DESTROYED) else None
+    except ValueError:
+        return None
+
+
+def is_control(probe: str) -> bool:
+    """Whether a probe says how far the NMI can be trusted, instead of how well classes separate."""
+    return probe in {CHANCE_PROBE, NOISE_FLOOR_PROBE} or destroyed_level(probe) is not None
+
+
 class ScoreTable:
     """All scores of one run, ordered as they were added."""
 
@@ -133,7 +168,7 @@ class ScoreTable:
         if not self._rows:
             return None
         step = self.steps[-1] if step is None else step
-        layers = [row for row in self.at(step, "unseen", "nmi") if row.layer != INPUT_LAYER]
+        layers = [row for row in self.at(step, "unseen", "nmi") if row.layer > INPUT_LAYER]
         finite = [row for row in layers if math.isfinite(row.value)]
         if not finite:
             raise ValueError(f"no layer has a finite NMI on the unseen classes at step {step}")
@@ -159,22 +194,20 @@ class ScoreTable:
         """Return the table of a CSV file that `write` made.
 
         Raises:
-            ValueError: The file has other columns.
+            ValueError: The file has other columns, or a row is cut or holds what is no number; the line is named.
         """
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise ValueError(f"{path} has the columns {reader.fieldnames}, expected {list(COLUMNS)}")
-            return cls(
-                Score(
-                    step=int(row["step"]),
-                    epoch=int(row["epoch"]),
-                    split=row["split"],
-                    layer=int(row["layer"]),
-                    layer_name=row["layer_name"],
-                    depth=float(row["depth"]) if row["depth"] else None,
-                    probe=row["probe"],
-                    value=float(row["value"]),
-                )
-                for row in reader
-            )
+            reader = csv.reader(file)  # by position: a dictionary a row takes longer than the row
+            header = next(reader, [])
+            if tuple(header) != COLUMNS:
+                raise ValueError(f"{path} has the columns {header}, expected {list(COLUMNS)}")
+            try:
+                return cls(
+                    Score(
+                        int(step), int(epoch), split, int(layer), name, float(depth) if depth else None,
+                        probe, float(value),
+                    )
+                    for step, epoch, split, layer, name, depth, probe, value in reader
+                )  # fmt: skip
+            except ValueError as error:
+                raise ValueError(f"{path}, line {reader.line_num}: {error}") from error

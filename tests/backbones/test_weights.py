@@ -103,7 +103,7 @@ def test_lite0_with_a_new_head(compose_model: Callable[..., Any]) -> None:
     torch.manual_seed(0)
     backbone = spec.build(6, 64)
     assert backbone.network.classifier.weight.shape == (6, 1280)
-    reference = efficientnet_lite0_weights(spec._create(64, num_classes=1000))
+    reference = efficientnet_lite0_weights(spec.create(64, num_classes=1000))
     assert torch.equal(backbone.network.conv_stem.weight, reference["conv_stem.weight"])
     torch.manual_seed(0)
     scratch = instantiate(

@@ -3,6 +3,9 @@
 import pytest
 from tests.cli.conftest import TINY, Ran
 
+from unseen.reporting.collect import collect
+from unseen.reporting.groups import group_runs
+from unseen.reporting.probe_facts import destroyed_images
 from unseen.scores import ScoreTable
 
 pytestmark = pytest.mark.slow
@@ -16,6 +19,17 @@ def test_a_checkpoint_is_scored_as_it_was_in_training(tiny_run: Ran, evaluate) -
     for key in ("model", "g", "best_layer", "seen_accuracy", "unseen_linear_probe", "seen_nn1", "split_hash"):
         assert ours[key] == theirs[key], key
     assert ScoreTable.read(ran.folder / "scores.csv").steps == [4]
+
+
+def test_controls_measured_afterwards_stand_with_the_training_run(tiny_run: Ran, evaluate) -> None:
+    ran = evaluate(
+        f"ckpt_path='{tiny_run.folder}/checkpoints/last.ckpt'", "probe.n_init=1", "probe.noise_levels=[1.0]"
+    )
+    assert ran.code == 0, ran.out + ran.err
+    (group,), left_out = group_runs(collect([tiny_run.folder, ran.folder]).runs)
+    assert [run.name for run in group.runs] == [str(tiny_run.folder)]
+    assert [level for level, _ in destroyed_images(group)] == [1.0]
+    assert [one.name for one in left_out] == [str(ran.folder)]
 
 
 def test_other_data_keep_the_network(tiny_run: Ran, photos, evaluate) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.cli.conftest import Ran, run_command
 
 pytestmark = pytest.mark.slow
 
 # 61 seen and 57 unseen images: odd numbers, and batches that no number of processes divides
-SIZES = ("data.train_size=150", "data.test_size=61", "data.unseen_per_class=19", "probe.n_init=2")
+PROBE = ("probe.n_init=2", "probe.noise_levels=[0.5,1.0]")
+SIZES = ("data.train_size=150", "data.test_size=61", "data.unseen_per_class=19", *PROBE)
 
 
 def rows(ran: Ran) -> dict[tuple[str, ...], float]:
@@ -40,7 +42,7 @@ def alone(trained: Ran, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 def score(trained: Ran, logs: Path, *arguments: str) -> Ran:
     checkpoint = trained.folder / "checkpoints" / "last.ckpt"
-    ran = run_command("eval.py", f"ckpt_path='{checkpoint}'", "probe.n_init=2", *arguments, logs=logs)
+    ran = run_command("eval.py", f"ckpt_path='{checkpoint}'", *PROBE, *arguments, logs=logs)
     assert ran.code == 0, ran.out + ran.err
     assert len(ran.folders) == 1
     return ran
@@ -64,5 +66,11 @@ def test_what_was_scored_in_training_is_what_the_checkpoint_scores(trained: Ran,
 def test_equal_for_any_number_of_processes(trained: Ran, alone: Ran, tmp_path: Path, processes: int) -> None:
     together = score(trained, tmp_path, "trainer=ddp_cpu", f"trainer.devices={processes}")
     assert rows(together) == pytest.approx(rows(alone), abs=1e-6)
+    assert {key[3] for key in rows(together)} >= {"accuracy", "nmi_noise_0.5", "nmi_noise_1"}
+    ours, theirs = (np.load(ran.folder / "embeddings.npz") for ran in (together, alone))
+    assert set(ours.files) == set(theirs.files) >= {"unseen_0", "unseen_4", "unseen_labels", "step"}
+    for name in ours.files:
+        assert ours[name].dtype == theirs[name].dtype
+        assert np.array_equal(ours[name], theirs[name]), name
     for key in ("g", "best_layer", "seen_accuracy"):
         assert together.summary()[key] == pytest.approx(alone.summary()[key], abs=1e-6)

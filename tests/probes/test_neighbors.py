@@ -193,6 +193,7 @@ def test_wrong_k(bad, blobs):
 def test_blocks_change_nothing_and_bound_the_memory(blobs, monkeypatch):
     embeddings, labels = blobs
     whole = neighbor_scores(embeddings, labels, k=11)
+    monkeypatch.setattr(neighbor_search, "_LEAST_ROWS", 1)
     for size in (1, 90 * 7, 90 * 89):  # one row, blocks with a remainder, all but one row
         monkeypatch.setattr(neighbor_search, "_BLOCK_DISTANCES", size)
         assert neighbor_scores(embeddings, labels, k=11) == whole

@@ -1,5 +1,6 @@
 """Pictures of embeddings."""
 
+import json
 import math
 from pathlib import Path
 
@@ -55,6 +56,35 @@ def test_first_best_and_last_layer(tmp_path: Path) -> None:
     assert len(found[0].points) == 300
     assert {point["c"] for point in found[0].points} == set(found[0].classes)
     assert max(abs(point["x"]) for point in found[0].points) <= 1
+
+
+def test_titles_say_what_is_special(tmp_path: Path) -> None:
+    """A run whose own best layer is not the setting's, saved at an earlier step, its first layer constant."""
+    folder = make_run(tmp_path / "a", Made(model="poolformer"))
+    facts = json.loads((folder / "summary.json").read_text()) | {"best_layer": 1}
+    (folder / "summary.json").write_text(json.dumps(facts))
+    points = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float16)
+    np.savez(
+        folder / "embeddings.npz", unseen_0=np.ones((6, 4), np.float16), unseen_1=points, unseen_3=points,
+        unseen_labels=np.array([0, 1, 2, 0, 1, 2], np.int16), step=np.array(100),
+    )  # fmt: skip
+    found, problem = pictures(setting_of(tmp_path))
+    assert problem == ""
+    titles = [picture.title for picture in found]
+    assert titles[0] == "layer 0 (first), seed 0, step 100, all images at one point"
+    assert titles[1].startswith("layer 1 (best of this run), seed 0, step 100, ")
+    assert titles[2].startswith("layer 3 (last), ")
+
+
+def test_of_several_runs_the_one_with_the_wanted_layer_is_shown(tmp_path: Path) -> None:
+    for seed, best in ((0, 1), (1, 2)):
+        made = Made(model="poolformer", data="calligraphy", seed=seed, embeddings=True)
+        folder = make_run(tmp_path / str(seed), made)
+        facts = json.loads((folder / "summary.json").read_text()) | {"best_layer": best}
+        (folder / "summary.json").write_text(json.dumps(facts))
+    setting = setting_of(tmp_path)
+    assert setting.g.best_layer == 2
+    assert all("seed 1" in picture.title for picture in pictures(setting)[0])
 
 
 def test_no_embeddings_and_broken_ones(tmp_path: Path) -> None:

@@ -41,7 +41,13 @@ class Small:
 
 
 def small(
-    path: Path, *, max_steps: int = 6, probing: bool = True, seed: int = 0, **trainer_settings: Any
+    path: Path,
+    *,
+    max_steps: int = 6,
+    probing: bool = True,
+    seed: int = 0,
+    probe_settings: dict[str, Any] | None = None,
+    **trainer_settings: Any,
 ) -> Small:
     """Make a run of `max_steps` steps that evaluates every second one; an epoch is five batches."""
     seed_everything(seed, verbose=False)
@@ -61,8 +67,9 @@ def small(
     module = SeenClassifier(
         SPEC.build(datamodule.num_classes, 32), lr=1e-3, seed=seed, provenance={"schema": 1}
     )
-    folder = RunFolder(path, {"model": "resnet18"})
-    probe = LayerProbe(ProbeSuite(n_init=1, k=12), folder) if probing else None
+    folder = RunFolder(path, {"model": "resnet18", "data": "digits", "size": "demo", "seed": seed})
+    folder.write_inputs(f"seed: {seed}\n", datamodule.split.to_dict())
+    probe = LayerProbe(ProbeSuite(n_init=1, k=12), folder, **(probe_settings or {})) if probing else None
     last = ModelCheckpoint(
         path / "checkpoints", filename="last", save_on_train_epoch_end=False, enable_version_counter=False
     )

@@ -1,6 +1,7 @@
 """Types and ranges: one sentence that names the setting, its value and what is allowed."""
 
 import copy
+import math
 
 import pytest
 
@@ -35,7 +36,15 @@ GOOD = {
         "stratified": True,
         "eval_deterministic": True,
     },
-    "probe": {"n_init": 10, "seed": 42, "k": None, "standardize": False, "at_start": True},
+    "probe": {
+        "n_init": 10,
+        "seed": 42,
+        "k": None,
+        "standardize": False,
+        "at_start": True,
+        "noise_levels": [0.5, 1],
+        "save_embeddings": True,
+    },
     "trainer": {
         "accelerator": "auto",
         "devices": 1,
@@ -70,6 +79,11 @@ def test_a_good_configuration_passes() -> None:
         ("data.batch_size", 0, "data.batch_size=0 must be greater than or equal to 1"),
         ("data.unseen", "cat", "data.unseen='cat' must be a valid list"),
         ("trainer.max_steps", 1.5, "trainer.max_steps=1.5 must be a valid integer"),
+        ("probe.noise_levels", 0.5, "probe.noise_levels=0.5 must be a valid list"),
+        ("probe.noise_levels", [0.5, 0], "probe.noise_levels=[0.5, 0] must be shares of noise above 0 and"),
+        ("probe.noise_levels", [1.5, 2], "probe.noise_levels=[1.5, 2] must be shares of noise above 0 and"),
+        ("probe.noise_levels", [math.nan], "probe.noise_levels=[nan] must be shares of noise above 0 and"),
+        ("probe.noise_levels", [0.5, 0.5], "probe.noise_levels=[0.5, 0.5] must be shares of noise above 0"),
         ("probe.k", 0, "probe.k=0 must be greater than or equal to 1"),
     ],
 )

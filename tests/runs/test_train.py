@@ -7,9 +7,10 @@ import pytest
 import torch
 from tests.runs.conftest import Small, small
 
+from unseen.probes import PROBE_NAMES
 from unseen.run_folder import Scoring
 from unseen.runs.train import train
-from unseen.scores import ScoreTable
+from unseen.scores import HEAD_LAYER, ScoreTable
 
 
 def equal(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
@@ -35,8 +36,14 @@ def test_every_evaluation_is_on_disk(uninterrupted: Small) -> None:
     assert summary["status"] == "finished"
     layers = len(uninterrupted.module.backbone.taps)
     per_step = len(table.at(0))
-    assert per_step == 2 * 6 * (layers + 1)  # splits x probes x (layers + raw pixels)
+    # splits x probes x (layers + raw pixels), and the head's accuracy
+    assert per_step == 2 * (len(PROBE_NAMES) - 1) * (layers + 1) + 1
     assert all(len(table.at(step)) == per_step for step in table.steps)
+    heads = [row for step in table.steps for row in table.at(step, layer=HEAD_LAYER)]
+    assert [(row.step, row.split, row.layer_name, row.depth, row.probe) for row in heads] == [
+        (step, "seen", "head", None, "accuracy") for step in (0, 2, 4, 6)
+    ]
+    assert heads[-1].value == summary["seen_accuracy"]
     best = table.generalization()
     assert best is not None
     assert (summary["g"], summary["best_layer"]) == (best.g, best.best_layer)

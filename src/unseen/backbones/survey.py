@@ -5,6 +5,8 @@ Shapes: S image size.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -13,24 +15,38 @@ from unseen.backbones.discovery import Firing, UnusableTapsError, find_taps, is_
 from unseen.backbones.protocol import Tap
 
 
-def survey(
-    shown: str,
-    create: Callable[[int], nn.Module],
-    image_size: int,
-    *,
-    patterns: Sequence[str] = (),
-    options: Mapping[str, object],
-    prefix_tokens: int | None = None,
-) -> tuple[Tap, ...]:
+class Surveyed(Protocol):
+    """What a survey asks of the description of a network.
+
+    Attributes:
+        shown: What messages call the network.
+        taps: Patterns, see `find_taps`.
+        options: What the network is made with, for messages.
+        prefix_tokens: See `find_taps`; None for what the network itself says.
+    """
+
+    @property
+    def shown(self) -> str: ...  # noqa: D102 - see Attributes
+    @property
+    def taps(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def options(self) -> Mapping[str, object]: ...  # noqa: D102
+    @property
+    def prefix_tokens(self) -> int | None: ...  # noqa: D102
+
+    def create(self, image_size: int, *, num_classes: int) -> nn.Module:
+        """The network, untrained."""
+
+
+@lru_cache(maxsize=64)
+def survey(spec: Surveyed, image_size: int) -> tuple[Tap, ...]:
     """The layers of a network that is built and run without memory; the global random state is left alone.
 
+    They are remembered, so that building after checking does not look for them twice.
+
     Args:
-        shown: What messages call the network.
-        create: Builds it, untrained, for an image size.
+        spec: Describes the network.
         image_size: S.
-        patterns: See `find_taps`.
-        options: What `create` was told, for messages.
-        prefix_tokens: See `find_taps`; None for what the network itself says.
 
     Raises:
         ValueError: One sentence: the size cannot be taken (with the nearest that can), the options make no network,
@@ -41,18 +57,20 @@ def survey(
 
     def taps_at(size: int) -> tuple[Tap, ...]:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            network = create(size)
+            network = spec.create(size, num_classes=2)
             patch = patch_of(network)
             if size % patch:
                 raise ValueError(f"its patches of {patch} x {patch} pixels tile multiples of {patch} only")
-            prefix = getattr(network, "num_prefix_tokens", 0) if prefix_tokens is None else prefix_tokens
+            prefix = spec.prefix_tokens
+            if prefix is None:
+                prefix = getattr(network, "num_prefix_tokens", 0)
             firings = trace(network, size)
-            taps = find_taps(network, firings, patterns, prefix_tokens=int(prefix))
+            taps = find_taps(network, firings, spec.taps, prefix_tokens=int(prefix))
             if _positions(taps[0], firings[taps[0].name]) == 1:
                 raise ValueError(
                     f"already its first layer {taps[0].name} would see the image as a single position"
                 )
-            return _settled(taps, firings, lambda: trace(create(2 * size), 2 * size))
+            return _settled(taps, firings, lambda: trace(spec.create(2 * size, num_classes=2), 2 * size))
 
     def works(size: int) -> bool:
         try:
@@ -64,17 +82,17 @@ def survey(
     try:
         return taps_at(image_size)
     except UnusableTapsError as error:
-        raise ValueError(f"model {shown!r}: {error}") from error
+        raise ValueError(f"model {spec.shown!r}: {error}") from error
     except Exception as error:  # each library has its own way to refuse a size
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         sizes = () if isinstance(error, TypeError) else nearest_sizes(image_size, works)
         if sizes:
             raise ValueError(
-                f"model {shown!r} cannot take data.image_size={image_size}: {reason}; "
+                f"model {spec.shown!r} cannot take data.image_size={image_size}: {reason}; "
                 f"the nearest sizes that it takes: {' and '.join(map(str, sizes))}"
             ) from error
         raise ValueError(
-            f"model {shown!r} cannot be built with model.backbone.options={dict(options)}: {reason}"
+            f"model {spec.shown!r} cannot be built with model.backbone.options={dict(spec.options)}: {reason}"
         ) from error
 
 

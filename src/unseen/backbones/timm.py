@@ -7,13 +7,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from unseen.backbones.protocol import Backbone, Channels, Tap
+    from unseen.backbones.protocol import Backbone, Channels
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,10 @@ class TimmSpec:
         """Per-channel standard deviation that the weights were trained with."""
         return _triple(self._pretrained_cfg().std)
 
+    @property
+    def prefix_tokens(self) -> None:
+        """Tokens before those of patches: timm's networks say themselves."""
+
     def __hash__(self) -> int:
         return hash(repr(self))  # the fields themselves hold lists and dicts
 
@@ -60,8 +63,10 @@ class TimmSpec:
             ValueError: An unknown architecture, tag, option or tap, weights that do not exist, or an image size
                 that the network cannot take.
         """
+        from unseen.backbones.survey import survey
+
         self._check_weights()
-        _surveyed(self, image_size)
+        survey(self, image_size)
 
     def build(self, num_classes: int, image_size: int) -> "Backbone":
         """The network with a new head of C outputs, initialised from the global torch generator.
@@ -75,15 +80,16 @@ class TimmSpec:
         import torch
 
         from unseen.backbones.protocol import Backbone
+        from unseen.backbones.survey import survey
         from unseen.backbones.weights import transplant
 
         self._check_weights()
-        taps = _surveyed(self, image_size)
+        taps = survey(self, image_size)
         weights = None
         if self.pretrained:
             with torch.random.fork_rng(devices=[]):
                 weights = self._pretrained_weights(image_size)
-        network = self._create(image_size, num_classes=num_classes)
+        network = self.create(image_size, num_classes=num_classes)
         if weights is not None:
             head = self._pretrained_cfg().classifier
             transplant(weights, network, (head,) if isinstance(head, str) else tuple(head))
@@ -95,7 +101,7 @@ class TimmSpec:
         has_weights = self._pretrained_cfg().has_weights  # also refuses an unknown architecture
         if self.pretrained and not self.has_checkpoint:
             raise ValueError(
-                f"model.pretrained=true, but nobody has trained this small variant of {self._shown!r}: "
+                f"model.pretrained=true, but nobody has trained this small variant of {self.shown!r}: "
                 "use model.pretrained=false, or size=paper for the published weights"
             )
         if self.pretrained and not has_weights:
@@ -125,7 +131,8 @@ class TimmSpec:
             )
         return timm.get_pretrained_cfg(self.architecture)
 
-    def _create(self, image_size: int, **settings: Any) -> "nn.Module":
+    def create(self, image_size: int, **settings: Any) -> "nn.Module":
+        """The network for this image size, untrained unless the settings say otherwise."""
         timm = _timm()
         settings = {**self.options, **settings}
         network: nn.Module
@@ -142,30 +149,17 @@ class TimmSpec:
         from unseen.backbones.weights import efficientnet_lite0_weights, hub_errors_in_one_sentence
 
         if self.weights == "efficientnet_lite0":
-            return efficientnet_lite0_weights(self._create(image_size))
+            return efficientnet_lite0_weights(self.create(image_size))
         cfg = self._pretrained_cfg()
         with hub_errors_in_one_sentence(cfg.hf_hub_id or cfg.url):
             # With its own number of classes timm loads strictly, and adapts position tables to the image size.
-            weights: dict[str, Tensor] = self._create(image_size, pretrained=True).state_dict()
+            weights: dict[str, Tensor] = self.create(image_size, pretrained=True).state_dict()
         return weights
 
     @property
-    def _shown(self) -> str:
+    def shown(self) -> str:
+        """What messages call it."""
         return self.name or self.architecture
-
-
-@lru_cache(maxsize=64)
-def _surveyed(spec: TimmSpec, image_size: int) -> "tuple[Tap, ...]":
-    """The layers; remembered, so that building after checking does not look for them twice."""
-    from unseen.backbones.survey import survey
-
-    return survey(
-        spec._shown,
-        lambda size: spec._create(size, num_classes=2),
-        image_size,
-        patterns=spec.taps,
-        options=spec.options,
-    )
 
 
 def _timm() -> Any:

@@ -5,13 +5,12 @@ Shapes: S image size, C classes, B batch, D features.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from unseen.backbones.protocol import Backbone, Channels, Tap
+    from unseen.backbones.protocol import Backbone, Channels
 
 _CLASSES = {
     "pvt": ("PvtConfig", "PvtForImageClassification"),
@@ -59,8 +58,10 @@ class TransformersSpec:
             ValueError: An unknown architecture, option or tap, no checkpoint to start from, or an image size that the
                 network cannot take.
         """
+        from unseen.backbones.survey import survey
+
         self._check_settings()
-        _surveyed(self, image_size)
+        survey(self, image_size)
 
     def build(self, num_classes: int, image_size: int) -> "Backbone":
         """The network with a new head of C outputs, initialised from the global torch generator.
@@ -75,15 +76,16 @@ class TransformersSpec:
         import torch
 
         from unseen.backbones.protocol import Backbone
+        from unseen.backbones.survey import survey
         from unseen.backbones.weights import transplant
 
         self._check_settings()
-        taps = _surveyed(self, image_size)
+        taps = survey(self, image_size)
         weights = None
         if self.pretrained:
             with torch.random.fork_rng(devices=[]):
                 weights = self._pretrained_weights()
-        network = self._create(image_size, num_classes)
+        network = self.create(image_size, num_classes)
         if weights is not None:
             transplant(_resized_positions(weights, network.state_dict()), network, _HEAD)
         return Backbone(
@@ -104,7 +106,7 @@ class TransformersSpec:
             )
         if self.pretrained and not self.has_checkpoint:
             raise ValueError(
-                f"model.pretrained=true, but nobody has trained this small variant of {self._shown!r}: "
+                f"model.pretrained=true, but nobody has trained this small variant of {self.shown!r}: "
                 "use model.pretrained=false, or size=paper for the published weights"
             )
         # The configuration class takes any keyword without a word, so that a misspelt one would be lost.
@@ -129,7 +131,16 @@ class TransformersSpec:
         sized = {"image_size": image_size} if self.architecture == "pvt" else {}
         return configuration(num_labels=num_classes, **sized, **self.options)
 
-    def _create(self, image_size: int, num_classes: int) -> "nn.Module":
+    @property
+    def prefix_tokens(self) -> int:
+        """Tokens before those of patches: PVT's class token, which is there in the last stage only.
+
+        CvT keeps its own outside the stage's map.
+        """
+        return 1 if self.architecture == "pvt" else 0
+
+    def create(self, image_size: int, num_classes: int) -> "nn.Module":
+        """The network for this image size, untrained."""
         network: nn.Module = self._library()[1](self._configuration(image_size, num_classes))
         return network
 
@@ -151,24 +162,9 @@ class TransformersSpec:
         return weights
 
     @property
-    def _shown(self) -> str:
+    def shown(self) -> str:
+        """What messages call it."""
         return self.name or self.architecture
-
-
-@lru_cache(maxsize=64)
-def _surveyed(spec: TransformersSpec, image_size: int) -> "tuple[Tap, ...]":
-    """The layers; remembered, so that building after checking does not look for them twice."""
-    from unseen.backbones.survey import survey
-
-    return survey(
-        spec._shown,
-        lambda size: spec._create(size, num_classes=2),
-        image_size,
-        patterns=spec.taps,
-        options=spec.options,
-        # PVT adds its class token in the last stage only; CvT keeps its own outside the stage's map.
-        prefix_tokens=1 if spec.architecture == "pvt" else 0,
-    )
 
 
 def _resized_positions(

@@ -7,25 +7,37 @@ Hooks exist only while an evaluation runs, and training goes on as if nothing ha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from unseen.backbones.protocol import Tap
 from unseen.backbones.taps import Pooling, record_taps
 from unseen.callbacks.embedding_bank import EmbeddingBank
+from unseen.callbacks.kept_layers import EmbeddingsKeeper, KeptLayers, save_embeddings
 from unseen.callbacks.preserve import preserve
+from unseen.callbacks.score_rows import logged_numbers, score_rows
 from unseen.distributed import ProcessGroup
-from unseen.probes import ProbeSuite, run_probes
+from unseen.probes import ProbeSuite, kmeans_nmi, run_probes
 from unseen.run_folder import Scoring
-from unseen.scores import INPUT_LAYER, INPUT_NAME, SPLITS, Generalization, Score, ScoreTable, metric_name
+from unseen.scores import (
+    INPUT_LAYER,
+    INPUT_NAME,
+    SPLITS,
+    Generalization,
+    Score,
+    ScoreTable,
+    destroyed_probe,
+)
 
 
-class ScoringListener(Protocol):
+class ScoringListener(EmbeddingsKeeper, Protocol):
     """What receives an evaluation and gives back g and the best layer."""
 
     def record(self, scoring: Scoring) -> Generalization:
@@ -39,9 +51,17 @@ class LayerProbe(Callback):
         suite: Which probes, with which settings; its `k` must be set.
         run_folder: Keeps the scores; called on rank 0 only.
         pooling: How a layer's output becomes one vector an image.
+        noise_levels: Shares of noise, in (0, 1], for which the NMI of destroyed unseen images is measured; each costs
+            a forward pass of them, so only the last evaluation does it.
+        save_embeddings: Whether the unseen embeddings of the first, best and last layer outlive the evaluation.
         on_phase: Told what is going on: a phrase, steps done, steps in all.
         at_step: The step that scores are written under, where the trainer does not know it (a checkpoint that is
             scored without training).
+
+    Attributes:
+        controls: Set to False while an evaluation outside training is not the last one.
+        last_step: Of the latest evaluation; None before the first.
+        latest: Its g and best layer.
     """
 
     def __init__(
@@ -50,12 +70,16 @@ class LayerProbe(Callback):
         run_folder: ScoringListener,
         *,
         pooling: Pooling = "auto",
+        noise_levels: Sequence[float] = (),
+        save_embeddings: bool = True,
         on_phase: Callable[[str, int, int], None] | None = None,
         at_step: int | None = None,
     ) -> None:
         self._suite = suite
         self._run_folder = run_folder
         self._pooling = pooling
+        self._noise_levels = tuple(noise_levels)
+        self._saves = save_embeddings
         self._on_phase = on_phase or _say_nothing
         self._at_step = at_step
         self._hooks = ExitStack()
@@ -64,8 +88,14 @@ class LayerProbe(Callback):
         self._group: ProcessGroup | None = None
         self._baseline: dict[tuple[str, str], float] | None = None
         self._began = 0.0
+        self._controlled = False
+        self.controls = True
         self.last_step: int | None = None
         self.latest: Generalization | None = None
+
+    def is_complete(self, step: int) -> bool:
+        """Whether the latest evaluation was at this step and had the controls that were asked for."""
+        return self.last_step == step and (self._controlled or not self._noise_levels)
 
     # ------------------------------------------------------------------ the validation pass gives the seen embeddings
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -104,14 +134,31 @@ class LayerProbe(Callback):
         with preserve(pl_module):
             values = self._score_split("seen", seen, backbone.taps, datamodule.num_images("seen"))
             del seen
-            unseen = self._embed_unseen(trainer, pl_module, datamodule.unseen_dataloader())
+            self._controlled = self._is_last(trainer)
+            if self._controlled:
+                values |= self._score_destroyed(trainer, pl_module, datamodule)
+            unseen = self._embed(
+                trainer, pl_module, datamodule.unseen_dataloader(), "embedding unseen images"
+            )
             self._hooks.close()
-            values |= self._score_split("unseen", unseen, backbone.taps, datamodule.num_images("unseen"))
+            kept = KeptLayers(len(backbone.taps)) if self._saves else None
+            num_unseen = datamodule.num_images("unseen")
+            values |= self._score_split("unseen", unseen, backbone.taps, num_unseen, kept=kept)
             if self._baseline is None:
                 self._baseline = self._score_input(datamodule)
         accuracy: float | None = pl_module.seen_accuracy()  # type: ignore[operator]
-        scores = self._rows(trainer, backbone.taps, values)
-        self._publish(trainer, pl_module, scores, accuracy)
+        scores = score_rows(
+            self._step(trainer),
+            trainer.current_epoch,
+            backbone.taps,
+            layers=values,
+            baseline=self._baseline,
+            accuracy=accuracy,
+        )
+        best = self._publish(trainer, pl_module, scores, accuracy)
+        if kept is not None:
+            assert self._group is not None
+            save_embeddings(kept, self._group, best, self._run_folder)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Take the hooks off, whatever happened."""
@@ -125,13 +172,19 @@ class LayerProbe(Callback):
         self._hooks.close()
         self._seen = None
 
+    def _is_last(self, trainer: Trainer) -> bool:
+        """Whether no evaluation follows; where training stops early, `is_complete` tells the run to evaluate again."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            return trainer.global_step >= trainer.estimated_stepping_batches
+        return self.controls
+
     # ------------------------------------------------------------------ embeddings
-    def _embed_unseen(self, trainer: Trainer, pl_module: LightningModule, loader: Any) -> EmbeddingBank:
+    def _embed(self, trainer: Trainer, pl_module: LightningModule, loader: Any, phrase: str) -> EmbeddingBank:
         bank = EmbeddingBank(len(_backbone(pl_module).taps))
         device = trainer.strategy.root_device
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             for done, batch in enumerate(loader):
-                self._on_phase("embedding unseen images", done, len(loader))
+                self._on_phase(phrase, done, len(loader))
                 moved = trainer.strategy.batch_to_device(batch, device)
                 pl_module(moved.images)  # the bare module: DDP's wrapper would wait for the other ranks
                 bank.add(self._recorder.take(), moved.labels, moved.indices)
@@ -139,11 +192,22 @@ class LayerProbe(Callback):
 
     # ------------------------------------------------------------------ scores
     def _score_split(
-        self, split: str, bank: EmbeddingBank, taps: tuple[Tap, ...], num_images: int
+        self,
+        split: str,
+        bank: EmbeddingBank,
+        taps: tuple[Tap, ...],
+        num_images: int,
+        *,
+        noise_level: float | None = None,
+        kept: KeptLayers | None = None,
     ) -> dict[tuple[str, int, str], float]:
-        """Return {(split, layer, probe): value}, equal on all ranks; layer l is scored by rank l mod W."""
+        """Return {(split, layer, probe): value}, equal on all ranks; layer l is scored by rank l mod W.
+
+        Images with noise are scored by their NMI only. `kept` is offered every layer of this rank.
+        """
         group = self._group
         assert group is not None
+        run = self._run if noise_level is None else partial(self._run_destroyed, noise_level)
         indices = bank.indices
         mine: dict[tuple[str, int, str], float] = {}
         labels = [
@@ -162,8 +226,12 @@ class LayerProbe(Callback):
             if layer < len(taps):
                 assert owned is not None
                 self._on_phase(f"probing layer {layer + 1}/{len(taps)} on {split} classes", layer, len(taps))
-                mine |= self._run(split, layer, taps[layer].name, owned, labels[:, 0].long())
+                mine |= run(split, layer, taps[layer].name, owned, labels[:, 0].long())
+                if kept is not None:
+                    kept.offer(layer, owned, mine[split, layer, "nmi"])
             owned = None
+        if kept is not None:
+            kept.labels = labels[:, 0].long()
         return group.share(mine)
 
     def _run(
@@ -174,6 +242,29 @@ class LayerProbe(Callback):
         except ValueError as error:
             raise ValueError(f"layer {layer} ({name}), {split} classes: {error}") from error
         return {(split, layer, probe): value for probe, value in found.items()}
+
+    def _run_destroyed(
+        self, level: float, split: str, layer: int, name: str, embeddings: Tensor, labels: Tensor
+    ) -> dict[tuple[str, int, str], float]:
+        try:
+            found = kmeans_nmi(embeddings, labels, n_init=self._suite.n_init, seed=self._suite.seed)
+        except ValueError as error:
+            raise ValueError(
+                f"layer {layer} ({name}), {split} classes with noise {level:g}: {error}"
+            ) from error
+        return {(split, layer, destroyed_probe(level)): found}
+
+    def _score_destroyed(
+        self, trainer: Trainer, pl_module: LightningModule, datamodule: Any
+    ) -> dict[tuple[str, int, str], float]:
+        """Return {("unseen", layer, probe): NMI} of the unseen images with noise, a probe a level."""
+        values: dict[tuple[str, int, str], float] = {}
+        taps, num_images = _backbone(pl_module).taps, datamodule.num_images("unseen")
+        for level in self._noise_levels:
+            loader = datamodule.unseen_dataloader(noise_level=level, noise_seed=self._suite.seed)
+            bank = self._embed(trainer, pl_module, loader, f"embedding images with noise {level:g}")
+            values |= self._score_split("unseen", bank, taps, num_images, noise_level=level)
+        return values
 
     def _score_input(self, datamodule: Any) -> dict[tuple[str, str], float]:
         """Return {(split, probe): value} of the raw pixels; the images are fixed, so once a run is enough."""
@@ -188,37 +279,23 @@ class LayerProbe(Callback):
                 mine |= {(split, probe): value for (_, _, probe), value in found.items()}
         return group.share(mine)
 
-    def _rows(
-        self, trainer: Trainer, taps: tuple[Tap, ...], values: dict[tuple[str, int, str], float]
-    ) -> list[Score]:
-        assert self._baseline is not None
-        step, epoch = self._step(trainer), trainer.current_epoch
-        rows = [
-            Score(step, epoch, split, INPUT_LAYER, INPUT_NAME, None, probe, value)
-            for (split, probe), value in sorted(self._baseline.items())
-        ]
-        for (split, layer, probe), value in sorted(values.items()):
-            rows.append(Score(step, epoch, split, layer, taps[layer].name, taps[layer].depth, probe, value))
-        return rows
-
     def _step(self, trainer: Trainer) -> int:
         return trainer.global_step if self._at_step is None else self._at_step
 
     # ------------------------------------------------------------------ results
     def _publish(
         self, trainer: Trainer, pl_module: LightningModule, scores: list[Score], accuracy: float | None
-    ) -> None:
+    ) -> Generalization:
         """Log the same numbers on every rank (a monitor must not differ between them); write on rank 0."""
         step, seconds = self._step(trainer), time.monotonic() - self._began
         best = ScoreTable(scores).generalization(step)
         assert best is not None
-        numbers = {metric_name(row.split, row.probe, row.layer, row.layer_name): row.value for row in scores}
-        numbers[metric_name("unseen", "g")] = best.g
-        numbers[metric_name("unseen", "best_layer")] = float(best.best_layer)
+        numbers = logged_numbers(scores, best)
         pl_module.log_dict(numbers, on_step=False, on_epoch=True, sync_dist=False, batch_size=1)
         self.last_step, self.latest = step, best
         if trainer.is_global_zero:
             self._run_folder.record(Scoring(step, trainer.current_epoch, accuracy, scores, seconds))
+        return best
 
 
 def _say_nothing(phrase: str, done: int, total: int) -> None:

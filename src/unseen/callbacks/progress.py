@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from unseen.scores import metric_name
+from unseen.scores import ACCURACY, metric_name
 
 
 class PhaseProgress(ProgressBar):
@@ -96,7 +96,7 @@ class PhaseProgress(ProgressBar):
         parts = [f"step {trainer.global_step}/{_planned(trainer)}"]
         for label, name in (
             ("loss", "train/loss"),
-            ("seen accuracy", metric_name("seen", "accuracy")),
+            ("seen accuracy", metric_name("seen", ACCURACY)),
             ("g", metric_name("unseen", "g")),
         ):
             if name in metrics:

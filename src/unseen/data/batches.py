@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from unseen.data.canvases import CanvasStore
+from unseen.data.noise import Noise, NoiseSource
 
 # An evaluation set gives at least so many batches, so that up to so many processes see equal ones.
 _EVAL_BATCHES = 8
@@ -28,12 +29,13 @@ class Batch(NamedTuple):
 
 
 class CanvasBatch(NamedTuple):
-    """What a loader yields: canvases (B, S+2p, S+2p, 3) uint8, labels and indices (B,) int64, angles (B,)."""
+    """What a loader yields: canvases (B, S+2p, S+2p, 3) uint8, labels and indices (B,) int64, angles (B,), noise."""
 
     images: Tensor
     labels: Tensor
     indices: Tensor
     angles: Tensor | None
+    noise: Noise | None = None
 
 
 class Share(NamedTuple):
@@ -158,11 +160,18 @@ class CanvasDataset(Dataset[CanvasBatch]):
     Args:
         store: N canvases.
         angles: Gives the angles (N,) of an epoch; None: nothing is rotated.
+        noise: Gives what the images are mixed with; None: nothing.
     """
 
-    def __init__(self, store: CanvasStore, angles: Callable[[int], Tensor] | None) -> None:
+    def __init__(
+        self,
+        store: CanvasStore,
+        angles: Callable[[int], Tensor] | None,
+        noise: NoiseSource | None = None,
+    ) -> None:
         self._store = store
         self._angles = angles
+        self._noise = noise
         self._latest: tuple[int, Tensor] | None = None
 
     def __len__(self) -> int:
@@ -176,6 +185,7 @@ class CanvasDataset(Dataset[CanvasBatch]):
             labels=self._store.labels[indices],
             indices=indices,
             angles=self._epoch_angles(share.epoch)[indices] if self._angles else None,
+            noise=self._noise.draw(indices) if self._noise else None,
         )
 
     def _epoch_angles(self, epoch: int) -> Tensor:

@@ -20,6 +20,7 @@ from unseen.data.batches import Batch, BatchLoader, CanvasBatch, CanvasDataset, 
 from unseen.data.canvases import CanvasStore, check_memory, decode_all
 from unseen.data.catalog import Counts, ImageSource
 from unseen.data.class_choice import ClassChoice
+from unseen.data.noise import NoiseSource
 from unseen.data.selection import Chosen, SelectionRule, check_neighbors, planned_sizes, select
 from unseen.data.splits import ClassRef, ClassSplit
 from unseen.data.transforms import raw_pixels, to_images
@@ -267,14 +268,22 @@ class SeenUnseenDataModule(LightningDataModule):
         """Return the test images of the seen classes, in order."""
         return self._eval_loader("seen", _TEST)
 
-    def unseen_dataloader(self) -> BatchLoader:
-        """Return the images of the unseen classes, in order."""
-        return self._eval_loader("unseen", _UNSEEN)
+    def unseen_dataloader(self, *, noise_level: float = 0.0, noise_seed: int = 0) -> BatchLoader:
+        """Return the images of the unseen classes, in order.
 
-    def _eval_loader(self, which: Literal["seen", "unseen"], number: int) -> BatchLoader:
+        Args:
+            noise_level: Share of noise that replaces each image, 0..1.
+            noise_seed: Makes the noise.
+        """
+        noise = NoiseSource(noise_level, noise_seed, self.image_size) if noise_level > 0 else None
+        return self._eval_loader("unseen", _UNSEEN, noise)
+
+    def _eval_loader(
+        self, which: Literal["seen", "unseen"], number: int, noise: NoiseSource | None = None
+    ) -> BatchLoader:
         store, rank, world_size = self._store(which), *self._place()
         sampler = EvalSampler(len(store), self.eval_batch_size, rank=rank, world_size=world_size)
-        return BatchLoader(CanvasDataset(store, self._view.eval_angles(len(store), number)), sampler)
+        return BatchLoader(CanvasDataset(store, self._view.eval_angles(len(store), number), noise), sampler)
 
     def _place(self) -> tuple[int, int]:
         """Return rank and world size."""
@@ -295,5 +304,7 @@ class SeenUnseenDataModule(LightningDataModule):
         """Return network input of a loader's batch: rotated, cropped, normalised on the batch's device."""
         if not isinstance(batch, CanvasBatch):
             return batch
-        images = to_images(batch.images, batch.angles, size=self.image_size, mean=self.mean, std=self.std)
+        images = to_images(
+            batch.images, batch.angles, size=self.image_size, mean=self.mean, std=self.std, noise=batch.noise
+        )
         return Batch(images, batch.labels, batch.indices)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unseen.data.noise import Noise
+
 RAW_SIDE = 32
 _CHUNK = 64  # images rotated at once: the places to read from take 8 bytes a pixel
 
@@ -30,7 +32,13 @@ def max_rotation(size: int, margin: int) -> float:
 
 
 def to_images(
-    canvases: Tensor, angles: Tensor | None, *, size: int, mean: Sequence[float], std: Sequence[float]
+    canvases: Tensor,
+    angles: Tensor | None,
+    *,
+    size: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    noise: Noise | None = None,
 ) -> Tensor:
     """Return normalised images (B, 3, S, S) float32.
 
@@ -40,6 +48,7 @@ def to_images(
         size: S.
         mean: Of each channel, on the scale 0..1.
         std: Of each channel.
+        noise: Mixed in before the normalisation, on the scale 0..1: (1 - level) image + level noise.
     """
     if angles is None:
         margin = (canvases.shape[1] - size) // 2
@@ -48,6 +57,8 @@ def to_images(
         chunks = zip(torch.split(canvases, _CHUNK), torch.split(angles, _CHUNK), strict=True)
         cropped = torch.cat([_rotated_crop(some, turns, size) for some, turns in chunks])
     images = cropped.to(torch.float32, memory_format=torch.contiguous_format).div_(255)  # (B, 3, S, S)
+    if noise is not None:
+        images.lerp_(noise.pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255), noise.level)
     shift = torch.tensor(mean, dtype=torch.float32, device=images.device).view(1, 3, 1, 1)
     scale = torch.tensor(std, dtype=torch.float32, device=images.device).view(1, 3, 1, 1)
     return images.sub_(shift).div_(scale)

@@ -30,7 +30,7 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 GRADIENT_NORM = 1e-2  # leaves the summed loss within about 1e-4 nats of its optimum, see _gradient_norm
 RELATIVE_GRADIENT_NORM = 1e-10  # of the first gradient: what float64 can reach when features are huge
 MAX_STEPS = 1000
-MEMORY = 10  # step pairs that L-BFGS remembers
+MEMORY = 20  # step pairs that L-BFGS remembers
 METRIC_STEPS = (20, 60, 180)  # where M is renewed: it costs as much as some 20 steps
 _STALLED_STEPS = 25  # float32 steps without a new low of the gradient, after which float64 takes over
 _SINGLE_RANGE = 1e4  # features beyond leave float32 too few digits for the tolerance
@@ -90,14 +90,13 @@ def fit_logistic(
     design = np.column_stack([centered, np.ones(len(centered))])  # (N, D+1), the last for the intercept
     penalty = np.full(design.shape[1], (2.0 if num_classes == 2 else 1.0) / strength)  # (D+1,)
     penalty[-1] = 0.0
-    onehot = np.eye(num_classes)[targets].T.copy()  # (C, N)
     weights = np.zeros((num_classes, design.shape[1]))  # (C, D+1)
     with row_threads() as threads:
         if np.abs(design).max() <= _SINGLE_RANGE:
-            quick = _Objective(design.astype(np.float32), onehot.astype(np.float32), penalty, threads)
+            quick = _Objective(design.astype(np.float32), targets, num_classes, penalty, threads)
             weights, _, _ = _minimize(quick, weights, gradient_norm / 2, patience=_STALLED_STEPS)
         weights, norm, converged = _minimize(
-            _Objective(design, onehot, penalty, threads), weights, gradient_norm
+            _Objective(design, targets, num_classes, penalty, threads), weights, gradient_norm
         )
     if not converged:
         warnings.warn(
@@ -117,19 +116,21 @@ class _Objective:
 
     Attributes:
         design: (N, D+1), the last feature 1 for the intercept.
-        onehot: Targets, (C, N).
+        targets: Class of each sample, (N,).
+        num_classes: C.
         penalty: Of each column's squared weights, (D+1,).
         threads: Share out the rows.
     """
 
     design: FloatArray
-    onehot: FloatArray
+    targets: IntArray
+    num_classes: int
     penalty: Float64Array
     threads: RowThreads
 
     def products(self, weights: Float64Array) -> FloatArray:
         """Return weights (C, D+1) times all samples, (C, N)."""
-        result = np.empty_like(self.onehot)
+        result = np.empty((self.num_classes, len(self.design)), dtype=self.design.dtype)
         cast = weights.astype(self.design.dtype)
 
         def multiply(rows: slice) -> None:
@@ -140,7 +141,8 @@ class _Objective:
 
     def gradient(self, weights: Float64Array, probabilities: FloatArray) -> Float64Array:
         """Return the derivative (C, D+1) where the classes have probabilities (C, N)."""
-        residual = probabilities - self.onehot  # (C, N)
+        residual = probabilities.copy()  # (C, N)
+        residual[self.targets, np.arange(len(self.design))] -= 1
         total = weights * self.penalty
         for part in self.threads.map(
             lambda rows: residual[:, rows] @ self.design[rows], len(self.design), self._block
@@ -169,7 +171,13 @@ class _Objective:
         return np.diag(1 / metric.diagonal()) if inverse is None else inverse
 
     def search_line(
-        self, logits: FloatArray, ray: FloatArray, *, slope: float, curvature: float
+        self,
+        logits: FloatArray,
+        probabilities: FloatArray,
+        ray: FloatArray,
+        *,
+        slope: float,
+        curvature: float,
     ) -> tuple[float, FloatArray, FloatArray]:
         """Return the step length along a descent direction, and logits and probabilities (C, N) there.
 
@@ -178,10 +186,13 @@ class _Objective:
 
         Args:
             logits: At the start, (C, N).
+            probabilities: At the start, (C, N).
             ray: Change of the logits per unit of step, (C, N).
             slope: Derivative of the penalty at the start.
             curvature: Second derivative of the penalty.
         """
+        fixed = slope - float(np.take_along_axis(ray, self.targets[None], axis=0).sum(dtype=np.float64))
+        start = float(np.vdot(probabilities, ray)) + fixed
         moved, probabilities = np.empty_like(logits), np.empty_like(logits)
 
         def move(columns: slice, length: float) -> tuple[float, float]:
@@ -199,8 +210,6 @@ class _Objective:
             )
             return sum(part[0] for part in parts), sum(part[1] for part in parts)
 
-        fixed = slope - float(np.sum(self.onehot * ray, dtype=np.float64))
-        start = derivatives(0.0)[0] + fixed
         length, low, high = 1.0, 0.0, np.inf
         for _ in range(30):
             first, second = derivatives(length)
@@ -234,17 +243,13 @@ def _minimize(
         gradient_norm: Where to stop.
         patience: Stop, too, after this many steps without a new lowest gradient.
     """
-    onehot = objective.onehot
     logits = objective.products(weights)  # (C, N)
     probabilities = _softmax(logits)
     gradient = objective.gradient(weights, probabilities)
     norm = _gradient_norm(gradient, probabilities)
-    origin = (
-        np.full_like(onehot, 1 / len(onehot)) - onehot
-    ) @ objective.design  # the gradient where all weights are 0
-    goal = max(
-        gradient_norm, RELATIVE_GRADIENT_NORM * _gradient_norm(origin, np.full_like(onehot, 1 / len(onehot)))
-    )
+    even = np.full_like(probabilities, 1 / len(probabilities))
+    origin = _gradient_norm(objective.gradient(np.zeros_like(weights), even), even)
+    goal = max(gradient_norm, RELATIVE_GRADIENT_NORM * origin)
     lowest, lowest_weights, lowest_step = norm, weights, 0
     inverse_metric: Float64Array | None = None
     pairs: list[tuple[Float64Array, Float64Array]] = []  # (step, change of gradient), newest last
@@ -257,6 +262,7 @@ def _minimize(
         direction = -_apply_inverse_hessian(gradient, pairs, inverse_metric)  # (C, D+1)
         length, logits, probabilities = objective.search_line(
             logits,
+            probabilities,
             objective.products(direction),
             slope=float(np.vdot(weights * objective.penalty, direction)),
             curvature=float(np.vdot(direction * objective.penalty, direction)),

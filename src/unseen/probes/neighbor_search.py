@@ -24,9 +24,9 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 _Counts: TypeAlias = npt.NDArray[np.int64] | Float64Array
 
 TIE_TOLERANCE = 1e-13  # of |x|^2 + d^2: about a hundred times the rounding of a float64 distance
-_BLOCK_DISTANCES = (
-    2**21
-)  # distances that a thread holds at once: 8 MiB, about 25 MiB with their working copies
+# distances that a thread holds at once: 4 MiB, about 12 MiB with their working copies ...
+_BLOCK_DISTANCES = 2**20
+_LEAST_ROWS = 256  # ... but no fewer rows than make a matrix product fast
 _ROUNDING = 2.0**-24  # of one float32 operation, relative
 _MOST_OPEN = 64  # pairs of a row that are settled one by one; beyond, the whole row is done over
 _SPARE = 16  # candidates beyond the last place, so that what ties with it is among them
@@ -53,7 +53,7 @@ def same_label_shares(features: FloatArray, targets: IntArray, ranks: IntArray) 
         shares[:, order[rows]] = search.shares(rows, ranks[:, rows])
 
     with row_threads() as threads:
-        threads.map(fill, len(order), max(1, _BLOCK_DISTANCES // len(order)))
+        threads.map(fill, len(order), max(_LEAST_ROWS, _BLOCK_DISTANCES // len(order)))
     return shares
 
 
@@ -126,19 +126,19 @@ class _Search:
         """Return at least the `last_place` nearest of each row, with few exceptions that have a short reach."""
         distances = (
             -2 * self.single[rows]
-        ) @ self.single.T  # (B, N), without the |x|^2 that a row has in common
+        ) @ self.single.T  # (B, N), less the |x|^2 that a row has in common
         distances += self.single_squares
         own = np.arange(rows.start, rows.stop)
         distances[own - rows.start, own] = np.nan  # compares false with everything
         reach = self._reach(distances, last_place + _SPARE)  # (B,)
-        near = np.flatnonzero(distances <= reach[:, None])  # places in the flat (B N,)
-        row, column = np.divmod(near, distances.shape[1])
-        counts = np.bincount(row, minlength=len(distances))  # (B,)
-        slot = np.arange(len(near)) - np.repeat(np.cumsum(counts) - counts, counts)
+        within = distances <= reach[:, None]  # (B, N)
+        counts = np.count_nonzero(within, axis=1)  # (B,)
         width = max(int(counts.max()), last_place)
-        packed = np.full((len(distances), width), np.inf, dtype=np.float32)  # (B, M)
-        columns = np.zeros((len(distances), width), dtype=np.int64)
-        packed[row, slot], columns[row, slot] = distances.ravel()[near], column
+        taken = np.arange(width) < counts[:, None]  # (B, M)
+        packed = np.full(taken.shape, np.inf, dtype=np.float32)
+        columns = np.zeros(taken.shape, dtype=np.int32)
+        packed[taken] = distances[within]
+        columns[taken] = np.flatnonzero(within) - np.repeat(own - rows.start, counts) * distances.shape[1]
         ranking = np.argsort(packed, axis=1)
         columns = np.take_along_axis(columns, ranking, axis=1)
         same = np.cumsum(self.targets[columns] == self.targets[rows, None], axis=1)

@@ -55,7 +55,10 @@ class ProbeSuite:
     @property
     def names(self) -> tuple[str, ...]:
         """The probes that this suite runs, in the order of `PROBE_NAMES`."""
-        return tuple(name for name in PROBE_NAMES if self.linear or name != "linear_probe")
+        absent = {"linear_probe"} if not self.linear else set()
+        if self.n_init == 1:
+            absent.add("nmi_start_sd")  # one start has no spread
+        return tuple(name for name in PROBE_NAMES if name not in absent)
 
 
 def run_probes(

@@ -14,12 +14,11 @@ import yaml
 
 from unseen.reporting.records import Collection, LeftOut, Run, RunScores, entry_of
 from unseen.run_folder import SCHEMA
-from unseen.scores import INPUT_LAYER, Score, ScoreTable
+from unseen.scores import ACCURACY, HEAD_LAYER, INPUT_LAYER, Score, ScoreTable
 
 KNOWN_SCHEMAS = (SCHEMA,)
 _NOT_ENTERED = {"wandb", "checkpoints", "metrics", "tables", "figures", "__pycache__"}
 _YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
-_HEAD_LAYER = -2  # rows below the raw pixels are of the classification head
 
 
 class _LeaveOutError(Exception):
@@ -126,8 +125,8 @@ def arrays_of(table: ScoreTable, seen_accuracy: Any = None) -> RunScores:
     """Return the rows of a run as arrays.
 
     Args:
-        table: Its rows; those of layer -1 are raw pixels, those of lower layers the head.
-        seen_accuracy: Of the last step, used where the rows do not have it.
+        table: Its rows; those of layer -1 are raw pixels, those of layer -2 the head.
+        seen_accuracy: Of the last step, used where the rows do not have it (folders of before there were such rows).
 
     Raises:
         ValueError: There are no rows of layers, or a layer number is missing.
@@ -153,7 +152,7 @@ def arrays_of(table: ScoreTable, seen_accuracy: Any = None) -> RunScores:
             if key not in pixels:
                 pixels[key] = np.full(len(steps), np.nan)
             pixels[key][place] = row.value
-        elif row.layer == _HEAD_LAYER and key == ("seen", "accuracy"):
+        elif row.layer == HEAD_LAYER and key == ("seen", ACCURACY):
             accuracy[place] = row.value
     if ("unseen", "nmi") not in layers:
         raise ValueError("no NMI of the unseen classes in any row")

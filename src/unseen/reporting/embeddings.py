@@ -6,6 +6,7 @@ Legend: N samples, D features.
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,14 +54,16 @@ def principal_plane(embeddings: Floats) -> tuple[Floats, float]:
 
 
 def pictures(setting: Setting) -> tuple[list[Picture], str]:
-    """Return the pictures of the first, the best and the last layer of a setting's first run with embeddings.
+    """Return the pictures of the first, the best and the last layer of one run of a setting.
 
     Returns:
         The pictures and "", or none and why.
     """
-    run = next((run for run in setting.group.runs if run.embeddings), None)
-    if run is None:
+    saved = [run for run in setting.group.runs if run.embeddings]
+    if not saved:
         return [], "embeddings were not saved"
+    # each run saves its own best layer: one whose best is the setting's has the picture that is wanted
+    run = next((run for run in saved if run.facts.get("best_layer") == setting.g.best_layer), saved[0])
     try:
         return _pictures(run, setting), ""
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -70,7 +73,10 @@ def pictures(setting: Setting) -> tuple[list[Picture], str]:
 def _pictures(run: Run, setting: Setting) -> list[Picture]:
     assert run.embeddings is not None
     wanted: dict[int, str] = {}
-    roles = (("first", 0), ("best", setting.g.best_layer), ("last", setting.last_layer))
+    best, own = setting.g.best_layer, run.facts.get("best_layer")
+    roles = [("first", 0), ("best", best), ("last", setting.last_layer)]
+    if isinstance(own, int) and own != best:
+        roles.insert(2, ("best of this run", own))
     for role, layer in roles:
         wanted[layer] = f"{wanted[layer]} and {role}" if layer in wanted else role
     found = []
@@ -78,6 +84,8 @@ def _pictures(run: Run, setting: Setting) -> list[Picture]:
         labels: NDArray[np.int64] = arrays["unseen_labels"].astype(np.int64)
         some = _spread_over_classes(labels)
         names = _class_names(run, int(labels.max()) + 1)
+        step = int(arrays["step"]) if "step" in arrays.files else None
+        when = "" if step in {None, int(run.scores.steps[-1])} else f", step {step}"
         for layer, role in wanted.items():
             key = f"unseen_{layer}"
             if key not in arrays.files:
@@ -88,7 +96,8 @@ def _pictures(run: Run, setting: Setting) -> list[Picture]:
                 {"x": round(float(x) / scale, 3), "y": round(float(y) / scale, 3), "c": names[label]}
                 for (x, y), label in zip(plane, labels[some], strict=True)
             ]
-            title = f"layer {layer} ({role}), seed {run.seed}, {share:.0%} of the variance"
+            said = "all images at one point" if math.isnan(share) else f"{share:.0%} of the variance"
+            title = f"layer {layer} ({role}), seed {run.seed}{when}, {said}"
             found.append(Picture(title, points, names))
     return found
 

@@ -11,18 +11,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseen.reporting.records import Floats, LeftOut, Run
+from unseen.reporting.rescored import merge_rescored
+from unseen.reporting.settings import flat_settings
 
-# They say where a run happens and who watches, not what it computes.
-_ELSEWHERE = ("hydra", "paths", "logger", "resume", "plan", "seed")
 _SHARED = ("data.", "probe.", "trainer.max_steps", "trainer.max_epochs", "(classes)", "(script)")
-_ANY_PLACE = {"output_dir": "<run folder>", "data_dir": "<data>"}
-_SHORTEST_FOLDER = 4  # a path such as "/" must not be replaced inside other settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,18 +121,20 @@ def group_runs(runs: Iterable[Run]) -> tuple[tuple[RunGroup, ...], tuple[LeftOut
     """Put runs together that differ only in their seed.
 
     Returns:
-        The groups, ordered by data, size and label; and runs left out because the group has their seed already
-        or shares no scored step with them.
+        The groups, ordered by data, size and label; and runs left out because they score another run's network again,
+        or because the group has their seed already or shares no scored step with them.
     """
     by_setting: dict[str, list[Run]] = {}
     settings: dict[str, dict[str, str]] = {}
-    for run in runs:
+    counted, rescored = merge_rescored(list(runs))
+    for run in counted:
         found = flat_settings(run)
         key = json.dumps(found, sort_keys=True)
         by_setting.setdefault(key, []).append(run)
         settings[key] = found
     variants = _variants(by_setting, settings)
-    groups, left_out = [], []
+    groups: list[RunGroup] = []
+    left_out = list(rescored)
     for key, members in by_setting.items():
         kept, dropped = _one_each_seed(members)
         left_out += dropped
@@ -156,37 +155,6 @@ def unlike(groups: Sequence[RunGroup]) -> tuple[str, ...]:
         if len(values) > 1:
             texts.append(f"{name.strip('()')} is {' or '.join(values)}")
     return tuple(texts)
-
-
-def flat_settings(run: Run) -> dict[str, str]:
-    """Return what the run computes, seed left out: a dotted key for each setting, values as JSON."""
-    config = {key: value for key, value in run.config.items() if key not in _ELSEWHERE}
-    if run.entry == "train":
-        config.pop("ckpt_path", None)  # a resumed run is the same run
-    paths = run.config.get("paths") or {}
-    places = {str(paths[key]): text for key, text in _ANY_PLACE.items() if paths.get(key)}
-    places = {place: text for place, text in places.items() if len(place) >= _SHORTEST_FOLDER}
-    flat = dict(_flatten(config, places))
-    facts = {
-        "model": run.model,
-        "data": run.data,
-        "size": run.size,
-        "script": run.entry,
-        "classes": run.facts.get("split_hash"),
-        "layers": len(run.scores.layer_names),
-    }
-    return flat | {f"({key})": json.dumps(value) for key, value in facts.items()}
-
-
-def _flatten(value: Any, places: dict[str, str], prefix: str = "") -> Iterable[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _flatten(item, places, f"{prefix}.{key}" if prefix else str(key))
-        return
-    text = json.dumps(value, default=str)
-    for place, name in places.items():
-        text = text.replace(place, name)
-    yield prefix, text
 
 
 def _variants(

@@ -9,6 +9,7 @@ from unseen.reporting.paper import DATA_SETS, NETWORKS, PROBES, TOLERANCE, Paper
 from unseen.reporting.probe_facts import destroyed_images, references
 from unseen.reporting.records import Floats, LeftOut, Run
 from unseen.reporting.tables import Cell, Column, Row, Table, shown
+from unseen.scores import CHANCE_PROBE
 
 NOT_MEASURED = "not measured"
 
@@ -47,6 +48,27 @@ def controls(analysis: Analysis) -> Table:
         ),
         tuple(rows),
     )  # fmt: skip
+
+
+def what_was_measured(analysis: Analysis) -> str:
+    """Return which rows the runs have beyond their scores, and how to get those that are missing."""
+    settings = analysis.settings
+    counts = {
+        "NMI by chance (nmi_chance)": sum((("unseen", CHANCE_PROBE) in one.group.probes) for one in settings),
+        "k-means noise (nmi_start_sd)": sum(one.noise is not None for one in settings),
+        "destroyed images (probe.noise_levels=[0.25,0.5,0.75,1.0])": sum(
+            bool(destroyed_images(one.group)) for one in settings
+        ),
+        "seen accuracy at every step": sum(bool((one.accuracy_of_steps.n > 0).all()) for one in settings),
+        "saved embeddings (probe.save_embeddings=true)": sum(
+            any(run.embeddings for run in one.group.runs) for one in settings
+        ),
+    }
+    return (
+        f"Measured, of {len(settings)} {'setting' if len(settings) == 1 else 'settings'}: "
+        + ", ".join(f"{what} in {count or 'none'}" for what, count in counts.items())
+        + "."
+    )
 
 
 def against_the_paper(rows: Sequence[PaperRow]) -> Table:

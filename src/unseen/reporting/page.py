@@ -20,11 +20,13 @@ from unseen.reporting.analysis import Analysis, Contest, Setting
 from unseen.reporting.answer import answer, findings, paper_sentence
 from unseen.reporting.embeddings import pictures
 from unseen.reporting.figure_parts import MOST_LINES, Spec
+from unseen.reporting.listing_tables import what_was_measured
 from unseen.reporting.looks import PAGE
 from unseen.reporting.paper import PaperRow, why_not_comparable
-from unseen.reporting.probe_facts import CHANCE_PROBE, PROBES
+from unseen.reporting.probe_facts import PROBES
 from unseen.reporting.records import Collection
 from unseen.reporting.tables import FORMS, LONGEST_FOR_PEOPLE, Table, shown, sort_value
+from unseen.scores import CHANCE_PROBE
 
 MOST_CARDS = 40  # settings with figures of their own; each is about 30 kB
 _MOST_WITH_PICTURES = 12
@@ -104,6 +106,7 @@ def page(content: Content) -> str:
         nmi_chance=any(("unseen", CHANCE_PROBE) in setting.group.probes for setting in settings),
         accuracy_missing=any((setting.accuracy_of_steps.n[:-1] == 0).any() for setting in settings),
         many_lines=MOST_LINES if any(len(one.settings) > MOST_LINES for one in analysis.contests) else 0,
+        measured=what_was_measured(analysis),
         tables=content.tables,
         endings=lambda table: list(FORMS) if len(table.rows) <= LONGEST_FOR_PEOPLE else ["csv"],
         sort_value=sort_value,

@@ -6,7 +6,6 @@ Legend: R runs (seeds), T steps, L layers.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +13,7 @@ import numpy as np
 from unseen.reporting.groups import RunGroup
 from unseen.reporting.records import Floats
 from unseen.reporting.statistics import neighbor_chance
-
-CHANCE_PROBE = "nmi_chance"
-NOISE_FLOOR_PROBE = "nmi_start_sd"
-_DESTROYED = re.compile(r"nmi_noise_(\d+(?:\.\d+)?)")
+from unseen.scores import CHANCE_PROBE, NOISE_FLOOR_PROBE, destroyed_level
 
 
 @dataclass(frozen=True)
@@ -137,8 +133,8 @@ def destroyed_images(group: RunGroup) -> list[tuple[float, Floats]]:
     """
     found = []
     for split, probe in group.probes:
-        match = _DESTROYED.fullmatch(probe)
-        values = _last(group, split, probe) if match and split == "unseen" else None
-        if match and values is not None:
-            found.append((float(match[1]), values))
+        level = destroyed_level(probe)
+        values = _last(group, split, probe) if level is not None and split == "unseen" else None
+        if level is not None and values is not None:
+            found.append((level, values))
     return sorted(found, key=lambda pair: pair[0])

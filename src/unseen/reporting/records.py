@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.run_folder import EMBEDDINGS
+
 Floats = NDArray[np.float64]
 Key = tuple[str, str]  # (split, probe)
 
@@ -83,7 +85,7 @@ class Run:
     @property
     def embeddings(self) -> Path | None:
         """Its saved embeddings, None where they were not saved."""
-        path = self.folder / "embeddings.npz"
+        path = self.folder / EMBEDDINGS
         return path if path.is_file() else None
 
 

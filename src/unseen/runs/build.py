@@ -248,6 +248,8 @@ class Run:
                 probe = make(
                     suite=suite,
                     run_folder=self._wandb or self.folder,
+                    noise_levels=tuple(plain["probe"]["noise_levels"]),
+                    save_embeddings=plain["probe"]["save_embeddings"],
                     on_phase=progress.phase,
                     at_step=at_step,
                 )

@@ -54,7 +54,7 @@ def layer_table(scores: ScoreTable, *, title: str, k: int | None) -> Table:
             shown = f"NN@{k}" if heading == "NN@k" and k else heading
             table.add_column(f"{split}\n{shown}", justify="right")
     cells = {(row.split, row.layer, row.probe): row.value for row in scores.at(best.step)}
-    places = {row.layer: row for row in scores.at(best.step)}
+    places = {row.layer: row for row in scores.at(best.step) if row.layer >= INPUT_LAYER}
     for layer in sorted(places):
         row, is_best = places[layer], layer == best.best_layer
         table.add_row(

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 PositiveInt = Field(ge=1)
 Share = Field(ge=0.0, le=1.0)
+
+
+def _shares_of_noise(levels: list[float]) -> list[float]:
+    if not all(0 < level <= 1 for level in levels) or len(set(levels)) < len(levels):
+        raise PydanticCustomError(
+            "noise_levels", "must be shares of noise above 0 and at most 1, each once, such as [0.25,0.5,1.0]"
+        )
+    return levels
 
 
 class _Settings(BaseModel):
@@ -59,6 +68,8 @@ class _Probe(_Settings):
     k: int | None = PositiveInt
     standardize: bool
     at_start: bool
+    save_embeddings: bool
+    noise_levels: Annotated[list[float], AfterValidator(_shares_of_noise)]
 
 
 class _Trainer(_Settings):

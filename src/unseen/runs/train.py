@@ -36,9 +36,13 @@ def train(
     """
     try:
         if probe_at_start and checkpoint is None:
+            if probe is not None:
+                probe.controls = False  # a later evaluation has them
             trainer.validate(module, datamodule, verbose=False)
+        if probe is not None:
+            probe.controls = True
         trainer.fit(module, datamodule, ckpt_path=checkpoint)
-        if probe is not None and probe.last_step != trainer.global_step:
+        if probe is not None and not probe.is_complete(trainer.global_step):
             trainer.validate(module, datamodule, verbose=False)
     except SystemExit:
         if trainer.interrupted:  # Lightning turns Ctrl-C into an exit

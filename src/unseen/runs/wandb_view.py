@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from unseen.reporting.probe_facts import PROBES, ProbeFacts
 from unseen.run_folder import RunFolder, Scoring
@@ -47,6 +47,10 @@ class WandbView:
             self._run.log(_depth_charts(scoring.scores, self._name) | {STEP: scoring.step})
         self._summarise(scoring, best)
         return best
+
+    def write_embeddings(self, write: Callable[[BinaryIO], object]) -> None:
+        """Keep them in the run folder; W&B does not get them."""
+        self._folder.write_embeddings(write)
 
     def close(self) -> None:
         """Log what is worth logging once: every evaluation's curves, the score table, figures, the answer."""

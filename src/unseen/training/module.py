@@ -18,7 +18,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from unseen.backbones.protocol import Backbone
-from unseen.scores import metric_name
+from unseen.scores import ACCURACY, metric_name
 from unseen.training.schedule import linear_decay
 
 _DIVERGENCE_CHECK_STEPS = 10  # reading the loss every step would make the device wait for it
@@ -157,7 +157,7 @@ class SeenClassifier(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log accuracy and loss of the seen test images; torchmetrics adds up the ranks' counts exactly."""
         if self._score_accuracy:
-            self.log(metric_name("seen", "accuracy"), self.accuracy.compute(), prog_bar=True)
+            self.log(metric_name("seen", ACCURACY), self.accuracy.compute(), prog_bar=True)
             self.log(metric_name("seen", "loss"), self.loss.compute())
         self.accuracy.reset()
         self.loss.reset()

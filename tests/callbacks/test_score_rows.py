@@ -1,0 +1,38 @@
+"""What goes to scores.csv, and what of it to the loggers."""
+
+from unseen.backbones.protocol import Tap
+from unseen.callbacks.score_rows import logged_numbers, score_rows
+from unseen.scores import Generalization, destroyed_probe
+
+TAPS = (Tap(0, "stem", 0.0, "nchw"), Tap(1, "blocks", 1.0, "nchw"))
+BEST = Generalization(3, 0.5, 1, "blocks", 1.0, 2)
+CONTROLS = ("nmi_chance", "nmi_start_sd", destroyed_probe(0.5))
+
+
+def rows(accuracy: float | None = 0.75) -> list:
+    layers = {("unseen", layer, probe): 0.5 for layer in (0, 1) for probe in ("nmi", *CONTROLS)}
+    baseline = {("seen", probe): 0.25 for probe in ("nmi", "nmi_chance", "nmi_start_sd")}
+    return score_rows(3, 1, TAPS, layers=layers, baseline=baseline, accuracy=accuracy)
+
+
+def test_every_number_is_a_row() -> None:
+    found = [(row.split, row.layer, row.layer_name, row.depth, row.probe, row.value) for row in rows()]
+    assert found[0] == ("seen", -2, "head", None, "accuracy", 0.75)
+    assert found[1] == ("seen", -1, "input", None, "nmi", 0.25)
+    assert ("unseen", 1, "blocks", 1.0, "nmi_noise_0.5", 0.5) in found
+    assert len(found) == len(set(found)) == 1 + 3 + 8
+
+
+def test_a_head_of_other_classes_has_no_row() -> None:
+    assert min(row.layer for row in rows(None)) == -1
+
+
+def test_loggers_get_no_controls_and_the_accuracy_once() -> None:
+    """The module logs seen/accuracy itself; a second value under that name would be an error of Lightning's."""
+    assert logged_numbers(rows(), BEST) == {
+        "seen/nmi/input": 0.25,
+        "unseen/nmi/00_stem": 0.5,
+        "unseen/nmi/01_blocks": 0.5,
+        "unseen/g": 0.5,
+        "unseen/best_layer": 1.0,
+    }
