@@ -176,7 +176,7 @@ def probe_clock(*, keep_inputs: bool = False) -> Iterator[ProbeClock]:
         finally:
             clock.seconds += time.perf_counter() - began
 
-    layer_probe.run_probes = run_probes  # type: ignore[assignment]
+    layer_probe.run_probes = run_probes
     try:
         yield clock
     finally:
@@ -184,13 +184,6 @@ def probe_clock(*, keep_inputs: bool = False) -> Iterator[ProbeClock]:
 
 
 # ------------------------------------------------------------------ the bare side
-@contextmanager
-def bare() -> Iterator[None]:
-    """Undo the trainer's deterministic algorithms, which cost time and which a bare loop does not ask for."""
-    torch.use_deterministic_algorithms(False)
-    yield
-
-
 def bare_optimizer(network: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, Any]:
     """Return what the module uses: AdamW and linear decay."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.0)

@@ -30,13 +30,13 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in _LIBRARIES},
-        "blas": np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"],  # type: ignore[index, call-overload]
+        "blas": np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"],
         "thread_pools": [
             {key: pool.get(key) for key in ("internal_api", "version", "num_threads")}
             for pool in threadpool_info()
         ],
         "torch_threads": torch.get_num_threads(),
-        "torch_matmul": "MKL" if torch.backends.mkl.is_available() else "no MKL",
+        "torch_blas": "MKL" if torch.backends.mkl.is_available() else "other",
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
         "commit": _commit(),
     }

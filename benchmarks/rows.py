@@ -29,6 +29,7 @@ class Row:
         pairs: The raw pairs.
         details: Further numbers: phases, scores, exponents.
         notes: What a reader must know.
+        needed: Measurements without which a target is neither met nor missed.
         not_measured: The reason, where there is nothing.
     """
 
@@ -45,13 +46,14 @@ class Row:
     pairs: list[Pair] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    needed: int = PAIRS
     not_measured: str | None = None
 
     @property
     def met(self) -> bool | None:
         """Whether the target is met; None where there is none, or too little was measured."""
         found = self.ratio if self.reference is not None else self.ours
-        if found is None or (found.count < PAIRS and self.unit != "GB"):
+        if found is None or found.count < self.needed:
             return None
         if self.at_least is not None:
             return found.median >= self.at_least
@@ -163,22 +165,6 @@ def markdown(results: dict[str, Any]) -> str:
         _line(["---"] * len(HEADER)),
         *(_line(cells(row)) for row in results["rows"]),
     ]
-    exponents = [
-        (row["name"], fact) for row in results["rows"] for fact in row["details"].get("exponents", [])
-    ]
-    if exponents:
-        lines += ["", _line(("cost", "grows with", "exponent", "expected")), _line(["---"] * 4)]
-        lines += [
-            _line(
-                (
-                    fact["cost"],
-                    fact["size"],
-                    f"{fact['exponent']:.2f} ± {fact['error']:.2f}",
-                    f"{fact['expected']:g}",
-                )
-            )
-            for _, fact in exponents
-        ]
     lines += ["", *(f"- `{row['name']}`: {remark}" for row in results["rows"] for remark in remarks(row))]
     return "\n".join(lines)
 

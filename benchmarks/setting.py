@@ -60,7 +60,7 @@ DEFAULT = Size(
     large_memory=(20_000, 768, 100, 1),
     input_images=288,
     input_size=224,
-    growth=(1500, 128, 5),
+    growth=(1000, 128, 5),
 )
 FULL = Size(
     name="full",
@@ -148,3 +148,10 @@ class Setting:
             f"there are no calligraphy images at {looked}; name a folder or zip archive with --calligraphy or "
             "UNSEEN_CALLIGRAPHY"
         )
+
+
+def allow_all_algorithms() -> None:
+    """Undo a trainer's deterministic mode, which costs time and which nothing but our own run asks for."""
+    import torch
+
+    torch.use_deterministic_algorithms(False)

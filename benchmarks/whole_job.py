@@ -25,6 +25,7 @@ from benchmarks.floors import forward_flops, job_flops
 from benchmarks.rows import Row, paired
 from benchmarks.setting import Setting
 from benchmarks.timing import Pair
+from unseen.data.sources.calligraphy import Calligraphy
 
 STEPS, BATCH, EVALUATIONS = 60, 72, 3
 TRAIN_IMAGES, EVAL_IMAGES = 9100, 2500  # evaluated: so many seen and so many unseen ones
@@ -99,7 +100,7 @@ def _measure(setting: Setting, root: Path, folder: Path) -> list[Row]:
 
     workers = _faster_workers(setting, job, folder)
     fixed = {"ours": 0.0, "reference": 0.0}
-    if cut > 1:
+    if setting.size.name == "default":
         setting.report("whole_job: what a process pays for however small a job")
         fixed["ours"] = median(run_ours(least, folder).seconds for _ in range(2))
         fixed["reference"] = median(run_reference(least, folder, workers).seconds for _ in range(2))
@@ -131,6 +132,7 @@ def _pairs(
             break
         order = ("ours", "reference", "bf16") if number % 2 == 0 else ("bf16", "reference", "ours")
         for side in order:
+            setting.report(f"whole_job: pair {number + 1} of {setting.pairs}: {side} runs")
             if side == "reference":
                 last[side] = run_reference(job, folder, workers)
             else:
@@ -166,7 +168,8 @@ def _rows(
         "bf16": setting.floors.matmul_seconds(training, bfloat16=True)
         + evaluating,  # evaluations are in float32
     }
-    part = "the job" if cut == 1 else f"one part in {cut} of the job, start-up taken off"
+    part = "the job" if cut == 1 else f"one part in {cut} of the job"
+    part += ", start-up taken off" if any(fixed.values()) else ", start-up included"
     rows = []
     for name, side, target, some in (
         ("whole_job", "ours", 2.4, pairs),
@@ -188,12 +191,12 @@ def _rows(
             "reference_workers": workers,
         }
         row.notes = [
-            f"g {scores['g'][0]:.3f} against {scores['g'][1]:.3f} (allowed difference {TOLERANCE}, k-means starts once), "
+            f"scores {'agree' if scores['equal'] else 'DIFFER'}: g {scores['g'][0]:.3f} against {scores['g'][1]:.3f} (allowed difference {TOLERANCE}, k-means starts once), "
             f"seen accuracy {scores['accuracy'][0]:.3f} against {scores['accuracy'][1]:.3f}",
             f"the reference has {workers} loader processes ({'--full takes the faster of 0 and 2' if cut > 1 else 'faster'}); it "
             "does not score raw pixels, ours does",
         ]
-        if cut > 1:
+        if any(fixed.values()):
             whole = [
                 fixed[key] + cut * value.median
                 for key, value in (("reference", row.reference), ("ours", row.ours))
@@ -283,22 +286,19 @@ def lay_out(root: Path, target: Path, *, train: int, evaluated: int) -> None:
     """Write about so many of the images to a folder, in seen/train, seen/test and unseen, classes in proportion.
 
     Args:
-        root: A folder or zip archive with these three folders.
+        root: A folder or zip archive with these three folders or with train and test, or a folder with such an archive.
         target: Where to.
         train: Training images; at least two of each class.
         evaluated: Seen test images, and unseen ones; at least two of each class.
     """
-    archive = zipfile.ZipFile(root) if root.is_file() else None
-    names = (
-        archive.namelist()
-        if archive
-        else [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
-    )
+    archives = [root] if root.is_file() else sorted(root.glob("*.zip"))
+    archive = zipfile.ZipFile(archives[0]) if archives else None
+    files = archive.namelist() if archive else [str(path.relative_to(root)) for path in root.rglob("*.*")]
     by_class: dict[tuple[str, str], list[str]] = {}
-    for name in sorted(names):
-        found = re.search(r"(?:^|/)(seen/train|seen/test|unseen)/([^/]+)/[^/]+\.\w+$", name)
-        if found:
-            by_class.setdefault((found[1], found[2]), []).append(name)
+    for name in sorted(files):
+        place = _place(name)
+        if place:
+            by_class.setdefault(place, []).append(name)
     for part, wanted in (("seen/train", train), ("seen/test", evaluated), ("unseen", evaluated)):
         own = {key: some for key, some in by_class.items() if key[0] == part}
         total = sum(len(some) for some in own.values())
@@ -313,3 +313,16 @@ def lay_out(root: Path, target: Path, *, train: int, evaluated: int) -> None:
                 (target / part / label / Path(name).name).write_bytes(content)
     if archive:
         archive.close()
+
+
+def _place(name: str) -> tuple[str, str] | None:
+    """Return part (seen/train, seen/test, unseen) and class of a file, in either layout of data=calligraphy."""
+    found = re.search(r"(?:^|/)(seen/train|seen/test|unseen|train|test)/([^/]+)/[^/]+\.\w+$", name)
+    if found is None:
+        return None
+    part, label = found.groups()
+    if part in {"train", "test"}:
+        if label in (Calligraphy.default_unseen or ()):
+            return ("unseen", label) if part == "train" else None
+        return f"seen/{part}", label
+    return part, label

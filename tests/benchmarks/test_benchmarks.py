@@ -25,7 +25,7 @@ from benchmarks.probe_suites import TOLERANCES, compare  # noqa: E402
 from benchmarks.reference_probes import PROBES, score_layer  # noqa: E402
 from benchmarks.rows import Row, cells, markdown, paired  # noqa: E402
 from benchmarks.timing import Pair, alternate, fit_exponent, spread  # noqa: E402
-from benchmarks.whole_job import lay_out  # noqa: E402
+from benchmarks.whole_job import _place, lay_out  # noqa: E402
 
 from unseen.callbacks.layer_probe import LayerProbe  # noqa: E402
 from unseen.data.datamodule import SeenUnseenDataModule  # noqa: E402
@@ -194,13 +194,23 @@ def test_the_images_are_cut_in_proportion(artists: Path, tmp_path: Path) -> None
         lay_out(tmp_path / "cut" / "unseen", tmp_path / "again", train=1, evaluated=1)
 
 
+def test_the_repositorys_layout_is_understood() -> None:
+    """csl is unseen, and its training files stand for it, as in the papers; bdsr is seen."""
+    top = "calligraphy_data-6248/"
+    assert _place(f"{top}train/csl/1.jpg") == ("unseen", "csl")
+    assert _place(f"{top}test/csl/1.jpg") is None
+    assert _place(f"{top}test/bdsr/1.jpg") == ("seen/test", "bdsr")
+    assert _place("seen/train/bdsr/1.jpg") == ("seen/train", "bdsr")
+    assert _place("README.md") is None
+
+
 # ------------------------------------------------------------------ the command
 def test_a_tiny_run_writes_every_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "results.json"
     assert command.main(["--tiny", "input", "probe_suite", "--out", str(out)]) == 0
     assert "probe_suite" in capsys.readouterr().out
     results = json.loads(out.read_text(encoding="utf-8"))
-    assert set(results) == {"schema", "size", "machine", "floors", "rows", "seconds"}
+    assert set(results) == {"schema", "size", "machine", "floors", "rows", "seconds", "benchmark_seconds"}
     assert {
         "cpu",
         "cores",
