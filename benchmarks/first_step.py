@@ -1,4 +1,4 @@
-"""A callback that writes when the first evaluation and the first training step happened."""
+"""A callback that writes when the first evaluation began, the first training step ended, and the trainer was done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lightning.pytorch import Callback
 
 
 class FirstStep(Callback):
-    """Writes {"evaluation": time, "step": time} as soon as the first training step has ended.
+    """Writes {"evaluation": time, "step": time} after the first training step, and "end" when the trainer is done.
 
     Args:
         path: Where; the times are seconds since the epoch.
@@ -28,7 +28,15 @@ class FirstStep(Callback):
     def on_train_batch_end(self, *_: Any) -> None:
         """Note the first step, and write."""
         if "step" not in self._times:
-            self._times["step"] = time.time()
+            self._write("step")
+
+    def teardown(self, *_: Any, **__: Any) -> None:
+        """Note the end; after several calls of the trainer the last one counts."""
+        self._write("end")
+
+    def _write(self, moment: str) -> None:
+        self._times[moment] = time.time()
+        if "step" in self._times:
             partial = self._path.with_suffix(".part")
             partial.write_text(json.dumps(self._times), encoding="utf-8")
             partial.replace(self._path)

@@ -146,12 +146,14 @@ def run(settings: argparse.Namespace) -> dict[str, Any]:
             optimizer.step()
             schedule.step()
             step += 1
+            phases.setdefault("first_step", time.perf_counter() - _BEGAN)
             if step % settings.every == 0 or step == settings.steps:
                 phases["training"] += time.perf_counter() - started
                 evaluate(step)
                 started = time.perf_counter()
             if step == settings.steps:
                 break
+    phases["end"] = time.perf_counter() - _BEGAN
     return {"phases": phases, "evaluations": evaluations, "layers": list(HIDDEN), "k": k}
 
 
@@ -182,7 +184,6 @@ def main() -> None:
     """Run and write the result."""
     settings = parse()
     result = run(settings)
-    result["phases"]["total"] = time.perf_counter() - _BEGAN
     settings.out.write_text(json.dumps(result), encoding="utf-8")
 
 

@@ -3,9 +3,10 @@
 The job: ConvNeXtV2-atto from scratch, calligraphy at 64 px, 60 steps of batch 72, evaluations at steps 0, 30 and 60 of
 2,500 unseen and 2,500 seen images. Five pairs of it do not fit into ten minutes, so the default size cuts it to a
 twelfth: 5 steps and one evaluation of 625 + 625 images, a twelfth of the 60 steps and of the 15,000 images that are
-evaluated, and a twelfth of the training files. What a process pays however small its job is (imports, setting up) is
-measured by a job of one step on some 200 images and taken off both sides; `--full` runs the job itself and takes off
-nothing.
+evaluated, and a twelfth of the training files. What a process pays however small its job is (imports, building the
+network, what torch loads at the first step, leaving) must not be multiplied: in a cut job each process says when its
+first step ended and when its last evaluation did, and the time between them is compared, on our side with the seconds
+of decoding; one step more is made for that. `--full` runs the job itself and compares processes from start to end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import csv
 import json
 import re
 import tempfile
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,12 +66,14 @@ class Outcome:
 
     Attributes:
         seconds: From its start to its end.
+        work: Of them, from the end of the first step to the end of the last evaluation; on our side with decoding.
         phases: Seconds by phase, as the process itself says.
         scores: Rows (step, split, layer) to the scores of a layer.
         accuracy: Of the seen images at the last step.
     """
 
     seconds: float
+    work: float
     phases: dict[str, float]
     scores: dict[tuple[int, str, int], dict[str, float]]
     accuracy: float
@@ -94,18 +98,13 @@ def _measure(setting: Setting, root: Path, folder: Path) -> list[Row]:
     evaluations = EVALUATIONS if cut == 1 else 1
     images = EVAL_IMAGES if cut == 1 else EVAL_IMAGES * EVALUATIONS // cut
     lay_out(root, folder / "job", train=TRAIN_IMAGES // cut, evaluated=images)
-    lay_out(root, folder / "least", train=30, evaluated=90)
-    job = Job(folder / "job", STEPS // cut, (STEPS // cut) if cut > 1 else STEPS // 2, at_start=cut == 1)
-    least = Job(folder / "least", 1, 1, at_start=False)
+    job = Job(folder / "job", STEPS, STEPS // 2, at_start=True)
+    if cut > 1:  # the first step is not counted
+        job = Job(folder / "job", STEPS // cut + 1, STEPS // cut + 1, at_start=False)
 
     workers = _faster_workers(setting, job, folder)
-    fixed = {"ours": 0.0, "reference": 0.0}
-    if setting.size.name == "default":
-        setting.report("whole_job: what a process pays for however small a job")
-        fixed["ours"] = median(run_ours(least, folder).seconds for _ in range(2))
-        fixed["reference"] = median(run_reference(least, folder, workers).seconds for _ in range(2))
-    pairs, pairs16, last = _pairs(setting, job, folder, workers, fixed)
-    return _rows(setting, pairs, pairs16, last, fixed, workers, evaluations * 2 * images, images)
+    pairs, pairs16, outcomes = _pairs(setting, job, folder, workers)
+    return _rows(setting, pairs, pairs16, outcomes, workers, evaluations * 2 * images, images)
 
 
 def _faster_workers(setting: Setting, job: Job, folder: Path) -> int:
@@ -122,36 +121,38 @@ def _faster_workers(setting: Setting, job: Job, folder: Path) -> int:
 
 
 def _pairs(
-    setting: Setting, job: Job, folder: Path, workers: int, fixed: dict[str, float]
-) -> tuple[list[Pair], list[Pair], dict[str, Outcome]]:
-    """Return pairs in float32, pairs in bfloat16 with the same references, and the last outcomes."""
-    last: dict[str, Outcome] = {}
+    setting: Setting, job: Job, folder: Path, workers: int
+) -> tuple[list[Pair], list[Pair], dict[str, list[Outcome]]]:
+    """Return pairs in float32, pairs in bfloat16 with the same references, and all outcomes by side."""
+    outcomes: dict[str, list[Outcome]] = {"ours": [], "reference": [], "bf16": []}
     pairs, pairs16 = [], []
     for number in range(setting.pairs):
         if pairs and not setting.go_on():
             break
-        order = ("ours", "reference", "bf16") if number % 2 == 0 else ("bf16", "reference", "ours")
-        for side in order:
+        for side in ("ours", "reference", "bf16") if number % 2 == 0 else ("bf16", "reference", "ours"):
             setting.report(f"whole_job: pair {number + 1} of {setting.pairs}: {side} runs")
             if side == "reference":
-                last[side] = run_reference(job, folder, workers)
+                outcomes[side].append(run_reference(job, folder, workers))
             else:
-                last[side] = run_ours(
-                    job, folder, *(("trainer.precision=bf16-mixed",) if side == "bf16" else ())
-                )
-        theirs = last["reference"].seconds - fixed["reference"]
-        pairs.append(Pair(last["ours"].seconds - fixed["ours"], theirs))
-        pairs16.append(Pair(last["bf16"].seconds - fixed["ours"], theirs))
+                precision = ("trainer.precision=bf16-mixed",) if side == "bf16" else ()
+                outcomes[side].append(run_ours(job, folder, *precision))
+        took = {side: _counted(some[-1], setting) for side, some in outcomes.items()}
+        pairs.append(Pair(took["ours"], took["reference"]))
+        pairs16.append(Pair(took["bf16"], took["reference"]))
         setting.show_pair("whole_job")(number, pairs[-1])
-    return pairs, pairs16, last
+    return pairs, pairs16, outcomes
+
+
+def _counted(outcome: Outcome, setting: Setting) -> float:
+    """Return the seconds that are compared: of a cut job, without what is not cut."""
+    return outcome.work if setting.size.cut > 1 else outcome.seconds
 
 
 def _rows(
     setting: Setting,
     pairs: list[Pair],
     pairs16: list[Pair],
-    last: dict[str, Outcome],
-    fixed: dict[str, float],
+    outcomes: dict[str, list[Outcome]],
     workers: int,
     embedded: int,
     images: int,
@@ -169,7 +170,11 @@ def _rows(
         + evaluating,  # evaluations are in float32
     }
     part = "the job" if cut == 1 else f"one part in {cut} of the job"
-    part += ", start-up taken off" if any(fixed.values()) else ", start-up included"
+    part += ", start-up and first step taken off" if cut > 1 else ", start-up included"
+    last = {side: some[-1] for side, some in outcomes.items()}
+    start_up = {
+        side: median(outcome.seconds - outcome.work for outcome in some) for side, some in outcomes.items()
+    }
     rows = []
     for name, side, target, some in (
         ("whole_job", "ours", 2.4, pairs),
@@ -187,7 +192,7 @@ def _rows(
         row.details = {
             "scores": scores,
             "phases": {"ours": last[side].phases, "reference": last["reference"].phases},
-            "start_up": fixed,
+            "start_up": {"ours": start_up[side], "reference": start_up["reference"]},
             "reference_workers": workers,
         }
         row.notes = [
@@ -196,16 +201,13 @@ def _rows(
             f"the reference has {workers} loader processes ({'--full takes the faster of 0 and 2' if cut > 1 else 'faster'}); it "
             "does not score raw pixels, ours does",
         ]
-        if any(fixed.values()):
-            whole = [
-                fixed[key] + cut * value.median
-                for key, value in (("reference", row.reference), ("ours", row.ours))
-                if value
-            ]
+        if cut > 1:
+            mine = start_up[side] + cut * median(pair.ours for pair in some)
+            theirs = start_up["reference"] + cut * median(pair.reference for pair in some)
             row.notes.append(
-                f"start-up {fixed['ours']:.1f} s against {fixed['reference']:.1f} s; with it, {cut} times the cut would "
-                f"take {whole[1]:.0f} s against {whole[0]:.0f} s, a ratio of {whole[0] / whole[1]:.2f}; neighbours grow with "
-                f"the square of the {images} images, so the cut has less of them"
+                f"start-up, first step and leaving {start_up[side]:.1f} s against {start_up['reference']:.1f} s; with it, {cut} times the cut would "
+                f"take {mine:.0f} s against {theirs:.0f} s, a ratio of {theirs / mine:.2f}; neighbours grow with the square "
+                f"of the {images} images, so the cut has less of them"
             )
         rows.append(row)
     return rows
@@ -235,11 +237,14 @@ def compare(ours: Outcome, theirs: Outcome) -> dict[str, Any]:
 def run_ours(job: Job, folder: Path, *overrides: str) -> Outcome:
     """Run `python src/train.py` on a job."""
     with tempfile.TemporaryDirectory(dir=folder) as logs:
+        stamp = Path(logs) / "stamp.json"
+        began = time.time()
         seconds = run_child(
             [
                 "src/train.py", *NETWORK, *DATA, f"data.root={job.folder}", f"trainer.max_steps={job.steps}",
                 f"trainer.val_check_interval={job.every}", f"probe.at_start={str(job.at_start).lower()}",
-                "probe.n_init=1", "trainer=cpu", "seed=0", *overrides,
+                "probe.n_init=1", "trainer=cpu", "seed=0", "+callbacks.first_step._target_=benchmarks.first_step.FirstStep",
+                f"+callbacks.first_step.path={stamp}", *overrides,
             ],
             UNSEEN_LOG_DIR=logs,
         )  # fmt: skip
@@ -254,13 +259,17 @@ def run_ours(job: Job, folder: Path, *overrides: str) -> Outcome:
         decoding = re.search(
             r"decoded .* in ([\d.]+) s", (summary_path.parent / "train.log").read_text(encoding="utf-8")
         )
+        times = json.loads(stamp.read_text(encoding="utf-8"))
     phases = {
         "total": seconds,
         "run": summary["seconds"],
         "evaluations": summary["probing_seconds"],
         "decoding": float(decoding.group(1)) if decoding else 0.0,
+        "first_step": times["step"] - began,
+        "end": times["end"] - began,
     }
-    return Outcome(seconds, phases, scores, summary["seen_accuracy"])
+    work = times["end"] - times["step"] + phases["decoding"]
+    return Outcome(seconds, work, phases, scores, summary["seen_accuracy"])
 
 
 def run_reference(job: Job, folder: Path, workers: int) -> Outcome:
@@ -279,7 +288,8 @@ def run_reference(job: Job, folder: Path, workers: int) -> Outcome:
         for split in ("seen", "unseen")
         for layer, row in enumerate(evaluation[split])
     }
-    return Outcome(seconds, found["phases"], scores, found["evaluations"][-1]["seen_accuracy"])
+    work = found["phases"]["end"] - found["phases"]["first_step"]
+    return Outcome(seconds, work, found["phases"], scores, found["evaluations"][-1]["seen_accuracy"])
 
 
 def lay_out(root: Path, target: Path, *, train: int, evaluated: int) -> None:
