@@ -34,7 +34,7 @@ TRAIN_IMAGES, EVAL_IMAGES = 9100, 2500  # evaluated: so many seen and so many un
 SIDE = 64
 TOLERANCE = 0.1  # of g: one k-means start scatters by up to 0.07, and the order of the images differs
 NETWORK = (
-    "model=timm", "model.name=convnextv2_atto", "model.channels_last=true", 'model.backbone.taps=[stem,"stages.*"]',
+    "model=timm", "model.name=convnextv2_atto", 'model.backbone.taps=[stem,"stages.*"]',
     "model.scheduler.warmup_steps=0", "model.optimizer.lr=1e-3",
 )  # fmt: skip
 DATA = (

@@ -11,6 +11,7 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
+from unseen.backbones.memory_format import prefers_channels_last
 from unseen.backbones.protocol import Backbone
 from unseen.backbones.taps import first_tensor, pool, record_taps
 
@@ -172,3 +173,9 @@ def test_naming_a_network_imports_no_torch() -> None:
         [sys.executable, "-c", code], cwd=source, capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_networks_that_convolve_get_channels_last(name: str, build: Build) -> None:
+    """Transformers on patches gain nothing from it, CvT convolves before it attends; timm's default is a ConvNeXt."""
+    assert prefers_channels_last(build(name, "demo", 5, 64)) == (name not in {"vit", "swin", "pvt"})

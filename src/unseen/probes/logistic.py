@@ -31,7 +31,9 @@ GRADIENT_NORM = 1e-2  # leaves the summed loss within about 1e-4 nats of its opt
 RELATIVE_GRADIENT_NORM = 1e-10  # of the first gradient: what float64 can reach when features are huge
 MAX_STEPS = 1000
 MEMORY = 20  # step pairs that L-BFGS remembers
-METRIC_STEPS = (20, 60, 180)  # where M is renewed: it costs as much as some 20 steps
+METRIC_STEPS = (
+    20  # M is renewed first after so many steps, or after as many as it costs; then three times as late
+)
 _STALLED_STEPS = 25  # float32 steps without a new low of the gradient, after which float64 takes over
 _SINGLE_RANGE = 1e4  # features beyond leave float32 too few digits for the tolerance
 _BLOCK_VALUES = 2**19  # features of a block of rows
@@ -226,6 +228,12 @@ class _Objective:
         return length, moved, probabilities
 
     @property
+    def steps_per_metric(self) -> int:
+        """How many steps cost as much as M and its inverse."""
+        num_samples, num_features = self.design.shape
+        return (num_samples + num_features) * num_features // (4 * num_samples * self.num_classes)
+
+    @property
     def _block(self) -> int:
         """Rows of a block: blocks of about equal size, an even number of them unless one is enough."""
         parts = round(self.design.size / _BLOCK_VALUES)
@@ -252,11 +260,13 @@ def _minimize(
     goal = max(gradient_norm, RELATIVE_GRADIENT_NORM * origin)
     lowest, lowest_weights, lowest_step = norm, weights, 0
     inverse_metric: Float64Array | None = None
+    renewal = max(METRIC_STEPS, objective.steps_per_metric)
     pairs: list[tuple[Float64Array, Float64Array]] = []  # (step, change of gradient), newest last
     for step in range(MAX_STEPS):
         if norm <= goal or step - lowest_step > patience:
             break
-        if inverse_metric is None or step in METRIC_STEPS:
+        if inverse_metric is None or step == renewal:
+            renewal *= 3 if step else 1
             inverse_metric = objective.inverse_metric(probabilities)
             pairs.clear()
         direction = -_apply_inverse_hessian(gradient, pairs, inverse_metric)  # (C, D+1)

@@ -150,7 +150,7 @@ class _Search:
         It is read off every n-th sample, at a place three standard deviations behind the one that is right on
         average.
         """
-        stride = int(np.clip(wanted // 32, 1, 16))
+        stride = int(np.clip(wanted // 64, 1, 16))
         share = wanted / stride
         place = math.ceil(share + 3 * math.sqrt(share)) if stride > 1 else wanted
         sample = distances[:, ::stride]

@@ -180,6 +180,7 @@ class Run:
     ) -> SeenClassifier:
         from lightning.pytorch import seed_everything
 
+        from unseen.backbones.memory_format import prefers_channels_last
         from unseen.training import SeenClassifier
 
         seed_everything(plain["seed"], workers=True, verbose=False)
@@ -187,6 +188,9 @@ class Run:
         with user_errors(ValueError, OSError, RuntimeError):
             backbone = spec.build(num_classes, plain["data"]["image_size"])
         model = plain["model"]
+        channels_last = model["channels_last"]
+        if channels_last == "auto":
+            channels_last = prefers_channels_last(backbone)
         return SeenClassifier(
             backbone,
             lr=model["optimizer"]["lr"],
@@ -197,7 +201,7 @@ class Run:
             schedule_epochs=model["scheduler"]["epochs"],
             seed=plain["seed"],
             provenance=provenance,
-            channels_last=model["channels_last"],
+            channels_last=channels_last,
             log_steps=plain["trainer"]["log_every_n_steps"],
             score_accuracy=training
             or (stored is not None and stored["split_hash"] == provenance["split_hash"]),

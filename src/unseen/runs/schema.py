@@ -39,7 +39,7 @@ class _Model(_Settings):
     name: str = Field(min_length=1)
     pretrained: bool
     pooling: Literal["auto", "paper", "mean", "first"]
-    channels_last: bool
+    channels_last: bool | Literal["auto"]
     optimizer: _Optimizer
     scheduler: _Scheduler
 
