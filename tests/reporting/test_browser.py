@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from reporting.browser import EXECUTABLE, Browser
+from reporting.synthetic import Made, make_run
+
+from unseen.reporting.build import build_report
 
 pytestmark = [
     pytest.mark.slow,
@@ -53,6 +56,16 @@ def test_every_figure_is_drawn(browser: Browser) -> None:
 def test_console_and_network_are_silent(browser: Browser, report: Path) -> None:
     assert browser.problems == []
     assert set(browser.requests) == {(report / "index.html").as_uri()}
+
+
+def test_one_run_a_network_has_no_intervals_and_no_complaint(tmp_path: Path) -> None:
+    for model in ("cvt", "pvt"):
+        make_run(tmp_path / "runs" / model, Made(model=model))
+    build_report([tmp_path / "runs"], tmp_path / "report")
+    with Browser(tmp_path / "profile") as other:
+        other.open((tmp_path / "report" / "index.html").as_uri())
+        assert count(other, ".figure[data-drawn] svg") == count(other, ".figure") > 0
+        assert other.problems == []
 
 
 def test_a_heading_sorts_its_table(browser: Browser) -> None:

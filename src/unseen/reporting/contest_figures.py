@@ -14,6 +14,7 @@ from unseen.reporting.figure_parts import (
     number_row,
     short,
     tips,
+    where_there_are,
 )
 from unseen.reporting.looks import Look
 from unseen.reporting.probe_facts import destroyed_images
@@ -46,13 +47,14 @@ def over_steps(contest: Contest, look: Look, *, what: str) -> Spec:
         "axis": {"tickCount": 5},
     }
     place = {"x": x, "y": y, "color": colour}
+    interval = {
+        "transform": [{"filter": "isValid(datum.lo)"}],
+        "mark": {"type": "rule", "strokeWidth": 1.5, "opacity": 0.6},
+        "encoding": {"x": x, "y": y | {"field": "lo"}, "y2": {"field": "hi"}, "color": colour},
+    }
     layers: list[Spec] = [
         {"mark": {"type": "line", "strokeWidth": 2}, "encoding": place},
-        {
-            "transform": [{"filter": "isValid(datum.lo)"}],
-            "mark": {"type": "rule", "strokeWidth": 1.5, "opacity": 0.6},
-            "encoding": {"x": x, "y": y | {"field": "lo"}, "y2": {"field": "hi"}, "color": colour},
-        },
+        *where_there_are(interval, rows, "lo"),
         {
             "mark": {"type": "point", "filled": True, "size": 45, "opacity": 1},
             "encoding": place

@@ -23,6 +23,11 @@ def number_row(found: Estimate) -> Spec:
     return row
 
 
+def where_there_are(layer: Spec, rows: list[Spec], field: str) -> list[Spec]:
+    """Return the layer in a list if any row has the field, else none: an axis of nothing is an error to Vega."""
+    return [layer] if any(field in row for row in rows) else []
+
+
 def short(value: float) -> float | None:
     """Return a number with four digits behind the point, None (JSON null) for NaN."""
     return round(float(value), 4) if math.isfinite(value) else None

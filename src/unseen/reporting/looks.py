@@ -21,7 +21,7 @@ SHAPES = (
     "triangle-right",
     "triangle-left",
 )
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5C5C5C", "#B8A800")
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#5C5C5C", "#E69F00", "#56B4E9", "#B8A800")
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 

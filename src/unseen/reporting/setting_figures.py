@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unseen.reporting.analysis import Setting
-from unseen.reporting.figure_parts import NUMBERS, Spec, number_row, short, sized, tips
+from unseen.reporting.figure_parts import NUMBERS, Spec, number_row, short, sized, tips, where_there_are
 from unseen.reporting.looks import Look
 from unseen.reporting.probe_facts import HEADINGS, references
 from unseen.reporting.statistics import estimates
@@ -51,6 +51,11 @@ def layer_curves(setting: Setting, look: Look, *, probe: str = "nmi") -> Spec:
     }
     kind = {"field": "k", "type": "nominal", "scale": _KIND_DASHES, "legend": None}
     chosen = [{"filter": "datum.p == probe"}] if look.on_page else []
+    band = {
+        "transform": [*chosen, {"filter": "isValid(datum.lo)"}],
+        "mark": {"type": "area", "opacity": 0.2},
+        "encoding": {"x": x, "y": y | {"field": "lo"}, "y2": {"field": "hi"}, "color": colour},
+    }
     level_tip = tips(("k", "level"), ("s", "classes"), ("v", "value"), ("how", "which is"))
     layers = [
         {
@@ -65,11 +70,7 @@ def layer_curves(setting: Setting, look: Look, *, probe: str = "nmi") -> Spec:
             "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.75},
             "encoding": {"x": x, "y": y, "color": colour, "strokeDash": kind, "tooltip": level_tip},
         },
-        {
-            "transform": [*chosen, {"filter": "isValid(datum.lo)"}],
-            "mark": {"type": "area", "opacity": 0.2},
-            "encoding": {"x": x, "y": y | {"field": "lo"}, "y2": {"field": "hi"}, "color": colour},
-        },
+        *where_there_are(band, rows, "lo"),
         {
             "transform": chosen,
             "mark": {"type": "line", "strokeWidth": 2},
