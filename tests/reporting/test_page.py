@@ -113,14 +113,17 @@ def test_commands_run_all_seeds_again(tmp_path: Path) -> None:
     from unseen.reporting.analysis import analyse
     from unseen.reporting.groups import group_runs
 
-    for seed in (0, 2):
-        folder = make_run(tmp_path / str(seed), Made(model="cvt", seed=seed))
+    for model, seed in (("cvt", 0), ("cvt", 2), ("vit", 0), ("vit", 2), ("swin", 1)):
+        folder = make_run(tmp_path / model / str(seed), Made(model=model, seed=seed))
         facts = json.loads((folder / "summary.json").read_text())
+        # what a sweep adds for each job, and what a person typed
+        facts["command"][1:1] = ["--config-path", "/somewhere/.configs"]
         facts["command"] += ["hydra.run.dir='/somewhere'", "data.unseen=[a b]"]
         (folder / "summary.json").write_text(json.dumps(facts))
     settings = analyse(group_runs(collect([tmp_path]).runs)[0]).settings
     assert run_commands(settings) == [
-        "python src/train.py -m model=cvt data=calligraphy 'data.unseen=[a b]' seed=0,2"
+        "python src/train.py -m data=calligraphy 'data.unseen=[a b]' model=cvt,vit seed=0,2",
+        "python src/train.py data=calligraphy 'data.unseen=[a b]' model=swin seed=1",
     ]
 
 

@@ -231,7 +231,7 @@ class _Objective:
     def steps_per_metric(self) -> int:
         """How many steps cost as much as M and its inverse."""
         num_samples, num_features = self.design.shape
-        return (num_samples + num_features) * num_features // (4 * num_samples * self.num_classes)
+        return int((num_samples + num_features) * num_features // (4 * num_samples * self.num_classes))
 
     @property
     def _block(self) -> int:

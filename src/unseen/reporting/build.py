@@ -140,21 +140,33 @@ def _draw(spec: Spec, path: Path) -> None:
 
 
 def run_commands(settings: Sequence[Setting]) -> list[str]:
-    """Return a line for each setting that runs all its seeds again."""
-    found = []
+    """Return lines that run all settings with all their seeds again; those that differ in the network are one."""
+    models: dict[tuple[str, ...], list[str]] = {}  # (script, words but the network's) -> networks
     for setting in settings:
         command = setting.group.runs[0].facts.get("command")
         if not isinstance(command, list) or not command:
             continue
-        typed = [
-            str(word)
-            for word in command[1:]
-            if not str(word).startswith(("-m", "--multirun", *_NOT_REPEATED))
-        ]
+        words = _typed([str(word) for word in command[1:]])
+        network = [word.partition("=")[2] for word in words if word.startswith("model=")]
         seeds = ",".join(str(seed) for seed in setting.group.seeds)
-        sweep = ["-m"] if len(setting.group.seeds) > 1 else []
-        found.append(shlex.join(["python", str(command[0]), *sweep, *typed, f"seed={seeds}"]))
-    return sorted(set(found))
+        key = (str(command[0]), *(word for word in words if not word.startswith("model=")), f"seed={seeds}")
+        models.setdefault(key, []).extend(network)
+    found = []
+    for (script, *words), networks in models.items():
+        chosen = [f"model={','.join(sorted(set(networks)))}"] if networks else []
+        sweep = ["-m"] if any("," in word for word in (*chosen, words[-1])) else []
+        found.append(shlex.join(["python", script, *sweep, *words[:-1], *chosen, words[-1]]))
+    return sorted(found)
+
+
+def _typed(words: list[str]) -> list[str]:
+    """Return the words of a command that a person typed, without the seed: a sweep adds some for each job."""
+    kept = []
+    for place, word in enumerate(words):
+        added = word == "--config-path" or (place > 0 and words[place - 1] == "--config-path")
+        if not added and not word.startswith(("-m", "--multirun", *_NOT_REPEATED)):
+            kept.append(word)
+    return kept
 
 
 def _versions(collection: Collection) -> str:
