@@ -431,10 +431,30 @@ def test_what_a_run_has_mapped_is_not_deleted(archive, cache, caplog):
     cache.limit = 1.5 * entry.stat().st_size
     other = data(archive, cache, split_seed=1)
     assert entries(cache) == [entry]
-    assert other.cache_notice.endswith("is taken by what other runs are using")
+    assert other.cache_notice.endswith("is taken by what other runs use")
     assert equal(everything(other), everything(data(archive, split_seed=1)))
     del used
     data(archive, cache, split_seed=1)
+    assert len(entries(cache)) == 1
+    assert not entry.exists()
+
+
+def test_nothing_is_deleted_where_that_would_not_help(archive, cache, monkeypatch):
+    data(archive, cache)
+    before = entries(cache)
+    monkeypatch.setattr(canvas_cache, "_SPARE_BYTES", 1e18)
+    assert "GB are left to other files" in data(archive, cache, split_seed=1).cache_notice
+    assert entries(cache) == before
+
+
+def test_a_full_disk_is_cleared_of_old_entries(archive, cache, monkeypatch):
+    data(archive, cache)
+    (entry,) = entries(cache)
+    size = entry.stat().st_size
+    # half an entry is free, and as much again as is deleted
+    free = lambda folder: shutil._ntuple_diskusage(0, 0, size * (0.5 if entry.exists() else 1.5))  # noqa: E731
+    monkeypatch.setattr(canvas_cache.shutil, "disk_usage", free)
+    assert data(archive, cache, split_seed=1).cache_notice is None
     assert len(entries(cache)) == 1
     assert not entry.exists()
 
@@ -476,7 +496,7 @@ def no_locks(self, *arguments, **settings):
             lambda cache, patch: patch.setattr(
                 canvas_cache.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1)
             ),
-            "they take 2.5e-05 GB, and 9.3e-10 GB of the disk are free",
+            "they take 2.5e-05 GB of the disk, of which 9.3e-10 GB are free and 0 GB are left",
         ),
     ],
     ids=["a file", "limit", "full disk", "no locks", "little space"],
@@ -596,7 +616,7 @@ def test_what_another_process_has_mapped_is_not_deleted(archive, cache):
     (entry,) = entries(cache)
     os.utime(entry, (0, 0))
     cache.limit = 1.5 * entry.stat().st_size
-    assert data(archive, cache, split_seed=1).cache_notice.endswith("other runs are using")
+    assert data(archive, cache, split_seed=1).cache_notice.endswith("is taken by what other runs use")
     done.set()
     process.join(30)
     assert data(archive, CanvasCache(cache.folder, cache.limit), split_seed=1).cache_notice is None

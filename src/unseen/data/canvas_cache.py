@@ -93,10 +93,7 @@ class CanvasCache:
             images = _Images(stamps, read, references, frame, tuple(found), show_progress)
             try:
                 return self._keep(images, began)
-            except (
-                OSError,
-                NotImplementedError,
-            ) as error:  # NotImplementedError: a file system without locks
+            except (OSError, NotImplementedError) as error:  # the second: a file system without locks
                 reason = " ".join(str(error).split())
                 self.notice = f"decoded images are in memory, not in {self.folder}: {reason}"
                 remedy = f"; they cannot be read from {self.folder} instead: {reason}"
@@ -109,9 +106,8 @@ class CanvasCache:
         entry = self.folder / f"{_PREFIX}{images.key}{_SUFFIX}"
         canvases = _open(entry, images)
         if canvases is None:
-            if not self.holds(len(images.references), images.frame):
-                needed = len(images.references) * images.frame.bytes / _GB
-                raise OSError(f"they take {needed:.2g} GB, and data.cache_gb={self.limit / _GB:g}")
+            if (needed := file_size(images.shape)) > self.limit:
+                raise OSError(f"they take {needed / _GB:.2g} GB, and data.cache_gb={self.limit / _GB:g}")
             self.folder.mkdir(parents=True, exist_ok=True)
             with _turn(entry.with_suffix(".lock"), images.show_progress):
                 canvases = _open(entry, images)  # another process may have made it meanwhile
@@ -161,18 +157,23 @@ class CanvasCache:
                 sizes[path] = path.stat()
         used = sum(status.st_size for status in sizes.values())
         oldest_first = sorted(sizes, key=lambda path: sizes[path].st_mtime_ns)
-        while True:
-            free = shutil.disk_usage(self.folder).free
+        free = shutil.disk_usage(self.folder).free
+        if free + used < needed + _SPARE_BYTES:  # then nothing is deleted in vain
+            raise OSError(
+                f"they take {needed / _GB:.2g} GB of the disk, of which {free / _GB:.2g} GB are free and "
+                f"{_SPARE_BYTES / _GB:g} GB are left to other files"
+            )
+        for path in oldest_first:
             if used + needed <= self.limit and free >= needed + _SPARE_BYTES:
                 return
-            if not oldest_first:
-                break
-            if delete_unused(path := oldest_first.pop(0)):
-                used -= sizes[path].st_size
+            if delete_unused(path):
                 path.with_suffix(".lock").unlink(missing_ok=True)
-        if used + needed > self.limit:
-            raise OSError(f"data.cache_gb={self.limit / _GB:g} is taken by what other runs are using")
-        raise OSError(f"they take {needed / _GB:.2g} GB, and {free / _GB:.2g} GB of the disk are free")
+                used -= sizes[path].st_size
+                free = shutil.disk_usage(self.folder).free
+        if used + needed > self.limit or free < needed + _SPARE_BYTES:
+            raise OSError(
+                f"the room that data.cache_gb={self.limit / _GB:g} gives is taken by what other runs use"
+            )
 
 
 @dataclass(frozen=True)
