@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from unseen.runs.build import _datamodule
 from unseen.runs.cli import register_resolvers
+from unseen.runs.identity import config_hash
 from unseen.runs.schema import check_types
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -74,6 +75,18 @@ def test_the_papers_experiment_is_the_papers() -> None:
 
 def test_seed_zero_is_a_seed() -> None:
     assert resolved("seed=0")["seed"] == 0
+
+
+def test_where_decoded_images_are_does_not_make_another_run() -> None:
+    """A sweep begun before there was a cache, or without it, is known again."""
+    register_resolvers()
+    hashes = set()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        for override in ("data.cache_gb=20", "data.cache_gb=0", "~data.cache_gb"):
+            hashes.add(config_hash(compose("train", overrides=["paths.output_dir=out", override])))
+        other = config_hash(compose("train", overrides=["paths.output_dir=out", "data.pad=0"]))
+    assert len(hashes) == 1
+    assert other not in hashes
 
 
 @pytest.mark.slow

@@ -57,7 +57,8 @@ def environment(logs: Path, **extra: str) -> dict[str, str]:
     clean = {
         k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "UNSEEN_", "HYDRA_", "SLURM_"))
     }
-    return clean | {"UNSEEN_LOG_DIR": str(logs), "HF_HUB_OFFLINE": "1", "COLUMNS": "160", **extra}
+    folders = {"UNSEEN_LOG_DIR": str(logs), "UNSEEN_DATA_DIR": str(logs / "data")}
+    return clean | folders | {"HF_HUB_OFFLINE": "1", "COLUMNS": "160", **extra}
 
 
 def run_command(

@@ -12,7 +12,7 @@ from unseen.data.datamodule import SeenUnseenDataModule
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 NAMES = ["calligraphy", "cifar100", "digits", "image_folder", "torchvision"]
 PROMISED = {"name", "root", "image_size", "unseen", "num_unseen", "skip_bad", "split_seed"}
-FOR_SOURCES = {"name", "source", "root", "image_sizes", "test_root", "dataset", "options"}
+FOR_SOURCES = {"name", "source", "root", "image_sizes", "test_root", "dataset", "options", "cache_gb"}
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@ import pickle
 import shutil
 import struct
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torchvision
 from PIL import Image
 
+from unseen.data import files
 from unseen.data.catalog import DataUnavailableError
 from unseen.data.images import BadImageError
 from unseen.data.sources import torchvision_sets
@@ -238,6 +241,21 @@ def test_calligraphy_in_another_layout(write_images):
         Calligraphy(root="/nowhere").check()
 
 
+def test_stamps_of_two_roots_keep_the_order_of_the_references(write_images, tmp_path):
+    """Archives, whose stamps are check sum and size of what they hold."""
+    first = zipped(write_images({"cat": 2, "owl": 2}, "a"), tmp_path / "a.zip")
+    second = zipped(write_images({"cat": 3, "owl": 3}, "b", size=(9, 9)), tmp_path / "b.zip")
+    source = ImageFolder(root=str(first), test_root=str(second))
+    references = ["test:cat/002.png", "cat/001.png", "test:cat/001.png", "owl/000.png"]
+    expected = []
+    for reference in references:
+        with zipfile.ZipFile(second if reference.startswith("test:") else first) as archive:
+            content = archive.read(reference.removeprefix("test:"))
+        expected.append(f"{zlib.crc32(content):08x} {len(content)}")
+    assert list(source.stamps(references)) == expected
+    assert list(Calligraphy(root=str(first)).stamps(["cat/001.png"])) == [expected[1]]
+
+
 # ---------------------------------------------------------------- torchvision
 class Fake:
     """A data set as torchvision's are made; remembers how it was asked."""
@@ -255,6 +273,14 @@ class Fake:
 
     def __getitem__(self, i):
         return Image.new("L", (4, 4), i), self.targets[i]
+
+
+class OnDisk(Fake):
+    """Keeps its images as files, as half of torchvision's sets do."""
+
+    def __init__(self, root, transform=None):
+        self._fill(root=root)
+        self._image_files = [Path(root) / f"{i}.png" for i in range(self.images)]
 
 
 class BySplit(Fake):
@@ -334,6 +360,19 @@ def test_a_split_among_the_options_is_the_whole_set(svhn_is, tmp_path):
         "whole": 2
     }
     assert [asked["split"] for asked in cls.asked] == ["val"]
+
+
+def test_images_that_are_files_have_stamps_and_those_in_memory_have_none(svhn_is, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_SETTLED_SECONDS", 0.0)
+    svhn_is(Undivided)
+    assert TorchvisionSet("SVHN", root=str(tmp_path)).stamps(["whole/0000001"]) is None
+    torchvision_sets._load.cache_clear()
+    svhn_is(OnDisk)
+    for i in range(6):
+        (tmp_path / f"{i}.png").write_bytes(bytes(i))
+    found = TorchvisionSet("SVHN", root=str(tmp_path)).stamps(["whole/0000004", "whole/0000001"])
+    places = [stamp.split(" ")[:2] for stamp in found]  # file 4 has 4 bytes
+    assert places == [[str(tmp_path.resolve() / f"{i}.png"), str(i)] for i in (4, 1)]
 
 
 def test_a_missing_network_says_what_to_do(svhn_is, tmp_path):

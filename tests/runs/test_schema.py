@@ -35,6 +35,7 @@ GOOD = {
         "rotation": 0,
         "stratified": True,
         "eval_deterministic": True,
+        "cache_gb": 20,
     },
     "probe": {
         "n_init": 10,
@@ -78,6 +79,10 @@ def test_a_good_configuration_passes() -> None:
         ("data.num_unseen", 1, "data.num_unseen=1 must be greater than or equal to 2"),
         ("data.batch_size", 0, "data.batch_size=0 must be greater than or equal to 1"),
         ("data.unseen", "cat", "data.unseen='cat' must be a valid list"),
+        ("data.cache_gb", -1, "data.cache_gb=-1 must be greater than or equal to 0"),
+        ("data.cache_gb", math.nan, "data.cache_gb=nan must be greater than or equal to 0"),
+        ("data.cache_gb", "all", "data.cache_gb='all' must be a valid number"),
+        ("data.cache_gb", None, "data.cache_gb=None must be a valid number"),
         ("trainer.max_steps", 1.5, "trainer.max_steps=1.5 must be a valid integer"),
         ("probe.noise_levels", 0.5, "probe.noise_levels=0.5 must be a valid list"),
         ("probe.noise_levels", [0.5, 0], "probe.noise_levels=[0.5, 0] must be shares of noise above 0 and"),

@@ -11,10 +11,11 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,12 @@ from unseen.data.selection import Chosen
 from unseen.data.wording import count
 
 Pixels = npt.NDArray[np.uint8]
+Read = Callable[[str], Image.Image]
+"""Gives the RGB picture of a reference; any exception means that this file is bad."""
+
+# To be raised with every change, here or in `images`, that changes a single pixel of a single canvas: canvases kept
+# on disk by other versions are then left alone.
+PIXELS_VERSION = 1
 WHITE = 255
 _LONGEST_ASPECT = 8  # a banner is cut about its centre to 8:1 first: the rest would never be seen
 _IMAGES_PER_TASK = 64
@@ -96,38 +103,90 @@ def _crop_start(length: int, size: int) -> int:
     return round((length - size) / 2)
 
 
-def decode_all(
-    read: Callable[[str], Image.Image], kinds: Sequence[Chosen], frame: Frame, *, show_progress: bool = True
-) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
-    """Return a store for each kind, without the bad files, and the bad files as (reference, reason).
+class Decoded(NamedTuple):
+    """Canvases (N, S+2p, S+2p, 3) uint8, maybe read-only, and why some are worthless: reasons by position."""
+
+    canvases: Pixels
+    reasons: Mapping[int, str]
+
+
+class Decode(Protocol):
+    """A way to canvases."""
+
+    def __call__(
+        self, read: Read, references: Sequence[str], frame: Frame, *, show_progress: bool
+    ) -> Decoded:
+        """Return the canvases of the references, in their order."""
+
+
+def decode_each(
+    read: Read,
+    references: Sequence[str],
+    frame: Frame,
+    put: Callable[[int, Pixels], object],
+    *,
+    show_progress: bool,
+) -> dict[int, str]:
+    """Hand on the canvas of every good file, and return what is wrong with the bad ones by position.
 
     Decoding runs in threads, with a progress bar on a terminal and one log line elsewhere.
 
     Args:
-        read: Gives the RGB picture of a reference; any exception marks the file as bad.
-        kinds: Training, test and unseen images, say.
+        read: Gives the pictures.
+        references: Which.
         frame: The size of the canvases.
+        put: Takes a position and its canvas; called by many threads. What it raises ends the decoding.
         show_progress: False keeps even a terminal quiet.
     """
-    references = [reference for kind in kinds for reference in kind.references]
-    labels = np.asarray([label for kind in kinds for label in kind.labels], dtype=np.int64)
-    canvases = np.empty((len(references), frame.side, frame.side, 3), dtype=np.uint8)  # (N, S+2p, S+2p, 3)
     reasons: dict[int, str] = {}
 
     def decode_some(first: int) -> int:
         last = min(first + _IMAGES_PER_TASK, len(references))
         for position in range(first, last):
             try:
-                canvases[position] = to_canvas(read(references[position]), frame)
+                canvas = to_canvas(read(references[position]), frame)
             except Exception as error:
                 reasons[position] = " ".join(str(error).split()) or type(error).__name__
+            else:
+                put(position, canvas)
         return last - first
 
     began = time.monotonic()
-    with _quiet_pillow(), _progress("decoding images", len(references), show_progress) as advance:
+    with quiet_pillow(), progress("decoding images", len(references), show_progress) as advance:
         _run_in_threads(decode_some, range(0, len(references), _IMAGES_PER_TASK), advance)
     _log.info("decoded %s in %.1f s", count(len(references), "image"), time.monotonic() - began)
+    return reasons
 
+
+def decode_into_memory(
+    read: Read, references: Sequence[str], frame: Frame, *, show_progress: bool
+) -> Decoded:
+    """Return the canvases as an array of this process."""
+    canvases = np.empty((len(references), frame.side, frame.side, 3), dtype=np.uint8)  # (N, S+2p, S+2p, 3)
+    put = canvases.__setitem__
+    return Decoded(canvases, decode_each(read, references, frame, put, show_progress=show_progress))
+
+
+def decode_all(
+    read: Read,
+    kinds: Sequence[Chosen],
+    frame: Frame,
+    *,
+    decode: Decode = decode_into_memory,
+    show_progress: bool = True,
+) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
+    """Return a store for each kind, without the bad files, and the bad files as (reference, reason).
+
+    Args:
+        read: Gives the pictures.
+        kinds: Training, test and unseen images, say.
+        frame: The size of the canvases.
+        decode: Where the canvases come from.
+        show_progress: False keeps even a terminal quiet.
+    """
+    references = [reference for kind in kinds for reference in kind.references]
+    labels = np.asarray([label for kind in kinds for label in kind.labels], dtype=np.int64)
+    canvases, reasons = decode(read, references, frame, show_progress=show_progress)
     stores, first = [], 0
     for kind in kinds:
         last = first + len(kind.references)
@@ -135,9 +194,20 @@ def decode_all(
         whole = len(good) == last - first
         kept = canvases[first:last] if whole else canvases[good]
         names = tuple(references[position] for position in good)
-        stores.append(CanvasStore(torch.from_numpy(kept), torch.from_numpy(labels[good]), names))
+        stores.append(CanvasStore(_tensor(kept), torch.from_numpy(labels[good]), names))
         first = last
     return stores, tuple((references[position], reasons[position]) for position in sorted(reasons))
+
+
+def _tensor(canvases: Pixels) -> Tensor:
+    """Return a tensor of the same memory.
+
+    Torch warns of arrays that are read-only. Ours are where they are mapped files: writing to a canvas would be a
+    bug of ours, and would end the process instead of changing what other processes see.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(canvases)
 
 
 def _run_in_threads(
@@ -152,7 +222,7 @@ def _run_in_threads(
 
 
 @contextmanager
-def _quiet_pillow() -> Iterator[None]:
+def quiet_pillow() -> Iterator[None]:
     """Make oversized pictures errors and keep Pillow's remarks on odd files off the screen."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -161,8 +231,14 @@ def _quiet_pillow() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(phase: str, total: int, show: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal, nothing elsewhere; gives the function that moves it on."""
+def progress(phase: str, total: int | None, show: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal, nothing elsewhere; gives the function that moves it on.
+
+    Args:
+        phase: What is going on.
+        total: How many steps it has; None: nobody knows.
+        show: False shows nothing on a terminal either.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -172,8 +248,13 @@ def _progress(phase: str, total: int, show: bool) -> Iterator[Callable[[int], No
         yield lambda done: bar.advance(task, done)
 
 
-def check_memory(images: int, frame: Frame) -> None:
+def check_memory(images: int, frame: Frame, remedy: str = "") -> None:
     """Refuse a data set that the machine cannot hold, before decoding begins.
+
+    Args:
+        images: How many.
+        frame: The size of the canvases.
+        remedy: What else would help, as the end of a sentence.
 
     Raises:
         ValueError: The canvases need more memory than is free.
@@ -183,7 +264,7 @@ def check_memory(images: int, frame: Frame) -> None:
         raise ValueError(
             f"{images:,} images at image_size={frame.size} need {needed / 2**30:.1f} GB of memory and "
             f"{free / 2**30:.1f} GB are free; lower data.image_size, data.train_size, data.test_size or "
-            "data.unseen_per_class"
+            f"data.unseen_per_class{remedy}"
         )
 
 

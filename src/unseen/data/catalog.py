@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -95,3 +95,11 @@ class ImageSource(Protocol):
 
     def read(self, reference: str) -> Image.Image:
         """Return an image as 8-bit RGB; safe in threads. Any exception means that this file is bad."""
+
+    def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
+        """Return for each image a text that is another one whenever the image may have changed.
+
+        Returns:
+            None where that cannot be told, or where reading an image again costs nothing: decoded images are
+            then not kept on disk.
+        """

@@ -9,6 +9,7 @@ the sample (order and rotation); no global generator is read or written.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -17,7 +18,8 @@ from torch import Tensor
 
 from unseen.data.bad_files import check_still_complete, refuse_bad_files
 from unseen.data.batches import Batch, BatchLoader, CanvasBatch, CanvasDataset, EvalSampler, TrainSampler
-from unseen.data.canvases import CanvasStore, check_memory, decode_all
+from unseen.data.canvas_cache import CanvasCache
+from unseen.data.canvases import CanvasStore, check_memory, decode_all, decode_into_memory
 from unseen.data.catalog import Counts, ImageSource
 from unseen.data.class_choice import ClassChoice
 from unseen.data.noise import NoiseSource
@@ -33,7 +35,7 @@ class SeenUnseenDataModule(LightningDataModule):
     """Batches of a labelled image set whose classes are divided into seen and unseen.
 
     Making one costs nothing. `check` finds what is wrong with the settings, `prepare_data` downloads, `setup`
-    decodes every image once into memory. `on_after_batch_transfer` makes network input on the device.
+    decodes every image once. `on_after_batch_transfer` makes network input on the device.
 
     Args:
         source: Where the images are.
@@ -59,6 +61,7 @@ class SeenUnseenDataModule(LightningDataModule):
         num_labels: Outputs of the head, at least the number of seen classes; None: just as many.
         skip_bad: Leave out image files that cannot be read instead of refusing to start.
         seed: Order of the training images and angles.
+        cache: Where decoded images are kept on disk and shared with other processes; None: in memory.
     """
 
     def __init__(
@@ -85,9 +88,10 @@ class SeenUnseenDataModule(LightningDataModule):
         num_labels: int | None = None,
         skip_bad: bool = False,
         seed: int = 0,
+        cache: CanvasCache | None = None,
     ) -> None:
         super().__init__()
-        self.source = source
+        self.source, self._cache = source, cache
         self.image_size = image_size
         self.mean, self.std = tuple(mean), tuple(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
@@ -150,8 +154,9 @@ class SeenUnseenDataModule(LightningDataModule):
     def _check_counts(self, counts: Counts, split: ClassSplit) -> None:
         train, test, unseen = planned_sizes(counts, split, self._rule)
         check_neighbors(self._neighbors, unseen)
-        if self._stores is None:
-            check_memory(train + test + sum(unseen.values()), self._view.frame)
+        images, frame = train + test + sum(unseen.values()), self._view.frame
+        if self._stores is None and (self._cache is None or not self._cache.holds(images, frame)):
+            check_memory(images, frame, ", or raise data.cache_gb, which keeps decoded files on disk")
 
     # ------------------------------------------------------------------ data
     def prepare_data(self) -> None:
@@ -176,10 +181,12 @@ class SeenUnseenDataModule(LightningDataModule):
         split = self._make_split(catalog.classes())
         self._check_counts(catalog.counts(), split)
         chosen = select(catalog, split, self._rule)
+        keep = None if self._cache is None else partial(self._cache.decode, self.source.stamps)
         stores, bad_files = decode_all(
             self.source.read,
             (chosen.train, chosen.test, chosen.unseen),
             self._view.frame,
+            decode=keep or decode_into_memory,
             show_progress=self._place()[0] == 0,
         )
         if bad_files and not self.skip_bad:
@@ -237,6 +244,11 @@ class SeenUnseenDataModule(LightningDataModule):
             "bad_files": len(self.bad_files),
             "ignored_files": self._ignored,
         }
+
+    @property
+    def cache_notice(self) -> str | None:
+        """Why decoded images could not be kept on disk; None: they could, or were not meant to be."""
+        return None if self._cache is None else self._cache.notice
 
     def raw_pixels(self, which: Literal["seen", "unseen"]) -> tuple[Tensor, Tensor]:
         """Return unrotated images of at most 32 x 32 as (N, D) float32 in 0..1, and their labels (N,) int64."""

@@ -167,6 +167,8 @@ class Run:
         self.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), datamodule.split.to_dict())
         if datamodule.bad_files:
             notice(f"{len(datamodule.bad_files)} unreadable images were left out (data.skip_bad=true)")
+        if datamodule.cache_notice:
+            notice(datamodule.cache_notice)
 
     def _module(
         self,
@@ -294,12 +296,21 @@ class Run:
 
 
 def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModule:
+    from unseen.data.canvas_cache import CanvasCache
     from unseen.data.datamodule import SeenUnseenDataModule
 
     known = inspect.signature(SeenUnseenDataModule).parameters
     settings = {key: value for key, value in plain["data"].items() if key in known and key != "source"}
     source = instantiate(plain["data"]["source"], _convert_="all")
-    return SeenUnseenDataModule(source, **settings, seed=plain["seed"], mean=spec.mean, std=spec.std)
+    folder, limit = Path(plain["paths"]["data_dir"]).expanduser() / "cache", plain["data"]["cache_gb"] * 2**30
+    return SeenUnseenDataModule(
+        source,
+        **settings,
+        seed=plain["seed"],
+        mean=spec.mean,
+        std=spec.std,
+        cache=CanvasCache(folder, limit) if limit > 0 else None,
+    )
 
 
 def _load_weights(module: SeenClassifier, checkpoint: Path) -> None:

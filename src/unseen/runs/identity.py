@@ -16,11 +16,12 @@ _ANY_FOLDER = "<run folder>"
 def config_hash(config: DictConfig) -> str:
     """Return a hash of the resolved configuration, equal for runs that compute the same.
 
-    Left out: folders, loggers, the checkpoint to resume from. Twelve hexadecimal digits of SHA-256.
+    Left out: folders, loggers, the checkpoint to resume from, the cache. Twelve hexadecimal digits of SHA-256.
     """
     config = copy.deepcopy(config)
     with open_dict(config):
         config.pop("hydra", None)
+        config.data.pop("cache_gb", None)  # where decoded images are, not what they are
         config.paths.output_dir = _ANY_FOLDER
         data_dir = str(config.paths.data_dir)
     content = OmegaConf.to_container(config, resolve=True)

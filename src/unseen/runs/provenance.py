@@ -13,6 +13,7 @@ from unseen.scores import ScoreTable
 _SCHEMA = 1
 # A run may go on elsewhere: these do not change what it computes.
 _FREE = ("data.root", "data.source", "data.skip_bad", "data.eval_batch_size")
+_CACHE = "cache_gb"  # of the machine that runs, never of the one that trained
 
 
 def make_provenance(plain: dict[str, Any], split: ClassSplit, num_classes: int) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def make_provenance(plain: dict[str, Any], split: ClassSplit, num_classes: int) 
     return {
         "schema": _SCHEMA,
         "model": plain["model"],
-        "data": plain["data"],
+        "data": {key: value for key, value in plain["data"].items() if key != _CACHE},
         "size": plain["size"],
         "seed": plain["seed"],
         "image_size": plain["data"]["image_size"],
@@ -100,7 +101,8 @@ def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[
     model = stored["model"] | {"backbone": stored["model"]["backbone"] | {"pretrained": False}}
     if "model.pooling" in typed:
         model = model | {"pooling": plain["model"]["pooling"]}
-    data = plain["data"] if any(key == "data" or key.startswith("data.") for key in typed) else stored["data"]
+    other_data = any(key == "data" or key.startswith("data.") for key in typed - {f"data.{_CACHE}"})
+    data = plain["data"] if other_data else stored["data"] | {_CACHE: plain["data"][_CACHE]}
     if "data.image_size" in typed and data["image_size"] != stored["image_size"]:
         raise ValueError(
             f"the checkpoint was trained at data.image_size={stored['image_size']}, "

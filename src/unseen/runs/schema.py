@@ -60,6 +60,7 @@ class _Data(_Settings):
     rotation: float = Field(ge=0, le=180)
     stratified: bool
     eval_deterministic: bool
+    cache_gb: float = Field(ge=0)
 
 
 class _Probe(_Settings):

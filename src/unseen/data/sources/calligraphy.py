@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +118,10 @@ class Calligraphy:
             BadImageError: The file is no usable image.
         """
         return decode(tree_at(self.root or self.archive).read(reference))
+
+    def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
+        """Return what changes with the content of each file, or None where that cannot be told."""
+        return tree_at(self.root or self.archive).stamps(references)
 
     def _tree(self) -> FileTree:
         if self.root is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image
@@ -69,6 +70,9 @@ class Cifar100:
     def read(self, reference: str) -> Image.Image:
         """Return a 32 x 32 picture as RGB."""
         return self._set().read(reference)
+
+    def stamps(self, references: Sequence[str]) -> None:
+        """Return None: the pictures are in memory."""
 
     def _set(self) -> TorchvisionSet:
         return TorchvisionSet("CIFAR100", root=self.root, data_dir=self.data_dir)

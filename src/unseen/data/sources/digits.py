@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,6 +61,9 @@ class Digits:
         """Return an 8 x 8 picture as RGB."""
         pictures, _ = _load()
         return Image.fromarray(pictures[int(reference)]).convert("RGB")
+
+    def stamps(self, references: Sequence[str]) -> None:
+        """Return None: the pictures are in memory."""
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image
@@ -81,11 +82,27 @@ class ImageFolder:
         Raises:
             BadImageError: The file is no usable image.
         """
-        root, path = self.root, reference
-        if self.test_root is not None and reference.startswith(_TEST_PREFIX):
-            root, path = self.test_root, reference.removeprefix(_TEST_PREFIX)
-        assert root is not None
+        root, path = self._place(reference)
         return decode(tree_at(root).read(path))
+
+    def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
+        """Return what changes with the content of each file, or None where that cannot be told."""
+        places = [self._place(reference) for reference in references]
+        found: dict[tuple[str, str], str] = {}
+        for root in {root for root, _ in places}:
+            paths = [path for where, path in places if where == root]
+            stamps = tree_at(root).stamps(paths)
+            if stamps is None:
+                return None
+            found |= {(root, path): stamp for path, stamp in zip(paths, stamps, strict=True)}
+        return [found[place] for place in places]
+
+    def _place(self, reference: str) -> tuple[str, str]:
+        """Return the root of an image and its path from there."""
+        assert self.root is not None
+        if self.test_root is not None and reference.startswith(_TEST_PREFIX):
+            return self.test_root, reference.removeprefix(_TEST_PREFIX)
+        return self.root, reference
 
     def _tree(self) -> FileTree:
         if self.root is None:

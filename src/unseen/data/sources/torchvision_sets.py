@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, Part
+from unseen.data.files import file_stamps
 from unseen.data.images import to_rgb
 from unseen.data.wording import listing, suggestion
 
@@ -29,6 +31,7 @@ _SPLIT_NAMES: dict[Part, tuple[str, ...]] = {
 }
 _LABELS = ("targets", "labels", "_labels", "y")
 _PAIRS = ("samples", "_samples", "imgs")
+_IMAGE_FILES = ("_image_files", "_images", *_PAIRS)
 _CLASS_NAMES = ("classes", "categories")
 
 
@@ -119,6 +122,18 @@ class TorchvisionSet:
         image = self._parts(download=False)[part][int(position)][0]  # type: ignore[index]
         return to_rgb(image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image)))
 
+    def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
+        """Return what changes with the content of each file; None for sets that are arrays in memory."""
+        files = {part: _files(images) for part, images in self._parts(download=False).items()}
+        paths = []
+        for reference in references:
+            part, _, position = reference.partition("/")
+            own = files[part]  # type: ignore[index]
+            if own is None:
+                return None
+            paths.append(own[int(position)])
+        return file_stamps(paths)
+
     def _folder(self) -> Path:
         return Path(self.root or self.data_dir).expanduser()
 
@@ -193,3 +208,13 @@ def _labels(images: Any) -> list[int]:
         if (found := getattr(images, key, None)) is not None:
             return [int(pair[1]) for pair in found]
     return [int(images[i][1]) for i in range(len(images))]
+
+
+def _files(images: Any) -> list[str | os.PathLike[str]] | None:
+    """Return the image file of every sample of a data set of torchvision, or None if it has no such files."""
+    for key in _IMAGE_FILES:
+        if (found := getattr(images, key, None)) is not None:
+            paths = [item[0] if isinstance(item, tuple | list) else item for item in found]
+            if len(paths) == len(images) and all(isinstance(path, str | os.PathLike) for path in paths):
+                return paths
+    return None
