@@ -10,8 +10,8 @@ from unseen.reporting.records import Run
 
 # They say where a run happens and who watches, not what it computes.
 _ELSEWHERE = ("hydra", "paths", "logger", "resume", "plan", "seed")
-# They add rows and files; the scores of a run are the same with and without.
-_ADDED = ("probe.noise_levels", "probe.save_embeddings")
+# They add rows and files or say where images are kept; the scores of a run are the same with and without.
+_ADDED = ("probe.noise_levels", "probe.save_embeddings", "data.cache_gb")
 _ANY_PLACE = {"output_dir": "<run folder>", "data_dir": "<data>"}
 _SHORTEST_FOLDER = 4  # a path such as "/" must not be replaced inside other settings
 
