@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from unseen.probes import ProbeWarning, logistic
 from unseen.probes.logistic import fit_logistic
+from unseen.probes.logistic_objective import Objective
 
 
 def layer_like(samples, features, classes, *, scale, decay=1.0, seed=0):
@@ -120,13 +121,13 @@ def test_repeated_features_of_any_scale_neither_fail_nor_warn(scale, recwarn):
 def test_float64_has_the_last_word(monkeypatch):
     x, targets = layer_like(300, 40, 6, scale=1.0)
     types = []
-    gradient = logistic._Objective.gradient
+    gradient = Objective.gradient
 
     def count(self, weights, probabilities):
         types.append(self.design.dtype.name)
         return gradient(self, weights, probabilities)
 
-    monkeypatch.setattr(logistic._Objective, "gradient", count)
+    monkeypatch.setattr(Objective, "gradient", count)
     assert fit_logistic(x, targets).converged
     assert (
         types.count("float64") == 2

@@ -200,11 +200,6 @@ class _Images:
         """(N, S+2p, S+2p, 3)."""
         return (len(self.references), self.frame.side, self.frame.side, 3)
 
-    @property
-    def bytes(self) -> int:
-        """Memory of all canvases."""
-        return len(self.references) * self.frame.bytes
-
     def decode(self, put: Callable[[int, Pixels], object]) -> dict[int, str]:
         """Hand on every canvas; return what is wrong with bad files."""
         return decode_each(self.read, self.references, self.frame, put, show_progress=self.show_progress)

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from unseen.probes.inputs import IntArray
 from unseen.probes.row_blocks import RowThreads, row_threads
@@ -215,11 +214,9 @@ def _finished(
 
 def _with_empty_clusters(points: Float32Array, centers: Float32Array) -> Clustering:
     """Go on with scikit-learn, which has rules for clusters that lost all their samples (repeated points)."""
-    with warnings.catch_warnings(), threadpool_limits(limits=1):
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # says "fewer distinct points"; the caller does, better
-        model = KMeans(len(centers), init=centers, n_init=1, algorithm="lloyd", max_iter=MAX_STEPS).fit(
-            points
-        )
+    model = KMeans(len(centers), init=centers, n_init=1, algorithm="lloyd", max_iter=MAX_STEPS)
+    with warnings.catch_warnings():
+        # of fewer distinct points than clusters the caller warns in clearer words
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(points)
     return Clustering(model.labels_.astype(np.int64), float(model.inertia_))

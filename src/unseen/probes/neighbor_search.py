@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ class _Candidates:
     Attributes:
         distances: Squared, less |x|^2 of the row's sample, (B, M) float32; infinite behind the last candidate.
         columns: Which samples, (B, M).
-        same: How many of the first m + 1 have the row's label, (B, M).
+        same: How many of the first m have the row's label, (B, M + 1).
         reach: Samples beyond this distance are missing, (B,).
     """
 
@@ -107,7 +107,7 @@ class _Search:
     def shares(self, rows: slice, ranks: IntArray) -> Float64Array:
         """Return the shares (R, B) of some rows for ranks (R, B)."""
         found = self._candidates(rows, int(ranks.max()))
-        last = np.take_along_axis(found.distances, ranks.max(axis=0)[:, None] - 1, axis=1)[:, 0]  # (B,)
+        last = _pick(found.distances, ranks.max(axis=0) - 1)  # (B,)
         slack = self._rounding(rows, last)  # (B,)
         shares = np.empty(ranks.shape)
         undecided = np.zeros(ranks.shape[1], dtype=bool)  # (B,)
@@ -141,7 +141,8 @@ class _Search:
         columns[taken] = np.flatnonzero(within) - np.repeat(own - rows.start, counts) * distances.shape[1]
         ranking = np.argsort(packed, axis=1)
         columns = np.take_along_axis(columns, ranking, axis=1)
-        same = np.cumsum(self.targets[columns] == self.targets[rows, None], axis=1)
+        same = np.zeros((len(columns), width + 1), dtype=np.int64)
+        np.cumsum(self.targets[columns] == self.targets[rows, None], axis=1, out=same[:, 1:])
         return _Candidates(np.take_along_axis(packed, ranking, axis=1), columns, same, reach)
 
     def _reach(self, distances: Float32Array, wanted: int) -> Float32Array:
@@ -181,44 +182,35 @@ class _Search:
         self, rows: slice, rank: IntArray, found: _Candidates, slack: Float64Array
     ) -> tuple[Float64Array, npt.NDArray[np.bool_]]:
         """Return share (B,) for one rank (B,), and where it is not known, (B,)."""
-        place = rank[:, None] - 1
-        last = np.take_along_axis(found.distances, place, axis=1)[:, 0].astype(np.float64)  # (B,)
+        last = _pick(found.distances, rank - 1).astype(np.float64)  # (B,)
         low, high = last - 2 * slack, last + 2 * slack
-        before = np.count_nonzero(
-            found.distances < low[:, None], axis=1
-        )  # (B,), surely nearer than the last place
-        until = np.count_nonzero(found.distances <= high[:, None], axis=1)  # (B,), those and the open ones
+        # how many are surely nearer than the last place, and those with the open ones, (B,)
+        before = np.count_nonzero(found.distances < low[:, None], axis=1)
+        until = np.count_nonzero(found.distances <= high[:, None], axis=1)
         unsure = ~np.isfinite(last) | (high >= found.reach) | (until - before > _MOST_OPEN)
-        share = np.take_along_axis(found.same, place, axis=1)[:, 0] / rank
-        open_rows = np.flatnonzero(~unsure & (until - before > 1))
-        if len(open_rows):
-            share[open_rows] = self._settle(
-                open_rows + rows.start,
-                rank[open_rows],
-                before[open_rows],
-                found.columns[open_rows],
-                until[open_rows] - before[open_rows],
+        hits = _pick(found.same, rank).astype(np.float64)
+        some = np.flatnonzero(~unsure & (until - before > 1))
+        if len(some):
+            hits[some] = _pick(found.same[some], before[some]) + self._settle(
+                some + rows.start,
+                rank[some] - before[some],
+                before[some],
+                found.columns[some],
+                (until - before)[some],
             )
-            nearer = np.where(
-                before[open_rows] > 0,
-                np.take_along_axis(
-                    found.same[open_rows], np.maximum(before[open_rows] - 1, 0)[:, None], axis=1
-                )[:, 0],
-                0,
-            )
-            share[open_rows] += nearer / rank[open_rows]
+        share: Float64Array = hits / rank
         return share, unsure
 
     # ------------------------------------------------------------------ float64
     def _settle(
-        self, samples: IntArray, rank: IntArray, before: IntArray, columns: IntArray, sizes: IntArray
+        self, samples: IntArray, places: IntArray, before: IntArray, columns: IntArray, sizes: IntArray
     ) -> Float64Array:
-        """Return what the open pairs add to each sample's share.
+        """Return how many of the places left for the open pairs go to each sample's label, (G,).
 
         Args:
             samples: The rows' samples, (G,).
-            rank: Places in all, (G,).
-            before: Places taken by samples that are surely nearer, (G,).
+            places: How many are left, (G,).
+            before: Candidates that are surely nearer, (G,).
             columns: Candidates, nearest first, (G, M); the open ones begin at `before`.
             sizes: How many are open, (G,).
         """
@@ -235,7 +227,6 @@ class _Search:
             )
             exact[pairs] = self.squares[others[pairs]] - 2 * inner_products
         same = self.targets[others] == self.targets[samples[group]]
-        places = rank - before  # (G,), left for the open ones
         ranked = exact[np.lexsort((exact, group))]  # (Q,), group by group, nearest first
         last = ranked[begin + places - 1]  # (G,)
         tolerance = _tie_tolerance(last, self.squares[samples])
@@ -245,7 +236,7 @@ class _Search:
             np.bincount(group, (exact <= upper) & same),
         )
         closer, sure = (np.bincount(group, weights=exact < lower), np.bincount(group, (exact < lower) & same))
-        return _ties_shared(places, within, hits, closer, sure) / rank
+        return _ties_shared(places, within, hits, closer, sure)
 
     def _shares_in_float64(self, samples: IntArray, ranks: IntArray) -> Float64Array:
         """Return the shares (R, G) of samples (G,) for ranks (R, G), without a short cut."""
@@ -269,6 +260,11 @@ class _Search:
             ]
             shares[r] = _ties_shared(rank, *counts) / rank
         return shares
+
+
+def _pick(values: npt.NDArray[Any], places: IntArray) -> npt.NDArray[Any]:
+    """Return one value of each row: values (B, M) at places (B,)."""
+    return np.take_along_axis(values, places[:, None], axis=1)[:, 0]
 
 
 def _tie_tolerance(last: Float64Array, squares: Float64Array) -> Float64Array:
