@@ -105,7 +105,7 @@ class TimmSpec:
                 "use model.pretrained=false, or size=paper for the published weights"
             )
         if self.pretrained and not has_weights:
-            tagged = _timm().list_pretrained(f"{self.architecture.partition('.')[0]}.*")
+            tagged = load_timm().list_pretrained(f"{self.architecture.partition('.')[0]}.*")
             raise ValueError(
                 f"model.pretrained=true, but timm has no weights for {self.architecture!r}: use "
                 f"model.pretrained=false{', or one of ' + ', '.join(tagged[:5]) if tagged else ''}"
@@ -116,7 +116,7 @@ class TimmSpec:
     def _pretrained_cfg(self) -> Any:
         from unseen.backbones.discovery import close_matches
 
-        timm = _timm()
+        timm = load_timm()
         base, _, tag = self.architecture.partition(".")
         if not timm.is_model(base):
             raise ValueError(
@@ -133,7 +133,7 @@ class TimmSpec:
 
     def create(self, image_size: int, **settings: Any) -> "nn.Module":
         """The network for this image size, untrained unless the settings say otherwise."""
-        timm = _timm()
+        timm = load_timm()
         settings = {**self.options, **settings}
         network: nn.Module
         try:
@@ -162,11 +162,9 @@ class TimmSpec:
         return self.name or self.architecture
 
 
-def _timm() -> Any:
+def load_timm() -> Any:
     """The library, with the architectures that we add to it."""
-    with _hidden(
-        "wandb"
-    ):  # timm imports it wherever it is installed, for 0.6 s and a logger that we do not use
+    with _hidden("wandb"):  # timm imports it where it is installed, for a logger that we do not use
         import timm
 
     import unseen.backbones.poolformer  # noqa: F401 - registers itself

@@ -39,9 +39,12 @@ def warm_up() -> None:
 
     All of our own modules are among it: who edits the code while a sweep runs does not change its later jobs.
     """
+    from unseen.backbones.timm import load_timm
+
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # counting GPUs must not open a context here
-    for name in ("lightning.pytorch", "sklearn.cluster", "sklearn.linear_model", "timm", "torchmetrics"):
+    for name in ("lightning.pytorch", "sklearn.cluster", "torchmetrics"):
         importlib.import_module(name)
+    load_timm()
     for module in pkgutil.walk_packages(unseen.__path__, "unseen."):
         if not module.name.startswith(("unseen.reporting", "unseen.runs.report")):
             importlib.import_module(module.name)

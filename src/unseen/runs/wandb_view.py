@@ -68,9 +68,8 @@ class WandbView:
 
             figures = draw_figures(self._folder)
             self._run.log({f"figures/{name}": wandb.Image(image) for name, image in figures.items()} | at_end)
-        self._summarise(
-            *self._last
-        )  # again: Lightning has logged the same numbers since, in single precision
+        # again, for Lightning has logged the same numbers since, in single precision
+        self._summarise(*self._last)
 
     def _summarise(self, scoring: Scoring, best: Generalization) -> None:
         """Say the last scoring's answer; no best over the steps, for the unseen classes must choose nothing."""
