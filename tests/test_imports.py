@@ -8,6 +8,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "unseen"
 # package: what of ours it may import
 ALLOWED: dict[str, set[str]] = {
+    "allocator": set(),
     "scores": {"atomic_files"},
     "atomic_files": set(),
     "run_folder": {"atomic_files", "scores"},
@@ -17,9 +18,10 @@ ALLOWED: dict[str, set[str]] = {
     "backbones": set(),
     "data": set(),
     "training": {"backbones", "scores"},
-    "callbacks": {"backbones", "probes", "distributed", "scores", "run_folder"},
+    "callbacks": {"allocator", "backbones", "probes", "distributed", "scores", "run_folder"},
     "reporting": {"atomic_files", "scores", "run_folder"},
     "runs": {
+        "allocator",
         "backbones",
         "data",
         "probes",
@@ -36,6 +38,7 @@ NOT_BELOW_RUNS = {"hydra", "omegaconf"}
 PURE = {
     "reporting": {"torch", "lightning", "wandb"},
     "probes": {"lightning", "rich", "wandb"},
+    "allocator": {"torch", "numpy"},
     "scores": {"torch", "numpy"},
     "run_folder": {"torch", "numpy"},
 }

@@ -8,6 +8,7 @@ import sys
 import torch
 import torch.distributed as dist
 
+from unseen.allocator import keep_freed_memory
 from unseen.backbones.protocol import Tap
 from unseen.callbacks.embedding_bank import EmbeddingBank
 from unseen.callbacks.layer_probe import LayerProbe
@@ -20,7 +21,7 @@ LAYERS, IMAGES, WIDTH, BATCH = 13, 20_000, 768, 250
 class Gatherer(LayerProbe):
     """Checks what arrives instead of probing it, which would take minutes and memory of its own."""
 
-    def _run(self, split, layer, name, embeddings, labels):
+    def _run(self, split, layer, name, embeddings, labels, noise_level=None):
         assert embeddings.shape == (IMAGES, WIDTH)
         expected = torch.arange(IMAGES) + layer  # every row says whose it is
         assert torch.equal(embeddings[:, 0], expected.float())
@@ -29,6 +30,7 @@ class Gatherer(LayerProbe):
 
 
 def main() -> None:
+    keep_freed_memory()  # as a run does
     dist.init_process_group("gloo")
     rank, world_size = dist.get_rank(), dist.get_world_size()
     probe = Gatherer(ProbeSuite(k=5), None)  # type: ignore[arg-type]

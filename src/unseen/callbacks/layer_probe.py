@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -17,6 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from unseen.allocator import return_freed_memory
 from unseen.backbones.protocol import Tap
 from unseen.backbones.taps import Pooling, record_taps
 from unseen.callbacks.embedding_bank import EmbeddingBank
@@ -207,7 +207,6 @@ class LayerProbe(Callback):
         """
         group = self._group
         assert group is not None
-        run = self._run if noise_level is None else partial(self._run_destroyed, noise_level)
         indices = bank.indices
         mine: dict[tuple[str, int, str], float] = {}
         labels = [
@@ -217,6 +216,7 @@ class LayerProbe(Callback):
         assert labels is not None
         owned: Tensor | None = None
         for first in range(0, len(taps), group.world_size):
+            return_freed_memory()  # of the last layers' batches, before whole layers arrive
             for tap in taps[first : first + group.world_size]:
                 gathered = group.gather_rows(
                     indices, bank.pop(tap.layer), num_images, owner=tap.layer % group.world_size
@@ -226,7 +226,7 @@ class LayerProbe(Callback):
             if layer < len(taps):
                 assert owned is not None
                 self._on_phase(f"probing layer {layer + 1}/{len(taps)} on {split} classes", layer, len(taps))
-                mine |= run(split, layer, taps[layer].name, owned, labels[:, 0].long())
+                mine |= self._run(split, layer, taps[layer].name, owned, labels[:, 0].long(), noise_level)
                 if kept is not None:
                     kept.offer(layer, owned, mine[split, layer, "nmi"])
             owned = None
@@ -235,24 +235,26 @@ class LayerProbe(Callback):
         return group.share(mine)
 
     def _run(
-        self, split: str, layer: int, name: str, embeddings: Tensor, labels: Tensor
+        self,
+        split: str,
+        layer: int,
+        name: str,
+        embeddings: Tensor,
+        labels: Tensor,
+        noise_level: float | None = None,
     ) -> dict[tuple[str, int, str], float]:
+        """Return {(split, layer, probe): value} of all probes, of images with noise of their NMI only."""
+        suite = self._suite
         try:
-            found = run_probes(embeddings, labels, self._suite)
+            if noise_level is None:
+                found = run_probes(embeddings, labels, suite)
+            else:
+                nmi = kmeans_nmi(embeddings, labels, n_init=suite.n_init, seed=suite.seed)
+                found = {destroyed_probe(noise_level): nmi}
         except ValueError as error:
-            raise ValueError(f"layer {layer} ({name}), {split} classes: {error}") from error
+            noisy = "" if noise_level is None else f" with noise {noise_level:g}"
+            raise ValueError(f"layer {layer} ({name}), {split} classes{noisy}: {error}") from error
         return {(split, layer, probe): value for probe, value in found.items()}
-
-    def _run_destroyed(
-        self, level: float, split: str, layer: int, name: str, embeddings: Tensor, labels: Tensor
-    ) -> dict[tuple[str, int, str], float]:
-        try:
-            found = kmeans_nmi(embeddings, labels, n_init=self._suite.n_init, seed=self._suite.seed)
-        except ValueError as error:
-            raise ValueError(
-                f"layer {layer} ({name}), {split} classes with noise {level:g}: {error}"
-            ) from error
-        return {(split, layer, destroyed_probe(level)): found}
 
     def _score_destroyed(
         self, trainer: Trainer, pl_module: LightningModule, datamodule: Any

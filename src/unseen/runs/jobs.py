@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from unseen.allocator import keep_freed_memory
 from unseen.runs.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def _run(config: DictConfig) -> Iterator[Run]:
     """Give a run; write how it ended into its folder, whatever happens, and show what a finished one found."""
     from unseen.runs.build import Run
 
+    keep_freed_memory()
     run = Run(config)
     try:
         yield run
