@@ -1,24 +1,22 @@
-"""Objects from a configuration: the only module that instantiates."""
+"""A run's objects from its configuration; what is cheap to check is checked before data and weights are loaded."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from unseen import __version__
 from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
+from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
-from unseen.runs.errors import UserError, user_errors
+from unseen.runs.errors import user_errors
 from unseen.runs.folder_lock import FolderLock
 from unseen.runs.identity import config_hash
 from unseen.runs.provenance import (
@@ -30,6 +28,7 @@ from unseen.runs.provenance import (
 )
 from unseen.runs.quiet import quiet_libraries
 from unseen.runs.schema import check_types
+from unseen.runs.trainer import check_machine, make_trainer
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from unseen.data.datamodule import SeenUnseenDataModule
     from unseen.runs.wandb_view import WandbView
     from unseen.training import SeenClassifier
-
-_LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,9 @@ class Run:
             folder = Path(config.paths.output_dir)
         with user_errors():
             self.folder = RunFolder(
-                folder, facts | {"command": sys.argv, "versions": _versions()}, writes=is_first_process()
+                folder,
+                facts | {"command": sys.argv, "versions": library_versions()},
+                writes=is_first_process(),
             )
             self._config_hash = config_hash(config)
             self._lock = FolderLock(folder) if is_first_process() else None
@@ -92,11 +91,11 @@ class Run:
             plain: dict[str, Any] = OmegaConf.to_container(self._config, resolve=True)  # type: ignore[assignment]
         with user_errors():
             check_types(plain)
-            _check_machine(plain["trainer"])
+            check_machine(plain["trainer"])
             checkpoint = Path(plain["ckpt_path"]) if plain["ckpt_path"] else None
             stored = read_provenance(checkpoint) if checkpoint else None
             if stored and not training:
-                plain = scored_as_trained(plain, stored, _typed_settings())
+                plain = scored_as_trained(plain, stored, typed_settings())
                 plain["logger"] = self._named_anew(plain)
         self.folder.write_summary("running")
         quiet_libraries()
@@ -121,7 +120,7 @@ class Run:
             _load_weights(module, checkpoint)
         loggers = self._loggers(plain, job_type="train" if training else "eval")
         probe, callbacks, progress = self._callbacks(plain, at_step=scored["global_step"] if scored else None)
-        trainer = self._trainer(plain, [*callbacks, progress], loggers)
+        trainer = make_trainer(plain["trainer"], [*callbacks, progress], loggers)
         return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], checkpoint)
 
     def end(self, status: Literal["finished", "failed"], reason: str | None = None) -> None:
@@ -226,7 +225,7 @@ class Run:
                 for make in makers
             ]
         for logger in loggers:
-            logger.log_hyperparams(plain | {"choices": _choices()})
+            logger.log_hyperparams(plain | {"choices": choices()})
             if isinstance(logger, WandbLogger) and is_first_process():
                 from unseen.runs.wandb_view import WandbView
 
@@ -264,36 +263,6 @@ class Run:
                 made.append(instantiate(node, _convert_="all"))
         return probe, made, progress
 
-    def _trainer(self, plain: dict[str, Any], callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
-        import torch
-        from lightning.fabric.utilities.exceptions import MisconfigurationException
-
-        settings = dict(plain["trainer"])
-        if settings["precision"] == "auto":
-            on_gpu = settings["accelerator"] in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
-            settings["precision"] = "16-mixed" if on_gpu else "32-true"
-        # Lightning counts an interval in steps across epochs only without check_val_every_n_epoch
-        settings["check_val_every_n_epoch"] = None if isinstance(settings["val_check_interval"], int) else 1
-        with user_errors(MisconfigurationException, ValueError, TypeError):
-            trainer: Trainer = instantiate(settings, _partial_=True, _convert_="all")(
-                callbacks=callbacks,
-                logger=loggers,
-                num_sanity_val_steps=0,  # step 0 is a full evaluation
-                inference_mode=False,  # probes may need tensors that autograd can read
-                use_distributed_sampler=False,  # our loaders are exact; Lightning's pads
-                enable_model_summary=False,
-                enable_progress_bar=True,
-            )
-        if (
-            isinstance(settings["devices"], int)
-            and trainer.world_size != settings["devices"] * settings["num_nodes"]
-        ):
-            raise UserError(
-                f"trainer.devices={settings['devices']} on {settings['num_nodes']} nodes gave {trainer.world_size} "
-                "processes; inside a SLURM allocation ask for one task a device"
-            )
-        return trainer
-
 
 def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModule:
     from unseen.data.canvas_cache import CanvasCache
@@ -318,32 +287,6 @@ def _load_weights(module: SeenClassifier, checkpoint: Path) -> None:
 
     with user_errors(RuntimeError):
         module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-
-
-def _choices() -> dict[str, Any]:
-    """Return which file of each group was chosen: model=vit, data=digits, ..."""
-    chosen = HydraConfig.get().runtime.choices
-    return {str(group): name for group, name in chosen.items() if not str(group).startswith("hydra/")}
-
-
-def _typed_settings() -> set[str]:
-    return {override.split("=", 1)[0].lstrip("+~") for override in HydraConfig.get().overrides.task}
-
-
-def _check_machine(trainer: dict[str, Any]) -> None:
-    if trainer["accelerator"] in {"gpu", "cuda"}:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise ValueError(
-                f"trainer.accelerator={trainer['accelerator']}: torch sees no GPU on this machine; use trainer=cpu"
-            )
-
-
-def _versions() -> dict[str, str]:
-    return {"unseen": __version__, "python": sys.version.split()[0]} | {
-        name: metadata.version(name) for name in _LIBRARIES
-    }
 
 
 def _close_wandb(*, failed: bool) -> None:

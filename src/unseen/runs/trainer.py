@@ -1,0 +1,65 @@
+"""Lightning's Trainer from the `trainer` group, with what exact evaluation needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+
+from unseen.runs.errors import UserError, user_errors
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch.loggers import Logger
+
+
+def check_machine(settings: dict[str, Any]) -> None:
+    """Refuse a GPU that is not there.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    if settings["accelerator"] in {"gpu", "cuda"}:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ValueError(
+                f"trainer.accelerator={settings['accelerator']}: torch sees no GPU on this machine; use trainer=cpu"
+            )
+
+
+def make_trainer(
+    settings: dict[str, Any], callbacks: Sequence[Callback], loggers: Sequence[Logger]
+) -> Trainer:
+    """Return the trainer that the `trainer` group describes.
+
+    Raises:
+        UserError: Settings that Lightning or the machine cannot follow.
+    """
+    import torch
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    settings = dict(settings)
+    if settings["precision"] == "auto":
+        on_gpu = settings["accelerator"] in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
+        settings["precision"] = "16-mixed" if on_gpu else "32-true"
+    # Lightning counts an interval in steps across epochs only without check_val_every_n_epoch
+    settings["check_val_every_n_epoch"] = None if isinstance(settings["val_check_interval"], int) else 1
+    with user_errors(MisconfigurationException, ValueError, TypeError):
+        trainer: Trainer = instantiate(settings, _partial_=True, _convert_="all")(
+            callbacks=list(callbacks),
+            logger=list(loggers),
+            num_sanity_val_steps=0,  # step 0 is a full evaluation
+            inference_mode=False,  # probes may need tensors that autograd can read
+            use_distributed_sampler=False,  # our loaders are exact; Lightning's pads
+            enable_model_summary=False,
+            enable_progress_bar=True,
+        )
+    asked = settings["devices"]
+    if isinstance(asked, int) and trainer.world_size != asked * settings["num_nodes"]:
+        raise UserError(
+            f"trainer.devices={asked} on {settings['num_nodes']} nodes gave {trainer.world_size} processes; inside a "
+            "SLURM allocation ask for one task a device"
+        )
+    return trainer
