@@ -23,7 +23,7 @@ from unseen.probes import ProbeSuite, kmeans_nmi, linear_probe_accuracy, neighbo
 
 STEPS = (1, 2, 4)
 REPEATS = 3
-RANKS = (1, 2, 3)
+RANKS = (1, 2, 4)
 GATHERS = 5
 
 
@@ -79,20 +79,20 @@ def scaling(setting: Setting) -> list[Row]:
         sizes, times = [], []
         for world in RANKS:
             setting.report(f"scaling: gather over {world} ranks")
-            found = gather_seconds(world, num_rows=8 * n, num_features=768)
+            found = gather_cpu_seconds(world, num_rows=8 * n, num_features=768)
             if world == 1:  # a copy, nothing is sent: no part of the growth
                 alone = float(np.median(found))
                 continue
             sizes += [world] * len(found)
             times += found
         exponents.append(
-            _exponent("gather of a fixed number of rows", "ranks (from two on)", sizes, times, 0)
+            _exponent("gather of a fixed number of rows, CPU", "ranks (from two on)", sizes, times, 0)
         )
     return [
         Row(
             "scaling",
             f"exponents from N = {n}, D = {d}, C = {c} times {', '.join(map(str, STEPS))} (the others at twice the least)",
-            details={"exponents": exponents, "gather_of_one_rank_seconds": alone},
+            details={"exponents": exponents, "gather_of_one_rank_cpu_seconds": alone},
             notes=[
                 f"{fact['cost']} over {fact['size']}: {fact['exponent']:.2f} ± {fact['error']:.2f}, expected {fact['expected']}"
                 for fact in exponents
@@ -118,12 +118,16 @@ def _kmeans_iterations(features: Any, num_classes: int) -> int:
     return int(KMeans(num_classes, n_init=1, algorithm="lloyd", random_state=42).fit(features).n_iter_)
 
 
-def gather_seconds(world: int, *, num_rows: int, num_features: int) -> list[float]:
-    """Return seconds of gathers of (N, D) at one of W gloo processes, the first left out as warm-up."""
+def gather_cpu_seconds(world: int, *, num_rows: int, num_features: int) -> list[float]:
+    """Return CPU seconds, of all W gloo processes together, of gathers of (N, D) at one; without the first, a warm-up.
+
+    CPU time, because more processes than cores take turns, and a wall clock would count the waiting.
+    """
     with tempfile.TemporaryDirectory() as folder:
         torch.multiprocessing.spawn(_gather, (world, folder, num_rows, num_features), nprocs=world)
-        found: list[float] = json.loads((Path(folder) / "times.json").read_text(encoding="utf-8"))
-    return found[1:]
+        by_rank = [json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).glob("times*.json")]
+    assert len(by_rank) == world
+    return [sum(times) for times in zip(*by_rank, strict=True)][1:]
 
 
 def _gather(rank: int, world: int, folder: str, num_rows: int, num_features: int) -> None:
@@ -137,10 +141,9 @@ def _gather(rank: int, world: int, folder: str, num_rows: int, num_features: int
     times = []
     for _ in range(GATHERS + 1):
         dist.barrier()
-        began = time.perf_counter()
+        began = time.process_time()
         group.gather_rows(indices, rows, num_rows, owner=0)
-        times.append(time.perf_counter() - began)
-    if rank == 0:
-        (Path(folder) / "times.json").write_text(json.dumps(times), encoding="utf-8")
+        times.append(time.process_time() - began)
+    (Path(folder) / f"times{rank}.json").write_text(json.dumps(times), encoding="utf-8")
     dist.barrier()
     dist.destroy_process_group()

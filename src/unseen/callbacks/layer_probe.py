@@ -16,7 +16,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from unseen.allocator import return_freed_memory
 from unseen.backbones.protocol import Tap
 from unseen.backbones.taps import Pooling, record_taps
 from unseen.callbacks.embedding_bank import EmbeddingBank
@@ -216,7 +215,6 @@ class LayerProbe(Callback):
         assert labels is not None
         owned: Tensor | None = None
         for first in range(0, len(taps), group.world_size):
-            return_freed_memory()  # of the last layers' batches, before whole layers arrive
             for tap in taps[first : first + group.world_size]:
                 gathered = group.gather_rows(
                     indices, bank.pop(tap.layer), num_images, owner=tap.layer % group.world_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from unseen.run_folder import RunFolder
+from unseen.runs.trainer import finishing
 
 
 def evaluate(
@@ -18,11 +19,5 @@ def evaluate(
         trainer: Has the probing callback.
         run_folder: Told how it ends.
     """
-    try:
+    with finishing(run_folder, trainer):
         trainer.validate(module, datamodule, verbose=False)
-    except SystemExit:
-        if trainer.interrupted:  # Lightning turns Ctrl-C into an exit
-            raise KeyboardInterrupt from None
-        raise
-    if trainer.is_global_zero:
-        run_folder.write_summary("finished")

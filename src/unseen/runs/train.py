@@ -8,6 +8,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from unseen.callbacks.layer_probe import LayerProbe
 from unseen.run_folder import RunFolder
+from unseen.runs.trainer import finishing
 
 
 def train(
@@ -34,7 +35,7 @@ def train(
     Raises:
         KeyboardInterrupt: The user stopped it; what was evaluated is on disk.
     """
-    try:
+    with finishing(run_folder, trainer):
         if probe_at_start and checkpoint is None:
             if probe is not None:
                 probe.controls = False  # a later evaluation has them
@@ -44,9 +45,3 @@ def train(
         trainer.fit(module, datamodule, ckpt_path=checkpoint)
         if probe is not None and not probe.is_complete(trainer.global_step):
             trainer.validate(module, datamodule, verbose=False)
-    except SystemExit:
-        if trainer.interrupted:  # Lightning turns Ctrl-C into an exit
-            raise KeyboardInterrupt from None
-        raise
-    if trainer.is_global_zero:
-        run_folder.write_summary("finished")

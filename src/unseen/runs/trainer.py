@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
 
+from unseen.run_folder import RunFolder
 from unseen.runs.errors import UserError, user_errors
 
 if TYPE_CHECKING:
@@ -63,3 +65,20 @@ def make_trainer(
             "SLURM allocation ask for one task a device"
         )
     return trainer
+
+
+@contextmanager
+def finishing(run_folder: RunFolder, trainer: Trainer) -> Iterator[None]:
+    """Mark the folder as finished when the block has ended.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, which Lightning turns into an exit.
+    """
+    try:
+        yield
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    if trainer.is_global_zero:
+        run_folder.write_summary("finished")
