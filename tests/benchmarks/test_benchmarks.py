@@ -18,7 +18,7 @@ from torchvision.transforms import functional as tv
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import command, reference_flow, timing  # noqa: E402  (benchmarks are no part of the package)
+from benchmarks import command, options, reference_flow, timing  # noqa: E402  (benchmarks are no part of the package)
 from benchmarks.embeddings import made_up_embeddings  # noqa: E402
 from benchmarks.job import SPEC, Listener, new_backbone, new_trainer  # noqa: E402
 from benchmarks.probe_suites import TOLERANCES, compare  # noqa: E402
@@ -271,3 +271,18 @@ def test_the_settings_of_the_reference_are_the_jobs() -> None:
         64,
         1,
     )
+
+
+def test_options_are_compared_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = (
+        "options.py --model resnet10t --size 32 --batch 4 --rounds 1 --options channels_last fused bfloat16"
+    )
+    monkeypatch.setattr(sys, "argv", line.split())
+    monkeypatch.setattr(options, "keep_freed_memory", lambda: None)  # this process runs other tests, too
+    options.main()
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert "resnet10t, 4 images of 32 px, 1 pairs" in head
+    assert [row.split()[0] for row in rows] == ["channels_last", "fused", "bfloat16"]
+    assert all(row.count(" x ") == 2 for row in rows)
