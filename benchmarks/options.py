@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -87,6 +88,9 @@ def main() -> None:
     parser.add_argument("--options", nargs="+", choices=OPTIONS, default=OPTIONS)
     asked = parser.parse_args()
     keep_freed_memory()
+    # what an earlier run compiled must not make this one's first step short
+    scratch = tempfile.TemporaryDirectory()
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch.name
     print(
         f"{datetime.now():%Y-%m-%d}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}; "
         f"{asked.model}, {asked.batch} images of {asked.size} px, {asked.rounds} pairs: median (least .. most)"
@@ -105,6 +109,7 @@ def main() -> None:
             each = (time.perf_counter() - began) / len(pairs)
             line += f" | {name} {shown(pairs)}" + (f", first {first:.0f} s" if first > 5 * each else "")
         print(line, flush=True)
+    scratch.cleanup()
 
 
 if __name__ == "__main__":
