@@ -181,9 +181,8 @@ class CanvasDataset(Dataset[CanvasBatch]):
         """Return the batch with the given samples."""
         indices = torch.from_numpy(np.ascontiguousarray(share.indices, dtype=np.int64))
         return CanvasBatch(
-            images=self._store.canvases.index_select(
-                0, indices
-            ),  # copies whole images; [indices] is far slower
+            # [indices] would go pixel by pixel
+            images=self._store.canvases.index_select(0, indices),
             labels=self._store.labels[indices],
             indices=indices,
             angles=self._epoch_angles(share.epoch)[indices] if self._angles else None,
