@@ -4,7 +4,7 @@
     python benchmarks/options.py --model vit_tiny_patch16_224 --rounds 7
 
 A training step and a forward pass with one option against the same without it, in turn, in this process, on random
-images. A network is compiled for each of the two, which needs a C++ compiler; what that takes is shown beside.
+images. `compile` needs a C++ compiler; what it takes before the first step and the first forward pass is shown beside.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from benchmarks.timing import PAIRS, Pair, alternate, seconds, spread, timed  # noqa: E402
 from unseen.allocator import keep_freed_memory  # noqa: E402
+from unseen.backbones.memory_format import prefers_channels_last  # noqa: E402
 from unseen.backbones.timm import TimmSpec  # noqa: E402
 
 CLASSES = 15
@@ -40,7 +41,11 @@ class Side:
     def __init__(self, asked: argparse.Namespace, *options: str) -> None:
         torch.manual_seed(0)
         network: nn.Module = TimmSpec(asked.model).build(CLASSES, asked.size)
-        layout = torch.channels_last if "channels_last" in options else torch.contiguous_format
+        # the other options are judged in the memory order that a run would choose
+        innermost = "channels_last" in options or (
+            "contiguous" not in options and prefers_channels_last(network)
+        )
+        layout = torch.channels_last if innermost else torch.contiguous_format
         self.images: Tensor = torch.rand(asked.batch, 3, asked.size, asked.size).to(memory_format=layout)
         self.labels = torch.arange(asked.batch) % CLASSES
         self.network = network.to(memory_format=layout)
@@ -87,18 +92,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=PAIRS)
     parser.add_argument("--options", nargs="+", choices=OPTIONS, default=OPTIONS)
     asked = parser.parse_args()
+    try:
+        TimmSpec(asked.model).check(asked.size)
+    except ValueError as error:
+        parser.error(str(error))
     keep_freed_memory()
-    # what an earlier run compiled must not make this one's first step short
-    scratch = tempfile.TemporaryDirectory()
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch.name
+    with tempfile.TemporaryDirectory() as scratch:
+        # what an earlier run compiled must not make this one's first step short
+        if "compile" in asked.options:
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch
+        compare(asked)
+
+
+def compare(asked: argparse.Namespace) -> None:
+    """Print a line for each option."""
     print(
         f"{datetime.now():%Y-%m-%d}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}; "
         f"{asked.model}, {asked.batch} images of {asked.size} px, {asked.rounds} pairs: median (least .. most)"
     )
     for option in asked.options:
-        # the others are judged in the memory order that a run would choose for a convolutional network
-        others = () if option == "channels_last" else ("channels_last",)
-        with_it, without = Side(asked, *others, option), Side(asked, *others)
+        with_it = Side(asked, option)
+        without = Side(asked, "contiguous") if option == "channels_last" else Side(asked)
         line = f"{option:14}"
         for name in ("step", "forward"):
             ours, reference = getattr(with_it, name), getattr(without, name)
@@ -109,7 +123,6 @@ def main() -> None:
             each = (time.perf_counter() - began) / len(pairs)
             line += f" | {name} {shown(pairs)}" + (f", first {first:.0f} s" if first > 5 * each else "")
         print(line, flush=True)
-    scratch.cleanup()
 
 
 if __name__ == "__main__":

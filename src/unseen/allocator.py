@@ -15,7 +15,7 @@ def keep_freed_memory() -> None:
     """Tell glibc to give freed memory back less eagerly; elsewhere, and where MALLOC_… is set already, do nothing.
 
     By default it returns what a batch freed and asks the system for it again at the next one, page by page, which
-    keeps a CPU run waiting for the kernel. The price are freed pieces into which no whole layer of embeddings fits:
+    keeps a CPU run waiting for the kernel. The price is freed pieces into which no whole layer of embeddings fits:
     `return_freed_memory` gives them back before such layers are gathered.
     """
     if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):

@@ -108,9 +108,13 @@ def test_an_impossible_value_fails_its_job_only(tmp_path: Path) -> None:
 
 def test_jobs_of_several_processes_and_of_one_side_by_side(tmp_path: Path) -> None:
     """Each job has its own processes; nothing of a DDP job is left for the next."""
-    ran = run_command("train.py", "-m", "model=resnet", "trainer=ddp_cpu,cpu", *TINY, logs=tmp_path)
+    ran = run_command(
+        "train.py", "-m", "model=resnet", "trainer=ddp_cpu,cpu", "seed=0,1", *TINY, logs=tmp_path
+    )
     assert ran.code == 0, ran.out + ran.err
-    assert len(ran.folders) == 2
+    assert len(ran.folders) == 4
+    alone = [folder for folder in ran.folders if "trainer-cpu" in folder.name]
+    assert len(alone) == 2
     for folder in ran.folders:
         assert json.loads((folder / "summary.json").read_text())["status"] == "finished"
 

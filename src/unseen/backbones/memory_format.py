@@ -1,4 +1,4 @@
-"""Which order of a picture's axes in memory a network is faster in."""
+"""Which order of a picture's axes in memory suits a network."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from torch import nn
 
 
 def prefers_channels_last(network: nn.Module) -> bool:
-    """Return whether a network has convolutions whose windows overlap, which run faster with channels innermost.
+    """Return whether a network has convolutions whose windows overlap, which usually get their channels innermost.
 
+    What it gains depends on the network and the machine; benchmarks/options.py measures it.
     Patch embeddings (windows that tile the picture) and 1 x 1 convolutions do not count: a transformer has such, and
     gains nothing from reordering every batch.
     """

@@ -73,7 +73,7 @@ class SeenClassifier(LightningModule):
         self.save_hyperparameters(
             ignore=["backbone", "provenance", "score_accuracy", "log_steps", "channels_last"], logger=False
         )
-        # convolutions run faster with the channels innermost; the numbers stay within rounding
+        # another order of the axes in memory; the numbers stay within rounding
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.backbone = backbone.to(memory_format=self._memory_format)
         self.accuracy = MulticlassAccuracy(num_classes=backbone.num_classes, average="micro")
