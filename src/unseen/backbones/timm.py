@@ -80,6 +80,7 @@ class TimmSpec:
         import torch
 
         from unseen.backbones.protocol import Backbone
+        from unseen.backbones.response_norm import with_quick_response_norms
         from unseen.backbones.survey import survey
         from unseen.backbones.weights import transplant
 
@@ -93,6 +94,7 @@ class TimmSpec:
         if weights is not None:
             head = self._pretrained_cfg().classifier
             transplant(weights, network, (head,) if isinstance(head, str) else tuple(head))
+        network = with_quick_response_norms(network)
         return Backbone(
             network, taps, num_classes=num_classes, image_size=image_size, mean=self.mean, std=self.std
         )

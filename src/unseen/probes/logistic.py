@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from unseen.probes.inputs import FloatArray, IntArray, ProbeWarning
 from unseen.probes.logistic_objective import Objective, softmax
+from unseen.probes.repeats import repeated_features
 from unseen.probes.row_blocks import row_threads
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
@@ -80,6 +81,9 @@ def fit_logistic(
     num_classes = int(targets.max()) + 1
     center = features.mean(axis=0, dtype=np.float64)  # (D,); the free intercept makes the shift exact
     centered = features - center  # (N, D) float64
+    repeats = repeated_features(centered)
+    if repeats.found:
+        centered = repeats.merged(centered)  # from here on D counts what is left
     basis = None
     if centered.shape[1] > 2 * len(centered):
         # The optimal weights lie in the span of the samples: rotate into it.
@@ -108,9 +112,10 @@ def fit_logistic(
             ProbeWarning,
             stacklevel=2,
         )
-    rotated = weights[:, :-1] if basis is None else weights[:, :-1] @ basis.T  # (C, D)
+    slopes = weights[:, :-1] if basis is None else weights[:, :-1] @ basis.T  # (C, D)
+    slopes = repeats.spread(slopes) if repeats.found else slopes
     bias = weights[:, -1] - weights[:, -1].mean()  # a common shift changes nothing, and nothing else fixes it
-    return LogisticModel(rotated, bias, center, converged)
+    return LogisticModel(slopes, bias, center, converged)
 
 
 def _minimize(
@@ -129,7 +134,7 @@ def _minimize(
     gradient = objective.gradient(weights, probabilities)
     norm = _gradient_norm(gradient, probabilities)
     lowest, lowest_weights, lowest_step = norm, weights, 0
-    inverse_metric: Float64Array | None = None
+    inverse_metric: FloatArray | None = None
     renewal = max(METRIC_STEPS, objective.steps_per_metric)
     pairs: list[tuple[Float64Array, Float64Array]] = []  # (step, change of gradient), newest last
     for step in range(MAX_STEPS):
@@ -139,7 +144,7 @@ def _minimize(
             renewal *= 3 if step else 1
             inverse_metric = objective.inverse_metric(probabilities)
             pairs.clear()
-        direction = -_apply_inverse_hessian(gradient, pairs, inverse_metric)  # (C, D+1)
+        direction = -_apply_inverse_hessian(objective, gradient, pairs, inverse_metric)  # (C, D+1)
         length, logits, probabilities = objective.search_line(
             logits,
             probabilities,
@@ -173,7 +178,10 @@ def _gradient_norm(gradient: Float64Array, probabilities: FloatArray) -> float:
 
 
 def _apply_inverse_hessian(
-    gradient: Float64Array, pairs: list[tuple[Float64Array, Float64Array]], inverse_metric: Float64Array
+    objective: Objective,
+    gradient: Float64Array,
+    pairs: list[tuple[Float64Array, Float64Array]],
+    inverse_metric: FloatArray,
 ) -> Float64Array:
     """The two-loop recursion of L-BFGS (Nocedal & Wright, algorithm 7.4) from the metric M, (C, D+1)."""
     result = gradient.copy()
@@ -182,7 +190,7 @@ def _apply_inverse_hessian(
         factor = np.vdot(move, result) / np.vdot(move, change)
         factors.append(factor)
         result -= factor * change
-    result = result @ inverse_metric
+    result = objective.times_metric(result, inverse_metric)
     for (move, change), factor in zip(pairs, reversed(factors), strict=True):
         result += (factor - np.vdot(change, result) / np.vdot(move, change)) * move
     return result

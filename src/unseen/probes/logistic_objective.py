@@ -19,6 +19,7 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 _BLOCK_VALUES = 2**19  # features of a block of rows
 _METRIC_BLOCK = 2**11  # rows of a block of M, each of which gives a (D+1, D+1) matrix
+_METRIC_COLUMNS = 2**8  # of M's inverse, in a block
 _COLUMNS = 2**17  # logits of a block of samples
 
 
@@ -62,8 +63,11 @@ class Objective:
             total += part
         return total
 
-    def inverse_metric(self, probabilities: FloatArray) -> Float64Array:
-        """Return the inverse (D+1, D+1) of the Hessian averaged over the C - 1 ways in which class weights can move."""
+    def inverse_metric(self, probabilities: FloatArray) -> FloatArray:
+        """Return the inverse (D+1, D+1) of the Hessian averaged over the C - 1 ways in which class weights can move.
+
+        In the number format of the design: it sets the pace, not the optimum.
+        """
         spread = (1 - np.square(probabilities).sum(axis=0)) / (len(probabilities) - 1)  # (N,)
         root = np.sqrt(np.maximum(spread, 0.0))[:, None]
 
@@ -75,12 +79,24 @@ class Objective:
         metric = np.zeros((self.design.shape[1],) * 2)
         for part in self.threads.map(moment, len(self.design), _METRIC_BLOCK):
             metric += part
-        # never singular, even where features repeat; on the intercept too: M sets the pace, not the optimum
+        # never singular, even where features repeat; on the intercept, too
         digits = 1e-12 if self.design.dtype == np.float64 else 1e-6
         metric.flat[:: len(metric) + 1] += max(self.penalty[0], digits * metric.diagonal().max())
         inverse = _inverse(metric.astype(self.design.dtype))
         inverse = _inverse(metric) if inverse is None else inverse
-        return np.diag(1 / metric.diagonal()) if inverse is None else inverse
+        inverse = np.diag(1 / metric.diagonal()) if inverse is None else inverse
+        return inverse.astype(self.design.dtype, copy=False)
+
+    def times_metric(self, weights: Float64Array, inverse_metric: FloatArray) -> Float64Array:
+        """Return weights (C, D+1) times an inverse metric (D+1, D+1)."""
+        result = np.empty_like(weights)
+        cast = weights.astype(inverse_metric.dtype)
+
+        def multiply(columns: slice) -> None:
+            result[:, columns] = cast @ inverse_metric[:, columns]
+
+        self.threads.map(multiply, len(inverse_metric), _METRIC_COLUMNS)
+        return result
 
     def search_line(
         self,
@@ -150,7 +166,7 @@ class Objective:
         return -(-len(self.design) // max(1, parts + parts % 2))
 
 
-def _inverse(matrix: FloatArray) -> Float64Array | None:
+def _inverse(matrix: FloatArray) -> FloatArray | None:
     """Return the inverse of a positive definite matrix (n, n); None if rounding has made it anything else.
 
     LAPACK itself, because numpy's general inverse takes twice as long and torch's depends on its number of threads.
@@ -159,7 +175,7 @@ def _inverse(matrix: FloatArray) -> Float64Array | None:
     factor, failed = factorise(matrix, lower=True)
     if failed:
         return None
-    lower: Float64Array = np.tril(invert(factor, lower=True)[0]).astype(np.float64)
+    lower: FloatArray = np.tril(invert(factor, lower=True)[0])
     lower += np.tril(lower, -1).T
     return lower
 
