@@ -66,7 +66,10 @@ def scaling(setting: Setting) -> list[Row]:
         exponents.append(_exponent(cost, grows, sizes, times, expected))
 
     setting.report("scaling: whole suite over layers")
-    layers = [made_up_embeddings(n, d, c, seed=layer) for layer in range(max(STEPS))]
+    features, labels = made_up_embeddings(n, d, c)
+    layers = [
+        (features.copy(), labels) for _ in range(max(STEPS))
+    ]  # others would need other numbers of steps
     sizes, times = [], []
     for step in STEPS:
         for _ in range(REPEATS):
