@@ -30,6 +30,10 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 MAX_STEPS = 300
 TOLERANCE = 1e-4  # of the mean variance: the sum of squared center moves that ends a start
 _BLOCK_VALUES = 2**18  # features of a block: a megabyte, which a core's cache keeps between the two products
+_CENTERS_AT_ONCE = (
+    64  # that make a matrix product fast; starts beyond go one after the other, each with its own bounds
+)
+_ROUNDING = 2.0**-24  # of one float32 operation, relative
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,10 @@ def cluster(features: Float32Array, num_clusters: int, *, n_init: int, seed: int
     random = np.random.RandomState(seed)
     with row_threads() as threads:
         draws = [_Draws.of_one_start(random, len(points), num_clusters) for _ in range(n_init)]
-        return _lloyd(points, squares, points[_plus_plus(points, draws, threads)], threads)
+        starts = _plus_plus(points, draws, threads)  # (S, C)
+        together = max(1, _CENTERS_AT_ONCE // num_clusters)
+        groups = [starts[first : first + together] for first in range(0, n_init, together)]
+        return [one for group in groups for one in _lloyd(points, squares, points[group], threads)]
 
 
 @dataclass(frozen=True)
@@ -123,52 +130,108 @@ def _plus_plus(points: Float32Array, draws: Sequence[_Draws], threads: RowThread
 def _lloyd(
     points: Float32Array, squares: Float32Array, centers: Float32Array, threads: RowThreads
 ) -> list[Clustering]:
-    """Move each start's centers (S, C, D) to rest."""
+    """Move each start's centers (S, C, D) to rest.
+
+    Samples that are surely still nearest to their center are left out of a step (Hamerly 2010, section 3): `own`
+    bounds the distance to it from above, `other` that to every other center from below, and both follow the
+    centers' moves. Rounding is on the safe side, so that a step ends as it would with all samples.
+    """
     num_starts, num_clusters, _ = centers.shape
     least_move = TOLERANCE * float(np.mean(np.var(points, axis=0)))
     done: dict[int, Clustering] = {}
     assigned = np.full((num_starts, len(points)), -1, dtype=np.int64)  # (S, N)
+    own = np.full(assigned.shape, np.inf)  # (S, N)
+    other = np.zeros(assigned.shape)
     sums = np.zeros(centers.shape)  # (S, C, D) float64: changes are added to it step by step
     going = np.arange(num_starts)  # the starts that still move
     for _ in range(MAX_STEPS):
-        now = _nearest(points, centers[going], threads)  # (S', N)
-        sums[going] += _change_of_sums(points, assigned[going], now, num_clusters, threads)
-        same = (now == assigned[going]).all(axis=1)
+        open_rows = np.flatnonzero((own[going] >= other[going]).any(axis=0))  # (N',)
+        place = np.ix_(going, open_rows)
+        before, now = assigned[going], assigned[going]
+        now[:, open_rows], own[place], other[place] = _two_nearest(
+            points, squares, centers[going], open_rows, threads
+        )
+        sums[going] += _change_of_sums(points, before, now, num_clusters, threads)
+        same = (now == before).all(axis=1)
         assigned[going] = now
         counts = np.stack([np.bincount(one, minlength=num_clusters) for one in now])[:, :, None]  # (S', C, 1)
         lost = (counts == 0).any(axis=(1, 2))
         for start in going[lost].tolist():
             done[start] = _with_empty_clusters(points, centers[start])
         moved = (sums[going] / np.maximum(counts, 1)).astype(np.float32)  # (S', C, D)
-        moves = np.square(moved - centers[going]).sum(axis=(1, 2))  # (S',)
+        squared_moves = np.square(moved.astype(np.float64) - centers[going]).sum(axis=2)  # (S', C)
+        moves = squared_moves.sum(axis=1)  # (S',)
         centers[going] = moved
+        _follow(own, other, going, now, np.sqrt(squared_moves))
         rested = ~lost & ~same & (moves <= least_move)
         if rested.any():  # the centers moved a last time after these samples were assigned
-            assigned[going[rested]] = _nearest(points, centers[going[rested]], threads)
+            assigned[going[rested]] = _nearest(points, squares, centers[going[rested]], threads)
         for start in going[~lost & (same | rested)].tolist():
             done[start] = _finished(points, squares, centers[start], assigned[start])
         going = going[~(lost | same | rested)]
         if not len(going):
             break
     for start in going.tolist():
-        last = _nearest(points, centers[[start]], threads)[0]
+        last = _nearest(points, squares, centers[[start]], threads)[0]
         done[start] = _finished(points, squares, centers[start], last)
     return [done[start] for start in range(num_starts)]
 
 
-def _nearest(points: Float32Array, centers: Float32Array, threads: RowThreads) -> IntArray:
+def _follow(
+    own: Float64Array, other: Float64Array, going: IntArray, now: IntArray, moves: Float64Array
+) -> None:
+    """Widen the bounds (S, N) of the starts that go on, assigned to `now` (S', N), by their centers' moves (S', C)."""
+    own[going] += np.take_along_axis(moves, now, axis=1)
+    order = np.argsort(moves, axis=1)  # (S', C)
+    farthest = np.take_along_axis(moves, order[:, -1:], axis=1)  # (S', 1)
+    second = np.take_along_axis(moves, order[:, -2:-1], axis=1) if moves.shape[1] > 1 else farthest
+    other[going] -= np.where(now == order[:, -1:], second, farthest)
+
+
+def _nearest(
+    points: Float32Array, squares: Float32Array, centers: Float32Array, threads: RowThreads
+) -> IntArray:
     """Return the nearest of each start's centers (S, C, D) to each sample, (S, N)."""
+    return _two_nearest(points, squares, centers, np.arange(len(points)), threads)[0]
+
+
+def _two_nearest(
+    points: Float32Array,
+    squares: Float32Array,
+    centers: Float32Array,
+    rows: IntArray,
+    threads: RowThreads,
+) -> tuple[IntArray, Float64Array, Float64Array]:
+    """Return of some samples (N',) the nearest of each start's centers (S, C, D), (S, N'), and how far two of them are.
+
+    The distances are that to the nearest, rounded up, and that to the second nearest, rounded down, (S, N').
+    """
     num_starts, num_clusters, num_features = centers.shape
     flat = centers.reshape(-1, num_features)  # (S C, D)
     half = np.einsum("cd,cd->c", flat, flat) / 2  # (S C,)
+    longest = np.sqrt(2 * float(half.max()))
+    everything = len(rows) == len(points)
 
-    def nearest(rows: slice) -> IntArray:
-        closeness = points[rows] @ flat.T  # (B, S C)
+    def nearest(block: slice) -> tuple[IntArray, Float32Array, Float32Array]:
+        closeness = (points[block] if everything else points[rows[block]]) @ flat.T  # (B, S C)
         closeness -= half
-        found: IntArray = closeness.reshape(-1, num_starts, num_clusters).argmax(axis=2)  # (B, S)
-        return found
+        closeness = closeness.reshape(-1, num_clusters)  # (B S, C)
+        found, line = closeness.argmax(axis=1), np.arange(len(closeness))
+        best = closeness[line, found]
+        closeness[line, found] = -np.inf
+        second = closeness.max(axis=1)
+        return found.reshape(-1, num_starts), best.reshape(-1, num_starts), second.reshape(-1, num_starts)
 
-    return np.concatenate(threads.map(nearest, len(points), _block(num_features))).T
+    if not len(rows):
+        nothing = np.empty((num_starts, 0))
+        return nothing.astype(np.int64), nothing, nothing
+    parts = threads.map(nearest, len(rows), _block(num_features))
+    found, best, second = (np.concatenate(some).T for some in zip(*parts, strict=True))  # (S, N') each
+    # Of an inner product of D terms, and of the three that make a squared distance (Higham 2002, eq. 3.5).
+    lengths = squares[rows].astype(np.float64)  # (N',)
+    slack = 2 * (num_features + 8) * _ROUNDING * (np.sqrt(lengths) + longest) ** 2
+    low, high = (lengths - 2.0 * second) - slack, (lengths - 2.0 * best) + slack
+    return found, np.sqrt(np.maximum(high, 0)), np.sqrt(np.maximum(low, 0))
 
 
 def _change_of_sums(

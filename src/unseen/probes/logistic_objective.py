@@ -106,6 +106,7 @@ class Objective:
         *,
         slope: float,
         curvature: float,
+        guess: float,
     ) -> tuple[float, FloatArray, FloatArray]:
         """Return the step length along a descent direction, and logits and probabilities (C, N) there.
 
@@ -118,6 +119,7 @@ class Objective:
             ray: Change of the logits per unit of step, (C, N).
             slope: Derivative of the penalty at the start.
             curvature: Second derivative of the penalty.
+            guess: Length to try first.
         """
         fixed = slope - float(np.take_along_axis(ray, self.targets[None], axis=0).sum(dtype=np.float64))
         start = float(np.vdot(probabilities, ray)) + fixed
@@ -138,7 +140,7 @@ class Objective:
             )
             return sum(part[0] for part in parts), sum(part[1] for part in parts)
 
-        length, low, high = 1.0, 0.0, np.inf
+        length, low, high = guess, 0.0, np.inf
         for _ in range(30):
             first, second = derivatives(length)
             derivative = first + fixed + length * curvature

@@ -137,8 +137,9 @@ class _Search:
         taken = np.arange(width) < counts[:, None]  # (B, M)
         packed = np.full(taken.shape, np.inf, dtype=np.float32)
         columns = np.zeros(taken.shape, dtype=np.int32)
-        packed[taken] = distances[within]
-        columns[taken] = np.flatnonzero(within) - np.repeat(own - rows.start, counts) * distances.shape[1]
+        places = np.flatnonzero(within)
+        packed[taken] = distances.ravel()[places]  # [within] would look at each of them again
+        columns[taken] = places - np.repeat(own - rows.start, counts) * distances.shape[1]
         ranking = np.argsort(packed, axis=1)
         columns = np.take_along_axis(columns, ranking, axis=1)
         same = np.zeros((len(columns), width + 1), dtype=np.int64)
@@ -151,7 +152,7 @@ class _Search:
         It is read off every n-th sample, at a place three standard deviations behind the one that is right on
         average.
         """
-        stride = int(np.clip(wanted // 64, 1, 16))
+        stride = int(np.clip(wanted // 24, 1, 8))
         share = wanted / stride
         place = math.ceil(share + 3 * math.sqrt(share)) if stride > 1 else wanted
         sample = distances[:, ::stride]
