@@ -67,9 +67,8 @@ def scaling(setting: Setting) -> list[Row]:
 
     setting.report("scaling: whole suite over layers")
     features, labels = made_up_embeddings(n, d, c)
-    layers = [
-        (features.copy(), labels) for _ in range(max(STEPS))
-    ]  # others would need other numbers of steps
+    # equal ones: others would need other numbers of steps
+    layers = [(features.copy(), labels) for _ in range(max(STEPS))]
     sizes, times = [], []
     for step in STEPS:
         for _ in range(REPEATS):

@@ -19,7 +19,7 @@ def both(
     made = []
     weight, bias = torch.randn(2, FEATURES, generator=draw)
     for _ in range(2):
-        one = GlobalResponseNorm(FEATURES, channels_last=channels_last, dtype=dtype)
+        one = GlobalResponseNorm(FEATURES, channels_last=channels_last).to(dtype)
         with torch.no_grad():
             one.weight.copy_(weight)
             one.bias.copy_(bias)
@@ -73,6 +73,15 @@ def test_a_feature_that_is_zero_everywhere_has_a_gradient() -> None:
         gradients.append(images.grad)
     assert torch.isfinite(gradients[1]).all()
     assert torch.allclose(gradients[0], gradients[1], atol=1e-5)
+
+
+def test_halves_do_not_overflow_under_float32_parameters() -> None:
+    # As under autocast to float16: one feature is 50, of 3,071 others none matters; relative to the mean norm it is
+    # about 3,000, and the product of about 150,000 is beyond float16.
+    images = torch.zeros(1, 2, 2, 3072, dtype=torch.float16)
+    images[..., 0] = 50
+    norm = GlobalResponseNorm(3072)  # its weight is 0
+    assert torch.equal(ResponseNorm(norm)(images).half(), images)
 
 
 def test_a_network_differs_by_rounding_only_and_keeps_its_names() -> None:

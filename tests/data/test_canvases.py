@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
-from unseen.data import canvases
+from unseen.data import canvases, transforms
 from unseen.data.canvases import Frame, check_memory, decode_all, to_canvas
+from unseen.data.noise import Noise
 from unseen.data.selection import Chosen
 from unseen.data.transforms import max_rotation, raw_pixels, to_images
 from unseen.data.view import View
@@ -84,18 +85,35 @@ def test_at_224_pixels_as_in_the_papers():
     )  # white stays white: no corner
 
 
-def test_each_sample_has_its_own_angle():
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("rotated", [False, True])
+def test_each_sample_has_its_own_angle_and_noise(monkeypatch, rotated, noisy):
+    monkeypatch.setattr(transforms, "_PIXELS", 5 * 48**2)  # five at once, so there are four parts
     frame = View(48, rotation=10).frame
-    images = [drawing((60, 60), number) for number in range(130)]  # more than are rotated at once
+    images = [drawing((60, 60), number) for number in range(18)]
     stack = torch.from_numpy(np.stack([to_canvas(image, frame) for image in images]))
-    angles = torch.linspace(-10, 10, len(images))
-    together = to_images(stack, angles, size=48, mean=MEAN, std=STD)
-    assert together.shape == (130, 3, 48, 48)
+    angles = torch.linspace(-10, 10, len(images)) if rotated else None
+    pixels = torch.randint(
+        256, (18, 48, 48, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+
+    def some(which):
+        return to_images(
+            stack[which],
+            angles[which] if rotated else None,
+            size=48,
+            mean=MEAN,
+            std=STD,
+            noise=Noise(pixels[which], 0.4) if noisy else None,
+        )
+
+    together = some(slice(None))
+    assert together.shape == (18, 3, 48, 48)
     assert together.dtype == torch.float32
     assert together.is_contiguous()
-    for i in (0, 63, 64, 129):
-        alone = to_images(stack[i : i + 1], angles[i : i + 1], size=48, mean=MEAN, std=STD)
-        assert torch.equal(together[i], alone[0])
+    for i in range(18):
+        assert torch.equal(together[i], some(slice(i, i + 1))[0])
+    assert some(slice(0, 0)).shape == (0, 3, 48, 48)
 
 
 def test_a_quarter_turn_by_hand():

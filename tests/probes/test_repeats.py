@@ -18,7 +18,7 @@ def test_hand_worked_features():
     assert found.group.tolist() == [0, 1, 0, 2, 0, 2]
     root3, root2 = np.sqrt([3, 2])
     assert np.allclose(found.merged(features), [[root3, 2, 7 * root2], [3 * root3, 4, 0]])
-    # the logits stay: 1 * root3 * (w / root3) is as much as three times 1 * (w / 3) with w spread over them
+    # the logits stay: root3 x times w is three times x times w / root3
     weights = np.array([[5.0, 6.0, 8.0]])
     assert np.allclose(features @ found.spread(weights).T, found.merged(features) @ weights.T)
     assert np.square(found.spread(weights)).sum() == pytest.approx(np.square(weights).sum())
@@ -43,15 +43,16 @@ def test_constant_features_become_one(features):
     assert repeated_features(features).first.tolist() == [0]
 
 
+@pytest.mark.parametrize("features", [10, 130])  # more than twice the samples are rotated, after the merging
 @pytest.mark.parametrize("classes", [2, 4])
-def test_grey_pixels_give_the_classifier_of_their_three_channels(classes):
+def test_grey_pixels_give_the_classifier_of_their_three_channels(classes, features):
     rng = np.random.default_rng(3)
     targets = np.arange(60) % classes
-    grey = rng.normal(size=(60, 10)) + targets[:, None] * rng.normal(size=10)
+    grey = rng.normal(size=(60, features)) + targets[:, None] * rng.normal(size=features)
     three = np.concatenate([grey, grey, grey], axis=1)  # (N, 3 D)
     almost = three + rng.normal(size=three.shape) * 1e-9  # nothing repeats
     merged = fit_logistic(three, targets, gradient_norm=1e-6)
     plain = fit_logistic(almost, targets, gradient_norm=1e-6)
-    assert merged.weights.shape == (classes, 30)
+    assert merged.weights.shape == (classes, 3 * features)
     assert np.allclose(merged.weights, plain.weights, atol=1e-5)
     assert np.allclose(merged.bias, plain.bias, atol=1e-5)

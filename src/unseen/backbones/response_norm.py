@@ -8,7 +8,7 @@ from torch import Tensor, nn, promote_types
 from torch import float32 as single
 
 # Keeps the root's derivative finite where a feature is 0 everywhere; beside timm's eps of 1e-6 its root is nothing.
-_LEAST_SQUARES = 1e-38
+_LEAST_SUM = 1e-37
 
 
 def with_quick_response_norms(network: nn.Module) -> nn.Module:
@@ -41,10 +41,10 @@ class ResponseNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, D), or (B, D, H, W), to the same shape."""
+        # Sums, and products with what may be as large as D, need float32's range; only half parameters make halves.
         squares = x.to(promote_types(x.dtype, single)).square().sum(self._positions, keepdim=True)
-        norm = squares.clamp_min(
-            _LEAST_SQUARES
-        ).sqrt()  # float32 at least: the sum may be beyond a half's range
+        norm = squares.clamp_min(_LEAST_SUM).sqrt()
         relative = norm / (norm.mean(self._features, keepdim=True) + self.eps)
+        relative = relative.to(promote_types(x.dtype, self.weight.dtype))
         weight, bias = self.weight.view(self._shape), self.bias.view(self._shape)
-        return x + bias.addcmul(weight, x * relative.to(x.dtype))
+        return x + bias.addcmul(weight, x * relative)

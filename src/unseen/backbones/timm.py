@@ -80,7 +80,6 @@ class TimmSpec:
         import torch
 
         from unseen.backbones.protocol import Backbone
-        from unseen.backbones.response_norm import with_quick_response_norms
         from unseen.backbones.survey import survey
         from unseen.backbones.weights import transplant
 
@@ -94,6 +93,9 @@ class TimmSpec:
         if weights is not None:
             head = self._pretrained_cfg().classifier
             transplant(weights, network, (head,) if isinstance(head, str) else tuple(head))
+        # here, because it imports timm, which load_timm must do first
+        from unseen.backbones.response_norm import with_quick_response_norms
+
         network = with_quick_response_norms(network)
         return Backbone(
             network, taps, num_classes=num_classes, image_size=image_size, mean=self.mean, std=self.std

@@ -16,7 +16,7 @@ from unseen.data.noise import Noise
 
 RAW_SIDE = 32
 _CHUNK = 64  # images made small at once
-# Pixels that go through all steps before the next ones do: their working copies, 40 bytes each, stay in a core's cache.
+# Pixels that go through all steps before the next ones do: their working copies, 40 bytes each, stay in the cache.
 _PIXELS = 2**19
 
 

@@ -3,8 +3,9 @@
 The same algorithm, stopping rule, and stream of random numbers as `sklearn.cluster.KMeans`, so that a seed gives the
 clusters that scikit-learn and the papers get from it. (With many samples times many clusters, a draw between
 neighbours can hang on the last bit of a sum; there scikit-learn itself changes with its number of threads.) What
-differs is the work: all starts share one pass over the features, as two matrix products a step, in blocks of rows
-whose sums are added in a fixed order; scikit-learn adds them in the order in which its threads finish.
+differs is the work: starts share one pass over the features, as two matrix products a step, in blocks of rows
+whose sums are added in a fixed order (scikit-learn adds them in the order in which its threads finish), and samples
+that are surely still nearest to their center are left out of a step.
 
 Shapes: N samples, D features, C clusters, S starts, B rows of a block.
 """
@@ -30,9 +31,9 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 MAX_STEPS = 300
 TOLERANCE = 1e-4  # of the mean variance: the sum of squared center moves that ends a start
 _BLOCK_VALUES = 2**18  # features of a block: a megabyte, which a core's cache keeps between the two products
-_CENTERS_AT_ONCE = (
-    64  # that make a matrix product fast; starts beyond go one after the other, each with its own bounds
-)
+# Starts that have so many centers together share a matrix product, which makes it fast. More would also share the
+# samples that any one of them has to look at.
+_CENTERS_AT_ONCE = 64
 _ROUNDING = 2.0**-24  # of one float32 operation, relative
 
 
@@ -134,7 +135,7 @@ def _lloyd(
 
     Samples that are surely still nearest to their center are left out of a step (Hamerly 2010, section 3): `own`
     bounds the distance to it from above, `other` that to every other center from below, and both follow the
-    centers' moves. Rounding is on the safe side, so that a step ends as it would with all samples.
+    centers' moves. Rounding is on the safe side: only a sample whose center is surely the nearest is left out.
     """
     num_starts, num_clusters, _ = centers.shape
     least_move = TOLERANCE * float(np.mean(np.var(points, axis=0)))
@@ -202,9 +203,16 @@ def _two_nearest(
     rows: IntArray,
     threads: RowThreads,
 ) -> tuple[IntArray, Float64Array, Float64Array]:
-    """Return of some samples (N',) the nearest of each start's centers (S, C, D), (S, N'), and how far two of them are.
+    """Return the nearest of each start's centers (S, C, D) to some samples, and bounds on two distances, (S, N') each.
 
-    The distances are that to the nearest, rounded up, and that to the second nearest, rounded down, (S, N').
+    The bounds are an upper one on the distance to the nearest, and a lower one on that to the second nearest.
+
+    Args:
+        points: (N, D).
+        squares: Their squared norms, (N,).
+        centers: (S, C, D).
+        rows: Which samples, (N',).
+        threads: Share out the rows.
     """
     num_starts, num_clusters, num_features = centers.shape
     flat = centers.reshape(-1, num_features)  # (S C, D)
@@ -227,9 +235,10 @@ def _two_nearest(
         return nothing.astype(np.int64), nothing, nothing
     parts = threads.map(nearest, len(rows), _block(num_features))
     found, best, second = (np.concatenate(some).T for some in zip(*parts, strict=True))  # (S, N') each
-    # Of an inner product of D terms, and of the three that make a squared distance (Higham 2002, eq. 3.5).
+    # The rounding of an inner product of D terms and of the three that make a squared distance (Higham 2002, eq. 3.5),
+    # twice: a left-out sample's distances, had they been worked out, would have had theirs.
     lengths = squares[rows].astype(np.float64)  # (N',)
-    slack = 2 * (num_features + 8) * _ROUNDING * (np.sqrt(lengths) + longest) ** 2
+    slack = 4 * (num_features + 8) * _ROUNDING * (np.sqrt(lengths) + longest) ** 2
     low, high = (lengths - 2.0 * second) - slack, (lengths - 2.0 * best) + slack
     return found, np.sqrt(np.maximum(high, 0)), np.sqrt(np.maximum(low, 0))
 

@@ -136,7 +136,6 @@ def _minimize(
     lowest, lowest_weights, lowest_step = norm, weights, 0
     inverse_metric: FloatArray | None = None
     renewal = max(METRIC_STEPS, objective.steps_per_metric)
-    length = 1.0
     pairs: list[tuple[Float64Array, Float64Array]] = []  # (step, change of gradient), newest last
     for step in range(MAX_STEPS):
         if norm <= goal or step - lowest_step > patience:
@@ -145,6 +144,7 @@ def _minimize(
             renewal *= 3 if step else 1
             inverse_metric = objective.inverse_metric(probabilities)
             pairs.clear()
+            length = 1.0
         direction = -_apply_inverse_hessian(objective, gradient, pairs, inverse_metric)  # (C, D+1)
         length, logits, probabilities = objective.search_line(
             logits,
@@ -152,7 +152,7 @@ def _minimize(
             objective.products(direction),
             slope=float(np.vdot(weights * objective.penalty, direction)),
             curvature=float(np.vdot(direction * objective.penalty, direction)),
-            guess=length,  # the last one: M is off by a factor that changes slowly
+            guess=length,  # the last one: as long as M stays, it is off by a factor that changes slowly
         )
         move = length * direction
         weights = weights + move

@@ -151,8 +151,10 @@ class Objective:
             else:
                 high = length
             length = length - derivative / max(second + curvature, 1e-300)
-            if not low < length < min(high, 10 * max(low, 1.0)):
-                length = (low + high) / 2 if np.isfinite(high) else 4 * low
+            if np.isfinite(high):
+                length = length if low < length < high else (low + high) / 2
+            elif not low < length < 10 * max(low, 1.0):
+                length = 4 * max(low, 1.0)
         return length, moved, probabilities
 
     @property
