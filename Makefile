@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-# two workers with a thread each: the tests are many short processes
-PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
+# two workers with a thread each: the tests are many short processes; files are taken in the order of tests/conftest.py
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 EXPERIMENT ?=
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.warm_python import warm_python
 
 ROOT = Path(__file__).parents[2]
 # A few steps on few images; each still takes the imports, so tests share what they can.
@@ -62,18 +63,26 @@ def environment(logs: Path, **extra: str) -> dict[str, str]:
 
 
 def run_command(
-    entry: str, *arguments: str, logs: Path, cwd: Path = ROOT, timeout: float = 240, **extra: str
+    entry: str, *arguments: str, logs: Path, fresh: bool = False, timeout: float = 240, **extra: str
 ) -> Ran:
-    """Run `python src/<entry> <arguments>` and wait for its end."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "src" / entry), *arguments],
-        cwd=cwd,
-        env=environment(logs, **extra),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    """Run `python src/<entry> <arguments>` and wait for its end.
+
+    Args:
+        entry: File in src/.
+        arguments: What is typed after it.
+        logs: Receives the results.
+        fresh: In a fresh interpreter, which takes seconds to load the libraries, instead of one that has them already.
+        timeout: Seconds.
+        extra: Environment variables; Python's own (PYTHONPATH) need a fresh interpreter, and get it.
+    """
+    script, env = ROOT / "src" / entry, environment(logs, **extra)
+    if fresh or any(name.startswith("PYTHON") for name in extra):
+        done = subprocess.run(
+            [sys.executable, str(script), *arguments], cwd=ROOT, env=env, capture_output=True, text=True,
+            timeout=timeout, check=False,
+        )  # fmt: skip
+    else:
+        done = warm_python().run(script, list(arguments), cwd=ROOT, env=env, timeout=timeout)
     return Ran(done.returncode, done.stdout, done.stderr, logs)
 
 
@@ -95,7 +104,9 @@ def evaluate(tmp_path: Path) -> Callable[..., Ran]:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """One finished tiny run, for the tests that only read its folder."""
-    ran = run_command("train.py", "model=resnet", "seed=0", *TINY, logs=tmp_path_factory.mktemp("tiny"))
+    """One finished tiny run, typed as a user does, for the tests that only read its folder."""
+    ran = run_command(
+        "train.py", "model=resnet", "seed=0", *TINY, logs=tmp_path_factory.mktemp("tiny"), fresh=True
+    )
     assert ran.code == 0, ran.out + ran.err
     return ran

@@ -1,0 +1,113 @@
+"""An interpreter that has loaded the libraries already and forks for each command, as a sweep does for each job.
+
+What a command does after its imports is what it does when typed: a process of its own, with its own arguments,
+folder, environment and output. Our own code is not loaded here, so each command imports it itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# timm is not among them: which of its own imports happen is something that commands decide
+LIBRARIES = ("lightning.pytorch", "sklearn.cluster", "sklearn.datasets", "hydra")
+
+
+class WarmPython:
+    """The interpreter, seen from a test."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def run(
+        self, script: Path, arguments: list[str], *, cwd: Path, env: dict[str, str], timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `python script arguments` in a folder, with a whole environment, to its end.
+
+        Raises:
+            TimeoutExpired: It took more seconds than `timeout`; it and this interpreter are killed.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder) / "out", Path(folder) / "err"
+            request = {
+                "script": str(script), "arguments": arguments, "cwd": str(cwd), "env": env,
+                "out": str(out), "err": str(err),
+            }  # fmt: skip
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            readable, _, _ = select.select([self._process.stdout], [], [], timeout)
+            if not readable:
+                self.end()
+                warm_python.cache_clear()
+                raise subprocess.TimeoutExpired(
+                    [str(script), *arguments], timeout, out.read_text(), err.read_text()
+                )
+            code = int(self._process.stdout.readline())
+            return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
+
+    def end(self) -> None:
+        """Kill it and a command that may be running."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
+
+
+@cache
+def warm_python() -> WarmPython:
+    """Return the interpreter of this process."""
+    warm = WarmPython()
+    atexit.register(warm.end)
+    return warm
+
+
+def serve() -> None:
+    """Fork for each line of the standard input, and answer with the exit code."""
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    while line := sys.stdin.readline():
+        request = json.loads(line)
+        pid = os.fork()
+        if not pid:
+            become(request)
+            return
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        print(code, flush=True)
+
+
+def become(request: dict[str, Any]) -> None:
+    """Be the command."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for descriptor, path, how in (
+        (0, os.devnull, os.O_RDONLY),
+        (1, request["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+        (2, request["err"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+    ):
+        opened = os.open(path, how, 0o644)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    sys.argv = [request["script"], *request["arguments"]]
+    sys.path[0] = str(Path(request["script"]).parent)
+    runpy.run_path(request["script"], run_name="__main__")
+
+
+if __name__ == "__main__":
+    serve()
