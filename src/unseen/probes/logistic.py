@@ -2,9 +2,9 @@
 
 The objective is scikit-learn's: sum of cross-entropies + |W|^2 / (2 C), intercept free. It is strictly
 convex, so every solver that converges finds the same classifier. Raw features of a deep layer are badly
-scaled (a few directions carry most variance), which costs a plain L-BFGS hundreds of steps; here each
-step is taken in the metric of the Hessian averaged over classes, M = Z^T diag(h) Z + I, which makes the
-problem round and leaves the objective as it is. At W = 0 and equal weights M is the Hessian itself.
+scaled (a few directions carry most variance), which costs a plain L-BFGS hundreds of steps; here each step
+is taken in a metric close to the Hessian (`logistic_metric.py`), which makes the problem round and leaves
+the objective as it is.
 
 Most steps are taken in float32, which halves their cost; the last word has float64: the gradient that ends the fit is
 worked out in it, and where float32 did not get there (features with huge values), float64 steps finish.
@@ -16,23 +16,20 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from unseen.probes.inputs import FloatArray, IntArray, ProbeWarning
-from unseen.probes.logistic_objective import Objective, softmax
+from unseen.probes.logistic_metric import Metric, hessian_metric, steps_per_metric
+from unseen.probes.logistic_objective import Float64Array, Objective, softmax
 from unseen.probes.repeats import repeated_features
 from unseen.probes.row_blocks import row_threads
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 GRADIENT_NORM = 1e-2  # leaves the summed loss within about 1e-4 nats of its optimum, see _gradient_norm
 RELATIVE_GRADIENT_NORM = 1e-10  # of the first gradient: what float64 can reach when features are huge
 MAX_STEPS = 1000
 MEMORY = 20  # step pairs that L-BFGS remembers
-# M is renewed first after so many steps, or after as many as it costs; then three times as late
+# the metric is renewed first after so many steps, or after as many as it costs; then three times as late
 METRIC_STEPS = 20
 _STALLED_STEPS = 25  # float32 steps without a new low of the gradient, after which float64 takes over
 _SINGLE_RANGE = 1e4  # features beyond leave float32 too few digits for the tolerance
@@ -121,7 +118,7 @@ def fit_logistic(
 def _minimize(
     objective: Objective, weights: Float64Array, goal: float, *, patience: int = MAX_STEPS
 ) -> tuple[Float64Array, float]:
-    """L-BFGS whose initial metric is M; returns weights (C, D+1) and the norm of the gradient there.
+    """L-BFGS that starts each direction from the metric; returns weights (C, D+1) and the norm of the gradient there.
 
     Args:
         objective: What to minimise.
@@ -134,25 +131,26 @@ def _minimize(
     gradient = objective.gradient(weights, probabilities)
     norm = _gradient_norm(gradient, probabilities)
     lowest, lowest_weights, lowest_step = norm, weights, 0
-    inverse_metric: FloatArray | None = None
-    renewal = max(METRIC_STEPS, objective.steps_per_metric)
+    metric: Metric | None = None
+    length = 1.0
+    renewal = max(METRIC_STEPS, steps_per_metric(objective))
     pairs: list[tuple[Float64Array, Float64Array]] = []  # (step, change of gradient), newest last
     for step in range(MAX_STEPS):
         if norm <= goal or step - lowest_step > patience:
             break
-        if inverse_metric is None or step == renewal:
+        if metric is None or step == renewal:
             renewal *= 3 if step else 1
-            inverse_metric = objective.inverse_metric(probabilities)
+            metric = hessian_metric(objective, probabilities, single_out=bool(weights.any()))
             pairs.clear()
             length = 1.0
-        direction = -_apply_inverse_hessian(objective, gradient, pairs, inverse_metric)  # (C, D+1)
+        direction = -_apply_inverse_hessian(gradient, pairs, metric)  # (C, D+1)
         length, logits, probabilities = objective.search_line(
             logits,
             probabilities,
             objective.products(direction),
             slope=float(np.vdot(weights * objective.penalty, direction)),
             curvature=float(np.vdot(direction * objective.penalty, direction)),
-            guess=length,  # the last one: as long as M stays, it is off by a factor that changes slowly
+            guess=length,  # the last one: as long as the metric stays, it is off by a factor that changes slowly
         )
         move = length * direction
         weights = weights + move
@@ -180,19 +178,16 @@ def _gradient_norm(gradient: Float64Array, probabilities: FloatArray) -> float:
 
 
 def _apply_inverse_hessian(
-    objective: Objective,
-    gradient: Float64Array,
-    pairs: list[tuple[Float64Array, Float64Array]],
-    inverse_metric: FloatArray,
+    gradient: Float64Array, pairs: list[tuple[Float64Array, Float64Array]], metric: Metric
 ) -> Float64Array:
-    """The two-loop recursion of L-BFGS (Nocedal & Wright, algorithm 7.4) from the metric M, (C, D+1)."""
+    """The two-loop recursion of L-BFGS (Nocedal & Wright, algorithm 7.4) from the metric, (C, D+1)."""
     result = gradient.copy()
     factors = []
     for move, change in reversed(pairs):
         factor = np.vdot(move, result) / np.vdot(move, change)
         factors.append(factor)
         result -= factor * change
-    result = objective.times_metric(result, inverse_metric)
+    result = metric.solve(result)
     for (move, change), factor in zip(pairs, reversed(factors), strict=True):
         result += (factor - np.vdot(change, result) / np.vdot(move, change)) * move
     return result

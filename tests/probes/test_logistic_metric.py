@@ -1,0 +1,117 @@
+"""The metric is the matrix that its definition says, and it saves steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unseen.probes import logistic, logistic_metric
+from unseen.probes.logistic import fit_logistic
+from unseen.probes.logistic_metric import hessian_metric
+from unseen.probes.logistic_objective import Objective, softmax
+from unseen.probes.row_blocks import row_threads
+
+SAMPLES, FEATURES = 40, 6
+
+
+@pytest.fixture
+def threads():
+    with row_threads() as found:
+        yield found
+
+
+def problem(classes, threads, *, dtype=np.float64):
+    """An objective, probabilities (C, N) away from the start, and weights (C, D+1)."""
+    rng = np.random.default_rng(0)
+    design = np.column_stack([rng.normal(size=(SAMPLES, FEATURES)) * 3, np.ones(SAMPLES)])
+    penalty = np.append(np.full(FEATURES, 0.7), 0.0)
+    targets = np.arange(SAMPLES) % classes
+    found = Objective(design.astype(dtype), targets, classes, penalty, threads)
+    probabilities = softmax(rng.normal(size=(classes, SAMPLES)) * 2).astype(dtype)
+    return found, probabilities, rng.normal(size=(classes, FEATURES + 1))
+
+
+def block(probabilities):
+    """S = diag(p) - p p^T of one sample, (C, C)."""
+    return np.diag(probabilities) - np.outer(probabilities, probabilities)
+
+
+def dense(objective, probabilities, chosen):
+    """The metric's definition, sample by sample, (C (D+1), C (D+1)); class by class as weights are flattened."""
+    classes = objective.num_classes
+    average = np.diag(np.full(FEATURES + 1, objective.penalty[0]))  # on the intercept, too
+    singled_out = np.zeros((classes * (FEATURES + 1),) * 2)
+    for n, features in enumerate(objective.design):
+        s = block(probabilities[:, n])
+        left = np.trace(s)
+        if n in chosen:
+            direction = probabilities[:, n] - np.eye(classes)[objective.targets[n]]
+            direction /= np.linalg.norm(direction)
+            curvature = direction @ s @ direction
+            left -= curvature
+            singled_out += curvature * np.kron(np.outer(direction, direction), np.outer(features, features))
+        average += left / (classes - 1) * np.outer(features, features)
+    return np.kron(np.eye(classes), average) + singled_out
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("share", [1, 8, 100])  # all, five and none of the samples singled out
+def test_solve_is_the_inverse_of_the_definition(classes, share, threads, monkeypatch):
+    monkeypatch.setattr(logistic_metric, "SHARE", share)
+    monkeypatch.setattr(logistic_metric, "_ROWS", 3)  # several blocks
+    objective, probabilities, weights = problem(classes, threads)
+    residuals = probabilities - np.eye(classes)[:, objective.targets]
+    curvatures = [
+        (r / np.linalg.norm(r)) @ block(p) @ (r / np.linalg.norm(r))
+        for p, r in zip(probabilities.T, residuals.T, strict=True)
+    ]
+    chosen = set(np.argsort(curvatures)[::-1][: SAMPLES // share].tolist())
+    metric = hessian_metric(objective, probabilities, single_out=True)
+    assert (metric.curved is None) == (share == 100)
+    matrix = dense(objective, probabilities, chosen)
+    assert matrix @ metric.solve(weights).ravel() == pytest.approx(weights.ravel(), abs=1e-9)
+
+
+def test_two_classes_all_singled_out_are_the_hessian(threads, monkeypatch):
+    monkeypatch.setattr(logistic_metric, "SHARE", 1)
+    objective, probabilities, weights = problem(2, threads)
+    hessian = np.kron(np.eye(2), np.diag(np.full(FEATURES + 1, 0.7)))
+    for p, features in zip(probabilities.T, objective.design, strict=True):
+        hessian += np.kron(block(p), np.outer(features, features))
+    metric = hessian_metric(objective, probabilities, single_out=True)
+    assert metric.solve(weights).ravel() == pytest.approx(np.linalg.solve(hessian, weights.ravel()), abs=1e-9)
+
+
+def test_where_rounding_forbids_it_nothing_is_singled_out(threads):
+    """A sample that is huge beside the rest: its row of the A x A matrix is out of float32's digits."""
+    objective, probabilities, weights = problem(3, threads, dtype=np.float32)
+    objective.design[:] *= np.float32(1e18)
+    metric = hessian_metric(objective, probabilities, single_out=True)
+    found = metric.solve(weights)
+    assert np.isfinite(found).all()
+    assert np.vdot(found, weights) > 0  # still a descent direction
+
+
+def test_it_saves_steps_where_few_samples_are_between_classes(monkeypatch):
+    """Of 30 classes most samples are far from all others."""
+    rng = np.random.default_rng(0)
+    targets = np.arange(1500) % 30
+    spread = 10 * np.arange(1, 81.0) ** -0.75
+    features = (1.2 * rng.normal(size=(30, 80))[targets] + rng.normal(size=(1500, 80))) * spread
+    steps = []
+    gradient = Objective.gradient
+
+    def count(self, weights, probabilities):
+        steps[-1] += 1
+        return gradient(self, weights, probabilities)
+
+    monkeypatch.setattr(Objective, "gradient", count)
+    fits = []
+    for most in (logistic_metric.MOST, 0):
+        monkeypatch.setattr(logistic_metric, "MOST", most)
+        steps.append(0)
+        fits.append(fit_logistic(features, targets, gradient_norm=logistic.GRADIENT_NORM))
+    assert all(fit.converged for fit in fits)
+    assert steps[0] < 0.75 * steps[1]
+    found, expected = (softmax(fit.logits(features).T) for fit in fits)
+    assert found == pytest.approx(expected, abs=1e-3)
