@@ -96,8 +96,7 @@ def _plus_plus(points: Float32Array, draws: Sequence[_Draws], threads: RowThread
     leaves the least sum of squared distances. Distances are worked out in float64 and kept in float32, sums are
     float32: a draw between thousands of samples depends on the last digit, and these are scikit-learn's.
     """
-    exact = points.astype(np.float64)  # (N, D)
-    squares = np.einsum("nd,nd->n", exact, exact)  # (N,)
+    squares = np.einsum("nd,nd->n", points, points, dtype=np.float64)  # (N,)
     uniform = np.stack([one.uniform for one in draws])  # (S, C-1, T)
     num_starts, further, _ = uniform.shape
     every, ones = np.arange(num_starts), np.ones((len(points), 1), dtype=np.float32)
@@ -106,9 +105,10 @@ def _plus_plus(points: Float32Array, draws: Sequence[_Draws], threads: RowThread
     chosen = []  # each (S,)
     for place in range(further + 1):
         flat = candidates.ravel()  # (S T,)
+        centers = points[flat].astype(np.float64)  # (S T, D)
 
-        def distances(rows: slice, others: IntArray = flat) -> Float32Array:
-            product = exact[rows] @ exact[others].T  # (B, S T)
+        def distances(rows: slice, centers: Float64Array = centers, others: IntArray = flat) -> Float32Array:
+            product = points[rows].astype(np.float64) @ centers.T  # (B, S T)
             product *= -2
             product += squares[rows, None]
             product += squares[others]

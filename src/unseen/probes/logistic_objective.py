@@ -16,7 +16,7 @@ from unseen.probes.row_blocks import RowThreads
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
-_BLOCK_VALUES = 2**19  # features of a block of rows
+_BLOCK_VALUES = 2**20  # features of a block of rows
 _COLUMNS = 2**17  # logits of a block of samples
 
 
