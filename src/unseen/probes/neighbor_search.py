@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from unseen.probes.distance_keys import ABSENT, distances_and_columns, keys_of
 from unseen.probes.inputs import FloatArray, IntArray, unit_scaled
 from unseen.probes.row_blocks import row_threads
 
@@ -137,16 +138,15 @@ class _Search:
         counts = np.count_nonzero(within, axis=1)  # (B,)
         width = max(int(counts.max()), last_place)
         taken = np.arange(width) < counts[:, None]  # (B, M)
-        packed = np.full(taken.shape, np.inf, dtype=np.float32)
-        columns = np.zeros(taken.shape, dtype=np.int32)
+        keys = np.full(taken.shape, ABSENT)
         places = np.flatnonzero(within)
-        packed[taken] = distances.ravel()[places]  # [within] would look at each of them again
-        columns[taken] = places - np.repeat(own - rows.start, counts) * distances.shape[1]
-        ranking = np.argsort(packed, axis=1)
-        columns = np.take_along_axis(columns, ranking, axis=1)
+        columns = places - np.repeat(own - rows.start, counts) * distances.shape[1]
+        keys[taken] = keys_of(distances.ravel()[places], columns)  # [within] would look at each of them again
+        keys.sort(axis=1)
+        packed, columns = distances_and_columns(keys)
         same = np.zeros((len(columns), width + 1), dtype=np.int64)
         np.cumsum(self.targets[columns] == self.targets[rows, None], axis=1, out=same[:, 1:])
-        return _Candidates(np.take_along_axis(packed, ranking, axis=1), columns, same, reach)
+        return _Candidates(packed, columns, same, reach)
 
     def _reach(self, distances: Float32Array, wanted: int) -> Float32Array:
         """Return a distance within which a row has at least `wanted` samples, nearly always, and not many more.
