@@ -81,7 +81,7 @@ def test_own_photos_with_any_timm_network(photos: Path, train) -> None:
 def test_a_killed_run_leaves_valid_files_and_resumes_to_the_same_weights(tmp_path: Path) -> None:
     """SIGKILL in the middle of training; the resumed run ends with the uninterrupted run's weights and scores."""
     line = ["model=resnet", "seed=3", *TINY, "trainer.max_steps=40", "trainer.val_check_interval=10"]
-    whole = run_command("train.py", *line, logs=tmp_path / "whole")
+    whole = run_command("train.py", *line, logs=tmp_path / "whole", fresh=True)
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "src/train.py"), *line],
         cwd=ROOT, env=environment(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -198,7 +198,7 @@ def test_a_bad_picture_is_refused_or_left_out(photos: Path, tmp_path: Path, trai
 
 def test_help_is_quick_and_shows_the_promises(train) -> None:
     began = time.monotonic()
-    ran = train("--help")
+    ran = train("--help", fresh=True)
     assert ran.code == 0
     assert time.monotonic() - began < 4
     for promise in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from unseen.probes import logistic, logistic_metric
 from unseen.probes.logistic import fit_logistic
@@ -67,7 +68,7 @@ def test_solve_is_the_inverse_of_the_definition(classes, share, threads, monkeyp
     ]
     chosen = set(np.argsort(curvatures)[::-1][: SAMPLES // share].tolist())
     metric = hessian_metric(objective, probabilities, single_out=True)
-    assert (metric.curved is None) == (share == 100)
+    assert (metric.singled_out is None) == (share == 100)
     matrix = dense(objective, probabilities, chosen)
     assert matrix @ metric.solve(weights).ravel() == pytest.approx(weights.ravel(), abs=1e-9)
 
@@ -82,14 +83,52 @@ def test_two_classes_all_singled_out_are_the_hessian(threads, monkeypatch):
     assert metric.solve(weights).ravel() == pytest.approx(np.linalg.solve(hessian, weights.ravel()), abs=1e-9)
 
 
-def test_where_rounding_forbids_it_nothing_is_singled_out(threads):
-    """A sample that is huge beside the rest: its row of the A x A matrix is out of float32's digits."""
-    objective, probabilities, weights = problem(3, threads, dtype=np.float32)
-    objective.design[:] *= np.float32(1e18)
+@pytest.mark.parametrize("scale", [1.0, 1e4, 1e18])
+def test_rounding_leaves_it_positive_definite(scale, threads, monkeypatch):
+    """Two classes, all singled out: M is the bare penalty, beside which huge features leave no digits."""
+    monkeypatch.setattr(logistic_metric, "SHARE", 1)
+    objective, probabilities, _ = problem(2, threads, dtype=np.float32)
+    objective.design[:, :-1] *= np.float32(scale)
     metric = hessian_metric(objective, probabilities, single_out=True)
-    found = metric.solve(weights)
-    assert np.isfinite(found).all()
-    assert np.vdot(found, weights) > 0  # still a descent direction
+    for weights in np.random.default_rng(1).normal(size=(50, 2, FEATURES + 1)):
+        found = metric.solve(weights)
+        assert np.isfinite(found).all()
+        assert np.vdot(found, weights) > 0  # a step along it goes down
+
+
+def test_a_sample_that_is_sure_is_not_taken_for_curved(threads, monkeypatch):
+    """Its residual is so small that float32 cannot square it."""
+    monkeypatch.setattr(logistic_metric, "SHARE", SAMPLES // 4)
+    objective, probabilities, weights = problem(3, threads, dtype=np.float32)
+    probabilities[:] = np.float32(1e-23)  # a margin of 53 nats
+    probabilities[objective.targets, np.arange(SAMPLES)] = 1
+    between = [3, 17, 20, 38]
+    probabilities[:, between] = np.float32(1 / 3)
+    metric = hessian_metric(objective, probabilities, single_out=True)
+    assert np.array_equal(
+        np.sort(metric.singled_out.features, axis=0), np.sort(objective.design[between], axis=0)
+    )
+    assert np.square(metric.singled_out.directions).sum(axis=0).max() <= 0.5  # m, of directions of length 1
+    assert np.vdot(metric.solve(weights), weights) > 0
+
+
+def test_number_of_threads_changes_no_bit():
+    found = []
+    rng = np.random.default_rng(0)
+    design = rng.normal(size=(8 * 600, 300)).astype(np.float32)  # several blocks of everything
+    targets = np.arange(len(design)) % 5
+    probabilities = softmax(rng.normal(size=(5, len(design)))).astype(np.float32)
+    weights = rng.normal(size=(5, 300))
+    before = torch.get_num_threads()
+    for count in (1, 3):
+        torch.set_num_threads(count)
+        try:
+            with row_threads() as threads:
+                objective = Objective(design, targets, 5, np.ones(300), threads)
+                found.append(hessian_metric(objective, probabilities, single_out=True).solve(weights))
+        finally:
+            torch.set_num_threads(before)
+    assert np.array_equal(*found)
 
 
 def test_it_saves_steps_where_few_samples_are_between_classes(monkeypatch):

@@ -17,14 +17,14 @@ _MAGNITUDE = np.int32(2**31 - 1)  # all bits but the sign
 _COLUMN = 2**32 - 1
 
 
-def keys_of(distances: npt.NDArray[np.float32], columns: IntArray) -> npt.NDArray[np.int64]:
+def keys_of(distances: npt.NDArray[np.float32], columns: IntArray) -> IntArray:
     """Return the keys of distances, not NaN, and columns below 2^32, of any one shape."""
     bits = distances.view(np.int32)
     ranking = bits ^ ((bits >> 31) & _MAGNITUDE)
     return (ranking.astype(np.int64) << 32) | columns
 
 
-def distances_and_columns(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], IntArray]:
+def distances_and_columns(keys: IntArray) -> tuple[npt.NDArray[np.float32], IntArray]:
     """Return what `keys_of` was given."""
     ranking = (keys >> 32).astype(np.int32)
     bits = ranking ^ ((ranking >> 31) & _MAGNITUDE)

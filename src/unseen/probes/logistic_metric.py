@@ -5,10 +5,11 @@ With p_n a sample's probabilities, e_y its own class and z_n its features, the H
     H = penalty + sum_n S_n (x) z_n z_n^T,   S_n = diag(p_n) - p_n p_n^T.
 
 Averaged over the classes it is M = penalty + sum_n trace(S_n) / (C - 1) z_n z_n^T, the same for each class: exact at
-equal probabilities, where the fit begins. Later few samples, those between two classes, carry most of the curvature,
-and each of them along one direction of the classes only, which an average spreads over all. The 2,000 most curved
-ones are therefore singled out: S_n is m_n s_n s_n^T for them, with s_n along p_n - e_y (exact for two classes) and
-m_n = s_n^T S_n s_n; what is left of all S_n is averaged. With U the columns sqrt(m_n) s_n (x) z_n, the inverse is
+equal probabilities, where the fit begins (for weights that sum to 0 over the classes, as all of its do). Later few
+samples, those between two classes, carry most of the curvature, and each of them along one direction of the classes
+only, which an average spreads over all. The most curved eighth of them, at most 2,048, is therefore singled out: S_n
+is m_n s_n s_n^T for them, with s_n along p_n - e_y (exact for two classes) and m_n = s_n^T S_n s_n; what is left of
+all S_n is averaged. With U the columns sqrt(m_n) s_n (x) z_n, the inverse is
 
     (M + U U^T)^-1 = M^-1 - M^-1 U (I + U^T M^-1 U)^-1 U^T M^-1     (Sherman, Morrison and Woodbury).
 
@@ -36,26 +37,26 @@ _ROWS = 2**8  # of the singled out, in a block
 
 @dataclass(frozen=True)
 class Metric:
-    """A positive definite matrix close to the Hessian, ready to be inverted on weights.
+    """A positive definite matrix close to the Hessian, ready to solve for weights.
 
     It sets the pace, not the optimum, so it is in the number format of the design.
 
     Attributes:
         inverse: M^-1, (D+1, D+1).
-        curved: What is added to M; None: nothing.
+        singled_out: What is added to M; None: nothing.
         threads: Share out the products.
     """
 
     inverse: FloatArray
-    curved: Curved | None
+    singled_out: SingledOut | None
     threads: RowThreads
 
     def solve(self, weights: Float64Array) -> Float64Array:
         """Return the inverse of the metric times weights (C, D+1)."""
         plain = self._times_inverse(weights)
-        if self.curved is None:
+        if self.singled_out is None:
             return plain
-        return plain - self._times_inverse(self.curved.share_of(plain, self.threads))
+        return plain - self._times_inverse(self.singled_out.share_of(plain, self.threads))
 
     def _times_inverse(self, weights: Float64Array) -> Float64Array:
         result = np.empty_like(weights)
@@ -69,7 +70,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Curved:
+class SingledOut:
     """The samples singled out.
 
     Attributes:
@@ -118,14 +119,14 @@ def hessian_metric(objective: Objective, probabilities: FloatArray, *, single_ou
         chosen = np.argsort(-curvatures, kind="stable")[:count]
         inverse = _inverse_average(objective, _without(traces, curvatures, chosen))
         scaled = directions[:, chosen] * np.sqrt(np.maximum(curvatures[chosen], 0))
-        curved = _curved(objective.design[chosen], scaled, inverse, objective.threads)
-        if curved is not None:
-            return Metric(inverse, curved, objective.threads)
+        singled_out = _single_out(objective.design[chosen], scaled, inverse, objective.threads)
+        if singled_out is not None:
+            return Metric(inverse, singled_out, objective.threads)
     return Metric(_inverse_average(objective, traces), None, objective.threads)
 
 
 def steps_per_metric(objective: Objective) -> int:
-    """How many steps cost as much as M and its inverse; what is singled out costs less than either."""
+    """How many steps cost as much as M and its inverse."""
     num_samples, num_features = objective.design.shape
     return int((num_samples + num_features) * num_features // (4 * num_samples * objective.num_classes))
 
@@ -134,7 +135,9 @@ def _residual_directions(objective: Objective, probabilities: FloatArray) -> Flo
     """Return (p - e_y) / |p - e_y| of each sample, (C, N); 0 where p is e_y."""
     residuals = objective.residuals(probabilities)
     lengths = np.sqrt(np.square(residuals).sum(axis=0))
-    residuals /= np.maximum(lengths, np.finfo(residuals.dtype).tiny)
+    residuals /= np.maximum(
+        lengths, np.sqrt(np.finfo(residuals.dtype).tiny)
+    )  # shorter ones have lost their length
     return residuals
 
 
@@ -162,17 +165,17 @@ def _inverse_average(objective: Objective, traces: FloatArray) -> FloatArray:
     for part in objective.threads.map(moment, len(design), _MOMENT_ROWS):
         average += part
     # never singular, even where features repeat; on the intercept, too
-    digits = 1e-12 if design.dtype == np.float64 else 1e-6
-    average.flat[:: len(average) + 1] += max(objective.penalty[0], digits * average.diagonal().max())
+    least = _digits(design) * average.diagonal().max()
+    average.flat[:: len(average) + 1] += max(objective.penalty[0], least)
     inverse = _inverse(average.astype(design.dtype))
     inverse = _inverse(average) if inverse is None else inverse
     inverse = np.diag(1 / average.diagonal()) if inverse is None else inverse
     return inverse.astype(design.dtype, copy=False)
 
 
-def _curved(
+def _single_out(
     features: FloatArray, directions: FloatArray, inverse: FloatArray, threads: RowThreads
-) -> Curved | None:
+) -> SingledOut | None:
     """Single out samples with features (A, D+1) and directions (C, A); None if rounding forbids it."""
     count = len(features)
     gram = np.empty((count, count), dtype=features.dtype)  # of its lower triangle only
@@ -183,10 +186,16 @@ def _curved(
         gram[rows, before] *= directions[:, rows].T @ directions[:, before]
 
     threads.map(multiply, count, _ROWS)
-    gram.flat[:: count + 1] += 1
+    # 1 by definition; a larger number c takes U U^T / c for U U^T where rounding would eat the 1
+    gram.flat[:: count + 1] += max(1.0, _digits(features) * gram.diagonal().max())
     (factorise,) = get_lapack_funcs(("potrf",), (gram,))
     factor, failed = factorise(gram.T, lower=False, overwrite_a=True)  # LAPACK's columns are our rows
-    return None if failed else Curved(features, directions, factor)
+    return None if failed else SingledOut(features, directions, factor)
+
+
+def _digits(values: FloatArray) -> float:
+    """Return what is kept of the largest diagonal element of a matrix, relative, so that it stays positive definite."""
+    return 1e-12 if values.dtype == np.float64 else 1e-6
 
 
 def _inverse(matrix: FloatArray) -> FloatArray | None:

@@ -107,8 +107,10 @@ class Objective:
             )
             return sum(part[0] for part in parts), sum(part[1] for part in parts)
 
-        length, low, high = guess, 0.0, np.inf
+        tried = length = guess
+        low, high = 0.0, np.inf
         for _ in range(30):
+            tried = length
             first, second = derivatives(length)
             derivative = first + fixed + length * curvature
             if abs(derivative) <= 0.3 * abs(start):
@@ -122,7 +124,7 @@ class Objective:
                 length = length if low < length < high else (low + high) / 2
             elif not low < length < 10 * max(low, 1.0):
                 length = 4 * max(low, 1.0)
-        return length, moved, probabilities
+        return tried, moved, probabilities
 
     @property
     def _block(self) -> int:

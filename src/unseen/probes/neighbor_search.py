@@ -25,7 +25,7 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 _Counts: TypeAlias = npt.NDArray[np.int64] | Float64Array
 
 TIE_TOLERANCE = 1e-13  # of |x|^2 + d^2: about a hundred times the rounding of a float64 distance
-# distances that a thread holds at once: 4 MiB, about 12 MiB with their working copies ...
+# distances that a thread holds at once: 4 MiB, up to 30 MiB with candidates and working copies ...
 _BLOCK_DISTANCES = 2**20
 _LEAST_ROWS = 256  # ... but no fewer rows than make a matrix product fast
 _ROUNDING = 2.0**-24  # of one float32 operation, relative
@@ -140,8 +140,8 @@ class _Search:
         taken = np.arange(width) < counts[:, None]  # (B, M)
         keys = np.full(taken.shape, ABSENT)
         places = np.flatnonzero(within)
-        columns = places - np.repeat(own - rows.start, counts) * distances.shape[1]
-        keys[taken] = keys_of(distances.ravel()[places], columns)  # [within] would look at each of them again
+        found = places - np.repeat(own - rows.start, counts) * distances.shape[1]  # columns
+        keys[taken] = keys_of(distances.ravel()[places], found)  # [within] would look at each of them again
         keys.sort(axis=1)
         packed, columns = distances_and_columns(keys)
         same = np.zeros((len(columns), width + 1), dtype=np.int64)
