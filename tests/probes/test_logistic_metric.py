@@ -90,6 +90,7 @@ def test_rounding_leaves_it_positive_definite(scale, threads, monkeypatch):
     objective, probabilities, _ = problem(2, threads, dtype=np.float32)
     objective.design[:, :-1] *= np.float32(scale)
     metric = hessian_metric(objective, probabilities, single_out=True)
+    assert metric.singled_out is not None
     for weights in np.random.default_rng(1).normal(size=(50, 2, FEATURES + 1)):
         found = metric.solve(weights)
         assert np.isfinite(found).all()
