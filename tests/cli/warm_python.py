@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-# timm is not among them: which of its own imports happen is something that commands decide
 _PR_SET_CHILD_SUBREAPER = 36
+# timm is not among them: which of its own imports happen is something that commands decide
 LIBRARIES = ("lightning.pytorch", "sklearn.cluster", "sklearn.datasets", "hydra")
 
 

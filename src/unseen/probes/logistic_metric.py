@@ -135,9 +135,10 @@ def _residual_directions(objective: Objective, probabilities: FloatArray) -> Flo
     """Return (p - e_y) / |p - e_y| of each sample, (C, N); 0 where p is e_y."""
     residuals = objective.residuals(probabilities)
     lengths = np.sqrt(np.square(residuals).sum(axis=0))
-    residuals /= np.maximum(
-        lengths, np.sqrt(np.finfo(residuals.dtype).tiny)
-    )  # shorter ones have lost their length
+    shortest = np.sqrt(
+        np.finfo(residuals.dtype).tiny
+    )  # of what is shorter the square, and so the length, is lost
+    residuals /= np.maximum(lengths, shortest)
     return residuals
 
 
