@@ -10,7 +10,14 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from unseen.probes import NeighborAgreement, neighbor_agreement, neighbor_scores, neighbor_search, r_precision
+from unseen.probes import (
+    NeighborAgreement,
+    neighbor_agreement,
+    neighbor_scores,
+    neighbor_search,
+    pair_distances,
+    r_precision,
+)
 from unseen.probes.neighbor_search import same_label_shares
 
 
@@ -193,12 +200,17 @@ def test_wrong_k(bad, blobs):
 def test_blocks_change_nothing_and_bound_the_memory(blobs, monkeypatch):
     embeddings, labels = blobs
     whole = neighbor_scores(embeddings, labels, k=11)
-    monkeypatch.setattr(neighbor_search, "_LEAST_ROWS", 1)
-    for size in (1, 90 * 7, 90 * 89):  # one row, blocks with a remainder, all but one row
+    for size, side in (
+        (1, 90),
+        (90 * 7, 11),
+        (90 * 89, 89),
+    ):  # one row, blocks with a remainder, all but one row
         monkeypatch.setattr(neighbor_search, "_BLOCK_DISTANCES", size)
+        monkeypatch.setattr(pair_distances, "SIDE", side)
         assert neighbor_scores(embeddings, labels, k=11) == whole
     monkeypatch.undo()
 
+    monkeypatch.setattr(pair_distances, "_MOST_KEPT", 4 * 2**20)
     many = np.random.default_rng(0).normal(size=(4500, 4)).astype(np.float32)
     tracemalloc.start()
     neighbor_scores(many, np.arange(4500) % 5, k=500)

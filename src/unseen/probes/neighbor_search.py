@@ -18,16 +18,15 @@ import numpy.typing as npt
 
 from unseen.probes.distance_keys import ABSENT, distances_and_columns, keys_of
 from unseen.probes.inputs import FloatArray, IntArray, unit_scaled
+from unseen.probes.pair_distances import Float32Array, for_squared_distances
 from unseen.probes.row_blocks import row_threads
 
-Float32Array: TypeAlias = npt.NDArray[np.float32]
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 _Counts: TypeAlias = npt.NDArray[np.int64] | Float64Array
 
 TIE_TOLERANCE = 1e-13  # of |x|^2 + d^2: about a hundred times the rounding of a float64 distance
-# distances that a thread holds at once: 4 MiB, up to 30 MiB with candidates and working copies ...
+# distances that a thread ranks at once: 4 MiB, up to 30 MiB with candidates and working copies
 _BLOCK_DISTANCES = 2**20
-_LEAST_ROWS = 256  # ... but no fewer rows than make a matrix product fast
 _ROUNDING = 2.0**-24  # of one float32 operation, relative
 _MOST_OPEN = 64  # pairs of a row that are settled one by one; beyond, the whole row is done over
 _SPARE = 16  # candidates beyond the last place, so that what ties with it is among them
@@ -50,11 +49,12 @@ def same_label_shares(features: FloatArray, targets: IntArray, ranks: IntArray) 
     ranks = np.maximum(ranks, 1)[:, order]
     shares = np.empty(ranks.shape)  # (R, N)
 
-    def fill(rows: slice) -> None:
-        shares[:, order[rows]] = search.shares(rows, ranks[:, rows])
+    def fill(rows: slice, distances: Float32Array) -> None:
+        shares[:, order[rows]] = search.shares(rows, distances, ranks[:, rows])
 
+    most_rows = max(1, _BLOCK_DISTANCES // len(order))
     with row_threads() as threads:
-        threads.map(fill, len(order), max(_LEAST_ROWS, _BLOCK_DISTANCES // len(order)))
+        for_squared_distances(search.single, search.single_squares, fill, threads, most_rows=most_rows)
     return shares
 
 
@@ -86,7 +86,7 @@ class _Search:
     Attributes:
         points: (N, D) float64.
         squares: Their squared norms, (N,).
-        single: The points in float32, (D, N): a matrix product takes a tenth less time than with rows of features.
+        single: The points in float32, (D, N).
         single_squares: The squared norms in float32.
         targets: Classes, (N,).
     """
@@ -107,9 +107,15 @@ class _Search:
             points, squares, points.T.astype(np.float32, order="C"), squares.astype(np.float32), targets
         )
 
-    def shares(self, rows: slice, ranks: IntArray) -> Float64Array:
-        """Return the shares (R, B) of some rows for ranks (R, B)."""
-        found = self._candidates(rows, int(ranks.max()))
+    def shares(self, rows: slice, distances: Float32Array, ranks: IntArray) -> Float64Array:
+        """Return the shares (R, B) of some rows for ranks (R, B).
+
+        Args:
+            rows: Which.
+            distances: Squared, less |x|^2 of the row's sample, (B, N); will be changed.
+            ranks: Number of neighbours to look at, (R, B).
+        """
+        found = self._candidates(rows, distances, int(ranks.max()))
         last = _pick(found.distances, ranks.max(axis=0) - 1)  # (B,)
         slack = self._rounding(rows, last)  # (B,)
         shares = np.empty(ranks.shape)
@@ -125,21 +131,16 @@ class _Search:
         return shares
 
     # ------------------------------------------------------------------ float32
-    def _candidates(self, rows: slice, last_place: int) -> _Candidates:
+    def _candidates(self, rows: slice, distances: Float32Array, last_place: int) -> _Candidates:
         """Return at least the `last_place` nearest of each row, with few exceptions that have a short reach."""
-        distances = (
-            -2 * self.single[:, rows].T
-        ) @ self.single  # (B, N), less the |x|^2 that a row has in common
-        distances += self.single_squares
         own = np.arange(rows.start, rows.stop)
         distances[own - rows.start, own] = np.nan  # compares false with everything
         reach = self._reach(distances, last_place + _SPARE)  # (B,)
-        within = distances <= reach[:, None]  # (B, N)
-        counts = np.count_nonzero(within, axis=1)  # (B,)
+        places = np.flatnonzero(distances <= reach[:, None])
+        counts = np.diff(np.searchsorted(places, np.arange(len(own) + 1) * distances.shape[1]))  # (B,)
         width = max(int(counts.max()), last_place)
         taken = np.arange(width) < counts[:, None]  # (B, M)
         keys = np.full(taken.shape, ABSENT)
-        places = np.flatnonzero(within)
         found = places - np.repeat(own - rows.start, counts) * distances.shape[1]  # columns
         keys[taken] = keys_of(distances.ravel()[places], found)  # [within] would look at each of them again
         keys.sort(axis=1)

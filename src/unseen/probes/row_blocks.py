@@ -7,7 +7,7 @@ workers that spin while they wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -22,8 +22,13 @@ Result = TypeVar("Result")
 class RowThreads:
     """Threads that share out blocks of rows; made by `row_threads`."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, count: int) -> None:
         self._pool = pool
+        self._count = count
+
+    def share(self, num_rows: int) -> int:
+        """Return the rows that are one thread's share, at least 1; only for work that no row shares with another."""
+        return max(1, -(-num_rows // self._count))
 
     def map(self, task: Callable[[slice], Result], num_rows: int, block: int) -> list[Result]:
         """Return task(rows) for each block of at most `block` rows, in the order of the rows."""
@@ -31,6 +36,13 @@ class RowThreads:
         if len(blocks) == 1:
             return [task(blocks[0])]
         return list(self._pool.map(task, blocks))
+
+    def run(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Call every task, the first ones first."""
+        if len(tasks) == 1:
+            tasks[0]()
+        else:
+            list(self._pool.map(lambda task: task(), tasks))
 
 
 @contextmanager
@@ -44,7 +56,7 @@ def row_threads() -> Iterator[RowThreads]:
         _libraries().limit(limits=1),
         ThreadPoolExecutor(threads, thread_name_prefix="probe") as pool,
     ):
-        yield RowThreads(pool)
+        yield RowThreads(pool, threads)
 
 
 @cache
