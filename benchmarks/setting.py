@@ -58,7 +58,7 @@ DEFAULT = Size(
     suite=(2500, 768, 5, 3),
     large=(3000, 768, 100, 1),
     large_memory=(20_000, 768, 100, 1),
-    input_images=288,
+    input_images=864,
     input_size=224,
     growth=(1000, 128, 5),
 )

@@ -8,7 +8,8 @@ import torch
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from unseen.probes import kmeans
+from unseen.probes import center_bounds, kmeans
+from unseen.probes.center_bounds import CenterBounds
 from unseen.probes.kmeans import best_clustering, cluster
 
 
@@ -71,37 +72,43 @@ def test_empty_clusters_are_filled_as_scikit_learn_does():
         assert len(np.unique(found.assigned)) == 3
 
 
-def test_neither_threads_nor_blocks_change_a_cluster(monkeypatch):
-    points = overlapping(500, 40, 6)
-    expected = cluster(points, 6, n_init=3, seed=0)
+@pytest.mark.parametrize(("classes", "n_init"), [(6, 3), (40, 1)])
+def test_neither_threads_nor_blocks_change_a_cluster(monkeypatch, classes, n_init):
+    points = overlapping(500, 40, classes)
+    expected = cluster(points, classes, n_init=n_init, seed=0)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
         assert all(
             np.array_equal(one.assigned, other.assigned) and one.inertia == other.inertia
-            for one, other in zip(expected, cluster(points, 6, n_init=3, seed=0), strict=True)
+            for one, other in zip(expected, cluster(points, classes, n_init=n_init, seed=0), strict=True)
         )
     finally:
         torch.set_num_threads(before)
     monkeypatch.setattr(kmeans, "_BLOCK_VALUES", 64 * 40)
-    for one, other in zip(expected, cluster(points, 6, n_init=3, seed=0), strict=True):
+    monkeypatch.setattr(center_bounds, "_BLOCK_VALUES", 64 * 40)
+    for one, other in zip(expected, cluster(points, classes, n_init=n_init, seed=0), strict=True):
         assert np.array_equal(one.assigned, other.assigned)
 
 
-@pytest.mark.parametrize(("samples", "features", "classes", "n_init"), [(900, 40, 12, 3), (700, 20, 70, 2)])
+@pytest.mark.parametrize(
+    ("samples", "features", "classes", "n_init"),
+    # starts side by side; alone, a bound for each center; alone, a bound for groups of two
+    [(900, 40, 12, 3), (700, 20, 70, 2), (900, 40, 30, 1), (800, 20, 150, 1)],
+)
 def test_leaving_samples_out_changes_nothing_but_the_work(monkeypatch, samples, features, classes, n_init):
     points = overlapping(samples, features, classes)
     looked_at = []
-    two_nearest = kmeans._two_nearest
+    renew = CenterBounds.renew
 
-    def counting(points, squares, centers, rows, threads):
+    def counting(self, points, squares, centers, going, rows, threads):
         looked_at[-1].append(len(rows) / samples)
-        return two_nearest(points, squares, centers, rows, threads)
+        return renew(self, points, squares, centers, going, rows, threads)
 
-    monkeypatch.setattr(kmeans, "_two_nearest", counting)
+    monkeypatch.setattr(CenterBounds, "renew", counting)
     looked_at.append([])
     quick = cluster(points, classes, n_init=n_init, seed=0)
-    monkeypatch.setattr(kmeans, "_ROUNDING", 1e9)  # no distance is sure
+    monkeypatch.setattr(center_bounds, "_ROUNDING", 1e9)  # no distance is sure
     looked_at.append([])
     slow = cluster(points, classes, n_init=n_init, seed=0)
     for one, other in zip(quick, slow, strict=True):
@@ -109,12 +116,3 @@ def test_leaving_samples_out_changes_nothing_but_the_work(monkeypatch, samples, 
         assert one.inertia == pytest.approx(other.inertia, rel=1e-6)
     assert set(looked_at[1]) == {1.0}
     assert np.mean(looked_at[0]) < 0.8
-
-
-def test_bounds_follow_the_centers():
-    # One start, two clusters: center 0 moves by 3, center 1 by 1. Of sample 0, in cluster 0, the own center may be 3
-    # farther and the other one 1 nearer; of sample 1, in cluster 1, 1 farther and 3 nearer.
-    own, other = np.array([[5.0, 6.0]]), np.array([[9.0, 8.0]])
-    kmeans._follow(own, other, np.array([0]), np.array([[0, 1]]), np.array([[3.0, 1.0]]))
-    assert own.tolist() == [[8, 7]]
-    assert other.tolist() == [[8, 5]]

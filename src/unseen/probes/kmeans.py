@@ -22,6 +22,7 @@ import numpy.typing as npt
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from unseen.probes.center_bounds import CenterBounds, closeness, half_squares
 from unseen.probes.inputs import IntArray
 from unseen.probes.row_blocks import RowThreads, row_threads
 
@@ -30,11 +31,10 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 MAX_STEPS = 300
 TOLERANCE = 1e-4  # of the mean variance: the sum of squared center moves that ends a start
-_BLOCK_VALUES = 2**18  # features of a block: a megabyte, which a core's cache keeps between the two products
+_BLOCK_VALUES = 2**18  # features of a block: a megabyte, which a core's cache keeps
 # Starts that have so many centers together share a matrix product, which makes it fast. More would also share the
 # samples that any one of them has to look at.
 _CENTERS_AT_ONCE = 64
-_ROUNDING = 2.0**-24  # of one float32 operation, relative
 
 
 @dataclass(frozen=True)
@@ -133,25 +133,20 @@ def _lloyd(
 ) -> list[Clustering]:
     """Move each start's centers (S, C, D) to rest.
 
-    Samples that are surely still nearest to their center are left out of a step (Hamerly 2010, section 3): `own`
-    bounds the distance to it from above, `other` that to every other center from below, and both follow the
-    centers' moves. Rounding is on the safe side: only a sample whose center is surely the nearest is left out.
+    Samples that are surely still nearest to their center are left out of a step.
     """
     num_starts, num_clusters, _ = centers.shape
     least_move = TOLERANCE * float(np.mean(np.var(points, axis=0)))
     done: dict[int, Clustering] = {}
     assigned = np.full((num_starts, len(points)), -1, dtype=np.int64)  # (S, N)
-    own = np.full(assigned.shape, np.inf)  # (S, N)
-    other = np.zeros(assigned.shape)
+    bounds = CenterBounds(num_starts, len(points), num_clusters)
     sums = np.zeros(centers.shape)  # (S, C, D) float64: changes are added to it step by step
     going = np.arange(num_starts)  # the starts that still move
     for _ in range(MAX_STEPS):
-        open_rows = np.flatnonzero((own[going] >= other[going]).any(axis=0))  # (N',)
-        place = np.ix_(going, open_rows)
+        rows = bounds.open_rows(going, threads)  # (N',)
         before, now = assigned[going], assigned[going]
-        now[:, open_rows], own[place], other[place] = _two_nearest(
-            points, squares, centers[going], open_rows, threads
-        )
+        if len(rows):
+            now[:, rows] = bounds.renew(points, squares, centers[going], going, rows, threads)
         sums[going] += _change_of_sums(points, before, now, num_clusters, threads)
         same = (now == before).all(axis=1)
         assigned[going] = now
@@ -163,84 +158,30 @@ def _lloyd(
         squared_moves = np.square(moved.astype(np.float64) - centers[going]).sum(axis=2)  # (S', C)
         moves = squared_moves.sum(axis=1)  # (S',)
         centers[going] = moved
-        _follow(own, other, going, now, np.sqrt(squared_moves))
+        bounds.follow(going, now, np.sqrt(squared_moves))
         rested = ~lost & ~same & (moves <= least_move)
         if rested.any():  # the centers moved a last time after these samples were assigned
-            assigned[going[rested]] = _nearest(points, squares, centers[going[rested]], threads)
+            assigned[going[rested]] = _nearest(points, centers[going[rested]], threads)
         for start in going[~lost & (same | rested)].tolist():
             done[start] = _finished(points, squares, centers[start], assigned[start])
         going = going[~(lost | same | rested)]
         if not len(going):
             break
     for start in going.tolist():
-        last = _nearest(points, squares, centers[[start]], threads)[0]
+        last = _nearest(points, centers[[start]], threads)[0]
         done[start] = _finished(points, squares, centers[start], last)
     return [done[start] for start in range(num_starts)]
 
 
-def _follow(
-    own: Float64Array, other: Float64Array, going: IntArray, now: IntArray, moves: Float64Array
-) -> None:
-    """Widen the bounds (S, N) of the starts that go on, assigned to `now` (S', N), by their centers' moves (S', C)."""
-    own[going] += np.take_along_axis(moves, now, axis=1)
-    order = np.argsort(moves, axis=1)  # (S', C)
-    farthest = np.take_along_axis(moves, order[:, -1:], axis=1)  # (S', 1)
-    second = np.take_along_axis(moves, order[:, -2:-1], axis=1) if moves.shape[1] > 1 else farthest
-    other[going] -= np.where(now == order[:, -1:], second, farthest)
-
-
-def _nearest(
-    points: Float32Array, squares: Float32Array, centers: Float32Array, threads: RowThreads
-) -> IntArray:
+def _nearest(points: Float32Array, centers: Float32Array, threads: RowThreads) -> IntArray:
     """Return the nearest of each start's centers (S, C, D) to each sample, (S, N)."""
-    return _two_nearest(points, squares, centers, np.arange(len(points)), threads)[0]
+    half = half_squares(centers)
 
+    def nearest(block: slice) -> IntArray:
+        found: IntArray = closeness(points[block], centers, half).argmax(axis=2)
+        return found
 
-def _two_nearest(
-    points: Float32Array,
-    squares: Float32Array,
-    centers: Float32Array,
-    rows: IntArray,
-    threads: RowThreads,
-) -> tuple[IntArray, Float64Array, Float64Array]:
-    """Return the nearest of each start's centers (S, C, D) to some samples, and bounds on two distances, (S, N') each.
-
-    The bounds are an upper one on the distance to the nearest, and a lower one on that to the second nearest.
-
-    Args:
-        points: (N, D).
-        squares: Their squared norms, (N,).
-        centers: (S, C, D).
-        rows: Which samples, (N',).
-        threads: Share out the rows.
-    """
-    num_starts, num_clusters, num_features = centers.shape
-    flat = centers.reshape(-1, num_features)  # (S C, D)
-    half = np.einsum("cd,cd->c", flat, flat) / 2  # (S C,)
-    longest = np.sqrt(2 * float(half.max()))
-    everything = len(rows) == len(points)
-
-    def nearest(block: slice) -> tuple[IntArray, Float32Array, Float32Array]:
-        closeness = (points[block] if everything else points[rows[block]]) @ flat.T  # (B, S C)
-        closeness -= half
-        closeness = closeness.reshape(-1, num_clusters)  # (B S, C)
-        found, line = closeness.argmax(axis=1), np.arange(len(closeness))
-        best = closeness[line, found]
-        closeness[line, found] = -np.inf
-        second = closeness.max(axis=1)
-        return found.reshape(-1, num_starts), best.reshape(-1, num_starts), second.reshape(-1, num_starts)
-
-    if not len(rows):
-        nothing = np.empty((num_starts, 0))
-        return nothing.astype(np.int64), nothing, nothing
-    parts = threads.map(nearest, len(rows), _block(num_features))
-    found, best, second = (np.concatenate(some).T for some in zip(*parts, strict=True))  # (S, N') each
-    # The rounding of an inner product of D terms and of the three that make a squared distance (Higham 2002, eq. 3.5),
-    # twice: a left-out sample's distances, had they been worked out, would have had theirs.
-    lengths = squares[rows].astype(np.float64)  # (N',)
-    slack = 4 * (num_features + 8) * _ROUNDING * (np.sqrt(lengths) + longest) ** 2
-    low, high = (lengths - 2.0 * second) - slack, (lengths - 2.0 * best) + slack
-    return found, np.sqrt(np.maximum(high, 0)), np.sqrt(np.maximum(low, 0))
+    return np.concatenate(threads.map(nearest, len(points), _block(points.shape[1]))).T
 
 
 def _change_of_sums(
