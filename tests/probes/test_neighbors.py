@@ -200,17 +200,15 @@ def test_wrong_k(bad, blobs):
 def test_blocks_change_nothing_and_bound_the_memory(blobs, monkeypatch):
     embeddings, labels = blobs
     whole = neighbor_scores(embeddings, labels, k=11)
-    for size, side in (
-        (1, 90),
-        (90 * 7, 11),
-        (90 * 89, 89),
-    ):  # one row, blocks with a remainder, all but one row
-        monkeypatch.setattr(neighbor_search, "_BLOCK_DISTANCES", size)
-        monkeypatch.setattr(pair_distances, "SIDE", side)
+    # rows that are ranked at once, and the side of a tile: one; blocks with a remainder; all but one row in a tile
+    for rows, side in ((1, 90), (7, 11), (90, 89)):
+        monkeypatch.setattr(neighbor_search, "_BLOCK_DISTANCES", 90 * rows)
+        monkeypatch.setattr(pair_distances, "_SIDE", side)
         assert neighbor_scores(embeddings, labels, k=11) == whole
     monkeypatch.undo()
 
     monkeypatch.setattr(pair_distances, "_MOST_KEPT", 4 * 2**20)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # each has its working copies
     many = np.random.default_rng(0).normal(size=(4500, 4)).astype(np.float32)
     tracemalloc.start()
     neighbor_scores(many, np.arange(4500) % 5, k=500)
@@ -265,13 +263,16 @@ def test_float32_search_settles_what_float64_would(name, monkeypatch):
     assert quick == pytest.approx(slow, abs=1e-12)
 
 
-def test_number_of_threads_changes_no_bit(reference):
+@pytest.mark.parametrize("name", ["reference", *hard_cases()[0]])
+def test_number_of_threads_changes_no_bit(name, reference, monkeypatch):
+    monkeypatch.setattr(pair_distances, "_SIDE", 90)
+    cases, _ = hard_cases()
+    points = reference.embeddings if name == "reference" else cases[name]
+    labels = np.searchsorted(
+        [3, 40, 60, 300], np.arange(len(points)), side="right"
+    )  # classes of very unlike sizes
     results = []
     for threads in (1, 3):
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            results.append(neighbor_scores(reference.embeddings, reference.labels, k=30))
-        finally:
-            torch.set_num_threads(before)
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
+        results.append(neighbor_scores(points, labels, k=30))
     assert results[0] == results[1]

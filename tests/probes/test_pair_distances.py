@@ -18,8 +18,15 @@ def all_distances(points):
     features = np.ascontiguousarray(points.T)
     squares = np.einsum("nd,nd->n", points, points)
     whole = np.full((len(points),) * 2, np.nan, dtype=np.float32)
+    visits = np.zeros(len(points), dtype=int)
+
+    def use(rows, distances):
+        whole[rows] = distances
+        visits[rows] += 1
+
     with row_threads() as threads:
-        for_squared_distances(features, squares, whole.__setitem__, threads, most_rows=4)
+        for_squared_distances(features, squares, use, threads, most_rows=4)
+    assert (visits == 1).all()
     return whole
 
 
@@ -37,7 +44,7 @@ def test_hand_worked():
 @pytest.mark.parametrize("samples", [1, 6, 7, 8, 50])  # one block, a whole number of them, a remainder
 @pytest.mark.parametrize("kept_tiles", [0, 1, 3, 1000])
 def test_every_tile_is_filled_whatever_is_kept(monkeypatch, samples, kept_tiles):
-    monkeypatch.setattr(pair_distances, "SIDE", 7)
+    monkeypatch.setattr(pair_distances, "_SIDE", 7)
     monkeypatch.setattr(pair_distances, "_MOST_KEPT", kept_tiles * 4 * 7**2)
     points = integers(samples, 5)
     exact = np.square(points).sum(axis=1) - 2 * points @ points.T
@@ -48,7 +55,7 @@ def test_every_tile_is_filled_whatever_is_kept(monkeypatch, samples, kept_tiles)
 def test_a_pair_is_worked_out_once_where_memory_allows(monkeypatch, kept_tiles, products):
     # Eight blocks: 8 tiles on the diagonal and 28 above it. At most 4 x 4 wait at once: after half of the blocks, each
     # has one for every later block. With room for one, each block but the last spares the next one tile.
-    monkeypatch.setattr(pair_distances, "SIDE", 10)
+    monkeypatch.setattr(pair_distances, "_SIDE", 10)
     monkeypatch.setattr(pair_distances, "_MOST_KEPT", kept_tiles * 4 * 10**2)
     monkeypatch.setattr(
         torch, "get_num_threads", lambda: 1
@@ -70,6 +77,7 @@ def test_a_pair_is_worked_out_once_where_memory_allows(monkeypatch, kept_tiles, 
 
 def test_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(pair_distances, "_MOST_KEPT", 4 * 2**20)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # each works on a tile of its own
     points = np.random.default_rng(0).normal(size=(4500, 4)).astype(np.float32)
     features, squares = np.ascontiguousarray(points.T), np.einsum("nd,nd->n", points, points)
     with row_threads() as threads:

@@ -55,8 +55,8 @@ def to_images(
     shift = torch.tensor(mean, dtype=torch.float32, device=canvases.device).view(1, 3, 1, 1)
     scale = torch.tensor(std, dtype=torch.float32, device=canvases.device).view(1, 3, 1, 1)
     images = torch.empty(len(canvases), 3, size, size, dtype=torch.float32, device=canvases.device)
-    parts = max(1, math.ceil(len(canvases) * size**2 / _PIXELS))
-    step = max(1, math.ceil(len(canvases) / parts))
+    parts = math.ceil(len(canvases) / max(1, _PIXELS // size**2))
+    step = max(1, math.ceil(len(canvases) / max(1, parts)))  # parts of about equal size
     for first in range(0, len(canvases), step):
         some = slice(first, first + step)
         if angles is None:

@@ -15,13 +15,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from unseen.probes.inputs import IntArray
+from unseen.probes.inputs import Float32Array, IntArray
 from unseen.probes.row_blocks import RowThreads
 
-Float32Array: TypeAlias = npt.NDArray[np.float32]
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
-_BLOCK_VALUES = 2**19  # of a block of rows: two megabytes; each of the many small steps has its cost
+_BLOCK_VALUES = (
+    2**19
+)  # of the largest array of a block: two megabytes; each of the many small steps has its cost
 _LEAST_GROUPED = 16  # fewer centers gain less from groups than these cost
 _MOST_GROUPS = 128  # bounds of a sample; up to so many, a group is one center
 _ROUNDING = 2.0**-24  # of one float32 operation, relative
@@ -31,9 +32,10 @@ class CenterBounds:
     """What is known about every sample's distances.
 
     Attributes:
-        own: At least the distance to the nearest center, (S, N).
+        own: At least the distance to the own center, (S, N).
         other: At most the distance to any other center, (S, N).
-        groups: The finer bounds; None: there are none.
+        groups: The finer bounds; None: there are none. Starts side by side look at every sample that one of them has
+            open, so that leaving out more of one start's gains little.
     """
 
     def __init__(self, num_starts: int, num_samples: int, num_clusters: int) -> None:
@@ -43,7 +45,10 @@ class CenterBounds:
         self.groups = _GroupBounds(num_samples, num_clusters) if grouped else None
 
     def open_rows(self, going: IntArray, threads: RowThreads) -> IntArray:
-        """Return the samples that in any of some starts (S',) may be nearest to another center, (N',)."""
+        """Return the samples that in any of some starts (S',) may be nearest to another center, (N',).
+
+        Where groups know more than `other`, it is raised.
+        """
         rows = np.flatnonzero((self.own[going] >= self.other[going]).any(axis=0))
         if self.groups is None or not len(rows):
             return rows
@@ -95,7 +100,7 @@ class CenterBounds:
             if self.groups is not None:
                 self.groups.renew(some, lengths - slack, near)
 
-        threads.map(measure, len(rows), _block(num_features))
+        threads.map(measure, len(rows), _block(max(num_features, num_starts * num_clusters)))
         return result
 
     def follow(self, going: IntArray, assigned: IntArray, moves: Float64Array) -> None:
@@ -152,7 +157,7 @@ class _GroupBounds:
         bounds += lengths
         np.sqrt(np.maximum(bounds, 0, out=bounds), out=bounds)
         bounds += self._moved.astype(np.float32)
-        bounds *= np.float32(1 - 8 * _ROUNDING)  # fewer roundings follow until it is compared
+        bounds *= np.float32(1 - 8 * _ROUNDING)  # more than all from the root to the comparison
         self._bounds[rows] = bounds
 
     def follow(self, moves: Float64Array) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+Float32Array: TypeAlias = npt.NDArray[np.float32]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 

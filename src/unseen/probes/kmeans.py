@@ -23,17 +23,16 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from unseen.probes.center_bounds import CenterBounds, closeness, half_squares
-from unseen.probes.inputs import IntArray
+from unseen.probes.inputs import Float32Array, IntArray
 from unseen.probes.row_blocks import RowThreads, row_threads
 
-Float32Array: TypeAlias = npt.NDArray[np.float32]
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 MAX_STEPS = 300
 TOLERANCE = 1e-4  # of the mean variance: the sum of squared center moves that ends a start
 _BLOCK_VALUES = 2**18  # features of a block: a megabyte, which a core's cache keeps
 # Starts that have so many centers together share a matrix product, which makes it fast. More would also share the
-# samples that any one of them has to look at.
+# samples that any one of them has to look at, and a start alone has finer bounds (`center_bounds.py`).
 _CENTERS_AT_ONCE = 64
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unseen.probes.distance_keys import ABSENT, distances_and_columns, keys_of
-from unseen.probes.inputs import FloatArray, IntArray, unit_scaled
-from unseen.probes.pair_distances import Float32Array, for_squared_distances
+from unseen.probes.inputs import Float32Array, FloatArray, IntArray, unit_scaled
+from unseen.probes.pair_distances import for_squared_distances
 from unseen.probes.row_blocks import row_threads
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]

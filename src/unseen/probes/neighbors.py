@@ -1,7 +1,7 @@
 """How many of a sample's nearest neighbours share its class (arXiv 2402.14095, 2405.01524), exactly.
 
-The search is exhaustive and takes O(N^2 D) time, but holds only blocks of rows of the distance matrix
-(`neighbor_search.py`).
+The search is exhaustive and takes O(N^2 D) time, but holds only blocks of rows of the distance matrix, and no more than
+400 MiB of it for later rows (`neighbor_search.py`, `pair_distances.py`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The inner product x.y serves the row of x and the row of y. What a block has with later samples is kept, as tiles of the
 matrix, until those have their turn; where that would take too much memory, they work it out again. What is kept
-depends on the number of samples alone, so neither the threads nor the machine change a bit.
+depends on the number of samples alone, so neither the number of threads nor free memory changes a bit.
 
 Shapes: N samples, D features, B rows of a block.
 """
@@ -12,19 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from unseen.probes.inputs import Float32Array
 from unseen.probes.row_blocks import RowThreads
-
-Float32Array: TypeAlias = npt.NDArray[np.float32]
 
 # Rows and columns of a tile: enough for a fast product. At a power of two, the elements of a column would meet in a few
 # places of the cache, and the transpose take three times as long.
-SIDE = 500
-_MOST_KEPT = 400 * 2**20  # bytes of tiles; enough for all of them up to N = 20,000
+_SIDE = 500
+# Bytes of tiles kept by a process; enough for all of them up to N = 20,000. Two blocks, 4,000 N bytes, come on top.
+_MOST_KEPT = 400 * 2**20
 
 
 def for_squared_distances(
@@ -40,12 +38,13 @@ def for_squared_distances(
     Args:
         features: (D, N): a product takes a tenth less time than with rows of features.
         squares: Squared norms |y|^2, (N,).
-        use: Comes by every row once, in any of the threads. It may change the distances; they do not last.
+        use: Gets every row once, in any of the threads. It may change the distances; they do not last.
         threads: Share out the work. While they use one block's distances, they fill the next one's.
-        most_rows: B at most; fewer where the threads would else wait for each other.
+        most_rows: B at most; half of a block at most in any case, so that the threads have something to share.
     """
     num_samples = features.shape[1]
-    side = min(SIDE, num_samples)
+    side = min(_SIDE, num_samples)
+    step = max(1, min(side // 2, most_rows))
     columns = [slice(first, min(first + side, num_samples)) for first in range(0, num_samples, side)]
     buffers = [np.empty((side, num_samples), dtype=np.float32) for _ in columns[:2]]
     tiles = _Tiles(features, squares, {})
@@ -59,7 +58,6 @@ def for_squared_distances(
             for other, some in enumerate(columns)
         ]
         threads.run([*uses, *fills])
-        step = min(threads.share(len(block)), most_rows)
         uses = [
             partial(
                 use,

@@ -22,13 +22,8 @@ Result = TypeVar("Result")
 class RowThreads:
     """Threads that share out blocks of rows; made by `row_threads`."""
 
-    def __init__(self, pool: ThreadPoolExecutor, count: int) -> None:
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
-        self._count = count
-
-    def share(self, num_rows: int) -> int:
-        """Return the rows that are one thread's share, at least 1; only for work that no row shares with another."""
-        return max(1, -(-num_rows // self._count))
 
     def map(self, task: Callable[[slice], Result], num_rows: int, block: int) -> list[Result]:
         """Return task(rows) for each block of at most `block` rows, in the order of the rows."""
@@ -56,7 +51,7 @@ def row_threads() -> Iterator[RowThreads]:
         _libraries().limit(limits=1),
         ThreadPoolExecutor(threads, thread_name_prefix="probe") as pool,
     ):
-        yield RowThreads(pool, threads)
+        yield RowThreads(pool)
 
 
 @cache
