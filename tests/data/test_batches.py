@@ -16,7 +16,7 @@ from unseen.data.canvases import CanvasStore
 
 def store(size: int) -> CanvasStore:
     """Canvas i is filled with i, its label is i mod 4."""
-    canvases = torch.arange(size, dtype=torch.uint8).view(size, 1, 1, 1).expand(size, 6, 6, 3).contiguous()
+    canvases = torch.arange(size, dtype=torch.uint8).view(size, 1, 1, 1).expand(size, 3, 6, 6).contiguous()
     return CanvasStore(canvases, torch.arange(size) % 4, tuple(str(i) for i in range(size)))
 
 
@@ -146,7 +146,7 @@ def test_batches_hold_what_their_indices_say():
     for batch in batches:
         assert batch.images.dtype == torch.uint8
         assert batch.labels.dtype == batch.indices.dtype == torch.int64
-        assert batch.images.shape == (len(batch.indices), 6, 6, 3)
+        assert batch.images.shape == (len(batch.indices), 3, 6, 6)
         assert torch.equal(batch.images[:, 0, 0, 0].long(), batch.indices)
         assert torch.equal(batch.labels, batch.indices % 4)
         assert batch.angles is None

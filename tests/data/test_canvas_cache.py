@@ -130,12 +130,8 @@ def test_made_and_mapped_canvases_are_those_in_memory_to_the_last_bit(archive, c
     assert equal(everything(data(archive, cache)), without)
     assert said(caplog) == [f"mapped {IMAGES} decoded images"]
     (entry,) = entries(cache)
-    assert np.load(entry).shape == (
-        IMAGES,
-        16 + 2 * 2,
-        16 + 2 * 2,
-        3,
-    )  # plain numpy reads it; the pad is 2 pixels
+    side = 16 + 2 * 2  # the pad is 2 pixels
+    assert np.load(entry).shape == (IMAGES, 3, side, side)  # plain numpy reads it
     assert entry.stat().st_mode & 0o777 == 0o644
     assert not list(cache.folder.glob("*.part"))
 
@@ -196,7 +192,7 @@ def test_other_pixels_or_images_are_another_entry(archive, cache, caplog, settin
 @pytest.mark.parametrize(
     ("place", "name", "value"),
     [
-        (canvas_cache, "PIXELS_VERSION", 2),
+        (canvas_cache, "PIXELS_VERSION", 3),
         (canvas_cache.PIL, "__version__", "0.0"),
         (canvas_cache.features, "version", lambda name: "0.0"),
     ],
@@ -219,8 +215,8 @@ def test_the_version_of_the_pixels_stands_for_these():
         crc32(canvases.to_canvas(to_rgb(image), frame)) for image in (tall, deep, clear) for frame in frames
     ]
     assert (canvases.PIXELS_VERSION, sums) == (
-        1,
-        [798803929, 2889684468, 2663850226, 3382927517, 1752779499, 1202019642],
+        2,
+        [1780020080, 535281890, 2357185290, 676385712, 847470145, 403987501],
     )
 
 

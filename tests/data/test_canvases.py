@@ -118,9 +118,9 @@ def test_each_sample_has_its_own_angle_and_noise(monkeypatch, rotated, noisy):
 
 def test_a_quarter_turn_by_hand():
     # counter-clockwise: the right column becomes the top row
-    image = np.zeros((2, 2, 3), dtype=np.uint8)
-    image[..., 0] = [[10, 20], [30, 40]]
-    stack = torch.from_numpy(np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=255)).unsqueeze(0)
+    image = np.zeros((3, 2, 2), dtype=np.uint8)
+    image[0] = [[10, 20], [30, 40]]
+    stack = torch.from_numpy(np.pad(image, ((0, 0), (1, 1), (1, 1)), constant_values=255)).unsqueeze(0)
     turned = to_images(stack, torch.tensor([90.0]), size=2, mean=(0, 0, 0), std=(1 / 255,) * 3)
     assert turned[0, 0].round().tolist() == [[20, 40], [10, 30]]
 
@@ -129,11 +129,11 @@ def test_a_banner_shows_its_centre_without_being_resized_whole():
     image = Image.new("RGB", (200_000, 2), "white")
     image.paste((0, 0, 0), (99_999, 0, 100_001, 2))  # two black columns in the middle
     canvas = to_canvas(image, Frame(32, 3, 3))
-    assert canvas.shape == (38, 38, 3)
+    assert canvas.shape == (3, 38, 38)
     # a source pixel is 16 wide here: the black is 32 wide, blurred by 8 on either side
-    assert (canvas[3:35, 12:26] == 0).all()
-    assert (canvas[3:35, 0] > 150).all()
-    assert (canvas[[0, 1, 2, 35, 36, 37]] == 255).all()
+    assert (canvas[:, 3:35, 12:26] == 0).all()
+    assert (canvas[:, 3:35, 0] > 150).all()
+    assert (canvas[:, [0, 1, 2, 35, 36, 37]] == 255).all()
 
 
 @pytest.mark.parametrize(("size", "margin", "degrees"), [(224, 20, 11.447), (64, 6, 12.107), (100, 0, 0.0)])
@@ -148,9 +148,9 @@ def test_largest_rotation(size, margin, degrees):
 def test_the_papers_angle_is_allowed_at_every_size_and_shows_no_corner(size):
     view = View(size, rotation=10)
     view.check()
-    white = torch.full((1, view.frame.side, view.frame.side, 3), 255, dtype=torch.uint8)
+    white = torch.full((1, *view.frame.shape), 255, dtype=torch.uint8)
     for angle in (-10.0, 10.0):
-        rotated = tv.rotate(white.permute(0, 3, 1, 2), angle, fill=0)
+        rotated = tv.rotate(white, angle, fill=0)
         assert tv.center_crop(rotated, [size, size]).min() == 255
 
 
@@ -211,9 +211,9 @@ def test_raw_pixels_are_small_flat_and_upright():
     # half the size with an antialiased filter: Pillow's result up to its rounding to whole numbers
     expected = np.asarray(image.resize((32, 32), Image.Resampling.BILINEAR)).transpose(2, 0, 1).ravel() / 255
     assert np.abs(found[69].numpy() - expected).max() < 1.01 / 255
-    small = raw_pixels(stack[:, 20:60, 20:60], size=28)
+    small = raw_pixels(stack[:, :, 20:60, 20:60], size=28)
     assert small.shape == (70, 3 * 28 * 28)
-    assert torch.equal(small[0].view(3, 28, 28), stack[0, 26:54, 26:54].permute(2, 0, 1) / 255)
+    assert torch.equal(small[0].view(3, 28, 28), stack[0, :, 26:54, 26:54] / 255)
 
 
 # ---------------------------------------------------------------- decoding many
@@ -233,12 +233,12 @@ def test_decoding_keeps_order_and_reports_every_bad_file(caplog, capsys):
         stores, bad = decode_all(read_or_fail, kinds, Frame(8, 1, 0))
     assert bad == (("bad1", "no such file"), ("bad2", "no such file"))
     assert [len(store) for store in stores] == [150, 2, 0]
-    assert stores[0].canvases.shape == (150, 8, 8, 3)
+    assert stores[0].canvases.shape == (150, 3, 8, 8)
     assert stores[0].canvases.dtype == torch.uint8
-    assert stores[0].canvases[:, 4, 4, 0].tolist() == list(range(150))
+    assert stores[0].canvases[:, 0, 4, 4].tolist() == list(range(150))
     assert stores[0].labels.tolist() == [i % 3 for i in range(150)]
     assert stores[0].labels.dtype == torch.int64
-    assert stores[1].canvases[:, 4, 4, 0].tolist() == [200, 201]
+    assert stores[1].canvases[:, 0, 4, 4].tolist() == [200, 201]
     assert (stores[1].labels.tolist(), stores[1].references) == ([0, 2], ("200", "201"))
     assert caplog.messages[-1].startswith("decoded 154 images in ")  # one line where there is no terminal
     assert capsys.readouterr() == ("", "")

@@ -12,7 +12,7 @@ PLAIN = {"size": 2, "mean": (0.0,) * 3, "std": (1.0,) * 3}
 
 def test_a_mixture_by_hand() -> None:
     """A black and a white image with noise of 51/255 = 0.2: black gets a quarter of it, white 0.75 + 0.25 x 0.2."""
-    canvases = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 2, 2, 3)
+    canvases = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 2, 2)
     noise = Noise(torch.full((2, 2, 2, 3), 51, dtype=torch.uint8), 0.25)
     mixed = to_images(canvases, None, **PLAIN, noise=noise)
     assert mixed[0].unique().tolist() == pytest.approx([0.05])
@@ -24,7 +24,7 @@ def test_a_mixture_by_hand() -> None:
 def test_at_level_one_nothing_of_the_image_is_left() -> None:
     noise = NoiseSource(1.0, seed=0, size=2).draw(torch.arange(2))
     first, second = (
-        to_images(torch.full((2, 2, 2, 3), value, dtype=torch.uint8), None, **PLAIN, noise=noise)
+        to_images(torch.full((2, 3, 2, 2), value, dtype=torch.uint8), None, **PLAIN, noise=noise)
         for value in (0, 200)
     )
     assert torch.equal(first, second)

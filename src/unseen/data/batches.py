@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 
 
 class CanvasBatch(NamedTuple):
-    """What a loader yields: canvases (B, S+2p, S+2p, 3) uint8, labels and indices (B,) int64, angles (B,), noise."""
+    """What a loader yields: canvases (B, 3, S+2p, S+2p) uint8, labels and indices (B,) int64, angles (B,), noise."""
 
     images: Tensor
     labels: Tensor

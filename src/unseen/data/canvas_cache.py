@@ -1,6 +1,6 @@
 """Canvases kept on disk: jobs of a sweep, processes of a job and later runs decode them once and share their memory.
 
-An entry is one .npy file (N, S+2p, S+2p, 3) uint8 with all images of a run, mapped read-only. Its name is a hash of
+An entry is one .npy file (N, 3, S+2p, S+2p) uint8 with all images of a run, mapped read-only. Its name is a hash of
 all that makes its pixels, so an entry is never out of date: changed images have another name.
 """
 
@@ -197,8 +197,8 @@ class _Images:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(N, S+2p, S+2p, 3)."""
-        return (len(self.references), self.frame.side, self.frame.side, 3)
+        """(N, 3, S+2p, S+2p)."""
+        return (len(self.references), *self.frame.shape)
 
     def decode(self, put: Callable[[int, Pixels], object]) -> dict[int, str]:
         """Hand on every canvas; return what is wrong with bad files."""

@@ -1,7 +1,8 @@
 """Images decoded once, up front, into canvases of one size.
 
 A canvas is the picture with its shortest side resized to S, padded with white, and cut about its centre to
-S + 2p: what is left is all that a rotation by an allowed angle and a centre crop to S can show.
+S + 2p: what is left is all that a rotation by an allowed angle and a centre crop to S can show. Its three channels lie
+one after the other in memory, as networks want them.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ Pixels = npt.NDArray[np.uint8]
 Read = Callable[[str], Image.Image]
 """Gives the RGB picture of a reference; any exception means that this file is bad."""
 
-# To be raised with every change, here or in `images`, that changes a single pixel of a single canvas: canvases kept
-# on disk by other versions are then left alone.
-PIXELS_VERSION = 1
+# To be raised with every change, here or in `images`, that changes or moves a single pixel of a single canvas: canvases
+# kept on disk by other versions are then left alone.
+PIXELS_VERSION = 2
 WHITE = 255
 _LONGEST_ASPECT = 8  # a banner is cut about its centre to 8:1 first: the rest would never be seen
 _IMAGES_PER_TASK = 64
@@ -60,14 +61,19 @@ class Frame:
         return self.size + 2 * self.margin
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of a canvas, (3, S+2p, S+2p)."""
+        return (3, self.side, self.side)
+
+    @property
     def bytes(self) -> int:
         """Memory of a canvas."""
-        return 3 * self.side**2
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class CanvasStore:
-    """Canvases (N, S+2p, S+2p, 3) uint8 with labels (N,) int64; the position is a sample's index."""
+    """Canvases (N, 3, S+2p, S+2p) uint8 with labels (N,) int64; the position is a sample's index."""
 
     canvases: Tensor
     labels: Tensor
@@ -78,7 +84,7 @@ class CanvasStore:
 
 
 def to_canvas(image: Image.Image, frame: Frame) -> Pixels:
-    """Return the (S+2p, S+2p, 3) canvas of an RGB picture.
+    """Return the (3, S+2p, S+2p) canvas of an RGB picture.
 
     Equal, pixel by pixel, to torchvision's Resize(S), Pad(pad, fill=255) and the centre of the result.
     """
@@ -95,7 +101,7 @@ def to_canvas(image: Image.Image, frame: Frame) -> Pixels:
     canvas = Image.new("RGB", (frame.side, frame.side), (WHITE,) * 3)
     left, top = (_crop_start(length + 2 * frame.pad, frame.size) - frame.pad for length in new)
     canvas.paste(image, (frame.margin - left, frame.margin - top))
-    return np.asarray(canvas)
+    return np.stack([np.asarray(channel) for channel in canvas.split()])
 
 
 def _crop_start(length: int, size: int) -> int:
@@ -104,7 +110,7 @@ def _crop_start(length: int, size: int) -> int:
 
 
 class Decoded(NamedTuple):
-    """Canvases (N, S+2p, S+2p, 3) uint8, maybe read-only, and why some are worthless: reasons by position."""
+    """Canvases (N, 3, S+2p, S+2p) uint8, maybe read-only, and why some are worthless: reasons by position."""
 
     canvases: Pixels
     reasons: Mapping[int, str]
@@ -162,7 +168,7 @@ def decode_into_memory(
     read: Read, references: Sequence[str], frame: Frame, *, show_progress: bool
 ) -> Decoded:
     """Return the canvases as an array of this process."""
-    canvases = np.empty((len(references), frame.side, frame.side, 3), dtype=np.uint8)  # (N, S+2p, S+2p, 3)
+    canvases = np.empty((len(references), *frame.shape), dtype=np.uint8)  # (N, 3, S+2p, S+2p)
     put = canvases.__setitem__
     return Decoded(canvases, decode_each(read, references, frame, put, show_progress=show_progress))
 

@@ -45,7 +45,7 @@ def to_images(
     """Return normalised images (B, 3, S, S) float32.
 
     Args:
-        canvases: (B, S+2p, S+2p, 3) uint8.
+        canvases: (B, 3, S+2p, S+2p) uint8.
         angles: (B,) degrees, counter-clockwise; None: no rotation.
         size: S.
         mean: Of each channel, on the scale 0..1.
@@ -60,9 +60,9 @@ def to_images(
     for first in range(0, len(canvases), step):
         some = slice(first, first + step)
         if angles is None:
-            margin = (canvases.shape[1] - size) // 2
+            margin = (canvases.shape[2] - size) // 2
             inner = slice(margin, margin + size)
-            cropped = canvases[some, inner, inner].permute(0, 3, 1, 2)
+            cropped = canvases[some, :, inner, inner]
         else:
             cropped = _rotated_crop(canvases[some], angles[some], size)
         part = images[some].copy_(cropped).div_(255)  # (B, 3, S, S)
@@ -78,7 +78,7 @@ def _rotated_crop(canvases: Tensor, angles: Tensor, size: int) -> Tensor:
 
     Beyond the canvas its edge goes on: no allowed angle looks there, and no corner may turn black.
     """
-    batch, side = canvases.shape[:2]
+    batch, _, side, _ = canvases.shape
     centre = side / 2
     offset = torch.arange(size, dtype=torch.float32, device=canvases.device) + (
         0.5 - size / 2
@@ -90,19 +90,19 @@ def _rotated_crop(canvases: Tensor, angles: Tensor, size: int) -> Tensor:
     from_y = (sin * x + cos * y).add_(centre).floor_().clamp_(0, side - 1)
     # exact below 2^24 pixels; straight to 64 bits takes twice as long
     place = from_x.add_(from_y, alpha=side).int().long().view(batch, 1, size * size)
-    # read in order once, so that the gather, which reads every channel by itself, finds them in the cache
-    planes = canvases.clone().permute(0, 3, 1, 2).reshape(batch, 3, side * side)
+    # read in order once, so that the gather finds them in the cache
+    planes = canvases.clone(memory_format=torch.contiguous_format).view(batch, 3, side * side)
     return planes.gather(2, place.expand(-1, 3, -1)).view(batch, 3, size, size)
 
 
 def raw_pixels(canvases: Tensor, *, size: int) -> Tensor:
-    """Return centres of canvases (N, S+2p, S+2p, 3), at most 32 x 32, flat: (N, D) float32 in 0..1."""
-    margin = (canvases.shape[1] - size) // 2
+    """Return centres of canvases (N, 3, S+2p, S+2p), at most 32 x 32, flat: (N, D) float32 in 0..1."""
+    margin = (canvases.shape[2] - size) // 2
+    inner = slice(margin, margin + size)
     side = min(size, RAW_SIDE)
     flat = torch.empty(len(canvases), 3 * side * side)
     for first in range(0, len(canvases), _CHUNK):
-        chunk = canvases[first : first + _CHUNK, margin : margin + size, margin : margin + size]
-        images = chunk.permute(0, 3, 1, 2).float().div_(255)  # (B, 3, S, S)
+        images = canvases[first : first + _CHUNK, :, inner, inner].float().div_(255)  # (B, 3, S, S)
         if side != size:
             images = F.interpolate(
                 images, size=(side, side), mode="bilinear", antialias=True, align_corners=False
