@@ -197,16 +197,20 @@ def test_wrong_k(bad, blobs):
         neighbor_agreement(*blobs, k=bad)
 
 
-def test_blocks_change_nothing_and_bound_the_memory(blobs, monkeypatch):
+def test_blocks_change_nothing(blobs, monkeypatch):
     embeddings, labels = blobs
     whole = neighbor_scores(embeddings, labels, k=11)
     # rows that are ranked at once, and the side of a tile: one; blocks with a remainder; all but one row in a tile
+    monkeypatch.setattr(pair_distances, "_LEAST_VALUES", 0)
     for rows, side in ((1, 90), (7, 11), (90, 89)):
         monkeypatch.setattr(neighbor_search, "_BLOCK_DISTANCES", 90 * rows)
         monkeypatch.setattr(pair_distances, "_SIDE", side)
         assert neighbor_scores(embeddings, labels, k=11) == whole
-    monkeypatch.undo()
 
+
+@pytest.mark.parametrize("least_values", [0, 2**22])  # each pair once; a pair for each of its rows
+def test_memory_is_bounded(least_values, monkeypatch):
+    monkeypatch.setattr(pair_distances, "_LEAST_VALUES", least_values)
     monkeypatch.setattr(pair_distances, "_MOST_KEPT", 4 * 2**20)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # each has its working copies
     many = np.random.default_rng(0).normal(size=(4500, 4)).astype(np.float32)
@@ -266,6 +270,7 @@ def test_float32_search_settles_what_float64_would(name, monkeypatch):
 @pytest.mark.parametrize("name", ["reference", *hard_cases()[0]])
 def test_number_of_threads_changes_no_bit(name, reference, monkeypatch):
     monkeypatch.setattr(pair_distances, "_SIDE", 90)
+    monkeypatch.setattr(pair_distances, "_LEAST_VALUES", 0)
     cases, _ = hard_cases()
     points = reference.embeddings if name == "reference" else cases[name]
     labels = np.searchsorted(

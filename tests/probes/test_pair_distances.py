@@ -13,6 +13,11 @@ from unseen.probes.pair_distances import for_squared_distances
 from unseen.probes.row_blocks import row_threads
 
 
+@pytest.fixture(autouse=True)
+def _few_are_enough(monkeypatch):
+    monkeypatch.setattr(pair_distances, "_LEAST_VALUES", 0)
+
+
 def all_distances(points):
     """Our distances of points (N, D), whole, (N, N)."""
     features = np.ascontiguousarray(points.T)
@@ -39,6 +44,15 @@ def test_hand_worked():
     # 0, 1 and 3 on a line: |y|^2 - 2 x.y for x = 0: 0 1 9; x = 1: 0 1-2 9-6; x = 3: 0 1-6 9-18.
     points = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
     assert all_distances(points).tolist() == [[0, 1, 9], [0, -1, 3], [0, -5, -9]]
+
+
+def test_few_values_are_worked_out_again(monkeypatch):
+    monkeypatch.setattr(pair_distances, "_LEAST_ROWS", 4)
+    points = integers(50, 5)
+    with_tiles = all_distances(points)
+    monkeypatch.setattr(pair_distances, "_LEAST_VALUES", 50 * 5 + 1)
+    monkeypatch.setattr(pair_distances, "_Tiles", None)  # not asked for
+    assert np.array_equal(all_distances(points), with_tiles)
 
 
 @pytest.mark.parametrize("samples", [1, 6, 7, 8, 50])  # one block, a whole number of them, a remainder

@@ -1,4 +1,4 @@
-"""Distances of all pairs of samples in float32, a block of rows at a time, most of them worked out once.
+"""Distances of all pairs of samples in float32, a block of rows at a time, of large sets most of them worked out once.
 
 The inner product x.y serves the row of x and the row of y. What a block has with later samples is kept, as tiles of the
 matrix, until those have their turn; where that would take too much memory, they work it out again. What is kept
@@ -21,6 +21,9 @@ from unseen.probes.row_blocks import RowThreads
 # Rows and columns of a tile: enough for a fast product. At a power of two, the elements of a column would meet in a few
 # places of the cache, and the transpose take three times as long.
 _SIDE = 500
+# Features of all samples; with fewer, working a product out again takes less time than passing it on.
+_LEAST_VALUES = 2**22
+_LEAST_ROWS = 256  # of a block without tiles: enough for a fast product
 # Bytes of tiles kept by a process; enough for all of them up to N = 20,000. Two blocks, 4,000 N bytes, come on top.
 _MOST_KEPT = 400 * 2**20
 
@@ -40,9 +43,18 @@ def for_squared_distances(
         squares: Squared norms |y|^2, (N,).
         use: Gets every row once, in any of the threads. It may change the distances; they do not last.
         threads: Share out the work. While they use one block's distances, they fill the next one's.
-        most_rows: B at most; half of a block at most in any case, so that the threads have something to share.
+        most_rows: B at most where pairs are worked out once; elsewhere a wish.
     """
     num_samples = features.shape[1]
+    if features.size < _LEAST_VALUES:
+
+        def work_out_and_use(rows: slice) -> None:
+            distances = (-2 * features[:, rows].T) @ features  # (B, N)
+            distances += squares
+            use(rows, distances)
+
+        threads.map(work_out_and_use, num_samples, max(_LEAST_ROWS, most_rows))
+        return
     side = min(_SIDE, num_samples)
     step = max(1, min(side // 2, most_rows))
     columns = [slice(first, min(first + side, num_samples)) for first in range(0, num_samples, side)]
