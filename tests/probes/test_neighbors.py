@@ -197,18 +197,23 @@ def test_wrong_k(bad, blobs):
         neighbor_agreement(*blobs, k=bad)
 
 
-def test_blocks_change_nothing(blobs, monkeypatch):
+PAIRS = pytest.mark.parametrize("least_values", [0, 2**22], ids=["each pair once", "each pair twice"])
+
+
+@PAIRS
+def test_blocks_change_nothing(blobs, least_values, monkeypatch):
     embeddings, labels = blobs
     whole = neighbor_scores(embeddings, labels, k=11)
+    monkeypatch.setattr(pair_distances, "_LEAST_VALUES", least_values)
+    monkeypatch.setattr(pair_distances, "_LEAST_ROWS", 1)
     # rows that are ranked at once, and the side of a tile: one; blocks with a remainder; all but one row in a tile
-    monkeypatch.setattr(pair_distances, "_LEAST_VALUES", 0)
-    for rows, side in ((1, 90), (7, 11), (90, 89)):
+    for rows, side in ((1, 90), (7, 11), (89, 89)):
         monkeypatch.setattr(neighbor_search, "_BLOCK_DISTANCES", 90 * rows)
         monkeypatch.setattr(pair_distances, "_SIDE", side)
         assert neighbor_scores(embeddings, labels, k=11) == whole
 
 
-@pytest.mark.parametrize("least_values", [0, 2**22])  # each pair once; a pair for each of its rows
+@PAIRS
 def test_memory_is_bounded(least_values, monkeypatch):
     monkeypatch.setattr(pair_distances, "_LEAST_VALUES", least_values)
     monkeypatch.setattr(pair_distances, "_MOST_KEPT", 4 * 2**20)
@@ -267,15 +272,17 @@ def test_float32_search_settles_what_float64_would(name, monkeypatch):
     assert quick == pytest.approx(slow, abs=1e-12)
 
 
+@PAIRS
 @pytest.mark.parametrize("name", ["reference", *hard_cases()[0]])
-def test_number_of_threads_changes_no_bit(name, reference, monkeypatch):
+def test_number_of_threads_changes_no_bit(name, least_values, reference, monkeypatch):
     monkeypatch.setattr(pair_distances, "_SIDE", 90)
-    monkeypatch.setattr(pair_distances, "_LEAST_VALUES", 0)
+    monkeypatch.setattr(pair_distances, "_LEAST_ROWS", 45)
+    monkeypatch.setattr(neighbor_search, "_BLOCK_DISTANCES", 1)
+    monkeypatch.setattr(pair_distances, "_LEAST_VALUES", least_values)
     cases, _ = hard_cases()
     points = reference.embeddings if name == "reference" else cases[name]
-    labels = np.searchsorted(
-        [3, 40, 60, 300], np.arange(len(points)), side="right"
-    )  # classes of very unlike sizes
+    # classes of very unlike sizes
+    labels = np.searchsorted([3, 40, 60, 300], np.arange(len(points)), side="right")
     results = []
     for threads in (1, 3):
         monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)

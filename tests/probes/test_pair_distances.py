@@ -71,9 +71,8 @@ def test_a_pair_is_worked_out_once_where_memory_allows(monkeypatch, kept_tiles, 
     # has one for every later block. With room for one, each block but the last spares the next one tile.
     monkeypatch.setattr(pair_distances, "_SIDE", 10)
     monkeypatch.setattr(pair_distances, "_MOST_KEPT", kept_tiles * 4 * 10**2)
-    monkeypatch.setattr(
-        torch, "get_num_threads", lambda: 1
-    )  # several may keep a tile before they drop the last
+    # several threads may keep a tile before they drop the last one
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     made = []
     points = integers(80, 3)
     fill = pair_distances._Tiles.fill

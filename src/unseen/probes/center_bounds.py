@@ -10,19 +10,13 @@ Shapes: N samples, D features, C clusters, S starts, S' of them that still move,
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 
-from unseen.probes.inputs import Float32Array, IntArray
+from unseen.probes.inputs import Float32Array, Float64Array, IntArray
 from unseen.probes.row_blocks import RowThreads
 
-Float64Array: TypeAlias = npt.NDArray[np.float64]
-
-_BLOCK_VALUES = (
-    2**19
-)  # of the largest array of a block: two megabytes; each of the many small steps has its cost
+# Of the largest array of a block: two megabytes. Smaller blocks lose more to the cost of each of the many small steps.
+_BLOCK_VALUES = 2**19
 _LEAST_GROUPED = 16  # fewer centers gain less from groups than these cost
 _MOST_GROUPS = 128  # bounds of a sample; up to so many, a group is one center
 _ROUNDING = 2.0**-24  # of one float32 operation, relative

@@ -13,6 +13,7 @@ import torch
 
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 Float32Array: TypeAlias = npt.NDArray[np.float32]
+Float64Array: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 

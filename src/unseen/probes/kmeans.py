@@ -15,18 +15,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from unseen.probes.center_bounds import CenterBounds, closeness, half_squares
-from unseen.probes.inputs import Float32Array, IntArray
+from unseen.probes.inputs import Float32Array, Float64Array, IntArray
 from unseen.probes.row_blocks import RowThreads, row_threads
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 MAX_STEPS = 300
 TOLERANCE = 1e-4  # of the mean variance: the sum of squared center moves that ends a start

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unseen.probes.inputs import FloatArray, IntArray, ProbeWarning
+from unseen.probes.inputs import Float64Array, FloatArray, IntArray, ProbeWarning
 from unseen.probes.logistic_metric import Metric, hessian_metric, steps_per_metric
-from unseen.probes.logistic_objective import Float64Array, Objective, softmax
+from unseen.probes.logistic_objective import Objective, softmax
 from unseen.probes.repeats import repeated_features
 from unseen.probes.row_blocks import row_threads
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-from unseen.probes.inputs import FloatArray, IntArray
-from unseen.probes.logistic_objective import Float64Array, Objective
+from unseen.probes.inputs import Float64Array, FloatArray, IntArray
+from unseen.probes.logistic_objective import Objective
 from unseen.probes.row_blocks import RowThreads
 
 SHARE = 8  # one sample in so many is singled out
@@ -135,9 +135,8 @@ def _residual_directions(objective: Objective, probabilities: FloatArray) -> Flo
     """Return (p - e_y) / |p - e_y| of each sample, (C, N); 0 where p is e_y."""
     residuals = objective.residuals(probabilities)
     lengths = np.sqrt(np.square(residuals).sum(axis=0))
-    shortest = np.sqrt(
-        np.finfo(residuals.dtype).tiny
-    )  # of what is shorter the square, and so the length, is lost
+    # of what is shorter the square, and so the length, is lost
+    shortest = np.sqrt(np.finfo(residuals.dtype).tiny)
     residuals /= np.maximum(lengths, shortest)
     return residuals
 

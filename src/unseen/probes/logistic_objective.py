@@ -6,15 +6,11 @@ Shapes: N samples, D features and one for the intercept, C classes, B rows of a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from unseen.probes.inputs import FloatArray, IntArray
+from unseen.probes.inputs import Float64Array, FloatArray, IntArray
 from unseen.probes.row_blocks import RowThreads
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 _BLOCK_VALUES = 2**20  # features of a block of rows
 _COLUMNS = 2**17  # logits of a block of samples

@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unseen.probes.distance_keys import ABSENT, distances_and_columns, keys_of
-from unseen.probes.inputs import Float32Array, FloatArray, IntArray, unit_scaled
+from unseen.probes.inputs import Float32Array, Float64Array, FloatArray, IntArray, unit_scaled
 from unseen.probes.pair_distances import for_squared_distances
 from unseen.probes.row_blocks import row_threads
 
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 _Counts: TypeAlias = npt.NDArray[np.int64] | Float64Array
 
 TIE_TOLERANCE = 1e-13  # of |x|^2 + d^2: about a hundred times the rounding of a float64 distance
@@ -141,8 +140,8 @@ class _Search:
         width = max(int(counts.max()), last_place)
         taken = np.arange(width) < counts[:, None]  # (B, M)
         keys = np.full(taken.shape, ABSENT)
-        found = places - np.repeat(own - rows.start, counts) * distances.shape[1]  # columns
-        keys[taken] = keys_of(distances.ravel()[places], found)  # [within] would look at each of them again
+        columns = places - np.repeat(own - rows.start, counts) * distances.shape[1]
+        keys[taken] = keys_of(distances.ravel()[places], columns)
         keys.sort(axis=1)
         packed, columns = distances_and_columns(keys)
         same = np.zeros((len(columns), width + 1), dtype=np.int64)

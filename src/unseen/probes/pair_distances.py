@@ -43,7 +43,7 @@ def for_squared_distances(
         squares: Squared norms |y|^2, (N,).
         use: Gets every row once, in any of the threads. It may change the distances; they do not last.
         threads: Share out the work. While they use one block's distances, they fill the next one's.
-        most_rows: B at most where pairs are worked out once; elsewhere a wish.
+        most_rows: B at most. Where pairs are not worked out once, B is at least what makes a product fast.
     """
     num_samples = features.shape[1]
     if features.size < _LEAST_VALUES:

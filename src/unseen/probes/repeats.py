@@ -9,14 +9,10 @@ Shapes: N samples, D features, M of them that differ, C classes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from unseen.probes.inputs import FloatArray, IntArray
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
+from unseen.probes.inputs import Float64Array, FloatArray, IntArray
 
 _SAMPLES = 64  # that are compared first; of two features equal in these, all samples are
 
