@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
+import torch.utils.deterministic
 from lightning.pytorch import Callback, Trainer
 from PIL import Image
 from torch import Tensor, nn
@@ -145,7 +146,8 @@ def new_probe(suite: ProbeSuite) -> LayerProbe:
 
 
 def new_trainer(callbacks: list[Callback], *, max_steps: int, every: int) -> Trainer:
-    """Return the trainer with the settings of configs/trainer/cpu.yaml and of `unseen.runs.build`."""
+    """Return the trainer with the settings of configs/trainer/cpu.yaml and of `unseen.runs.trainer`."""
+    torch.utils.deterministic.fill_uninitialized_memory = False
     return Trainer(
         accelerator="cpu",
         devices=1,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from hydra.utils import instantiate
+from tests.torch_modes import filled_memory
 from torch import Tensor, nn
 
 from unseen.backbones.memory_format import prefers_channels_last
@@ -100,6 +101,22 @@ def test_demo(name: str, build: Build) -> None:
     other.load_state_dict(backbone.state_dict())
     with torch.no_grad():
         torch.testing.assert_close(other.eval()(images), backbone.eval()(images))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_network_reads_memory_that_nobody_wrote(name: str, build: Build) -> None:
+    torch.manual_seed(0)
+    backbone, images = build(name, "demo", 7, 32).train(), torch.randn(3, 3, 32, 32)
+
+    def step() -> list[Tensor]:
+        torch.manual_seed(1)  # of drop path
+        loss = nn.functional.cross_entropy(backbone(images), torch.tensor([0, 1, 6]))
+        return [loss, *torch.autograd.grad(loss, list(backbone.parameters()))]
+
+    plain = step()
+    with filled_memory():
+        filled = step()
+    assert all(map(torch.equal, plain, filled))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.runs.conftest import Small, small
+from tests.torch_modes import filled_memory
 
 from unseen.probes import PROBE_NAMES
 from unseen.run_folder import Scoring
@@ -99,6 +100,14 @@ def test_same_seed_same_scores_and_another_seed_others(uninterrupted: Small, tmp
     first = uninterrupted.folder.scores_path.read_text()
     assert again.folder.scores_path.read_text() == first
     assert other.folder.scores_path.read_text() != first
+
+
+def test_nothing_reads_memory_that_nobody_wrote(uninterrupted: Small, tmp_path: Path) -> None:
+    with filled_memory():
+        again = small(tmp_path, deterministic="warn")
+        run(again)
+    assert again.folder.scores_path.read_text() == uninterrupted.folder.scores_path.read_text()
+    assert equal(again.weights(), uninterrupted.weights())
 
 
 def test_a_resumed_run_ends_with_the_same_weights_and_scores(uninterrupted: Small, tmp_path: Path) -> None:

@@ -36,12 +36,17 @@ def make_trainer(
 ) -> Trainer:
     """Return the trainer that the `trainer` group describes.
 
+    Deterministic mode would also fill every new array with NaN before it is used, to show who reads memory that
+    nobody wrote. Our networks do not, tests say so, and filling takes time: it is switched off.
+
     Raises:
         UserError: Settings that Lightning or the machine cannot follow.
     """
     import torch
+    import torch.utils.deterministic
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     settings = dict(settings)
     if settings["precision"] == "auto":
         on_gpu = settings["accelerator"] in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
