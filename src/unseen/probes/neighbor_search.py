@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from unseen.probes.distance_keys import ABSENT, distances_and_columns, keys_of
 from unseen.probes.inputs import Float32Array, Float64Array, FloatArray, IntArray, unit_scaled
 from unseen.probes.pair_distances import for_squared_distances
 from unseen.probes.row_blocks import row_threads
@@ -59,18 +58,21 @@ def same_label_shares(features: FloatArray, targets: IntArray, ranks: IntArray) 
 
 @dataclass(frozen=True)
 class _Candidates:
-    """The nearest samples of each row of a block, nearest first.
+    """The nearest samples of each row of a block.
 
     Attributes:
-        distances: Squared, less |x|^2 of the row's sample, (B, M) float32; infinite behind the last candidate.
-        columns: Which samples, (B, M).
-        same: How many of the first m have the row's label, (B, M + 1).
+        distances: Squared, less |x|^2 of the row's sample, in the order of the samples, (B, M) float32; infinite behind
+            the last candidate.
+        nearest: The same, nearest first.
+        places: Where they are in the block of distances, read row by row, (total,).
+        begins: Where each row begins in `places`, (B,).
         reach: Samples beyond this distance are missing, (B,).
     """
 
     distances: Float32Array
-    columns: IntArray
-    same: IntArray
+    nearest: Float32Array
+    places: IntArray
+    begins: IntArray
     reach: Float32Array
 
 
@@ -87,7 +89,8 @@ class _Search:
         squares: Their squared norms, (N,).
         single: The points in float32, (D, N).
         single_squares: The squared norms in float32.
-        targets: Classes, (N,).
+        targets: Classes, ascending, (N,).
+        classes: Where each class begins, and the end, (C + 1,).
     """
 
     points: Float64Array
@@ -95,15 +98,22 @@ class _Search:
     single: Float32Array
     single_squares: Float32Array
     targets: IntArray
+    classes: IntArray
 
     @classmethod
     def over(cls, features: FloatArray, targets: IntArray) -> _Search:
+        """Return a search among samples that are in the order of their classes 0, 1, ..."""
         points = unit_scaled(features).astype(np.float64)  # (N, D)
         center = np.argmin(np.square(points - points.mean(axis=0)).sum(axis=1))
         points -= points[center].copy()
         squares = np.einsum("nd,nd->n", points, points)  # (N,)
         return cls(
-            points, squares, points.T.astype(np.float32, order="C"), squares.astype(np.float32), targets
+            points,
+            squares,
+            points.T.astype(np.float32, order="C"),
+            squares.astype(np.float32),
+            targets,
+            np.searchsorted(targets, np.arange(targets[-1] + 2)),
         )
 
     def shares(self, rows: slice, distances: Float32Array, ranks: IntArray) -> Float64Array:
@@ -115,12 +125,12 @@ class _Search:
             ranks: Number of neighbours to look at, (R, B).
         """
         found = self._candidates(rows, distances, int(ranks.max()))
-        last = _pick(found.distances, ranks.max(axis=0) - 1)  # (B,)
+        last = _pick(found.nearest, ranks.max(axis=0) - 1)  # (B,)
         slack = self._rounding(rows, last)  # (B,)
         shares = np.empty(ranks.shape)
         undecided = np.zeros(ranks.shape[1], dtype=bool)  # (B,)
         for r, rank in enumerate(ranks):
-            shares[r], unsure = self._share(rows, rank, found, slack)
+            shares[r], unsure = self._share(rows, distances, rank, found, slack)
             undecided |= unsure
         again = np.flatnonzero(undecided)
         step = max(1, _BLOCK_DISTANCES // 4 // len(self.points))
@@ -135,18 +145,14 @@ class _Search:
         own = np.arange(rows.start, rows.stop)
         distances[own - rows.start, own] = np.nan  # compares false with everything
         reach = self._reach(distances, last_place + _SPARE)  # (B,)
-        places = np.flatnonzero(distances <= reach[:, None])
-        counts = np.diff(np.searchsorted(places, np.arange(len(own) + 1) * distances.shape[1]))  # (B,)
-        width = max(int(counts.max()), last_place)
+        places = np.flatnonzero(distances <= reach[:, None])  # (total,)
+        bounds = np.searchsorted(places, np.arange(len(own) + 1) * distances.shape[1])  # (B + 1,)
+        counts = np.diff(bounds)  # (B,)
+        width = max(int(counts.max()), last_place) + 1  # so that every place has one behind it
         taken = np.arange(width) < counts[:, None]  # (B, M)
-        keys = np.full(taken.shape, ABSENT)
-        columns = places - np.repeat(own - rows.start, counts) * distances.shape[1]
-        keys[taken] = keys_of(distances.ravel()[places], columns)
-        keys.sort(axis=1)
-        packed, columns = distances_and_columns(keys)
-        same = np.zeros((len(columns), width + 1), dtype=np.int64)
-        np.cumsum(self.targets[columns] == self.targets[rows, None], axis=1, out=same[:, 1:])
-        return _Candidates(packed, columns, same, reach)
+        near = np.full(taken.shape, np.inf, dtype=np.float32)
+        near[taken] = distances.ravel()[places]
+        return _Candidates(near, np.sort(near, axis=1), places, bounds[:-1], reach)
 
     def _reach(self, distances: Float32Array, wanted: int) -> Float32Array:
         """Return a distance within which a row has at least `wanted` samples, nearly always, and not many more.
@@ -182,45 +188,59 @@ class _Search:
         return slack
 
     def _share(
-        self, rows: slice, rank: IntArray, found: _Candidates, slack: Float64Array
+        self,
+        rows: slice,
+        distances: Float32Array,
+        rank: IntArray,
+        found: _Candidates,
+        slack: Float64Array,
     ) -> tuple[Float64Array, npt.NDArray[np.bool_]]:
         """Return share (B,) for one rank (B,), and where it is not known, (B,)."""
-        last = _pick(found.distances, rank - 1).astype(np.float64)  # (B,)
-        low, high = last - 2 * slack, last + 2 * slack
-        # how many are surely nearer than the last place, and those with the open ones, (B,)
-        before = np.count_nonzero(found.distances < low[:, None], axis=1)
-        until = np.count_nonzero(found.distances <= high[:, None], axis=1)
+        last = _pick(found.nearest, rank - 1).astype(np.float64)  # (B,)
+        # in float32, rounded outwards: what is at `below` or before it is surely nearer than the last place, and what
+        # is behind that and not behind `high` is open
+        below = np.nextafter((last - 2 * slack).astype(np.float32), np.float32(-np.inf))
+        high = np.nextafter((last + 2 * slack).astype(np.float32), np.float32(np.inf))
+        # how many are surely nearer, and how many with the open ones, (B,): for most rows only the last place is open
+        before, until = rank - 1, rank.copy()
+        nearer = np.where(before > 0, _pick(found.nearest, np.maximum(before, 1) - 1), -np.inf)
+        crowded = np.flatnonzero((nearer > below) | (_pick(found.nearest, rank) <= high))
+        before[crowded] = _count(found.nearest[crowded], below[crowded])
+        until[crowded] = _count(found.nearest[crowded], high[crowded])
         unsure = ~np.isfinite(last) | (high >= found.reach) | (until - before > _MOST_OPEN)
-        hits = _pick(found.same, rank).astype(np.float64)
-        some = np.flatnonzero(~unsure & (until - before > 1))
+        some = crowded[~unsure[crowded]]
+        limits = high.copy()
+        limits[some] = below[some]
+        hits = self._mates_within(rows, distances, limits).astype(np.float64)
         if len(some):
-            hits[some] = _pick(found.same[some], before[some]) + self._settle(
-                some + rows.start,
-                rank[some] - before[some],
-                before[some],
-                found.columns[some],
-                (until - before)[some],
-            )
+            near = found.distances[some]
+            group, inner = np.nonzero((near > below[some, None]) & (near <= high[some, None]))  # (Q,)
+            others = found.places[found.begins[some][group] + inner] - some[group] * distances.shape[1]
+            hits[some] += self._settle(some + rows.start, rank[some] - before[some], group, others)
         share: Float64Array = hits / rank
         return share, unsure
 
+    def _mates_within(self, rows: slice, distances: Float32Array, limits: Float32Array) -> IntArray:
+        """Return how many other samples of its label are at most at a row's limit (B,), of distances (B, N)."""
+        counts = np.empty(len(limits), dtype=np.int64)
+        for label in range(self.targets[rows.start], self.targets[rows.stop - 1] + 1):
+            begin, end = self.classes[label], self.classes[label + 1]
+            own = slice(max(begin, rows.start) - rows.start, min(end, rows.stop) - rows.start)
+            counts[own] = _count(distances[own, begin:end], limits[own])
+        return counts
+
     # ------------------------------------------------------------------ float64
-    def _settle(
-        self, samples: IntArray, places: IntArray, before: IntArray, columns: IntArray, sizes: IntArray
-    ) -> Float64Array:
+    def _settle(self, samples: IntArray, places: IntArray, group: IntArray, others: IntArray) -> Float64Array:
         """Return how many of the places left for the open pairs go to each sample's label, (G,).
 
         Args:
             samples: The rows' samples, (G,).
             places: How many are left, (G,).
-            before: Candidates that are surely nearer, (G,).
-            columns: Candidates, nearest first, (G, M); the open ones begin at `before`.
-            sizes: How many are open, (G,).
+            group: Which of the rows an open pair belongs to, ascending, (Q,).
+            others: Its other sample, (Q,).
         """
-        group = np.repeat(np.arange(len(samples)), sizes)  # (Q,)
+        sizes = np.bincount(group)  # (G,)
         begin = np.cumsum(sizes) - sizes  # (G,)
-        inner = np.arange(len(group)) - begin[group]
-        others = columns[group, before[group] + inner]  # (Q,)
         exact = np.empty(len(group))
         step = max(1, _PAIRS_AT_ONCE // self.points.shape[1])
         for start in range(0, len(group), step):
@@ -268,6 +288,12 @@ class _Search:
 def _pick(values: npt.NDArray[Any], places: IntArray) -> npt.NDArray[Any]:
     """Return one value of each row: values (B, M) at places (B,)."""
     return np.take_along_axis(values, places[:, None], axis=1)[:, 0]
+
+
+def _count(values: Float32Array, limits: Float32Array) -> IntArray:
+    """Return how many values (B, M) of each row are at most its limit (B,)."""
+    counts: IntArray = np.count_nonzero(values <= limits[:, None], axis=1)
+    return counts
 
 
 def _tie_tolerance(last: Float64Array, squares: Float64Array) -> Float64Array:
