@@ -140,9 +140,9 @@ def new_module(side: int) -> SeenClassifier:
     return SeenClassifier(new_backbone(side), lr=LEARNING_RATE, channels_last=True)
 
 
-def new_probe(suite: ProbeSuite) -> LayerProbe:
+def new_probe(suite: ProbeSuite, on_phase: Callable[[str, int, int], None] | None = None) -> LayerProbe:
     """Return the callback."""
-    return LayerProbe(suite, Listener())
+    return LayerProbe(suite, Listener(), on_phase=on_phase)
 
 
 def new_trainer(callbacks: list[Callback], *, max_steps: int, every: int) -> Trainer:

@@ -1,28 +1,25 @@
 """Training and probing against the bare network: `floor`, `training_steps`, `probing`.
 
 Our side is the trainer, the module and the callback of a real run; the other is the same network in channels_last on
-batches that were made beforehand, without Lightning. Both in this process, in turn.
+batches that were made beforehand, without Lightning. Both in this process, in turn: `floor` and `training_steps` batch
+by batch (`interleaved.py`), `probing` whole.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback
-from torch import nn
 
 from benchmarks.floors import forward_flops, job_flops, suite_flops
+from benchmarks.interleaved import BareNetwork, Interleaved
 from benchmarks.job import (
     BATCH,
     SEEN,
     SPEC,
     UNSEEN,
     Listener,
-    bare_optimizer,
-    bare_step,
     cached_images,
     made_up_data,
     new_backbone,
@@ -52,56 +49,37 @@ def floor(setting: Setting) -> list[Row]:
     evaluations = EVALUATIONS if size.cut == 1 else 1
     data = made_up_data(train=BATCH * steps, evaluated=size.eval_images, side=side)
     training = cached_images(data, "train", steps)
-    evaluating = cached_images(data, "seen") + cached_images(data, "unseen")
-    probe = new_probe(_suite(setting))
-    probing: list[float] = []
+    seen, unseen = cached_images(data, "seen"), cached_images(data, "unseen")
+    network = new_backbone(side)
+    bare, plain = BareNetwork(network, steps), BareNetwork(SPEC.create(side, num_classes=SEEN), steps)
+    between = Interleaved(
+        [bare, plain], lambda other, step: other.train(*training[step]), seen=seen, unseen=unseen
+    )
+    probe = new_probe(_suite(setting), between.on_phase)
 
-    def ours() -> float:
+    def run() -> float:
+        """Run ours with both others in between; return the seconds in the probes."""
         module = new_module(side)
-        trainer = new_trainer([probe], max_steps=steps, every=steps // evaluations)
+        trainer = new_trainer([probe, between], max_steps=steps, every=steps // evaluations)
         with probe_clock() as clock:
-            took = seconds(lambda: trainer.fit(module, data))
-        probing.append(clock.seconds)
-        return took
-
-    def bare_job(network: nn.Module) -> None:
-        optimizer, schedule = bare_optimizer(network, steps)
-        network.train()
-        for images, labels in training:
-            bare_step(network, images, labels, optimizer, schedule)
-        network.eval()
-        with torch.no_grad():
-            for images, _ in evaluations * evaluating:
-                network(images)
-
-    def bare(network: nn.Module) -> Callable[[], float]:
-        network = network.to(memory_format=torch.channels_last)
-
-        def reference() -> float:
-            allow_all_algorithms()
-            return seconds(lambda: bare_job(network))
-
-        return reference
-
-    network, plain = new_backbone(side), SPEC.create(side, num_classes=SEEN)
-    reference, as_made_by_timm = bare(network), bare(plain)
+            between.begin()
+            trainer.fit(module, data)
+            between.end()
+        return clock.seconds
 
     setting.report("floor: warming up")
-    ours()  # finds the raw pixels' scores, too, which a run needs only once
-    reference()
-    as_made_by_timm()
-    probing.clear()
-    pairs = alternate(
-        ours, reference, pairs=setting.pairs, on_pair=setting.show_pair("floor"), go_on=setting.go_on
-    )
-    spent_probing = list(probing)
-    plain_pairs = alternate(
-        ours,
-        as_made_by_timm,
-        pairs=setting.pairs,
-        on_pair=setting.show_pair("floor/timm"),
-        go_on=setting.go_on,
-    )
+    run()  # finds the raw pixels' scores, too, which a run needs only once
+    pairs: list[Pair] = []
+    plain_pairs: list[Pair] = []
+    spent_probing: list[float] = []
+    for number in range(setting.pairs):
+        if pairs and not setting.go_on():
+            break
+        spent_probing.append(run())
+        pairs.append(Pair(between.ours, bare.seconds))
+        plain_pairs.append(Pair(between.ours, plain.seconds))
+        setting.show_pair("floor")(number, pairs[-1])
+        setting.show_pair("floor/timm")(number, plain_pairs[-1])
     embedded = 2 * evaluations * size.eval_images
     flops = job_flops(forward_flops(network, side), trained=BATCH * steps, embedded=embedded)
     at_best = setting.floors.matmul_seconds(flops)
@@ -129,17 +107,6 @@ def floor(setting: Setting) -> list[Row]:
     ]  # fmt: skip
 
 
-class StepClock(Callback):
-    """The moment when each training step ended."""
-
-    def __init__(self) -> None:
-        self.ends: list[float] = []
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Note it."""
-        self.ends.append(time.perf_counter())
-
-
 def training_steps(setting: Setting) -> list[Row]:
     """Return the row of steps between two evaluations against a plain loop over the same canvases."""
     size = setting.size
@@ -147,34 +114,32 @@ def training_steps(setting: Setting) -> list[Row]:
     planned = steps + WARM_UP_STEPS
     data = made_up_data(train=BATCH * planned, evaluated=40, side=side)
     canvases = list(data.train_dataloader())
-    bare_network = new_backbone(side).to(memory_format=torch.channels_last).train()
+    bare_network = new_backbone(side)
+    bare = BareNetwork(bare_network, planned)
 
-    def ours() -> float:
-        clock = StepClock()
+    def step_from_canvases(other: BareNetwork, step: int) -> None:
+        batch = data.on_after_batch_transfer(canvases[step], 0)
+        other.train(batch.images.contiguous(memory_format=torch.channels_last), batch.labels)
+
+    between = Interleaved([bare], step_from_canvases, warm_up=WARM_UP_STEPS)
+
+    def run() -> Pair:
         module = new_module(side)
         trainer = new_trainer(
-            [new_probe(ProbeSuite(n_init=1, k=5)), clock], max_steps=planned, every=10 * planned
+            [new_probe(ProbeSuite(n_init=1, k=5)), between], max_steps=planned, every=10 * planned
         )
-        trainer.fit(module, data)
-        return clock.ends[-1] - clock.ends[WARM_UP_STEPS - 1]
-
-    def reference() -> float:
-        allow_all_algorithms()
-        optimizer, schedule = bare_optimizer(bare_network, planned)
-        for number, raw in enumerate(canvases):
-            if number == WARM_UP_STEPS:
-                began = time.perf_counter()
-            batch = data.on_after_batch_transfer(raw, 0)
-            images = batch.images.contiguous(memory_format=torch.channels_last)
-            bare_step(bare_network, images, batch.labels, optimizer, schedule)
-        return time.perf_counter() - began
+        between.begin()
+        trainer.fit(module, data)  # what follows the last step is not counted
+        return Pair(between.ours, bare.seconds)
 
     setting.report("training_steps: warming up")
-    ours()
-    reference()
-    pairs = alternate(
-        ours, reference, pairs=setting.pairs, on_pair=setting.show_pair("training_steps"), go_on=setting.go_on
-    )
+    run()
+    pairs: list[Pair] = []
+    for number in range(setting.pairs):
+        if pairs and not setting.go_on():
+            break
+        pairs.append(run())
+        setting.show_pair("training_steps")(number, pairs[-1])
     flops = job_flops(forward_flops(bare_network, side), trained=BATCH * steps, embedded=0)
     row = paired(
         "training_steps",
