@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -80,18 +80,11 @@ def inputs(setting: Setting) -> list[Row]:
 
     batches = torch.split(torch.arange(count), BATCH)
 
-    def transform_batches(some_batches: Sequence[torch.Tensor]) -> None:
-        for indices in some_batches:
+    def transform_all() -> None:
+        for indices in batches:
             some = canvases.index_select(0, indices)
             to_images(some, angles[indices], size=side, mean=MEAN, std=STD)
 
-    def ours() -> float:
-        # The reference has forked workers, after which this process gets its memory back page by page, at the first
-        # write: a price of the reference's, not of ours.
-        transform_batches(batches[:1])
-        return seconds(partial(transform_batches, batches))
-
-    ours()  # as warm as the reference, which has chosen its loader
     transform = paper_transform(side, ROTATION)
     rows = []
     moved = canvases.nbytes + count * 3 * side * side * 4
@@ -105,8 +98,9 @@ def inputs(setting: Setting) -> list[Row]:
     ):
         setting.report(f"{name}: choosing the faster loader for the reference")
         loader, workers = _fastest_loader(setting, PerSample(held, transform))
+        transform_all()  # as warm as the loader, whose workers' fork left our memory to be copied at its next writing
         pairs = alternate(
-            ours, timed(partial(_consume, loader)), pairs=setting.pairs,
+            timed(transform_all), timed(partial(_consume, loader)), pairs=setting.pairs,
             on_pair=setting.show_pair(name), go_on=setting.go_on,
         )  # fmt: skip
         rates = {

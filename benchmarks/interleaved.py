@@ -1,7 +1,8 @@
 """A run of ours with the bare network's work in between, step by step: a drift of the machine meets both alike.
 
 A machine that shares its host changes its speed within seconds. Two jobs of half a minute, one after the other, differ
-by a tenth for that reason alone; two steps of a third of a second hardly do.
+by a tenth for that reason alone; two steps of a third of a second hardly do. Each side finds the caches as the others left
+them, at every batch.
 """
 
 from __future__ import annotations
@@ -30,25 +31,32 @@ class BareNetwork:
 
     Attributes:
         seconds: Spent since `begin`.
+        trained: Batches since `begin`; `embedded` likewise.
+        embedded: See `trained`.
     """
 
     def __init__(self, network: nn.Module, steps: int) -> None:
         self._network = network.to(memory_format=torch.channels_last)
+        self._first = {name: value.clone() for name, value in network.state_dict().items()}
         self._steps = steps
         self.begin()
 
     def begin(self) -> None:
-        """Start a new schedule, at zero seconds."""
+        """Start again from the first weights, with a new schedule, at zero seconds."""
         self.seconds = 0.0
+        self.trained = self.embedded = 0
+        self._network.load_state_dict(self._first)
         self._optimizer, self._schedule = bare_optimizer(self._network, self._steps)
 
     def train(self, images: Tensor, labels: Tensor) -> None:
         """Take one step."""
+        self.trained += 1
         self._network.train()
         bare_step(self._network, images, labels, self._optimizer, self._schedule)
 
     def embed(self, images: Tensor, _labels: Tensor) -> None:
         """Run one forward pass."""
+        self.embedded += 1
         self._network.eval()
         with torch.no_grad():
             self._network(images)
@@ -98,6 +106,24 @@ class Interleaved(Callback):
         """Count our side's seconds since the last bare batch."""
         self.ours += time.perf_counter() - self._resumed
 
+    def check(self, *, steps: int, evaluations: int = 0) -> None:
+        """Make sure that every bare network did all of our side's batches.
+
+        Args:
+            steps: Our training steps.
+            evaluations: Our evaluations, each of all seen and unseen batches.
+
+        Raises:
+            RuntimeError: If one did not.
+        """
+        expected = steps, evaluations * (len(self._seen) + len(self._unseen))
+        for network in self._networks:
+            if (network.trained, network.embedded) != expected:
+                raise RuntimeError(
+                    f"(trained, embedded) batches of a bare network are {network.trained, network.embedded}, ours "
+                    f"{expected}: the two sides did not do the same"
+                )
+
     def on_train_batch_end(self, *_: Any) -> None:
         """Train the bare networks."""
         self.end()
@@ -118,7 +144,7 @@ class Interleaved(Callback):
 
     def on_phase(self, phrase: str, done: int, _total: int) -> None:
         """Let the bare networks embed the unseen images that come next."""
-        if self._unseen and phrase.startswith("embedding"):
+        if self._unseen and phrase == "embedding unseen images":
             self.end()
             self._others(lambda network: network.embed(*self._unseen[done]))
 

@@ -7,15 +7,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 import torch.utils.deterministic
+from hydra.utils import instantiate
 from lightning.pytorch import Callback, Trainer
+from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor, nn
 
+from benchmarks.machine import ROOT
 from unseen.backbones.protocol import Backbone
 from unseen.backbones.timm import TimmSpec
 from unseen.callbacks.layer_probe import LayerProbe
@@ -23,6 +27,7 @@ from unseen.data.catalog import Catalog, Counts, Entry
 from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.probes import ProbeSuite
 from unseen.run_folder import Scoring
+from unseen.runs.loggers import csv_logger
 from unseen.scores import Generalization, ScoreTable
 from unseen.training import SeenClassifier
 
@@ -145,8 +150,17 @@ def new_probe(suite: ProbeSuite, on_phase: Callable[[str, int, int], None] | Non
     return LayerProbe(suite, Listener(), on_phase=on_phase)
 
 
-def new_trainer(callbacks: list[Callback], *, max_steps: int, every: int) -> Trainer:
-    """Return the trainer with the settings of configs/trainer/cpu.yaml and of `unseen.runs.trainer`."""
+def new_trainer(
+    callbacks: list[Callback], *, max_steps: int, every: int, folder: Path | None = None
+) -> Trainer:
+    """Return the trainer with the settings of configs/trainer/cpu.yaml and of `unseen.runs.trainer`.
+
+    Args:
+        callbacks: The run's.
+        max_steps: Training steps.
+        every: Steps between evaluations.
+        folder: Where checkpoints and metrics go, as often as a run writes them; None: nowhere. There is no progress bar.
+    """
     torch.utils.deterministic.fill_uninitialized_memory = False
     return Trainer(
         accelerator="cpu",
@@ -159,15 +173,22 @@ def new_trainer(callbacks: list[Callback], *, max_steps: int, every: int) -> Tra
         gradient_clip_val=1.0,
         log_every_n_steps=10,
         deterministic="warn",
-        callbacks=callbacks,
-        logger=False,
+        callbacks=[*callbacks, *_checkpoints(folder)] if folder else callbacks,
+        logger=csv_logger(str(folder)) if folder else False,
         num_sanity_val_steps=0,
         inference_mode=False,
         use_distributed_sampler=False,
         enable_model_summary=False,
         enable_progress_bar=False,
-        enable_checkpointing=False,
+        enable_checkpointing=folder is not None,
     )
+
+
+def _checkpoints(folder: Path) -> list[Callback]:
+    """Return the callbacks that write a run's checkpoints."""
+    callbacks = OmegaConf.load(ROOT / "configs/callbacks/default.yaml")
+    config = OmegaConf.create({"paths": {"output_dir": str(folder)}, "callbacks": callbacks})
+    return [instantiate(config.callbacks[name]) for name in ("last_checkpoint", "best_checkpoint")]
 
 
 @contextmanager

@@ -1,13 +1,16 @@
 """Training and probing against the bare network: `floor`, `training_steps`, `probing`.
 
-Our side is the trainer, the module and the callback of a real run; the other is the same network in channels_last on
+Our side is the trainer, the module and the callback of a real run, in `floor` with its checkpoints and metrics; the other is the same network in channels_last on
 batches that were made beforehand, without Lightning. Both in this process, in turn: `floor` and `training_steps` batch
 by batch (`interleaved.py`), `probing` whole.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,6 +45,17 @@ def _suite(setting: Setting) -> ProbeSuite:
     return ProbeSuite(n_init=1, k=setting.size.eval_images // UNSEEN)
 
 
+def _pairs(setting: Setting, name: str, take: Callable[[], Pair]) -> list[Pair]:
+    """Take pairs until there are enough or time is up, but at least one."""
+    pairs: list[Pair] = []
+    for number in range(setting.pairs):
+        if pairs and not setting.go_on():
+            break
+        pairs.append(take())
+        setting.show_pair(name)(number, pairs[-1])
+    return pairs
+
+
 def floor(setting: Setting) -> list[Row]:
     """Return the rows of the whole job against its bare forward passes and training steps."""
     size = setting.size
@@ -60,26 +74,27 @@ def floor(setting: Setting) -> list[Row]:
     def run() -> float:
         """Run ours with both others in between; return the seconds in the probes."""
         module = new_module(side)
-        trainer = new_trainer([probe, between], max_steps=steps, every=steps // evaluations)
-        with probe_clock() as clock:
+        with tempfile.TemporaryDirectory() as folder, probe_clock() as clock:
+            trainer = new_trainer(
+                [probe, between], max_steps=steps, every=steps // evaluations, folder=Path(folder)
+            )
             between.begin()
             trainer.fit(module, data)
             between.end()
+        between.check(steps=steps, evaluations=evaluations)
         return clock.seconds
+
+    plain_pairs: list[Pair] = []
+    spent_probing: list[float] = []
+
+    def take() -> Pair:
+        spent_probing.append(run())
+        plain_pairs.append(Pair(between.ours, plain.seconds))
+        return Pair(between.ours, bare.seconds)
 
     setting.report("floor: warming up")
     run()  # finds the raw pixels' scores, too, which a run needs only once
-    pairs: list[Pair] = []
-    plain_pairs: list[Pair] = []
-    spent_probing: list[float] = []
-    for number in range(setting.pairs):
-        if pairs and not setting.go_on():
-            break
-        spent_probing.append(run())
-        pairs.append(Pair(between.ours, bare.seconds))
-        plain_pairs.append(Pair(between.ours, plain.seconds))
-        setting.show_pair("floor")(number, pairs[-1])
-        setting.show_pair("floor/timm")(number, plain_pairs[-1])
+    pairs = _pairs(setting, "floor", take)
     embedded = 2 * evaluations * size.eval_images
     flops = job_flops(forward_flops(network, side), trained=BATCH * steps, embedded=embedded)
     at_best = setting.floors.matmul_seconds(flops)
@@ -130,16 +145,12 @@ def training_steps(setting: Setting) -> list[Row]:
         )
         between.begin()
         trainer.fit(module, data)  # what follows the last step is not counted
+        between.check(steps=planned)
         return Pair(between.ours, bare.seconds)
 
     setting.report("training_steps: warming up")
     run()
-    pairs: list[Pair] = []
-    for number in range(setting.pairs):
-        if pairs and not setting.go_on():
-            break
-        pairs.append(run())
-        setting.show_pair("training_steps")(number, pairs[-1])
+    pairs = _pairs(setting, "training_steps", run)
     flops = job_flops(forward_flops(bare_network, side), trained=BATCH * steps, embedded=0)
     row = paired(
         "training_steps",

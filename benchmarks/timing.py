@@ -14,7 +14,7 @@ PAIRS = 5  # fewer are shown, but claim nothing
 
 
 class Pair(NamedTuple):
-    """Seconds of both sides, taken directly after one another."""
+    """Seconds of both sides, taken in turn."""
 
     ours: float
     reference: float

@@ -26,6 +26,7 @@ from benchmarks.reference_probes import PROBES, score_layer  # noqa: E402
 from benchmarks.rows import Row, cells, markdown, paired  # noqa: E402
 from benchmarks.timing import Pair, alternate, fit_exponent, spread  # noqa: E402
 from benchmarks.whole_job import _place, lay_out  # noqa: E402
+from tests.torch_modes import same_modes_afterwards  # noqa: E402
 
 from unseen.callbacks.layer_probe import LayerProbe  # noqa: E402
 from unseen.data.datamodule import SeenUnseenDataModule  # noqa: E402
@@ -207,7 +208,9 @@ def test_the_repositorys_layout_is_understood() -> None:
 # ------------------------------------------------------------------ the command
 def test_a_tiny_run_writes_every_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "results.json"
-    assert command.main(["--tiny", "input", "probe_suite", "--out", str(out)]) == 0
+    asked = ["floor", "training_steps", "input", "probe_suite"]
+    with same_modes_afterwards():
+        assert command.main(["--tiny", *asked, "--out", str(out)]) == 0
     assert "probe_suite" in capsys.readouterr().out
     results = json.loads(out.read_text(encoding="utf-8"))
     assert set(results) == {"schema", "size", "machine", "floors", "rows", "seconds", "benchmark_seconds"}
@@ -223,7 +226,8 @@ def test_a_tiny_run_writes_every_field(tmp_path: Path, capsys: pytest.CaptureFix
     } <= set(results["machine"])
     assert {"torch", "lightning", "timm", "scikit-learn", "numpy"} <= set(results["machine"]["versions"])
     names = [row["name"] for row in results["rows"]]
-    assert names == ["input", "input/with_decoding", "input/once", "probe_suite"]
+    floors = ["floor", "floor/network", "floor/timm"]
+    assert names == [*floors, "training_steps", "input", "input/with_decoding", "input/once", "probe_suite"]
     row = results["rows"][-1]
     assert len(row["pairs"]) == 2
     assert row["ratio"]["median"] == pytest.approx(np.median([b / a for a, b in row["pairs"]]))

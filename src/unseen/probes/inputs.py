@@ -75,8 +75,9 @@ def checked_labels(
 def unit_scaled(features: FloatArray) -> FloatArray:
     """Return features (N, D) divided by a power of two so that the largest magnitude is in [0.5, 1).
 
-    The division is exact, so everything that depends only on ratios of distances is unchanged, while
-    squares can no longer overflow (a diverging network reaches 1e20 well before it reaches infinity).
+    The division is exact (but for values that are 1e38 times smaller than the largest), so everything that depends
+    only on ratios of distances is unchanged, while squares can no longer overflow (a diverging network reaches 1e20
+    well before it reaches infinity).
     """
     _, exponent = np.frexp(np.abs(features).max())
     scaled: FloatArray = np.ldexp(features, -exponent)

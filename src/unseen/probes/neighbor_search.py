@@ -23,7 +23,8 @@ from unseen.probes.row_blocks import row_threads
 _Counts: TypeAlias = npt.NDArray[np.int64] | Float64Array
 
 TIE_TOLERANCE = 1e-13  # of |x|^2 + d^2: about a hundred times the rounding of a float64 distance
-# distances that a thread ranks at once: 4 MiB, up to 30 MiB with candidates and working copies
+# distances that a thread ranks at once: 4 MiB, up to 30 MiB with candidates and working copies; more where
+# `for_squared_distances` gives at least 256 rows
 _BLOCK_DISTANCES = 2**20
 _ROUNDING = 2.0**-24  # of one float32 operation, relative
 _MOST_OPEN = 64  # pairs of a row that are settled one by one; beyond, the whole row is done over
@@ -39,9 +40,10 @@ def same_label_shares(features: FloatArray, targets: IntArray, ranks: IntArray) 
 
     Args:
         features: (N, D).
-        targets: Class of each sample, (N,).
+        targets: Class of each sample, 0..C-1, (N,).
         ranks: Number of neighbours to look at, (R, N).
     """
+    assert targets.min() >= 0
     order = np.argsort(targets, kind="stable")  # by class, so that every n-th sample is a fair share of each
     search = _Search.over(features[order], targets[order])
     ranks = np.maximum(ranks, 1)[:, order]
@@ -184,7 +186,7 @@ class _Search:
         far = norms + np.sqrt(np.maximum(last + self.squares[rows], 0))
         largest = np.minimum(2 * far, math.sqrt(self.squares.max()))
         terms = 2 * (self.points.shape[1] + 4) * norms * largest + 2 * largest**2
-        slack: Float64Array = 1.02 * _ROUNDING * terms + 1e-40  # the last for products below float32's range
+        slack: Float64Array = 1.02 * _ROUNDING * terms + 1e-30  # the last for products below float32's range
         return slack
 
     def _share(

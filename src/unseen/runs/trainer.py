@@ -37,7 +37,8 @@ def make_trainer(
     """Return the trainer that the `trainer` group describes.
 
     Deterministic mode would also fill every new array with NaN before it is used, to show who reads memory that
-    nobody wrote. Our networks do not, tests say so, and filling takes time: it is switched off.
+    nobody wrote. Filling takes time, and our networks do not read such memory (tests say so of each at demo size, on a
+    CPU): it is switched off.
 
     Raises:
         UserError: Settings that Lightning or the machine cannot follow.
