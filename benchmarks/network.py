@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from benchmarks.job import (
 )
 from benchmarks.rows import Row, paired
 from benchmarks.setting import Setting, allow_all_algorithms
-from benchmarks.timing import Pair, alternate, seconds, spread
+from benchmarks.timing import Pair, alternate, seconds, spread, take_pairs
 from benchmarks.whole_job import EVALUATIONS
 from unseen.callbacks.layer_probe import LayerProbe
 from unseen.probes import ProbeSuite, run_probes
@@ -43,17 +42,6 @@ WARM_UP_STEPS = 2
 
 def _suite(setting: Setting) -> ProbeSuite:
     return ProbeSuite(n_init=1, k=setting.size.eval_images // UNSEEN)
-
-
-def _pairs(setting: Setting, name: str, take: Callable[[], Pair]) -> list[Pair]:
-    """Take pairs until there are enough or time is up, but at least one."""
-    pairs: list[Pair] = []
-    for number in range(setting.pairs):
-        if pairs and not setting.go_on():
-            break
-        pairs.append(take())
-        setting.show_pair(name)(number, pairs[-1])
-    return pairs
 
 
 def floor(setting: Setting) -> list[Row]:
@@ -87,14 +75,14 @@ def floor(setting: Setting) -> list[Row]:
     plain_pairs: list[Pair] = []
     spent_probing: list[float] = []
 
-    def take() -> Pair:
+    def take(_number: int) -> Pair:
         spent_probing.append(run())
         plain_pairs.append(Pair(between.ours, plain.seconds))
         return Pair(between.ours, bare.seconds)
 
     setting.report("floor: warming up")
     run()  # finds the raw pixels' scores, too, which a run needs only once
-    pairs = _pairs(setting, "floor", take)
+    pairs = take_pairs(take, pairs=setting.pairs, on_pair=setting.show_pair("floor"), go_on=setting.go_on)
     embedded = 2 * evaluations * size.eval_images
     flops = job_flops(forward_flops(network, side), trained=BATCH * steps, embedded=embedded)
     at_best = setting.floors.matmul_seconds(flops)
@@ -138,7 +126,7 @@ def training_steps(setting: Setting) -> list[Row]:
 
     between = Interleaved([bare], step_from_canvases, warm_up=WARM_UP_STEPS)
 
-    def run() -> Pair:
+    def take(_number: int) -> Pair:
         module = new_module(side)
         trainer = new_trainer(
             [new_probe(ProbeSuite(n_init=1, k=5)), between], max_steps=planned, every=10 * planned
@@ -149,8 +137,10 @@ def training_steps(setting: Setting) -> list[Row]:
         return Pair(between.ours, bare.seconds)
 
     setting.report("training_steps: warming up")
-    run()
-    pairs = _pairs(setting, "training_steps", run)
+    take(0)
+    pairs = take_pairs(
+        take, pairs=setting.pairs, on_pair=setting.show_pair("training_steps"), go_on=setting.go_on
+    )
     flops = job_flops(forward_flops(bare_network, side), trained=BATCH * steps, embedded=0)
     row = paired(
         "training_steps",

@@ -6,7 +6,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,19 +63,17 @@ def timed(task: Callable[[], object]) -> Callable[[], float]:
     return lambda: seconds(task)
 
 
-def alternate(
-    ours: Callable[[], float],
-    reference: Callable[[], float],
+def take_pairs(
+    take: Callable[[int], Pair],
     *,
     pairs: int = PAIRS,
     on_pair: Callable[[int, Pair], object] = lambda *_: None,
     go_on: Callable[[], bool] = lambda: True,
 ) -> list[Pair]:
-    """Return pairs of seconds; ours comes first in every other pair, so that a drift favours neither.
+    """Return some pairs.
 
     Args:
-        ours: Does our side and returns its seconds.
-        reference: Does the other.
+        take: Takes the pair with this number, counted from 0.
         pairs: How many.
         on_pair: Told of each finished pair, for the progress line.
         go_on: Asked before each pair but the first; False ends early.
@@ -84,15 +82,28 @@ def alternate(
     for number in range(pairs):
         if found and not go_on():
             break
+        found.append(take(number))
+        on_pair(number, found[-1])
+    return found
+
+
+def alternate(ours: Callable[[], float], reference: Callable[[], float], **settings: Any) -> list[Pair]:
+    """Return pairs of seconds; ours comes first in every other pair, so that a drift favours neither.
+
+    Args:
+        ours: Does our side and returns its seconds.
+        reference: Does the other.
+        settings: Of `take_pairs`.
+    """
+
+    def take(number: int) -> Pair:
         if number % 2 == 0:
             mine = ours()
-            pair = Pair(mine, reference())
-        else:
-            theirs = reference()
-            pair = Pair(ours(), theirs)
-        found.append(pair)
-        on_pair(number, pair)
-    return found
+            return Pair(mine, reference())
+        theirs = reference()
+        return Pair(ours(), theirs)
+
+    return take_pairs(take, **settings)
 
 
 def fit_exponent(sizes: Sequence[float], times: Sequence[float]) -> Exponent:

@@ -133,25 +133,29 @@ def test_number_of_threads_changes_no_bit():
 
 
 def test_it_saves_steps_where_few_samples_are_between_classes(monkeypatch):
-    """Of 30 classes most samples are far from all others."""
-    rng = np.random.default_rng(0)
+    """Of 30 classes most samples are far from all others.
+
+    The steps of one fit depend on rounding, which differs from processor to processor: hence four data sets.
+    """
     targets = np.arange(1500) % 30
     spread = 10 * np.arange(1, 81.0) ** -0.75
-    features = (1.2 * rng.normal(size=(30, 80))[targets] + rng.normal(size=(1500, 80))) * spread
-    steps = []
+    steps = {logistic_metric.MOST: 0, 0: 0}
     gradient = Objective.gradient
 
     def count(self, weights, probabilities):
-        steps[-1] += 1
+        steps[logistic_metric.MOST] += 1
         return gradient(self, weights, probabilities)
 
     monkeypatch.setattr(Objective, "gradient", count)
-    fits = []
-    for most in (logistic_metric.MOST, 0):
-        monkeypatch.setattr(logistic_metric, "MOST", most)
-        steps.append(0)
-        fits.append(fit_logistic(features, targets, gradient_norm=logistic.GRADIENT_NORM))
-    assert all(fit.converged for fit in fits)
-    assert steps[0] < 0.75 * steps[1]
-    found, expected = (softmax(fit.logits(features).T) for fit in fits)
-    assert found == pytest.approx(expected, abs=1e-3)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        features = (1.2 * rng.normal(size=(30, 80))[targets] + rng.normal(size=(1500, 80))) * spread
+        fits = []
+        for most in steps:
+            monkeypatch.setattr(logistic_metric, "MOST", most)
+            fits.append(fit_logistic(features, targets, gradient_norm=logistic.GRADIENT_NORM))
+        assert all(fit.converged for fit in fits)
+        found, expected = (softmax(fit.logits(features).T) for fit in fits)
+        assert found == pytest.approx(expected, abs=1e-3)
+    with_them, without = steps.values()
+    assert with_them < 0.8 * without
