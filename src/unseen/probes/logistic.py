@@ -25,7 +25,8 @@ from unseen.probes.logistic_objective import Objective, softmax
 from unseen.probes.repeats import repeated_features
 from unseen.probes.row_blocks import row_threads
 
-GRADIENT_NORM = 1e-2  # leaves the summed loss within about 1e-4 nats of its optimum, see _gradient_norm
+# leaves the summed loss within about 1e-4 nats of its optimum, see Objective.gradient_norm
+GRADIENT_NORM = 1e-2
 RELATIVE_GRADIENT_NORM = 1e-10  # of the first gradient: what float64 can reach when features are huge
 MAX_STEPS = 1000
 MEMORY = 20  # step pairs that L-BFGS remembers
@@ -93,7 +94,7 @@ def fit_logistic(
     with row_threads() as threads:
         objective = Objective(design, targets, num_classes, penalty, threads)
         even = np.full((num_classes, len(design)), 1 / num_classes)  # where the weights are 0
-        first = _gradient_norm(objective.gradient(weights, even), even)
+        first = objective.gradient_norm(objective.gradient(weights, even), even)
         goal = max(gradient_norm, RELATIVE_GRADIENT_NORM * first)
         del even
         if np.abs(design).max() <= _SINGLE_RANGE:
@@ -129,12 +130,12 @@ def _minimize(
     logits = objective.products(weights)  # (C, N)
     probabilities = softmax(logits)
     gradient = objective.gradient(weights, probabilities)
-    norm = _gradient_norm(gradient, probabilities)
+    norm = objective.gradient_norm(gradient, probabilities)
     lowest, lowest_weights, lowest_step = norm, weights, 0
     metric: Metric | None = None
     length = 1.0
     renewal = max(METRIC_STEPS, steps_per_metric(objective))
-    pairs: list[tuple[Float64Array, Float64Array]] = []  # (step, change of gradient), newest last
+    pairs: list[_StepPair] = []  # newest last
     for step in range(MAX_STEPS):
         if norm <= goal or step - lowest_step > patience:
             break
@@ -156,38 +157,41 @@ def _minimize(
         weights = weights + move
         previous = gradient
         gradient = objective.gradient(weights, probabilities)
-        norm = _gradient_norm(gradient, probabilities)
+        norm = objective.gradient_norm(gradient, probabilities)
         if norm < lowest:
             lowest, lowest_weights, lowest_step = norm, weights, step + 1
         change = gradient - previous
-        if np.vdot(move, change) > 0:  # always so for a strictly convex function, rounding aside
-            pairs = [*pairs[-(MEMORY - 1) :], (move, change)]
+        product = float(np.vdot(move, change))
+        if product > 0:  # always so for a strictly convex function, rounding aside
+            digits = objective.design.dtype
+            pairs = [*pairs[-(MEMORY - 1) :], _StepPair(move.astype(digits), change.astype(digits), product)]
     return lowest_weights, lowest
 
 
-def _gradient_norm(gradient: Float64Array, probabilities: FloatArray) -> float:
-    """Norm whose half square tells how far the objective is above its optimum.
+@dataclass(frozen=True)
+class _StepPair:
+    """What L-BFGS remembers of a step, in the number format of the design, like the metric.
 
-    In W the objective is 1-strongly convex (at C = 1), so half the squared Euclidean norm is a bound. The
-    intercept has no penalty, only the curvature of the loss, which vanishes as the classes separate: its
-    gradient is divided by the root of that curvature, which makes the whole a close estimate.
+    Attributes:
+        move: Of the weights, (C, D+1).
+        change: Of the gradient, (C, D+1).
+        product: Their inner product.
     """
-    curvature = np.clip(1 - np.square(probabilities).sum(axis=0), 0, 1).sum(dtype=np.float64)
-    intercept = np.square(gradient[:, -1]).sum() / np.clip(curvature, 1e-12, 1)
-    return float(np.sqrt(np.square(gradient[:, :-1]).sum() + intercept))
+
+    move: FloatArray
+    change: FloatArray
+    product: float
 
 
-def _apply_inverse_hessian(
-    gradient: Float64Array, pairs: list[tuple[Float64Array, Float64Array]], metric: Metric
-) -> Float64Array:
+def _apply_inverse_hessian(gradient: Float64Array, pairs: list[_StepPair], metric: Metric) -> Float64Array:
     """The two-loop recursion of L-BFGS (Nocedal & Wright, algorithm 7.4) from the metric, (C, D+1)."""
-    result = gradient.copy()
+    result: FloatArray = gradient.astype(metric.inverse.dtype)
     factors = []
-    for move, change in reversed(pairs):
-        factor = np.vdot(move, result) / np.vdot(move, change)
+    for pair in reversed(pairs):
+        factor = float(np.vdot(pair.move, result)) / pair.product
         factors.append(factor)
-        result -= factor * change
+        result -= factor * pair.change
     result = metric.solve(result)
-    for (move, change), factor in zip(pairs, reversed(factors), strict=True):
-        result += (factor - np.vdot(change, result) / np.vdot(move, change)) * move
-    return result
+    for pair, factor in zip(pairs, reversed(factors), strict=True):
+        result += (factor - float(np.vdot(pair.change, result)) / pair.product) * pair.move
+    return result.astype(np.float64)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-from unseen.probes.inputs import Float64Array, FloatArray, IntArray
+from unseen.probes.inputs import FloatArray, IntArray
 from unseen.probes.logistic_objective import Objective
 from unseen.probes.row_blocks import RowThreads
 
@@ -51,16 +51,16 @@ class Metric:
     singled_out: SingledOut | None
     threads: RowThreads
 
-    def solve(self, weights: Float64Array) -> Float64Array:
-        """Return the inverse of the metric times weights (C, D+1)."""
+    def solve(self, weights: FloatArray) -> FloatArray:
+        """Return the inverse of the metric times weights (C, D+1), in their own number format."""
         plain = self._times_inverse(weights)
         if self.singled_out is None:
             return plain
         return plain - self._times_inverse(self.singled_out.share_of(plain, self.threads))
 
-    def _times_inverse(self, weights: Float64Array) -> Float64Array:
+    def _times_inverse(self, weights: FloatArray) -> FloatArray:
         result = np.empty_like(weights)
-        cast = weights.astype(self.inverse.dtype)
+        cast = weights.astype(self.inverse.dtype, copy=False)
 
         def multiply(columns: slice) -> None:
             result[:, columns] = cast @ self.inverse[:, columns]
@@ -83,9 +83,9 @@ class SingledOut:
     directions: FloatArray
     factor: FloatArray
 
-    def share_of(self, weights: Float64Array, threads: RowThreads) -> Float64Array:
+    def share_of(self, weights: FloatArray, threads: RowThreads) -> FloatArray:
         """Return U (I + U^T M^-1 U)^-1 U^T weights, (C, D+1)."""
-        cast = weights.astype(self.features.dtype)
+        cast = weights.astype(self.features.dtype, copy=False)
         along = np.empty(len(self.features), dtype=self.features.dtype)  # U^T weights
 
         def project(rows: slice) -> None:

@@ -5,12 +5,13 @@ Shapes: N samples, D features and one for the intercept, C classes, B rows of a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from unseen.probes.inputs import Float64Array, FloatArray, IntArray
-from unseen.probes.row_blocks import RowThreads
+from unseen.probes.row_blocks import Result, RowThreads
 
 _BLOCK_VALUES = 2**20  # features of a block of rows
 _COLUMNS = 2**17  # logits of a block of samples
@@ -45,21 +46,43 @@ class Objective:
         self.threads.map(multiply, len(self.design), self._block)
         return result
 
-    def residuals(self, probabilities: FloatArray) -> FloatArray:
-        """Return probabilities (C, N) less 1 at the sample's own class."""
-        result = probabilities.copy()
-        result[self.targets, np.arange(len(self.design))] -= 1
+    def residuals(self, probabilities: FloatArray, rows: slice = slice(None)) -> FloatArray:
+        """Return probabilities (C, N) less 1 at the sample's own class, of some rows of the design, (C, B)."""
+        result = probabilities[:, rows].copy()
+        own = self.targets[rows]
+        result[own, np.arange(len(own))] -= 1
         return result
 
     def gradient(self, weights: Float64Array, probabilities: FloatArray) -> Float64Array:
         """Return the derivative (C, D+1) where the classes have probabilities (C, N)."""
-        residuals = self.residuals(probabilities)
         total = weights * self.penalty
         for part in self.threads.map(
-            lambda rows: residuals[:, rows] @ self.design[rows], len(self.design), self._block
+            lambda rows: self.residuals(probabilities, rows) @ self.design[rows],
+            len(self.design),
+            self._block,
         ):
             total += part
         return total
+
+    def gradient_norm(self, gradient: Float64Array, probabilities: FloatArray) -> float:
+        """Norm whose half square tells how far the objective is above its optimum.
+
+        In W the objective is 1-strongly convex (at C = 1), so half the squared Euclidean norm is a bound. The
+        intercept has no penalty, only the curvature of the loss, which vanishes as the classes separate: its
+        gradient is divided by the root of that curvature, which makes the whole a close estimate.
+
+        Args:
+            gradient: (C, D+1).
+            probabilities: Where it was worked out, (C, N).
+        """
+
+        def curvature(columns: slice) -> float:
+            some = probabilities[:, columns]
+            return float(np.clip(1 - np.square(some).sum(axis=0), 0, 1).sum(dtype=np.float64))
+
+        total = sum(self._by_columns(curvature))
+        intercept = np.square(gradient[:, -1]).sum() / np.clip(total, 1e-12, 1)
+        return float(np.sqrt(np.square(gradient[:, :-1]).sum() + intercept))
 
     def search_line(
         self,
@@ -84,24 +107,32 @@ class Objective:
             curvature: Second derivative of the penalty.
             guess: Length to try first.
         """
-        fixed = slope - float(np.take_along_axis(ray, self.targets[None], axis=0).sum(dtype=np.float64))
-        start = float(np.vdot(probabilities, ray)) + fixed
+        began = probabilities
         moved, probabilities = np.empty_like(logits), np.empty_like(logits)
 
+        def at_start(columns: slice) -> tuple[float, float]:
+            """Return the change of the own logit, and the expected one of a logit, summed over samples."""
+            along, own = ray[:, columns], self.targets[columns]
+            changes = along[own, np.arange(len(own))]  # (B,)
+            expected = np.einsum("cb,cb->b", began[:, columns], along)
+            return float(changes.sum(dtype=np.float64)), float(expected.sum(dtype=np.float64))
+
         def move(columns: slice, length: float) -> tuple[float, float]:
-            """Go there; return the expected change of the own logit, and its variance, summed over samples."""
-            along = ray[:, columns]
-            moved[:, columns] = logits[:, columns] + logits.dtype.type(length) * along
-            probabilities[:, columns] = softmax(moved[:, columns])
-            expected = probabilities[:, columns] * along  # (C, B)
+            """Go there; return the expected change of a logit, and its variance, summed over samples."""
+            along, there = ray[:, columns], moved[:, columns]
+            np.multiply(along, logits.dtype.type(length), out=there)
+            there += logits[:, columns]
+            expected = softmax(there, out=probabilities[:, columns]) * along  # (C, B)
             mean = expected.sum(axis=0, dtype=np.float64)  # (B,)
             return float(mean.sum()), float((expected * along).sum(dtype=np.float64) - np.square(mean).sum())
 
         def derivatives(length: float) -> tuple[float, float]:
-            parts = self.threads.map(
-                lambda columns: move(columns, length), logits.shape[1], max(1, _COLUMNS // len(logits))
-            )
+            parts = self._by_columns(lambda columns: move(columns, length))
             return sum(part[0] for part in parts), sum(part[1] for part in parts)
+
+        sums = self._by_columns(at_start)
+        fixed = slope - sum(part[0] for part in sums)
+        start = sum(part[1] for part in sums) + fixed
 
         tried = length = guess
         low, high = 0.0, np.inf
@@ -122,6 +153,10 @@ class Objective:
                 length = 4 * max(low, 1.0)
         return tried, moved, probabilities
 
+    def _by_columns(self, task: Callable[[slice], Result]) -> list[Result]:
+        """Return task(columns) for blocks of samples, which are the columns of logits."""
+        return self.threads.map(task, len(self.design), max(1, _COLUMNS // self.num_classes))
+
     @property
     def _block(self) -> int:
         """Rows of a block: blocks of about equal size, an even number of them unless one is enough."""
@@ -129,8 +164,9 @@ class Objective:
         return -(-len(self.design) // max(1, parts + parts % 2))
 
 
-def softmax(logits: FloatArray) -> FloatArray:
-    """Probabilities over the first axis, (C, N) -> (C, N)."""
-    exponentials = np.exp(logits - logits.max(axis=0))
-    result: FloatArray = exponentials / exponentials.sum(axis=0)
+def softmax(logits: FloatArray, *, out: FloatArray | None = None) -> FloatArray:
+    """Probabilities over the first axis, (C, N) -> (C, N), put into `out` where it is given."""
+    result: FloatArray = np.subtract(logits, logits.max(axis=0), out=out)
+    np.exp(result, out=result)
+    result /= result.sum(axis=0)
     return result
