@@ -30,6 +30,7 @@ from unseen.run_folder import Scoring
 from unseen.runs.loggers import csv_logger
 from unseen.scores import Generalization, ScoreTable
 from unseen.training import SeenClassifier
+from unseen.training.checkpoint_files import StreamedCheckpointIO
 
 SEEN, UNSEEN = 15, 5  # classes, as in calligraphy
 BATCH, EVAL_BATCH = 72, 250
@@ -181,6 +182,7 @@ def new_trainer(
         enable_model_summary=False,
         enable_progress_bar=False,
         enable_checkpointing=folder is not None,
+        plugins=[StreamedCheckpointIO()],
     )
 
 

@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "probes": set(),
     "backbones": set(),
     "data": set(),
-    "training": {"backbones", "scores"},
+    "training": {"atomic_files", "backbones", "scores"},
     "callbacks": {"backbones", "probes", "distributed", "scores", "run_folder"},
     "reporting": {"atomic_files", "scores", "run_folder"},
     "runs": {

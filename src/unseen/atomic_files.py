@@ -11,22 +11,30 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 
-def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_file(path: Path, write: Callable[[BinaryIO], object], *, durable: bool = True) -> None:
     """Write `path` through a temporary file in the same folder, which `write` fills.
 
     A reader sees the old file or the new one, never a part. A full or read-only disk raises OSError and leaves
     the old file.
+
+    Args:
+        path: What to write.
+        write: Gets the open file.
+        durable: Wait until the disk has it, so that it survives a power cut, too.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(name).chmod(0o644)  # mkstemp makes private files; results are read by others too
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say whose
         raise
 
 

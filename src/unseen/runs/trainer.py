@@ -47,6 +47,8 @@ def make_trainer(
     import torch.utils.deterministic
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+    from unseen.training.checkpoint_files import StreamedCheckpointIO
+
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     settings = dict(settings)
     if settings["precision"] == "auto":
@@ -63,6 +65,7 @@ def make_trainer(
             use_distributed_sampler=False,  # our loaders are exact; Lightning's pads
             enable_model_summary=False,
             enable_progress_bar=True,
+            **({} if "plugins" in settings else {"plugins": [StreamedCheckpointIO()]}),
         )
     asked = settings["devices"]
     if isinstance(asked, int) and trainer.world_size != asked * settings["num_nodes"]:
