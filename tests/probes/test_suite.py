@@ -17,12 +17,21 @@ from unseen.probes import (
     neighbor_agreement,
     r_precision,
     run_probes,
+    suite,
 )
 
 
-def test_equals_the_single_probes(blobs):
+@pytest.mark.parametrize("side_by_side", [range(0), range(10**9)])
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_equals_the_single_probes(blobs, monkeypatch, side_by_side, num_threads):
     embeddings, labels = blobs
-    scores = run_probes(embeddings, labels, ProbeSuite(n_init=2, seed=0, k=25, standardize=True))
+    monkeypatch.setattr(suite, "_SIDE_BY_SIDE", side_by_side)
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        scores = run_probes(embeddings, labels, ProbeSuite(n_init=2, seed=0, k=25, standardize=True))
+    finally:
+        torch.set_num_threads(before)
     agreement = neighbor_agreement(embeddings, labels, k=25)
     clusters = kmeans_agreement(embeddings, labels, n_init=2, seed=0)
     assert scores == {
@@ -50,11 +59,11 @@ def test_reference_values(reference):
 
 def test_k_defaults_to_the_largest_class(blobs):
     embeddings, labels = blobs  # classes of 20, 30 and 40
-    suite = ProbeSuite(n_init=1, linear=False)
-    scores = run_probes(embeddings, labels, suite)
+    settings = ProbeSuite(n_init=1, linear=False)
+    scores = run_probes(embeddings, labels, settings)
     assert scores["nnk"] == neighbor_agreement(embeddings, labels, k=40).at_k
     left_out = {"linear_probe", "nmi_start_sd"}  # as asked; and one start has no spread
-    assert tuple(scores) == suite.names == tuple(name for name in PROBE_NAMES if name not in left_out)
+    assert tuple(scores) == settings.names == tuple(name for name in PROBE_NAMES if name not in left_out)
 
 
 def test_probing_draws_no_random_numbers_and_repeats_bit_for_bit(blobs):

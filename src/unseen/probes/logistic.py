@@ -33,6 +33,7 @@ MEMORY = 20  # step pairs that L-BFGS remembers
 # the metric is renewed first after so many steps, or after as many as it costs; then three times as late
 METRIC_STEPS = 20
 _STALLED_STEPS = 25  # float32 steps without a new low of the gradient, after which float64 takes over
+_TEST_ROWS = 512  # of a block
 _SINGLE_RANGE = 1e4  # features beyond leave float32 too few digits for the tolerance
 
 
@@ -54,8 +55,11 @@ class LogisticModel:
 
     def logits(self, features: FloatArray) -> Float64Array:
         """Return the logits (N, C) of features (N, D)."""
-        result: Float64Array = (features - self.center) @ self.weights.T + self.bias
-        return result
+        with row_threads() as threads:
+            parts = threads.map(
+                lambda rows: (features[rows] - self.center) @ self.weights.T, len(features), _TEST_ROWS
+            )
+        return np.concatenate(parts) + self.bias
 
 
 def fit_logistic(

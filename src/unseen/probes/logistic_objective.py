@@ -13,7 +13,7 @@ import numpy as np
 from unseen.probes.inputs import Float64Array, FloatArray, IntArray
 from unseen.probes.row_blocks import Result, RowThreads
 
-_BLOCK_VALUES = 2**20  # features of a block of rows
+_BLOCK_VALUES = 2**20  # features of a block of rows at most
 _COLUMNS = 2**17  # logits of a block of samples
 
 
@@ -160,8 +160,8 @@ class Objective:
     @property
     def _block(self) -> int:
         """Rows of a block: blocks of about equal size, an even number of them unless one is enough."""
-        parts = round(self.design.size / _BLOCK_VALUES)
-        return -(-len(self.design) // max(1, parts + parts % 2))
+        parts = -(-self.design.size // _BLOCK_VALUES)
+        return -(-len(self.design) // (parts + parts % 2 if parts > 1 else 1))
 
 
 def softmax(logits: FloatArray, *, out: FloatArray | None = None) -> FloatArray:

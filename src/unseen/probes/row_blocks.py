@@ -7,11 +7,13 @@ workers that spin while they wait for each other.
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import cache
-from typing import TypeVar
+from functools import cache, partial
+from typing import TypeVar, cast
 
 import torch
 from threadpoolctl import ThreadpoolController
@@ -20,38 +22,92 @@ Result = TypeVar("Result")
 
 
 class RowThreads:
-    """Threads that share out blocks of rows; made by `row_threads`."""
+    """Threads that share out work; made by `row_threads`."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, count: int) -> None:
         self._pool = pool
+        self._count = count
 
     def map(self, task: Callable[[slice], Result], num_rows: int, block: int) -> list[Result]:
         """Return task(rows) for each block of at most `block` rows, in the order of the rows."""
         blocks = [slice(start, min(start + block, num_rows)) for start in range(0, num_rows, block)]
         if len(blocks) == 1:
             return [task(blocks[0])]
-        return list(self._pool.map(task, blocks))
+        results: list[Result | None] = [None] * len(blocks)
+
+        def put(number: int) -> None:
+            results[number] = task(blocks[number])
+
+        self.run([partial(put, number) for number in range(len(blocks))])
+        return cast(list[Result], results)
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Call every task, the first ones first."""
-        if len(tasks) == 1:
-            tasks[0]()
-        else:
-            list(self._pool.map(lambda task: task(), tasks))
+        """Call every task, the first ones first.
+
+        The calling thread does its share, and all of it where the others are busy, so a task may call this again.
+        """
+        waiting = deque(tasks)
+        helpers = [self._pool.submit(_work_off, waiting) for _ in range(min(self._count, len(tasks)) - 1)]
+        try:
+            _work_off(waiting)
+        finally:
+            begun = [helper for helper in helpers if not helper.cancel()]
+            wait(begun)
+        for helper in begun:
+            helper.result()
+
+    def side_by_side(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Return what the tasks return, each called in a thread of its own; not to be called by a task."""
+        if self._count == 1:
+            return [task() for task in tasks]
+        return list(self._pool.map(lambda task: task(), tasks))
+
+
+def _work_off(waiting: deque[Callable[[], None]]) -> None:
+    while True:
+        try:
+            task = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            task()
+        except BaseException:
+            waiting.clear()
+            raise
+
+
+_mine = threading.local()  # .threads: those of the block that this thread is in, or works for
+_one_at_a_time = threading.Lock()  # the limit on BLAS is the whole process's
 
 
 @contextmanager
 def row_threads() -> Iterator[RowThreads]:
     """Give as many threads as torch uses (OMP_NUM_THREADS, or a rank's share of the cores), BLAS held to one each.
 
-    The pool lives no longer than the block: an idle thread would not survive the fork of a sweep's next job.
+    Inside another such block, and in its threads, the same ones are given. They live no longer than the outermost
+    block: an idle thread would not survive the fork of a sweep's next job.
     """
-    threads = torch.get_num_threads()  # before the limit, which torch's threads obey, too
-    with (
-        _libraries().limit(limits=1),
-        ThreadPoolExecutor(threads, thread_name_prefix="probe") as pool,
-    ):
-        yield RowThreads(pool)
+    outer: RowThreads | None = getattr(_mine, "threads", None)
+    if outer is not None:
+        yield outer
+        return
+
+    def belong(threads: RowThreads | None) -> None:
+        _mine.threads = threads
+
+    with _one_at_a_time:
+        threads: RowThreads
+        count = torch.get_num_threads()  # before the limit, which torch's threads obey, too
+        with (
+            _libraries().limit(limits=1),
+            ThreadPoolExecutor(count, "probe", initializer=lambda: belong(threads)) as pool,
+        ):
+            threads = RowThreads(pool, count)
+            belong(threads)
+            try:
+                yield threads
+            finally:
+                belong(None)
 
 
 @cache

@@ -12,6 +12,11 @@ from unseen.probes.clustering import kmeans_agreement
 from unseen.probes.inputs import checked_embeddings, checked_labels
 from unseen.probes.linear import linear_probe_accuracy
 from unseen.probes.neighbors import neighbor_scores
+from unseen.probes.row_blocks import row_threads
+
+# Features of a layer whose probes run side by side. Fewer: numpy's calls are so short that threads wait for the
+# interpreter. More: each probe alone has work for all threads, and together they would hold much memory.
+_SIDE_BY_SIDE = range(2**18, 2**22)
 
 PROBE_NAMES = (
     "nmi",
@@ -66,7 +71,8 @@ def run_probes(
 ) -> dict[str, float]:
     """Scores of one layer by probe name, in the order of `suite.names`.
 
-    Distances between samples are computed once for all neighbour probes.
+    Distances between samples are computed once for all neighbour probes. Of middling layers the probes run side by
+    side.
 
     Args:
         embeddings: One layer's features, (N, D).
@@ -82,19 +88,33 @@ def run_probes(
     features = checked_embeddings(embeddings)  # (N, D)
     _, targets = checked_labels(labels, len(features))
     k = int(np.bincount(targets).max()) if suite.k is None else suite.k
-    agreement, precision = neighbor_scores(features, labels, k=k)
-    clusters = kmeans_agreement(features, labels, n_init=suite.n_init, seed=suite.seed)
-    scores = {
-        "nmi": clusters.nmi,
-        "nmi_chance": clusters.chance,
-        "nmi_start_sd": clusters.start_sd,
-        "nn1": agreement.at_1,
-        "nnk": agreement.at_k,
-        "nnk_ceiling": agreement.ceiling,
-        "r_precision": precision,
-    }
-    if suite.linear:
-        scores["linear_probe"] = linear_probe_accuracy(
-            features, labels, seed=suite.seed, standardize=suite.standardize
-        )
+
+    def neighbors() -> dict[str, float]:
+        agreement, precision = neighbor_scores(features, labels, k=k)
+        return {
+            "nn1": agreement.at_1,
+            "nnk": agreement.at_k,
+            "nnk_ceiling": agreement.ceiling,
+            "r_precision": precision,
+        }
+
+    def clusters() -> dict[str, float]:
+        found = kmeans_agreement(features, labels, n_init=suite.n_init, seed=suite.seed)
+        return {"nmi": found.nmi, "nmi_chance": found.chance, "nmi_start_sd": found.start_sd}
+
+    def linear() -> dict[str, float]:
+        if not suite.linear:
+            return {}
+        accuracy = linear_probe_accuracy(features, labels, seed=suite.seed, standardize=suite.standardize)
+        return {"linear_probe": accuracy}
+
+    probes = (
+        linear,
+        clusters,
+        neighbors,
+    )  # the last has most to share out, so it fills what the others leave
+    with row_threads() as threads:
+        together = features.size in _SIDE_BY_SIDE
+        found = threads.side_by_side(probes) if together else [probe() for probe in probes]
+    scores = {name: value for part in found for name, value in part.items()}
     return {name: scores[name] for name in suite.names}
