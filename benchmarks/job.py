@@ -163,7 +163,7 @@ def new_trainer(
         folder: Where checkpoints and metrics go, as often as a run writes them; None: nowhere. There is no progress bar.
     """
     torch.utils.deterministic.fill_uninitialized_memory = False
-    return Trainer(
+    trainer = Trainer(
         accelerator="cpu",
         devices=1,
         precision="32-true",
@@ -182,8 +182,9 @@ def new_trainer(
         enable_model_summary=False,
         enable_progress_bar=False,
         enable_checkpointing=folder is not None,
-        plugins=[StreamedCheckpointIO()],
     )
+    trainer.strategy.checkpoint_io = StreamedCheckpointIO()
+    return trainer
 
 
 def _checkpoints(folder: Path) -> list[Callback]:

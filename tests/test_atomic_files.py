@@ -27,6 +27,11 @@ def test_json_has_no_nan(tmp_path) -> None:
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": None, "y": [1, None], "z": {"w": 0.5}}
 
 
-def test_results_can_be_read_by_others(tmp_path) -> None:
-    write_text(tmp_path / "a.txt", "x")
-    assert (tmp_path / "a.txt").stat().st_mode & 0o044
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_who_may_read_results_is_what_the_user_has_set(tmp_path, mask, mode) -> None:
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "a.txt", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == mode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,17 +22,16 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], *, durable: bool
         write: Gets the open file.
         durable: Wait until the disk has it, so that it survives a power cut, too.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with part.open("xb") as file:
             write(file)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # mkstemp makes private files; results are read by others too
-        Path(name).replace(path)
+        part.replace(path)
     except BaseException as error:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)  # a full disk does not say whose
         raise

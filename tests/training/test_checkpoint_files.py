@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
 
+from unseen.training import checkpoint_files
 from unseen.training.checkpoint_files import StreamedCheckpointIO
 
 MEGABYTES = 16
@@ -49,10 +52,27 @@ def test_a_full_disk_leaves_the_old_one(tmp_path: Path, request: pytest.FixtureR
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
+def test_ctrl_c_stays_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch writes through a Python file, where the interrupt arrives."""
+    path = tmp_path / "last.ckpt"
+
+    class Interrupted(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise KeyboardInterrupt
+
+    def write_file(path: Path, write: Callable[[BinaryIO], object], *, durable: bool) -> None:
+        write(Interrupted())
+
+    monkeypatch.setattr(checkpoint_files, "write_file", write_file)
+    with pytest.raises(KeyboardInterrupt):
+        StreamedCheckpointIO().save_checkpoint(content(1), path)
+
+
 def test_a_save_clears_what_a_kill_has_left(tmp_path: Path) -> None:
-    (tmp_path / ".last.ckpt.abc.part").write_bytes(b"half")
-    StreamedCheckpointIO().save_checkpoint(content(1), tmp_path / "last.ckpt")
-    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+    for name in ("last.ckpt", "last[1].ckpt"):
+        (tmp_path / f".{name}.abc.part").write_bytes(b"half")
+        StreamedCheckpointIO().save_checkpoint({"global_step": 1}, tmp_path / name)
+    assert {file.name for file in tmp_path.iterdir()} == {"last.ckpt", "last[1].ckpt"}
 
 
 def test_it_is_not_put_together_in_memory(tmp_path: Path) -> None:

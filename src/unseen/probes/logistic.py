@@ -55,11 +55,14 @@ class LogisticModel:
 
     def logits(self, features: FloatArray) -> Float64Array:
         """Return the logits (N, C) of features (N, D)."""
+        result = np.empty((len(features), len(self.bias)))
+
+        def fill(rows: slice) -> None:
+            result[rows] = (features[rows] - self.center) @ self.weights.T + self.bias
+
         with row_threads() as threads:
-            parts = threads.map(
-                lambda rows: (features[rows] - self.center) @ self.weights.T, len(features), _TEST_ROWS
-            )
-        return np.concatenate(parts) + self.bias
+            threads.map(fill, len(features), _TEST_ROWS)
+        return result
 
 
 def fit_logistic(
@@ -179,7 +182,7 @@ class _StepPair:
     Attributes:
         move: Of the weights, (C, D+1).
         change: Of the gradient, (C, D+1).
-        product: Their inner product.
+        product: Their inner product, before they were rounded.
     """
 
     move: FloatArray

@@ -13,7 +13,7 @@ import numpy as np
 from unseen.probes.inputs import Float64Array, FloatArray, IntArray
 from unseen.probes.row_blocks import Result, RowThreads
 
-_BLOCK_VALUES = 2**20  # features of a block of rows at most
+_BLOCK_VALUES = 2**20  # features of a block of rows, about, at most
 _COLUMNS = 2**17  # logits of a block of samples
 
 
@@ -111,14 +111,14 @@ class Objective:
         moved, probabilities = np.empty_like(logits), np.empty_like(logits)
 
         def at_start(columns: slice) -> tuple[float, float]:
-            """Return the change of the own logit, and the expected one of a logit, summed over samples."""
+            """Return the change of the own class's logit, and the mean one by probability, summed over samples."""
             along, own = ray[:, columns], self.targets[columns]
             changes = along[own, np.arange(len(own))]  # (B,)
             expected = np.einsum("cb,cb->b", began[:, columns], along)
             return float(changes.sum(dtype=np.float64)), float(expected.sum(dtype=np.float64))
 
         def move(columns: slice, length: float) -> tuple[float, float]:
-            """Go there; return the expected change of a logit, and its variance, summed over samples."""
+            """Go there; return the mean change of the logits by probability, and its variance, summed over samples."""
             along, there = ray[:, columns], moved[:, columns]
             np.multiply(along, logits.dtype.type(length), out=there)
             there += logits[:, columns]
@@ -159,7 +159,7 @@ class Objective:
 
     @property
     def _block(self) -> int:
-        """Rows of a block: blocks of about equal size, an even number of them unless one is enough."""
+        """Rows of a block: blocks of about equal size, for many rows an even number of them unless one is enough."""
         parts = -(-self.design.size // _BLOCK_VALUES)
         return -(-len(self.design) // (parts + parts % 2 if parts > 1 else 1))
 

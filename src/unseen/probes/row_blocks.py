@@ -1,13 +1,14 @@
 """Work on blocks of rows, side by side in threads, with results that do not depend on how many threads there are.
 
-numpy lets go of the interpreter in its products and sorts, so plain threads use every core. Each thread's BLAS is
-held to one thread: the blocks, not the cores, decide the order of every sum, and a busy machine loses no time to
-workers that spin while they wait for each other.
+numpy lets go of the interpreter in its products and sorts, so plain threads use every core. Each thread's BLAS and
+OpenMP are held to one thread: the blocks, not the cores, decide the order of every sum, and a busy machine loses no
+time to workers that spin while they wait for each other.
 """
 
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -46,21 +47,27 @@ class RowThreads:
 
         The calling thread does its share, and all of it where the others are busy, so a task may call this again.
         """
-        waiting = deque(tasks)
-        helpers = [self._pool.submit(_work_off, waiting) for _ in range(min(self._count, len(tasks)) - 1)]
+        waiting, helpers = deque(tasks), []
         try:
+            for _ in range(min(self._count, len(tasks)) - 1):
+                helpers.append(self._pool.submit(_work_off, waiting))
             _work_off(waiting)
         finally:
+            waiting.clear()  # of an error
             begun = [helper for helper in helpers if not helper.cancel()]
             wait(begun)
         for helper in begun:
             helper.result()
 
     def side_by_side(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Return what the tasks return, each called in a thread of its own; not to be called by a task."""
-        if self._count == 1:
+        """Return what the tasks return, which are called by as many threads at once as there are.
+
+        Inside a task they are called one after the other: the threads may all be waiting for such tasks.
+        """
+        if self._count == 1 or getattr(_mine, "working", False):
             return [task() for task in tasks]
-        return list(self._pool.map(lambda task: task(), tasks))
+        with warnings.catch_warnings():  # libraries set filters for a moment, and restore them out of turn
+            return list(self._pool.map(lambda task: task(), tasks))
 
 
 def _work_off(waiting: deque[Callable[[], None]]) -> None:
@@ -76,8 +83,9 @@ def _work_off(waiting: deque[Callable[[], None]]) -> None:
             raise
 
 
-_mine = threading.local()  # .threads: those of the block that this thread is in, or works for
-_one_at_a_time = threading.Lock()  # the limit on BLAS is the whole process's
+# .threads: those of the block that this thread is in, or works for; .working: it works for it
+_mine = threading.local()
+_one_at_a_time = threading.Lock()  # most libraries' limit is the whole process's
 
 
 @contextmanager
@@ -92,22 +100,23 @@ def row_threads() -> Iterator[RowThreads]:
         yield outer
         return
 
-    def belong(threads: RowThreads | None) -> None:
-        _mine.threads = threads
+    def begin_work() -> None:
+        _mine.threads, _mine.working = threads, True
+        _libraries().limit(limits=1)  # OpenMP's is each thread's own; it ends with the thread
 
     with _one_at_a_time:
         threads: RowThreads
         count = torch.get_num_threads()  # before the limit, which torch's threads obey, too
         with (
             _libraries().limit(limits=1),
-            ThreadPoolExecutor(count, "probe", initializer=lambda: belong(threads)) as pool,
+            ThreadPoolExecutor(count, "probe", initializer=begin_work) as pool,
         ):
             threads = RowThreads(pool, count)
-            belong(threads)
             try:
+                _mine.threads = threads
                 yield threads
             finally:
-                belong(None)
+                _mine.threads = None
 
 
 @cache

@@ -14,7 +14,7 @@ from unseen.probes.linear import linear_probe_accuracy
 from unseen.probes.neighbors import neighbor_scores
 from unseen.probes.row_blocks import row_threads
 
-# Features of a layer whose probes run side by side. Fewer: numpy's calls are so short that threads wait for the
+# Values (N x D) of a layer whose probes run side by side. Fewer: numpy's calls are so short that threads wait for the
 # interpreter. More: each probe alone has work for all threads, and together they would hold much memory.
 _SIDE_BY_SIDE = range(2**18, 2**22)
 

@@ -235,6 +235,8 @@ class Run:
     def _callbacks(
         self, plain: dict[str, Any], *, at_step: int | None
     ) -> tuple[LayerProbe | None, list[Callback], Callback]:
+        from lightning.pytorch.callbacks import ModelCheckpoint
+
         from unseen.callbacks.progress import PhaseProgress
         from unseen.callbacks.step_axis import StepAxis
         from unseen.probes import ProbeSuite
@@ -261,6 +263,8 @@ class Run:
                 made.append(probe)
             else:
                 made.append(instantiate(node, _convert_="all"))
+        # what a resumed run continues from comes last: it must know the best of the same evaluation
+        made.sort(key=lambda callback: isinstance(callback, ModelCheckpoint) and callback.monitor is None)
         return probe, made, progress
 
 

@@ -45,6 +45,7 @@ def make_trainer(
     """
     import torch
     import torch.utils.deterministic
+    from lightning.fabric.plugins import TorchCheckpointIO
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from unseen.training.checkpoint_files import StreamedCheckpointIO
@@ -65,8 +66,9 @@ def make_trainer(
             use_distributed_sampler=False,  # our loaders are exact; Lightning's pads
             enable_model_summary=False,
             enable_progress_bar=True,
-            **({} if "plugins" in settings else {"plugins": [StreamedCheckpointIO()]}),
         )
+    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else somebody's choice
+        trainer.strategy.checkpoint_io = StreamedCheckpointIO()
     asked = settings["devices"]
     if isinstance(asked, int) and trainer.world_size != asked * settings["num_nodes"]:
         raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,9 +16,9 @@ class StreamedCheckpointIO(TorchCheckpointIO):
     """Writes local checkpoints straight to where they belong, whole or not at all.
 
     Lightning puts a checkpoint together in memory, writes it to the system's folder for temporary files, and moves it
-    from there. That takes two copies of weights and optimizer state beside the ones in use, and twice the time; and
-    where `logs/` is on another file system, the move is a copy, of which a kill leaves half. Other places than local
-    ones are left to Lightning.
+    from there. That takes a copy of weights and optimizer state beside the ones in use, and more time; and where
+    `logs/` is on another file system, the move is a copy, of which a kill leaves half. Other places than local ones are
+    left to Lightning.
     """
 
     def save_checkpoint(
@@ -34,7 +35,9 @@ class StreamedCheckpointIO(TorchCheckpointIO):
             return
         file = Path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in file.parent.glob(f".{file.name}.*.part"):  # of a kill; a run's folder has one writer
+        for leftover in file.parent.glob(
+            f".{escape(file.name)}.*.part"
+        ):  # of a kill; a run's folder has one writer
             leftover.unlink(missing_ok=True)
         # as Lightning: a kill leaves the file as it was, and nobody waits for the disk
         write_file(file, lambda opened: _save(checkpoint, opened), durable=False)
@@ -44,8 +47,7 @@ def _save(checkpoint: dict[str, Any], file: BinaryIO) -> None:
     try:
         torch.save(checkpoint, file)
     except RuntimeError as error:
-        if isinstance(
-            error.__context__, OSError
-        ):  # torch closes its archive, and stumbles over what is missing
-            raise error.__context__ from None
-        raise
+        # torch closes its archive after whatever went wrong, Ctrl-C too, and stumbles over what is missing
+        if error.__context__ is None or isinstance(error.__context__, RuntimeError):
+            raise
+        raise error.__context__ from None
