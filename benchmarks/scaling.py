@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -87,8 +88,12 @@ def scaling(setting: Setting) -> list[Row]:
                 continue
             sizes += [world] * len(found)
             times += found
+        # all but the owner send: (W - 1) / W of the rows travel, and their number at the owner stays
+        sent = math.log((1 - 1 / RANKS[-1]) / (1 - 1 / RANKS[1])) / math.log(RANKS[-1] / RANKS[1])
         exponents.append(
-            _exponent("gather of a fixed number of rows, CPU", "ranks (from two on)", sizes, times, 0)
+            _exponent(
+                "gather of a fixed number of rows, CPU", "ranks (from two on)", sizes, times, round(sent, 2)
+            )
         )
     return [
         Row(
