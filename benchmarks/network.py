@@ -40,8 +40,8 @@ from unseen.probes import ProbeSuite, run_probes
 WARM_UP_STEPS = 2
 
 
-def _suite(setting: Setting) -> ProbeSuite:
-    return ProbeSuite(n_init=1, k=setting.size.eval_images // UNSEEN)
+def _suite(images: int) -> ProbeSuite:
+    return ProbeSuite(n_init=1, k=images // UNSEEN)
 
 
 def floor(setting: Setting) -> list[Row]:
@@ -49,7 +49,7 @@ def floor(setting: Setting) -> list[Row]:
     size = setting.size
     steps, side = size.train_steps, size.image_size
     evaluations = EVALUATIONS if size.cut == 1 else 1
-    data = made_up_data(train=BATCH * steps, evaluated=size.eval_images, side=side)
+    data = made_up_data(train=BATCH * steps, evaluated=size.floor_images, side=side)
     training = cached_images(data, "train", steps)
     seen, unseen = cached_images(data, "seen"), cached_images(data, "unseen")
     network = new_backbone(side)
@@ -57,7 +57,7 @@ def floor(setting: Setting) -> list[Row]:
     between = Interleaved(
         [bare, plain], lambda other, step: other.train(*training[step]), seen=seen, unseen=unseen
     )
-    probe = new_probe(_suite(setting), between.on_phase)
+    probe = new_probe(_suite(size.floor_images), between.on_phase)
 
     def run() -> float:
         """Run ours with both others in between; return the seconds in the probes."""
@@ -83,7 +83,7 @@ def floor(setting: Setting) -> list[Row]:
     setting.report("floor: warming up")
     run()  # finds the raw pixels' scores, too, which a run needs only once
     pairs = take_pairs(take, pairs=setting.pairs, on_pair=setting.show_pair("floor"), go_on=setting.go_on)
-    embedded = 2 * evaluations * size.eval_images
+    embedded = 2 * evaluations * size.floor_images
     flops = job_flops(forward_flops(network, side), trained=BATCH * steps, embedded=embedded)
     at_best = setting.floors.matmul_seconds(flops)
     without = [
@@ -91,17 +91,19 @@ def floor(setting: Setting) -> list[Row]:
     ]
     times = "one evaluation" if evaluations == 1 else f"{evaluations} evaluations"
     work = (
-        f"{steps} steps of {BATCH} and {times} of 2 x {size.eval_images} images, {side} px, ConvNeXtV2-atto"
+        f"{steps} steps of {BATCH} and {times} of 2 x {size.floor_images} images, {side} px, ConvNeXtV2-atto"
     )
     note = "the raw pixels' scores, found once a run, are not in it"
+    cut = "a cut: what does not shrink with the images weighs more than among the 2,500 of the target; --full measures them"
+    notes = [note] if size.name == "full" else [note, cut]
     return [
         paired(
             "floor", f"trainer, callback and probes against bare steps and forward passes: {work}", pairs,
-            at_most=1.15, floor=at_best, notes=[note], details={"probing_seconds": spread(spent_probing)._asdict()},
+            at_most=1.15, floor=at_best, notes=notes, details={"probing_seconds": spread(spent_probing)._asdict()},
         ),
         paired(
             "floor/network", "the same less the seconds inside the probes", without, at_most=1.15, floor=at_best,
-            notes=[note],
+            notes=notes,
         ),
         paired(
             "floor/timm", f"as floor, against bare steps and forward passes of the network as timm makes it: {work}",
@@ -186,8 +188,9 @@ class TimedProbe(LayerProbe):
 def probing(setting: Setting) -> list[Row]:
     """Return the row of an evaluation's own cost against one bare pass over the unseen images and the suite."""
     size = setting.size
-    side, suite = size.image_size, _suite(setting)
-    data = made_up_data(train=BATCH, evaluated=size.eval_images, side=side)
+    side, images = size.image_size, size.probing_images
+    suite = _suite(images)
+    data = made_up_data(train=BATCH, evaluated=images, side=side)
     module = new_module(side)
     probe = TimedProbe(suite, Listener())
     evaluating = cached_images(data, "unseen")
@@ -200,8 +203,8 @@ def probing(setting: Setting) -> list[Row]:
 
     def bare_pass() -> None:
         with torch.no_grad():
-            for images, _ in evaluating:
-                network(images)
+            for batch, _ in evaluating:
+                network(batch)
         for embeddings, labels in layers:
             run_probes(embeddings, labels, suite)
 
@@ -218,13 +221,13 @@ def probing(setting: Setting) -> list[Row]:
     pairs = alternate(
         ours, reference, pairs=setting.pairs, on_pair=setting.show_pair("probing"), go_on=setting.go_on
     )
-    least = job_flops(forward_flops(network, side), trained=0, embedded=size.eval_images)
+    least = job_flops(forward_flops(network, side), trained=0, embedded=images)
     least += sum(suite_flops(*embeddings.shape, int(labels.max()) + 1) for embeddings, labels in layers)
     return [
         paired(
             "probing",
-            f"all that an evaluation adds to the validation pass against one bare forward pass of {size.eval_images} "
-            f"unseen images and the suite on {len(layers)} layers of {size.eval_images} images, {side} px",
+            f"all that an evaluation adds to the validation pass against one bare forward pass of {images} "
+            f"unseen images and the suite on {len(layers)} layers of {images} images, {side} px",
             pairs,
             at_most=1.10,
             floor=setting.floors.matmul_seconds(least),

@@ -24,7 +24,8 @@ class Size:
         pairs: Pairs per row.
         cut: The whole job is cut to one part in so many (see `whole_job`).
         train_steps: Steps of `floor`, and of `training_steps` after its warm-up.
-        eval_images: Seen and unseen images, each, of `floor` and `probing`.
+        floor_images: Seen and unseen images, each, of `floor`.
+        probing_images: The same of `probing`.
         image_size: Pixels a side of these.
         suite: N, D, C, layers of `probe_suite`.
         large: N, D, C, layers of `probe_suite_large`'s times.
@@ -38,7 +39,8 @@ class Size:
     pairs: int
     cut: int
     train_steps: int
-    eval_images: int
+    floor_images: int
+    probing_images: int
     image_size: int
     suite: tuple[int, int, int, int]
     large: tuple[int, int, int, int]
@@ -53,7 +55,8 @@ DEFAULT = Size(
     pairs=PAIRS,
     cut=12,
     train_steps=6,
-    eval_images=400,
+    floor_images=400,
+    probing_images=2500,
     image_size=64,
     suite=(2500, 768, 5, 3),
     large=(3000, 768, 100, 1),
@@ -67,7 +70,8 @@ FULL = Size(
     pairs=PAIRS,
     cut=1,
     train_steps=60,
-    eval_images=2500,
+    floor_images=2500,
+    probing_images=2500,
     image_size=64,
     suite=(2500, 768, 5, 13),
     large=(20_000, 768, 100, 3),
@@ -81,7 +85,8 @@ TINY = Size(
     pairs=2,
     cut=60,
     train_steps=2,
-    eval_images=90,
+    floor_images=90,
+    probing_images=90,
     image_size=32,
     suite=(200, 16, 5, 2),
     large=(200, 16, 10, 1),
