@@ -19,6 +19,7 @@ from benchmarks.children import ChildError
 from benchmarks.machine import ROOT, describe_machine
 from benchmarks.rows import Row, markdown, remarks, text_table
 from benchmarks.setting import SIZES, Setting, allow_all_algorithms
+from unseen.atomic_files import write_json
 
 SCHEMA = 1
 MINUTES = 10.0
@@ -37,10 +38,10 @@ BENCHMARKS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 0 done, 130 interrupted."""
+    """Run the command; 0 done, 1 the results could not be written, 130 interrupted."""
     settings = _parse(arguments)
     if settings.markdown:
-        print(markdown(json.loads(settings.markdown.read_text(encoding="utf-8"))))
+        print(markdown(settings.markdown))
         return 0
     size = SIZES["full" if settings.full else "tiny" if settings.tiny else "default"]
     began = time.monotonic()
@@ -52,9 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
         "floors": None,
         "benchmark_seconds": {},
         "rows": [],
+        "seconds": 0.0,
     }
     stamp = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
     out = settings.out or ROOT / "benchmarks" / "results" / f"{stamp}_{size.name}.json"
+    if not _save(out, results):  # now and not after hours
+        return 1
     cores, load = machine["cores"], machine["load_average"][0]
     _report(f"{machine['cpu']}, {cores} cores, {machine['torch_threads']} threads, load {load}")
     if load > 0.5:
@@ -72,24 +76,25 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=ProbeWarning)  # what a probe thinks of made-up data is no news
 
-    _freeze()
-    floors = measure_floors(side=256, megabytes=8) if size.name == "tiny" else measure_floors()
-    results["floors"] = floors.to_dict()
-    deadline = began + 60 * (settings.minutes or (MINUTES if size.name == "default" else 1e6))
-    setting = Setting(size, floors, _report, deadline, settings.calligraphy)
     code = 0
     try:
+        _freeze()
+        floors = measure_floors(side=256, megabytes=8) if size.name == "tiny" else measure_floors()
+        results["floors"] = floors.to_dict()
+        deadline = began + 60 * (settings.minutes or (MINUTES if size.name == "default" else 1e6))
+        setting = Setting(size, floors, _report, deadline, settings.calligraphy)
         for name in settings.names or BENCHMARKS:
             _run(name, setting, results, settings.names)
             results["seconds"] = round(time.monotonic() - began, 1)
-            _write(out, results)
+            _save(out, results)
     except KeyboardInterrupt:
         _report("interrupted; the finished rows are kept")
         code = 130
     results["seconds"] = round(time.monotonic() - began, 1)
-    _write(out, results)
-    _show(results, out)
-    return code
+    saved = _save(out, results)
+    if results["rows"]:
+        _show(results, out)
+    return code or int(not saved)
 
 
 def _run(name: str, setting: Setting, results: dict[str, Any], asked: list[str]) -> None:
@@ -120,11 +125,17 @@ def _freeze() -> None:
     gc.freeze()
 
 
-def _write(path: Path, results: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+def _save(path: Path, results: dict[str, Any]) -> bool:
+    """Write the results; return whether that went well, and say so if not."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, results)
+    except OSError as error:
+        _report(
+            f"error: the results cannot be written to {path} ({error.strerror}); name another file with --out"
+        )
+        return False
+    return True
 
 
 def _show(results: dict[str, Any], out: Path) -> None:
@@ -140,6 +151,19 @@ def _show(results: dict[str, Any], out: Path) -> None:
 
 def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _results(path: str) -> dict[str, Any]:
+    """Return what a results file holds."""
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path} cannot be read ({error.strerror})") from None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA or not found.get("rows"):
+        raise argparse.ArgumentTypeError(f"{path} is no results file of this command, or has no rows")
+    return found
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -159,7 +183,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--out", type=Path, help="where the results go (default benchmarks/results/TIME_SIZE.json)"
     )
     parser.add_argument(
-        "--markdown", type=Path, metavar="RESULTS", help="only print a results file as Markdown"
+        "--markdown", type=_results, metavar="RESULTS", help="only print a results file as Markdown"
     )
     settings = parser.parse_args(arguments)
     unknown = [name for name in settings.names if name not in BENCHMARKS]

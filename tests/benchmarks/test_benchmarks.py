@@ -247,6 +247,37 @@ def test_missing_images_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureF
     assert "not run" in capsys.readouterr().out
 
 
+def test_a_place_that_cannot_be_written_is_said_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    out = tmp_path / "file" / "results.json"
+    assert command.main(["--tiny", "--out", str(out)]) == 1
+    shown = capsys.readouterr()
+    assert f"error: the results cannot be written to {out} (" in shown.err
+    assert not shown.out
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        ("{", "is no results file of this command, or has no rows"),
+        ('{"schema": 1, "rows": []}', "is no results file of this command, or has no rows"),
+    ],
+)
+def test_no_results_file_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, sentence: str
+) -> None:
+    path = tmp_path / "results.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        command.main(["--markdown", str(path)])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.endswith(f"argument --markdown: {path} {sentence}\n")
+
+
 def test_ctrl_c_keeps_the_finished_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks import probe_suites
 

@@ -52,19 +52,21 @@ def test_all_threads_work_at_once(count: int) -> None:
 
 def test_an_error_ends_the_work(count: int) -> None:
     """The error is the task's, nothing begins after it, and what has begun has ended."""
-    begun, ended = [], []
+    begun, ended, raised = [], [], threading.Event()
 
     def task(rows: slice) -> None:
         begun.append(rows.start)
         if rows.start == 0:
+            raised.set()
             raise ZeroDivisionError
-        time.sleep(0.02)
+        raised.wait(20)
+        time.sleep(0.05)  # the error is on its way
         ended.append(rows.start)
 
     with row_threads() as threads:
         with pytest.raises(ZeroDivisionError):
             threads.map(task, 1000, 1)
-        assert len(begun) < 500
+        assert len(begun) <= 2 * count
         assert set(begun) == {0, *ended}
 
 
