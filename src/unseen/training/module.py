@@ -19,6 +19,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from unseen.backbones.protocol import Backbone
 from unseen.scores import ACCURACY, metric_name
+from unseen.training.full_precision import full_precision
 from unseen.training.schedule import linear_decay
 
 _DIVERGENCE_CHECK_STEPS = 10  # reading the loss every step would make the device wait for it
@@ -127,6 +128,7 @@ class SeenClassifier(LightningModule):
         epochs: float | None = self.hparams["schedule_epochs"]
         if epochs is None:
             return steps
+        self.trainer.fit_loop.setup_data()  # else the number of batches is not known yet
         per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
         return max(steps, math.ceil(per_epoch * epochs))
 
@@ -143,7 +145,7 @@ class SeenClassifier(LightningModule):
 
     def validation_step(self, batch: LabelledImages, batch_idx: int) -> None:
         """Count the right answers on seen test images, in full precision as the papers do."""
-        with torch.autocast(self.device.type, enabled=False):
+        with full_precision(self.device):
             logits = self(batch.images).float()
         if not self._score_accuracy:
             return
