@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from unseen.atomic_files import write_file, write_json, write_text
-from unseen.scores import INPUT_LAYER, SPLITS, Generalization, Score, ScoreTable
+from unseen.scores import HEAD_LAYER, INPUT_LAYER, SPLITS, Generalization, Score, ScoreTable
 
 SCHEMA = 1  # of summary.json and scores.csv; raised when a reader of the old files would go wrong
 EMBEDDINGS = "embeddings.npz"
@@ -81,9 +81,21 @@ class RunFolder:
 
     def continue_from(self, table: ScoreTable, step: int, seconds: float) -> None:
         """Keep the scores of the run that is resumed, up to the step of its checkpoint."""
-        table.drop_after(step)
         self.table = table
         self._seconds_before = seconds
+        self.keep_until(step)
+
+    def keep_until(self, step: int) -> None:
+        """Let go of scores after `step`: no checkpoint belongs to them."""
+        self.table.drop_after(step)
+        best = self.table.generalization()
+        if best is None:
+            self._found = {}
+        elif best.step != self._found.get("steps"):
+            (head,) = self.table.at(best.step, layer=HEAD_LAYER) or (None,)
+            self._found = _findings(self.table, best, None if head is None else head.value)
+        if self._writes:
+            self.table.write(self.scores_path)
 
     def record(self, scoring: Scoring) -> Generalization:
         """Add an evaluation to scores.csv and bring summary.json up to date."""
@@ -91,11 +103,7 @@ class RunFolder:
         self._probing_seconds += scoring.seconds
         best = self.table.generalization(scoring.step)
         assert best is not None
-        self._found = _findings(self.table, best) | {
-            "seen_accuracy": scoring.seen_accuracy,
-            "steps": scoring.step,
-            "epochs": scoring.epoch,
-        }
+        self._found = _findings(self.table, best, scoring.seen_accuracy)
         self.table.write(self.scores_path)
         self.write_summary("running")
         return best
@@ -126,13 +134,17 @@ class RunFolder:
         write_json(self.summary_path, content)
 
 
-def _findings(table: ScoreTable, best: Generalization) -> dict[str, Any]:
+def _findings(table: ScoreTable, best: Generalization, seen_accuracy: float | None) -> dict[str, Any]:
+    rows = table.at(best.step)
     found: dict[str, Any] = {
         "g": best.g,
         "best_layer": best.best_layer,
         "best_layer_name": best.best_layer_name,
         "best_depth": best.best_depth,
         "num_layers": best.num_layers,
+        "seen_accuracy": seen_accuracy,
+        "steps": best.step,
+        "epochs": rows[0].epoch,
     }
     for split in SPLITS:
         for row in table.at(best.step, split, layer=best.best_layer):

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from unseen.backbones.timm import TimmSpec
+from unseen.callbacks.last_checkpoint import LastCheckpoint
 from unseen.callbacks.layer_probe import LayerProbe
+from unseen.callbacks.progress import PhaseProgress
 from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.sources.digits import Digits
 from unseen.probes import ProbeSuite
 from unseen.run_folder import RunFolder
+from unseen.runs.console import console
+from unseen.runs.trainer import make_trainer
 from unseen.training import SeenClassifier
 
 # dropout and drop path draw random numbers in training; batch norm has buffers: both could betray a probe
@@ -70,23 +73,11 @@ def small(
     folder = RunFolder(path, {"model": "resnet18", "data": "digits", "size": "demo", "seed": seed})
     folder.write_inputs(f"seed: {seed}\n", datamodule.split.to_dict())
     probe = LayerProbe(ProbeSuite(n_init=1, k=12), folder, **(probe_settings or {})) if probing else None
-    last = ModelCheckpoint(
-        path / "checkpoints", filename="last", save_on_train_epoch_end=False, enable_version_counter=False
-    )
-    trainer = Trainer(
-        accelerator="cpu",
-        max_steps=max_steps,
-        val_check_interval=2,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        inference_mode=False,
-        use_distributed_sampler=False,
-        callbacks=[last, *([probe] if probe else [])],
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **trainer_settings,
-    )
+    settings = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "precision": "32-true"} | trainer_settings
+    settings |= {"_target_": "lightning.pytorch.Trainer", "max_steps": max_steps}
+    settings = {"val_check_interval": 2} | settings
+    callbacks = [*([probe] if probe else []), PhaseProgress(console()), LastCheckpoint(path / "checkpoints")]
+    trainer = make_trainer(settings, callbacks, [])
     return Small(module, datamodule, trainer, folder, probe)
 
 

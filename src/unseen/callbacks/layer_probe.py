@@ -34,6 +34,7 @@ from unseen.scores import (
     ScoreTable,
     destroyed_probe,
 )
+from unseen.training.full_precision import full_precision
 
 
 class ScoringListener(EmbeddingsKeeper, Protocol):
@@ -54,7 +55,7 @@ class LayerProbe(Callback):
             a forward pass of them, so only the last evaluation does it.
         save_embeddings: Whether the unseen embeddings of the first, best and last layer outlive the evaluation.
         on_phase: Told what is going on: a phrase, steps done, steps in all.
-        at_step: The step that scores are written under, where the trainer does not know it (a checkpoint that is
+        at: Step and epoch that scores are written under, where the trainer does not know them (a checkpoint that is
             scored without training).
 
     Attributes:
@@ -72,7 +73,7 @@ class LayerProbe(Callback):
         noise_levels: Sequence[float] = (),
         save_embeddings: bool = True,
         on_phase: Callable[[str, int, int], None] | None = None,
-        at_step: int | None = None,
+        at: tuple[int, int] | None = None,
     ) -> None:
         self._suite = suite
         self._run_folder = run_folder
@@ -80,7 +81,7 @@ class LayerProbe(Callback):
         self._noise_levels = tuple(noise_levels)
         self._saves = save_embeddings
         self._on_phase = on_phase or _say_nothing
-        self._at_step = at_step
+        self._at = at
         self._hooks = ExitStack()
         self._recorder: Any = None
         self._seen: EmbeddingBank | None = None
@@ -147,8 +148,7 @@ class LayerProbe(Callback):
                 self._baseline = self._score_input(datamodule)
         accuracy: float | None = pl_module.seen_accuracy()  # type: ignore[operator]
         scores = score_rows(
-            self._step(trainer),
-            trainer.current_epoch,
+            *self._place(trainer),
             backbone.taps,
             layers=values,
             baseline=self._baseline,
@@ -181,7 +181,7 @@ class LayerProbe(Callback):
     def _embed(self, trainer: Trainer, pl_module: LightningModule, loader: Any, phrase: str) -> EmbeddingBank:
         bank = EmbeddingBank(len(_backbone(pl_module).taps))
         device = trainer.strategy.root_device
-        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        with torch.no_grad(), full_precision(device):
             for done, batch in enumerate(loader):
                 self._on_phase(phrase, done, len(loader))
                 moved = trainer.strategy.batch_to_device(batch, device)
@@ -279,22 +279,23 @@ class LayerProbe(Callback):
                 mine |= {(split, probe): value for (_, _, probe), value in found.items()}
         return group.share(mine)
 
-    def _step(self, trainer: Trainer) -> int:
-        return trainer.global_step if self._at_step is None else self._at_step
+    def _place(self, trainer: Trainer) -> tuple[int, int]:
+        """Return the optimiser steps done and the epoch."""
+        return self._at or (trainer.global_step, trainer.current_epoch)
 
     # ------------------------------------------------------------------ results
     def _publish(
         self, trainer: Trainer, pl_module: LightningModule, scores: list[Score], accuracy: float | None
     ) -> Generalization:
         """Log the same numbers on every rank (a monitor must not differ between them); write on rank 0."""
-        step, seconds = self._step(trainer), time.monotonic() - self._began
+        (step, epoch), seconds = self._place(trainer), time.monotonic() - self._began
         best = ScoreTable(scores).generalization(step)
         assert best is not None
         numbers = logged_numbers(scores, best)
         pl_module.log_dict(numbers, on_step=False, on_epoch=True, sync_dist=False, batch_size=1)
         self.last_step, self.latest = step, best
         if trainer.is_global_zero:
-            self._run_folder.record(Scoring(step, trainer.current_epoch, accuracy, scores, seconds))
+            self._run_folder.record(Scoring(step, epoch, accuracy, scores, seconds))
         return best
 
 

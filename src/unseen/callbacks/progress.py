@@ -20,11 +20,17 @@ from unseen.scores import ACCURACY, metric_name
 
 
 class PhaseProgress(ProgressBar):
-    """Shows one bar for training and one for what the evaluation is doing; in a log file, a line an evaluation."""
+    """Shows one bar for training and one for what the evaluation is doing; in a log file, a line an evaluation.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: Where.
+        at: Step and epoch of a checkpoint that is scored without training.
+    """
+
+    def __init__(self, console: Console, at: tuple[int, int] | None = None) -> None:
         super().__init__()
         self._console = console
+        self._at = at
         self._bars: Progress | None = None
         self._training: Any = None
         self._phase: Any = None
@@ -93,9 +99,9 @@ class PhaseProgress(ProgressBar):
         if not self._is_enabled:
             return
         metrics = trainer.callback_metrics
-        parts = [f"step {trainer.global_step}/{_planned(trainer)}"]
+        parts = [f"step {self._at[0]}" if self._at else f"step {trainer.global_step}/{_planned(trainer)}"]
         for label, name in (
-            ("loss", "train/loss"),
+            ("seen loss", metric_name("seen", "loss")),
             ("seen accuracy", metric_name("seen", ACCURACY)),
             ("g", metric_name("unseen", "g")),
         ):

@@ -119,7 +119,8 @@ class Run:
             assert checkpoint is not None
             _load_weights(module, checkpoint)
         loggers = self._loggers(plain, job_type="train" if training else "eval")
-        probe, callbacks, progress = self._callbacks(plain, at_step=scored["global_step"] if scored else None)
+        at = (scored["global_step"], scored["epoch"]) if scored else None
+        probe, callbacks, progress = self._callbacks(plain, training=training, at=at)
         trainer = make_trainer(plain["trainer"], [*callbacks, progress], loggers)
         return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], checkpoint)
 
@@ -233,18 +234,19 @@ class Run:
         return loggers
 
     def _callbacks(
-        self, plain: dict[str, Any], *, at_step: int | None
+        self, plain: dict[str, Any], *, training: bool, at: tuple[int, int] | None
     ) -> tuple[LayerProbe | None, list[Callback], Callback]:
-        from lightning.pytorch.callbacks import ModelCheckpoint
+        from lightning.pytorch.callbacks import Checkpoint
 
+        from unseen.callbacks.last_checkpoint import LastCheckpoint
         from unseen.callbacks.progress import PhaseProgress
         from unseen.callbacks.step_axis import StepAxis
         from unseen.probes import ProbeSuite
 
-        progress = PhaseProgress(console())
+        progress = PhaseProgress(console(), at)
         settings = {key: plain["probe"][key] for key in ("n_init", "seed", "standardize")}
         suite = ProbeSuite(k=self._k, **settings)
-        made: list[Callback] = [StepAxis(at_step)]
+        made: list[Callback] = [StepAxis(at)]
         probe: LayerProbe | None = None
         for name, node in plain["callbacks"].items():
             if node is None:
@@ -258,13 +260,17 @@ class Run:
                     noise_levels=tuple(plain["probe"]["noise_levels"]),
                     save_embeddings=plain["probe"]["save_embeddings"],
                     on_phase=progress.phase,
-                    at_step=at_step,
+                    at=at,
                 )
                 made.append(probe)
             else:
-                made.append(instantiate(node, _convert_="all"))
+                callback = instantiate(node, _convert_="all")
+                if training or not isinstance(
+                    callback, Checkpoint
+                ):  # a scored checkpoint is not written again
+                    made.append(callback)
         # what a resumed run continues from comes last: it must know the best of the same evaluation
-        made.sort(key=lambda callback: isinstance(callback, ModelCheckpoint) and callback.monitor is None)
+        made.sort(key=lambda callback: isinstance(callback, LastCheckpoint))
         return probe, made, progress
 
 

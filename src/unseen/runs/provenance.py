@@ -54,7 +54,7 @@ def read_provenance(checkpoint: Path) -> dict[str, Any]:
         raise ValueError(
             f"ckpt_path={checkpoint} has schema {provenance.get('schema')}, this version reads {_SCHEMA}"
         )
-    return provenance | {"global_step": content["global_step"]}
+    return provenance | {"global_step": content["global_step"], "epoch": content["epoch"]}
 
 
 def check_resumable(provenance: dict[str, Any], stored: dict[str, Any], checkpoint: Path) -> None:

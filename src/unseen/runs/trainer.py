@@ -47,7 +47,9 @@ def make_trainer(
     import torch.utils.deterministic
     from lightning.fabric.plugins import TorchCheckpointIO
     from lightning.fabric.utilities.exceptions import MisconfigurationException
+    from lightning.pytorch.callbacks import Checkpoint
 
+    from unseen.callbacks.evaluation_steps import EvaluationSteps
     from unseen.training.checkpoint_files import StreamedCheckpointIO
 
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -55,12 +57,15 @@ def make_trainer(
     if settings["precision"] == "auto":
         on_gpu = settings["accelerator"] in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
         settings["precision"] = "16-mixed" if on_gpu else "32-true"
-    # Lightning counts an interval in steps across epochs only without check_val_every_n_epoch
-    settings["check_val_every_n_epoch"] = None if isinstance(settings["val_check_interval"], int) else 1
+    every = settings.pop("val_check_interval")
+    callbacks = [EvaluationSteps(every), *callbacks]
     with user_errors(MisconfigurationException, ValueError, TypeError):
         trainer: Trainer = instantiate(settings, _partial_=True, _convert_="all")(
-            callbacks=list(callbacks),
+            callbacks=callbacks,
             logger=list(loggers),
+            val_check_interval=1,  # EvaluationSteps decides
+            check_val_every_n_epoch=None,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             num_sanity_val_steps=0,  # step 0 is a full evaluation
             inference_mode=False,  # probes may need tensors that autograd can read
             use_distributed_sampler=False,  # our loaders are exact; Lightning's pads
@@ -82,14 +87,22 @@ def make_trainer(
 def finishing(run_folder: RunFolder, trainer: Trainer) -> Iterator[None]:
     """Mark the folder as finished when the block has ended.
 
+    An interrupted run keeps the scores up to its last checkpoint: an interrupt between the two leaves none whose
+    network is lost.
+
     Raises:
         KeyboardInterrupt: Ctrl-C, which Lightning turns into an exit.
     """
     try:
         yield
     except SystemExit:
-        if trainer.interrupted:
-            raise KeyboardInterrupt from None
-        raise
+        if not trainer.interrupted:
+            raise
+        from unseen.callbacks.last_checkpoint import LastCheckpoint
+
+        last = next((made for made in trainer.callbacks if isinstance(made, LastCheckpoint)), None)  # type: ignore[attr-defined]
+        if last is not None and last.step is not None:
+            run_folder.keep_until(last.step)
+        raise KeyboardInterrupt from None
     if trainer.is_global_zero:
         run_folder.write_summary("finished")
