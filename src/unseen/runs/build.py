@@ -12,12 +12,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from unseen.folder_lock import FolderLock
 from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
 from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import user_errors
-from unseen.runs.folder_lock import FolderLock
 from unseen.runs.identity import config_hash
 from unseen.runs.provenance import (
     check_resumable,

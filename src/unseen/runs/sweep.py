@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from unseen.atomic_files import write_json, write_text
+from unseen.folder_lock import is_locked
 from unseen.run_folder import SCHEMA
 from unseen.runs.console import console, notice, shown_path, sweep_tables
-from unseen.runs.folder_lock import is_locked
 from unseen.runs.isolation import Child, start, warm_up
 
 _POLL_SECONDS = 0.05
