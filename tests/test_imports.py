@@ -14,6 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "run_folder": {"atomic_files", "scores"},
     "folder_lock": set(),
     "run_state": {"folder_lock"},
+    "threads": set(),
     "distributed": {"allocator"},
     "process_rank": set(),
     "probes": set(),
@@ -36,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
         "folder_lock",
         "atomic_files",
         "process_rank",
+        "threads",
     },
 }
 NOT_BELOW_RUNS = {"hydra", "omegaconf"}

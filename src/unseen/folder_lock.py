@@ -1,8 +1,7 @@
 """One process at a time in a run folder: two that write the same files would leave neither's results.
 
 The lock is the kernel's (flock), which lets go however the process ends. Some network file systems have no such locks,
-or none that another machine sees: for them the holder also writes which machine it runs on, and renews the file's time
-while it runs.
+or none that another machine sees: for them the holder also writes who it is, and renews the file's time while it runs.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class FolderLock:
                 )
             time.sleep(0.05)
         os.truncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, _this_machine().encode(), 0)
+        os.pwrite(self._descriptor, f"{_this_machine()} {os.getpid()}".encode(), 0)
         self._released = threading.Event()
         threading.Thread(target=self._beat, name="folder-lock", daemon=True).start()
 
@@ -91,10 +90,20 @@ def _held_by_other(descriptor: int, how: int) -> bool:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return True
         has_locks = False  # not on this file system
-    holder = os.pread(descriptor, 200, 0).decode(errors="replace")
-    if not holder or (has_locks and holder == _this_machine()):
+    machine, _, process = os.pread(descriptor, 200, 0).decode(errors="replace").partition(" ")
+    if not machine or (machine == _this_machine() and (has_locks or not _is_alive(process))):
         return False
     return abs(time.time() - about.st_mtime) < _SILENT_SECONDS
+
+
+def _is_alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def _this_machine() -> str:

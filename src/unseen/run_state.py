@@ -15,7 +15,7 @@ from typing import Any, Literal
 from unseen.folder_lock import is_locked
 
 State = Literal["finished", "failed", "running", "died", "missing"]
-_LARGEST_SUMMARY = 2**24  # bytes; ours have a few thousand
+_LARGEST = 2**24  # bytes; a summary has a few thousand
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,14 @@ def state_of(folder: Path) -> RunState:
 def read_summary(folder: Path) -> dict[str, Any]:
     """Return summary.json of a run folder; empty if it is missing, broken, not a regular file, or not a dictionary."""
     try:
-        text = _read_regular(folder / "summary.json")
-        content = json.loads(text)
+        content = json.loads(read_text(folder / "summary.json"))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
-def _read_regular(path: Path) -> str:
-    """Return the text of a file that is no device, pipe or folder, nor too large.
+def read_text(path: Path) -> str:
+    """Return the text of a small regular file: no device or pipe, at which a reader would wait for ever.
 
     Raises:
         OSError: It is not there, or cannot be read.
@@ -74,9 +73,9 @@ def _read_regular(path: Path) -> str:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer must not hold us up
     try:
         about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST_SUMMARY:
-            raise ValueError(f"{path} is not a summary")
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST:
+            raise ValueError(f"{path} is not a regular file of at most {_LARGEST} bytes")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(_LARGEST_SUMMARY).decode("utf-8")
+            return file.read(_LARGEST).decode("utf-8")
     finally:
         os.close(descriptor)
