@@ -12,6 +12,9 @@ ALLOWED: dict[str, set[str]] = {
     "scores": {"atomic_files"},
     "atomic_files": set(),
     "run_folder": {"atomic_files", "scores"},
+    "folder_lock": set(),
+    "run_state": {"folder_lock"},
+    "threads": set(),
     "distributed": {"allocator"},
     "process_rank": set(),
     "probes": set(),
@@ -19,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": set(),
     "training": {"atomic_files", "backbones", "scores"},
     "callbacks": {"backbones", "probes", "distributed", "scores", "run_folder"},
-    "reporting": {"atomic_files", "scores", "run_folder"},
+    "reporting": {"atomic_files", "scores", "run_folder", "run_state"},
     "runs": {
         "allocator",
         "backbones",
@@ -30,8 +33,11 @@ ALLOWED: dict[str, set[str]] = {
         "reporting",
         "scores",
         "run_folder",
+        "run_state",
+        "folder_lock",
         "atomic_files",
         "process_rank",
+        "threads",
     },
 }
 NOT_BELOW_RUNS = {"hydra", "omegaconf"}
@@ -41,6 +47,8 @@ PURE = {
     "allocator": {"torch", "numpy"},
     "scores": {"torch", "numpy"},
     "run_folder": {"torch", "numpy"},
+    "run_state": {"torch", "numpy"},
+    "folder_lock": {"torch", "numpy"},
 }
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,6 +36,13 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], *, durable: bool
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)  # a full disk does not say whose
         raise
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what killed processes left of files in `folder`. The caller knows that nobody is writing there."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError):
+            part.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from unseen.folder_lock import FolderLock
+from unseen.run_state import state_of
 from unseen.runs.cli import job_folder
-from unseen.runs.console import aggregate
-from unseen.runs.sweep import Job, find_runs, label_jobs, record_end, settle
+from unseen.runs.console import aggregate, job_outcome, sweep_tables
+from unseen.runs.own_folder import own_checkpoint
+from unseen.runs.sweep import Job, _write_csv, find_runs, label_jobs, record_end, settle
 
 
 def folder(root: Path, name: str, *, checkpoint: bool = False, age: int = 0, **summary: object) -> Path:
@@ -51,17 +56,77 @@ def test_how_far_a_job_came(tmp_path: Path, status: str, checkpoint: bool, state
     assert [(one.state, one.folder) for one in jobs] == [(state, path), ("missing", Path("nowhere"))]
 
 
-def test_a_half_done_job_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    half = Job(["seed=0", "ckpt_path=old"], tmp_path, "x", state="half-done")
-    assert half.arguments() == [
-        "seed=0", f"hydra.run.dir='{tmp_path}'", f"ckpt_path='{tmp_path}/checkpoints/last.ckpt'",
+def test_what_was_typed_reaches_the_job_but_for_the_sweeps_own_folder() -> None:
+    typed = [
+        "seed=0",
+        "ckpt_path=old",
+        "++resume=true",
+        "plan=true",
+        "hydra.sweep.dir=a",
+        "hydra/launcher=isolated",
+    ]
+    assert Job(typed, Path("/x/it's"), "x").arguments() == [
+        "seed=0", "ckpt_path=old", r"hydra.run.dir='/x/it\'s'",
     ]  # fmt: skip
 
 
-def test_a_broken_summary_is_no_run(tmp_path: Path) -> None:
+def test_a_half_done_job_goes_on_from_its_own_checkpoint_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told by the environment: what was typed, and with it the configuration's hash, stays."""
+    half = Job(["ckpt_path=old"], tmp_path, "x", state="half-done")
+    assert half.arguments()[0] == "ckpt_path=old"
+    assert own_checkpoint(tmp_path) is None
+    for name, value in half.environment().items():
+        monkeypatch.setenv(name, value)
+    assert own_checkpoint(tmp_path) == tmp_path / "checkpoints" / "last.ckpt"
+    assert "UNSEEN_CONTINUE" not in Job([], tmp_path, "x").environment()
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[1]", '"x"', "5", "null", '{"config_hash": ["x"]}', '{"config_hash": {}}', "", "\xff"]
+)
+def test_a_broken_or_foreign_summary_is_no_run(content: str, tmp_path: Path) -> None:
+    good = folder(tmp_path, "b", status="failed", config_hash="x")
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "summary.json").write_text("{")
-    assert find_runs([tmp_path]) == {}
+    (tmp_path / "a" / "summary.json").write_bytes(content.encode("latin-1"))
+    (tmp_path / "c" / "summary.json").mkdir(parents=True)
+    (tmp_path / "d").mkdir()
+    os.mkfifo(tmp_path / "d" / "summary.json")
+    assert find_runs([tmp_path]) == {"x": [good]}
+
+
+def test_nothing_is_written_into_a_folder_that_another_process_holds(tmp_path: Path) -> None:
+    """Two sweeps of one line: the job that came second ends with a refusal, the first one's results stay."""
+    path = folder(tmp_path, "a", status="running", config_hash="x", g=0.5)
+    lock = FolderLock(path)
+    before = (path / "summary.json").read_bytes()
+    jobs = [Job(["seed=0"], path, "x")]
+    record_end(jobs[0], 1)
+    assert (path / "summary.json").read_bytes() == before
+    settle(jobs, find_runs([tmp_path]))
+    assert jobs[0].state == "running"
+    assert job_outcome(state_of(path)) == "running in another process; it is left to it"
+    lock.release()
+    settle(jobs, find_runs([tmp_path]))
+    assert jobs[0].state == "missing"
+
+
+def test_what_another_process_has_finished_stays(tmp_path: Path) -> None:
+    path = folder(tmp_path, "a", status="finished", config_hash="x", g=0.5)
+    before = (path / "summary.json").read_bytes()
+    record_end(Job([], path, "x"), 1)
+    assert (path / "summary.json").read_bytes() == before
+
+
+def test_an_older_reason_is_not_this_jobs(tmp_path: Path) -> None:
+    path = folder(tmp_path, "a", status="failed", reason="NaN", config_hash="x")
+    again = Job([], path, "x")
+    again.written_before = again.written()
+    (path / ".scores.csv.77-ab.part").touch()
+    record_end(again, -9)
+    assert "SIGKILL" in again.summary()["reason"]
+    assert not list(path.glob(".*.part"))
 
 
 def test_a_job_that_could_not_say_why_it_ended(tmp_path: Path) -> None:
@@ -100,3 +165,21 @@ def test_means_over_seeds_by_hand() -> None:
         ("swin", 1, "0.700"),
     ]
     assert groups[0]["best_layer"] == "3 (blocks.2) ×2"
+
+
+def test_jobs_without_an_accuracy_or_without_probes_are_told(tmp_path: Path) -> None:
+    """An untrained network has no accuracy, a run without the probing callback no layers."""
+    evaluated = folder(
+        tmp_path, "a", status="finished", seen_accuracy=None, g=0.25, best_layer=1, best_layer_name="l1",
+        num_layers=3, seconds=2.0,
+    )  # fmt: skip
+    unprobed = folder(tmp_path, "b", status="finished", seconds=7.4)
+    odd = folder(tmp_path, "c", status="finished", seconds="x", g=[1], best_layer=1, num_layers="y")
+    assert [job_outcome(state_of(path)) for path in (evaluated, unprobed, odd)] == [
+        "finished: g 0.250 at 1 of 0..2 (l1), 2 s", "finished: 7 s", "finished:  s",
+    ]  # fmt: skip
+    jobs = [Job([f"seed={number}"], path, "") for number, path in enumerate((evaluated, unprobed, odd))]
+    label_jobs(jobs)
+    screen = Console(file=io.StringIO(), width=200)
+    sweep_tables(screen, _write_csv(jobs, tmp_path))
+    assert "0.250" in screen.file.getvalue()  # type: ignore[attr-defined]

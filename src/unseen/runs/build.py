@@ -12,13 +12,15 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from unseen.atomic_files import clear_leftovers
+from unseen.folder_lock import FolderLock
 from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
 from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import user_errors
-from unseen.runs.folder_lock import FolderLock
 from unseen.runs.identity import config_hash
+from unseen.runs.own_folder import own_checkpoint
 from unseen.runs.provenance import (
     check_resumable,
     make_provenance,
@@ -78,6 +80,8 @@ class Run:
             )
             self._config_hash = config_hash(config)
             self._lock = FolderLock(folder) if is_first_process() else None
+            if self._lock:
+                clear_leftovers(folder)
         self._k: int | None = None
         self._wandb: WandbView | None = None
 
@@ -92,7 +96,9 @@ class Run:
         with user_errors():
             check_types(plain)
             check_machine(plain["trainer"])
-            checkpoint = Path(plain["ckpt_path"]) if plain["ckpt_path"] else None
+            checkpoint = own_checkpoint(self.folder.path)
+            if checkpoint is None and plain["ckpt_path"]:
+                checkpoint = Path(plain["ckpt_path"])
             stored = read_provenance(checkpoint) if checkpoint else None
             if stored and not training:
                 plain = scored_as_trained(plain, stored, typed_settings())
@@ -129,6 +135,10 @@ class Run:
         if self._wandb is not None:
             self._wandb.close()
         _close_wandb(failed=status == "failed")
+        if (
+            "torch" in sys.modules
+        ):  # the number of threads moves results in the last digits, and training with them
+            self.folder.add_facts(threads=sys.modules["torch"].get_num_threads())
         self.folder.write_summary(status, reason)
 
     def show(self) -> None:

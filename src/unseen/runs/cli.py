@@ -15,24 +15,26 @@ import hydra
 from dotenv import load_dotenv
 from omegaconf import DictConfig, OmegaConf
 
+from unseen.runs.ending import interruption
 from unseen.runs.errors import UserError, configuration_sentence
-from unseen.runs.isolation import die_with_parent
+from unseen.runs.isolation import follow_parent, leave_allocation
 from unseen.runs.other_launchers import failed_jobs, is_worker, run_job
 from unseen.runs.sweep import SweepFailedError
+from unseen.threads import settle_threads
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 _LONGEST_FOLDER_NAME = 120
-_INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 
 def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
     """Run `job` with the configuration that the command line asks for, then end the process.
 
-    Exit codes: 0 done; 1 a mistake in what was typed, or a failed job; 130 interrupted.
+    Exit codes: 0 done; 1 a mistake in what was typed, or a failed job; 130 interrupted; 143 terminated.
     """
-    if os.environ.get("UNSEEN_JOB") and "LOCAL_RANK" in os.environ:
-        die_with_parent(os.getppid())  # a rank of a sweep's job must not outlive the job
+    follow_parent()
+    leave_allocation()
     load_dotenv(PROJECT_ROOT / ".env")
+    settle_threads()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us; we say them in a sentence
     # workers of other launchers import us by name, installed or not
     os.environ["PYTHONPATH"] = os.pathsep.join(
@@ -62,7 +64,8 @@ def _guard(task: Callable[[], object], *, composing: bool) -> int:
     except SweepFailedError as error:
         return _failed(str(error))
     except KeyboardInterrupt:
-        return _failed("interrupted; what was evaluated is on disk", code=_INTERRUPTED)
+        reason, code = interruption()
+        return _failed(f"{reason}; what was evaluated is on disk", code=code)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     except Exception as error:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unseen.process_rank import is_first_process
+from unseen.run_state import RunState
 from unseen.scores import INPUT_LAYER, SPLITS, ScoreTable
 
 # Without a terminal rich would fold everything to 80 columns; a log file has no edge.
@@ -93,10 +94,26 @@ def shown_path(path: Path) -> str:
         return str(path)
 
 
-def _number(value: float | None) -> str:
-    if value is None:
+def _number(value: Any, shown: str = ".3f") -> str:
+    """Return a value of summary.json or scores.csv; a dash for NaN, nothing for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
-    return "–" if math.isnan(value) else f"{value:.3f}"
+    return "–" if math.isnan(value) else f"{value:{shown}}"
+
+
+def job_outcome(state: RunState) -> str:
+    """Return in a line how a job of a sweep stands; without probes it has no g, an evaluation may have no accuracy."""
+    if state.status == "running":
+        return "running in another process; it is left to it"
+    if state.status != "finished":
+        return f"failed: {state.reason}"
+    found = state.summary
+    parts = [
+        f"g {_number(found.get('g'))} at {_layer(found)}" if _number(found.get("g")) else "",
+        f"seen accuracy {_number(found.get('seen_accuracy'))}" if _number(found.get("seen_accuracy")) else "",
+        f"{_number(found.get('seconds'), '.0f')} s",
+    ]
+    return "finished: " + ", ".join(part for part in parts if part)
 
 
 def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
@@ -112,7 +129,7 @@ def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
         finished = row["status"] == "finished"
         status = row["status"] if finished else f"{row['status']}: {row['reason'] or 'no reason known'}"
         numbers = (
-            (_number(row["seen_accuracy"]), _number(row["g"]), _layer(row), f"{row['seconds'] or 0:.0f}")
+            (_number(row["seen_accuracy"]), _number(row["g"]), _layer(row), _number(row["seconds"], ".0f"))
             if finished
             else [""] * 4
         )
@@ -144,7 +161,11 @@ def aggregate(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             groups.setdefault((row["model"], row["data"], row["size"], others), []).append(row)
     found = []
     for (model, data, size, others), members in groups.items():
-        layers = Counter(f"{member['best_layer']} ({member['best_layer_name']})" for member in members)
+        layers = Counter(
+            f"{member['best_layer']} ({member['best_layer_name']})"
+            for member in members
+            if member["best_layer"] is not None
+        )
         found.append(
             {
                 "settings": others or "–",
@@ -156,18 +177,21 @@ def aggregate(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "g": _spread([member["g"] for member in members]),
                 "best_layer": ", ".join(
                     f"{name} ×{count}" if len(members) > 1 else name for name, count in layers.most_common()
-                ),
+                )
+                or "–",
             }
         )
     return found
 
 
-def _spread(values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
+def _spread(values: Sequence[Any]) -> str:
+    known = [float(value) for value in values if _number(value) not in {"", "–"}]
     if not known:
         return "–"
     return f"{statistics.fmean(known):.3f}" + (f" ± {statistics.pstdev(known):.3f}" if len(known) > 1 else "")
 
 
 def _layer(row: dict[str, Any]) -> str:
-    return f"{row['best_layer']} of 0..{row['num_layers'] - 1} ({row['best_layer_name']})"
+    if row.get("best_layer") is None or not isinstance(row.get("num_layers"), int):
+        return "–"
+    return f"{row['best_layer']} of 0..{row['num_layers'] - 1} ({row.get('best_layer_name')})"

@@ -14,15 +14,50 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import unseen
+from unseen.threads import follow_environment
 
 _PR_SET_PDEATHSIG = 1
 # Left by a launcher around us; a job that inherits them would believe to be one rank of another job.
-SCRUBBED = ("LOCAL_RANK", "NODE_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
+_SCRUBBED = ("LOCAL_RANK", "NODE_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
+# The process that one of ours must not outlive; set for those that we do not fork ourselves.
+PARENT = "UNSEEN_PARENT"
+_PATIENCE_SECONDS = 10.0  # for a job to end in order, before it is killed
+
+
+def job_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what says that this process is one of several of another job."""
+    others = (*_SCRUBBED, PARENT)
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in others and not name.startswith(("SLURM_", "TORCHELASTIC_"))
+    }
+
+
+def leave_allocation() -> None:
+    """Hide a SLURM allocation from Lightning where srun has not started this process as one of its tasks.
+
+    Typed in `salloc -n 4`, or in an sbatch script, a command is one process, which starts its ranks itself.
+    """
+    tasks = os.environ.get("SLURM_NTASKS")
+    if tasks is not None and os.environ.get("SLURM_STEP_NUM_TASKS") != tasks:
+        for name in ("SLURM_NTASKS", "SLURM_NPROCS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"):
+            os.environ.pop(name, None)
+
+
+def follow_parent() -> None:
+    """Die with the process that started this one: a job with its sweep, a rank with its job or its launcher."""
+    parent = os.environ.pop(PARENT, None)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        die_with_parent(os.getppid())
+    elif parent:
+        die_with_parent(int(parent))
 
 
 def die_with_parent(parent: int) -> None:
@@ -41,7 +76,9 @@ def warm_up() -> None:
     """
     from unseen.backbones.timm import load_timm
 
-    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # counting GPUs must not open a context here
+    os.environ.setdefault(
+        "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
+    )  # asking for GPUs must not open a context here
     for name in ("lightning.pytorch", "sklearn.cluster", "torchmetrics"):
         importlib.import_module(name)
     load_timm()
@@ -69,18 +106,23 @@ class Child:
             self.code = None if pid == 0 else os.waitstatus_to_exitcode(status)
         return self.code
 
-    def kill(self) -> None:
-        """End the job and everything it started."""
-        for how, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 0.0)):
-            try:
-                os.killpg(self.pid, how)
-            except ProcessLookupError:
-                return
-            end = time.monotonic() + patience
-            while time.monotonic() < end:
-                if self.poll() is not None:
-                    break
-                time.sleep(0.05)
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the job and everything it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+
+def stop(children: Sequence[Child]) -> None:
+    """End jobs and everything they started: they are asked first, and killed if they do not end."""
+    for child in children:
+        child.signal(signal.SIGTERM)
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while any(child.poll() is None for child in children) and time.monotonic() < end:
+        time.sleep(0.05)
+    for child in children:
+        child.signal(signal.SIGKILL)
+        while child.poll() is None:
+            time.sleep(0.01)
 
 
 def start(
@@ -105,9 +147,10 @@ def start(
         os.setsid()
         die_with_parent(parent)
         _redirect(console)
-        for name in SCRUBBED:
-            os.environ.pop(name, None)
-        os.environ.update(environment)
+        mine = job_environment(os.environ) | environment
+        os.environ.clear()
+        os.environ.update(mine)
+        follow_environment()
         sys.argv = list(argv)
         command()
         code = 0
@@ -123,13 +166,32 @@ def start(
             os._exit(code)  # nothing of the parent's (exit handlers, buffers) may run twice
 
 
+def ask_child(question: Callable[[], int]) -> int:
+    """Return what `question` returns in a forked process, 0 if it fails there.
+
+    Counting GPUs may wake the driver, which then works in no process that is forked from this one.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.write(writing, str(question()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        text = answer.read()
+    os.waitpid(pid, 0)
+    return int(text) if text.isdecimal() else 0
+
+
 def _redirect(console: Path) -> None:
     descriptor = os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(
-            signal_number, signal.default_int_handler if signal_number == signal.SIGINT else signal.SIG_DFL
-        )
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from unseen.allocator import keep_freed_memory
+from unseen.process_rank import is_first_process
+from unseen.runs.console import fail
+from unseen.runs.ending import begin_ending, end_on_signals, interruption
 from unseen.runs.errors import UserError, one_line
+from unseen.runs.ranks import Ranks, leave_word
 
 if TYPE_CHECKING:
-    from unseen.runs.build import Run
+    from unseen.runs.build import Parts, Run
 
 
 def train_job(config: DictConfig) -> None:
     """Fine-tune and probe as `config` says; print the table and the answer."""
-    with _run(config) as run:
-        parts = run.build(training=True)
+    with _run(config, training=True) as (run, parts):
         from unseen.runs.train import train
 
         train(
@@ -34,8 +38,7 @@ def train_job(config: DictConfig) -> None:
 
 def eval_job(config: DictConfig) -> None:
     """Score the network that `config` names, without training; print the table and the answer."""
-    with _run(config) as run:
-        parts = run.build(training=False)
+    with _run(config, training=False) as (run, parts):
         from unseen.runs.evaluate import evaluate
 
         evaluate(
@@ -57,19 +60,43 @@ def command_of(config_name: str) -> Callable[[], None]:
 
 
 @contextmanager
-def _run(config: DictConfig) -> Iterator[Run]:
-    """Give a run; write how it ended into its folder, whatever happens, and show what a finished one found."""
+def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
+    """Give a run and its parts; write how it ended into its folder, whatever happens, and show what it found."""
     from unseen.runs.build import Run
 
     keep_freed_memory()
     run = Run(config)
+
+    def give_up(reason: str, code: int) -> None:
+        """End from a thread: the main one waits inside a library."""
+        with suppress(OSError):
+            run.folder.write_summary("failed", reason)
+        ranks.kill()
+        fail(reason)
+        os._exit(code)
+
+    ranks = Ranks(run.folder.path, give_up)
+    end_on_signals(give_up)
     try:
-        yield run
+        parts = run.build(training=training)
+        ranks.look_after(parts.trainer)
+        yield run, parts
     except BaseException as error:
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else one_line(error)
-        if not isinstance(error, KeyboardInterrupt | UserError):
-            reason = f"{type(error).__name__}: {reason}"
+        begin_ending()
+        other = ranks.word_of(error)
+        reason = other or _reason(error)
+        if not is_first_process():
+            leave_word(run.folder.path, reason)
         run.end("failed", reason)
+        if other:
+            raise UserError(other) from error
         raise
     run.end("finished")
     run.show()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return interruption()[0]
+    text = one_line(error)
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"

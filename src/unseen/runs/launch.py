@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
+from unseen.run_state import state_of
 from unseen.runs.cli import PROJECT_ROOT, job_folder
 from unseen.runs.console import notice
+from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import config_hash
-from unseen.runs.sweep import Job, Sweep, find_runs, label_jobs, settle
-
-# These ask for a way of running, not for another result; a job need not hear of them.
-_SWEEP_SETTINGS = ("resume=", "plan=", "hydra.", "hydra/")
+from unseen.runs.isolation import ask_child
+from unseen.runs.own_folder import give_back, is_claimed
+from unseen.runs.schema import check_types
+from unseen.runs.sweep import Job, Sweep, asks_for_a_way_of_running, find_runs, label_jobs, settle
+from unseen.threads import share
 
 
 def launch_sweep(
@@ -31,24 +38,89 @@ def launch_sweep(
         folder: Of the new sweep.
         entry: The script that was typed.
         command: What the process of a job runs.
+
+    Raises:
+        UserError: A setting of a job cannot be, or finished runs would be lost; no job was started.
     """
+    folder = folder.resolve()
+    try:
+        sweep = _prepare(composed, folder, entry=entry, command=command)
+    except UserError:
+        give_back(folder)
+        raise
+    if composed[0][1].plan:
+        sweep.plan()
+        give_back(folder)
+    else:
+        sweep.run()
+
+
+def _prepare(
+    composed: Sequence[tuple[list[str], DictConfig]],
+    folder: Path,
+    *,
+    entry: str,
+    command: Callable[[], None],
+) -> Sweep:
+    if not composed:
+        raise UserError("the sweep has no jobs: a list of values is empty")
+    for _, config in composed:
+        _check(config)
     jobs = []
     for overrides, config in composed:
-        typed = [override for override in overrides if not override.startswith(_SWEEP_SETTINGS)]
-        jobs.append(Job(typed, folder.resolve(), config_hash(config)))
+        typed = [override for override in overrides if not asks_for_a_way_of_running(override)]
+        jobs.append(Job(typed, folder, config_hash(config)))
     _name(jobs)
     first = composed[0][1]
     if first.resume:
-        siblings = [path for path in folder.resolve().parent.iterdir() if path.is_dir()]
-        settle(jobs, find_runs(siblings))
-        folder = _go_on_in(folder, jobs)
+        # a folder that was typed is the sweep; without one it may be any of the earlier sweeps
+        claimed = is_claimed(folder)
+        roots = [path for path in folder.parent.iterdir() if path.is_dir()] if claimed else [folder]
+        settle(jobs, find_runs(roots))
+        if claimed:
+            folder = _go_on_in(folder, jobs)
+    else:
+        _refuse_to_replace(jobs)
     if len({job.config_hash for job in jobs}) < len(jobs):
         notice("some jobs of this sweep have the same configuration; each is run as typed")
-    sweep = Sweep(jobs, folder.resolve(), entry, command, PROJECT_ROOT / "configs", slots=_slots(first))
-    if first.plan:
-        sweep.plan()
-    else:
-        sweep.run()
+    return Sweep(
+        jobs,
+        folder,
+        entry,
+        command,
+        PROJECT_ROOT / "configs",
+        slots=partial(_slots, first),
+        resume=bool(first.resume),
+    )
+
+
+def _check(config: DictConfig) -> None:
+    """Refuse what is cheap to see, before any job has taken hours.
+
+    Raises:
+        UserError: The sentence names the setting.
+    """
+    config = copy.deepcopy(config)
+    with open_dict(config):
+        config.pop("hydra", None)
+        config.paths.output_dir = ""  # known when the job runs
+    try:
+        with user_errors(ValueError, OmegaConfBaseException):
+            plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+            check_types(plain)
+            if plain["ckpt_path"] and not Path(plain["ckpt_path"]).is_file():
+                raise ValueError(f"ckpt_path={plain['ckpt_path']} is not a file")
+    except UserError as error:
+        raise UserError(f"{error}; no job of the sweep was started") from error
+
+
+def _refuse_to_replace(jobs: Sequence[Job]) -> None:
+    kept = [job for job in jobs if state_of(job.folder).status in {"finished", "running"}]
+    if kept:
+        raise UserError(
+            f"{kept[0].folder.parent} holds {len(kept)} of these jobs, finished or running ({kept[0].folder.name}); "
+            "add resume=true to keep them and to run the others, or type another hydra.sweep.dir"
+        )
 
 
 def _name(jobs: list[Job]) -> None:
@@ -58,9 +130,19 @@ def _name(jobs: list[Job]) -> None:
         job.folder = job.folder / job_folder(job.label.replace(" ", ","))
     taken: set[Path] = set()
     for job in jobs:
-        if job.folder in taken or job.summary().get("config_hash", job.config_hash) != job.config_hash:
-            job.folder = job.folder.with_name(f"{job.folder.name}_{job.config_hash}")
+        number = 1
+        while job.folder in taken or _is_anothers(job):
+            number += 1
+            job.folder = job.folder.with_name(
+                f"{job_folder(job.label.replace(' ', ','))}_{job.config_hash}"
+                + (f"_{number}" if number > 2 else "")
+            )
         taken.add(job.folder)
+
+
+def _is_anothers(job: Job) -> bool:
+    """Return whether a run with another configuration is in the job's folder."""
+    return bool(job.summary().get("config_hash", job.config_hash) != job.config_hash)
 
 
 def _go_on_in(folder: Path, jobs: list[Job]) -> Path:
@@ -72,11 +154,9 @@ def _go_on_in(folder: Path, jobs: list[Job]) -> Path:
     for job in jobs:
         if job.state == "missing":
             job.folder = newest / job.folder.name
-            if job.summary().get("config_hash", job.config_hash) != job.config_hash:
+            if _is_anothers(job):
                 job.folder = job.folder.with_name(f"{job.folder.name}_{job.config_hash}")
-    if folder.resolve() != newest and {path.name for path in folder.iterdir()} <= {"multirun.yaml"}:
-        (folder / "multirun.yaml").unlink(missing_ok=True)
-        folder.rmdir()
+    give_back(folder)
     return newest
 
 
@@ -89,14 +169,20 @@ def _slots(config: DictConfig) -> list[dict[str, str]]:
         or config.trainer.num_nodes != 1
     ):
         return [{}]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = [name for name in visible.split(",") if name] if visible is not None else _all_gpus()
+    variable = next(
+        (name for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES") if name in os.environ),
+        "CUDA_VISIBLE_DEVICES",
+    )
+    count = ask_child(_count_gpus)
+    named = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+    gpus = (named or [str(number) for number in range(count)])[:count]
     if len(gpus) < 2 * devices:
         return [{}]
     places = [gpus[first : first + devices] for first in range(0, len(gpus) - devices + 1, devices)]
-    return [{"CUDA_VISIBLE_DEVICES": ",".join(place)} for place in places]
+    return [{variable: ",".join(place)} | share(len(places)) for place in places]
 
 
-def _all_gpus() -> list[str]:
-    """Return the numbers of the machine's GPUs, counted without waking the driver in this process."""
-    return [str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+def _count_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()

@@ -18,8 +18,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from unseen.runs.identity import config_hash
-from unseen.runs.isolation import SCRUBBED
+from unseen.runs.isolation import PARENT, die_with_parent, job_environment
+from unseen.runs.overrides import key_of
 from unseen.runs.sweep import Job, label_jobs, record_end, write_table
+from unseen.threads import cores, share
 
 _failed: list[str] = []
 
@@ -44,15 +46,12 @@ def run_job(config: DictConfig, entry: Path) -> int:
             return 0
         if job.checkpoint.is_file():
             job.state = "half-done"
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in SCRUBBED and not name.startswith("SLURM_")
-    }
     at_once = int(hydra.launcher.get("n_jobs") or 1)  # joblib's; -1 is one job a core
-    cores = os.cpu_count() or 1
-    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // at_once if at_once > 0 else 1)))
-    environment |= {"UNSEEN_SWEEP": Path(hydra.sweep.dir).name, "UNSEEN_JOB": "1"}
+    environment = job_environment(os.environ) | share(at_once if at_once > 0 else cores())
+    environment |= job.environment() | {"UNSEEN_SWEEP": Path(hydra.sweep.dir).name, PARENT: str(os.getpid())}
+    if "joblib" in str(hydra.launcher.get("_target_")):
+        die_with_parent(os.getppid())  # and with this worker its job
+    job.written_before = job.written()
     with (folder / "console.log").open("ab") as console:
         process = subprocess.Popen(
             [sys.executable, str(entry), *job.arguments()],
@@ -82,9 +81,7 @@ class SweepEnd(Callback):
         jobs = [Job([], path.parent, "") for path in sorted(folder.glob("*/summary.json"))]
         for job in jobs:
             typed = job.summary().get("command", [])[1:]
-            job.overrides = [
-                override for override in typed if not override.startswith(("hydra.", "ckpt_path="))
-            ]
+            job.overrides = [override for override in typed if not key_of(override).startswith("hydra.")]
         label_jobs(jobs)
         _failed.extend(write_table(jobs, folder))
 

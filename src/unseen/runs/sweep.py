@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import shutil
-import signal
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unseen.atomic_files import write_json, write_text
+from unseen.atomic_files import clear_leftovers, write_json, write_text
+from unseen.folder_lock import FolderLock
 from unseen.run_folder import SCHEMA
-from unseen.runs.console import console, notice, shown_path, sweep_tables
-from unseen.runs.folder_lock import is_locked
-from unseen.runs.isolation import Child, start, warm_up
+from unseen.run_state import read_summary, state_of
+from unseen.runs.console import console, job_outcome, notice, shown_path, sweep_tables
+from unseen.runs.ending import end_on_signals
+from unseen.runs.errors import UserError
+from unseen.runs.isolation import Child, start, stop, warm_up
+from unseen.runs.overrides import key_of, override
+from unseen.runs.own_folder import CONTINUE
+from unseen.runs.ranks import how_killed
 
 _POLL_SECONDS = 0.05
 _SWEEP_COLUMNS = (
@@ -38,7 +43,8 @@ class Job:
         config_hash: Which run it is, wherever its folder is.
         label: What tells it from the other jobs of the sweep.
         state: done, running (in another process), half-done (has a checkpoint), failed, or missing: what was
-            found before the sweep began.
+            found before the sweep began, or when its turn came.
+        written_before: When summary.json was written before the job was started (ns); None if there was none.
     """
 
     overrides: Sequence[str]
@@ -46,6 +52,7 @@ class Job:
     config_hash: str
     state: str = "missing"
     label: str = ""
+    written_before: int | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -53,26 +60,37 @@ class Job:
         return self.folder / "checkpoints" / "last.ckpt"
 
     def arguments(self) -> list[str]:
-        """Return what is typed to run this job alone, into its folder, from where it stands."""
+        """Return what is typed to run this job alone, into its folder."""
         # what was typed for the sweep's folder must not win over the job's
-        typed = [override for override in self.overrides if not override.startswith(("ckpt_path=", "hydra."))]
-        resumed = [f"ckpt_path='{self.checkpoint}'"] if self.state == "half-done" else []
-        return [*typed, f"hydra.run.dir='{self.folder}'", *resumed]
+        typed = [typed for typed in self.overrides if not asks_for_a_way_of_running(typed)]
+        return [*typed, override("hydra.run.dir", str(self.folder))]
+
+    def environment(self) -> dict[str, str]:
+        """Return what tells the job's process that it belongs to a sweep, and where it stands."""
+        return {"UNSEEN_JOB": "1"} | ({CONTINUE: "1"} if self.state == "half-done" else {})
 
     def summary(self) -> dict[str, Any]:
         """Return summary.json, or an empty dictionary before there is one."""
-        try:
-            content: dict[str, Any] = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return content
+        return read_summary(self.folder)
+
+    def written(self) -> int | None:
+        """Return when summary.json was written, in nanoseconds; None if there is none."""
+        with suppress(OSError):
+            return (self.folder / "summary.json").stat().st_mtime_ns
+        return None
+
+
+def asks_for_a_way_of_running(typed: str) -> bool:
+    """Return whether an override asks for a way of running, not for another result; a job need not hear of it."""
+    key = key_of(typed)
+    return key in {"resume", "plan"} or key.startswith(("hydra.", "hydra/"))
 
 
 def label_jobs(jobs: Sequence[Job]) -> None:
     """Name jobs by what differs between them; what all have in common says nothing."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     for job in jobs:
-        job.label = " ".join(override for override in job.overrides if override not in common) or "job"
+        job.label = " ".join(typed for typed in job.overrides if typed not in common) or "job"
 
 
 class SweepFailedError(Exception):
@@ -80,16 +98,17 @@ class SweepFailedError(Exception):
 
 
 def find_runs(roots: Iterable[Path]) -> dict[str, list[Path]]:
-    """Return the folders of all runs below the roots by their configuration's hash, newest last."""
+    """Return the folders of all runs below the roots by their configuration's hash, newest last.
+
+    Whatever else lies there, broken or of another program, is passed over.
+    """
     found: dict[str, list[tuple[float, Path]]] = {}
     for root in roots:
         for path in root.glob("*/summary.json"):
-            try:
-                digest = json.loads(path.read_text(encoding="utf-8")).get("config_hash")
-            except (OSError, ValueError):
-                continue
-            if digest:
-                found.setdefault(digest, []).append((path.stat().st_mtime, path.parent))
+            digest = read_summary(path.parent).get("config_hash")
+            if isinstance(digest, str) and digest:
+                with suppress(OSError):
+                    found.setdefault(digest, []).append((path.stat().st_mtime, path.parent))
     return {digest: [folder for _, folder in sorted(folders)] for digest, folders in found.items()}
 
 
@@ -97,27 +116,23 @@ def settle(jobs: Sequence[Job], known: dict[str, list[Path]]) -> None:
     """Point each job to the folder in which it was run before, and say how far it came."""
     for job in jobs:
         for folder in known.get(job.config_hash, []):  # a finished one wins, else the newest
-            candidate = replace(job, folder=folder)
-            if is_locked(folder):
-                job.folder, job.state = folder, "running"
-                break
-            status = candidate.summary().get("status")
-            if status == "finished":
-                job.folder, job.state = folder, "done"
-                break
+            status = state_of(folder).status
             job.folder = folder
-            job.state = (
-                "half-done"
-                if candidate.checkpoint.is_file()
-                else "failed"
-                if status == "failed"
-                else "missing"
-            )
+            if status == "running":
+                job.state = "running"
+                break
+            if status == "finished":
+                job.state = "done"
+                break
+            if job.checkpoint.is_file():
+                job.state = "half-done"
+            else:
+                job.state = "failed" if status == "failed" else "missing"
 
 
 @dataclass
 class Sweep:
-    """Runs jobs, `slots` at a time.
+    """Runs jobs, several at a time where there are places for them.
 
     Args:
         jobs: The grid.
@@ -125,7 +140,8 @@ class Sweep:
         entry: The script that was typed (src/train.py); it becomes argv[0] of every job.
         command: What a job's process runs.
         configs: Folder of the YAML files; the jobs read a copy of it in the sweep's folder.
-        slots: Environment of each place at which a job can run; its length is how many run at once.
+        slots: Called when the libraries are loaded; returns the environment of each place at which a job can run.
+        resume: Jobs may have run before, or run in another sweep now.
     """
 
     jobs: Sequence[Job]
@@ -133,54 +149,70 @@ class Sweep:
     entry: str
     command: Callable[[], None]
     configs: Path
-    slots: Sequence[dict[str, str]] = field(default_factory=lambda: [{}])
+    slots: Callable[[], Sequence[dict[str, str]]] = lambda: [{}]
+    resume: bool = False
+    _ended: int = field(default=0, init=False)
 
     def run(self) -> None:
         """Run what is not done, then write and print the tables.
 
         Raises:
             SweepFailedError: A job failed; the others were run all the same.
+            UserError: The folder cannot be written.
             KeyboardInterrupt: The user stopped the sweep; its jobs were stopped, too.
         """
-        out = console()
         waiting = [job for job in self.jobs if job.state not in {"done", "running"}]
-        done = len(self.jobs) - len(waiting)
+        self._ended = len(self.jobs) - len(waiting)
         for job in self.jobs:
             if job.state == "running":
                 notice(f"{job.label} is running in another process; it is left to it")
-        out.print(f"sweep of {len(self.jobs)} jobs, {done} of them done before · {shown_path(self.folder)}")
+        _say(f"sweep of {len(self.jobs)} jobs, {self._ended} of them done before · {shown_path(self.folder)}")
         if waiting:
-            # a later edit of a YAML must not reach the jobs that still wait
-            shutil.copytree(self.configs, self._configs, dirs_exist_ok=True)
-            warm_up()
-        free = list(self.slots)
+            self._run(waiting)
+        if failed := write_table(self.jobs, self.folder):
+            raise SweepFailedError(failed[0])
+
+    def _run(self, waiting: list[Job]) -> None:
+        configs = self._copy_configs()
+        warm_up()
+        free = list(self.slots())
         running: dict[Child, tuple[Job, dict[str, str]]] = {}
-        previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        end_on_signals()
         try:
             while waiting or running:
                 while waiting and free:
-                    job, slot = waiting.pop(0), free.pop(0)
-                    running[self._start(job, slot)] = (job, slot)
+                    job = waiting.pop(0)
+                    if (child := self._start(job, free[0], configs)) is not None:
+                        running[child] = (job, free.pop(0))
                 for child in [child for child in running if child.poll() is not None]:
                     job, slot = running.pop(child)
                     free.append(slot)
                     assert child.code is not None
                     record_end(job, child.code)
-                    done += 1
-                    out.print(f"[{done}/{len(self.jobs)}] {job.label}: {_outcome(job)}", soft_wrap=True)
-                    _write_csv(self.jobs, self.folder)
+                    self._tell_end(job)
                 time.sleep(_POLL_SECONDS)
         finally:
-            for child in running:
-                child.kill()
-            signal.signal(signal.SIGTERM, previous)
+            stop(list(running))
+            for child, (job, _) in running.items():
+                record_end(job, child.code or 0)
             _write_csv(self.jobs, self.folder)
-        if failed := write_table(self.jobs, self.folder):
-            raise SweepFailedError(failed[0])
+            shutil.rmtree(configs, ignore_errors=True)
 
-    @property
-    def _configs(self) -> Path:
-        return self.folder / ".configs"
+    def _copy_configs(self) -> Path:
+        """Copy the YAML files: a later edit of one must not reach the jobs that still wait.
+
+        Raises:
+            UserError: The folder cannot be written, or is full.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # a folder of its own: another sweep may go on in this one
+            target = Path(tempfile.mkdtemp(prefix=".configs-", dir=self.folder))
+            shutil.copytree(self.configs, target, dirs_exist_ok=True)
+        except OSError as error:  # copytree collects the errors of all files
+            first = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+            raise UserError(f"cannot write into the sweep's folder {self.folder}: {first}") from error
+        return target
 
     def plan(self) -> None:
         """Print what `run` would do."""
@@ -191,33 +223,67 @@ class Sweep:
             "failed": "runs again",
         }
         for job in self.jobs:
-            console().print(
-                f"{what.get(job.state, 'runs')}: {job.label} · {shown_path(job.folder)}", soft_wrap=True
-            )
+            _say(f"{what.get(job.state, 'runs')}: {job.label} · {shown_path(job.folder)}")
         todo = sum(job.state not in {"done", "running"} for job in self.jobs)
-        console().print(f"{todo} of {len(self.jobs)} jobs would run")
+        _say(f"{todo} of {len(self.jobs)} jobs would run")
 
-    def _start(self, job: Job, slot: dict[str, str]) -> Child:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        argv = [self.entry, "--config-path", str(self._configs), *job.arguments()]
-        environment = slot | {"UNSEEN_SWEEP": self.folder.name, "UNSEEN_JOB": "1"}
-        return start(self.command, argv, console=job.folder / "console.log", environment=environment)
+    def _start(self, job: Job, slot: dict[str, str], configs: Path) -> Child | None:
+        """Start a job; None if it has ended or runs elsewhere by now, or cannot be started."""
+        if self.resume:  # its turn may come hours after the sweep began, and another one may have been faster
+            settle([job], {job.config_hash: [job.folder]} if job.summary() else {})
+            if job.state in {"done", "running"}:
+                self._tell_end(job)
+                return None
+        job.written_before = job.written()
+        try:
+            job.folder.mkdir(parents=True, exist_ok=True)
+            (job.folder / "console.log").touch()
+        except OSError as error:
+            notice(f"{job.label} cannot be started: {error.strerror}: {error.filename}")
+            self._tell_end(job)
+            return None
+        _say(f"{job.label}: started · {shown_path(job.folder / 'console.log')}")
+        return start(
+            self.command,
+            [self.entry, "--config-path", str(configs), *job.arguments()],
+            console=job.folder / "console.log",
+            environment=slot | job.environment() | {"UNSEEN_SWEEP": self.folder.name},
+        )
+
+    def _tell_end(self, job: Job) -> None:
+        self._ended += 1
+        _say(f"[{self._ended}/{len(self.jobs)}] {job.label}: {job_outcome(state_of(job.folder))}")
+        _write_csv(self.jobs, self.folder)
 
 
 def record_end(job: Job, code: int) -> None:
-    """Write down why a job ended that could not do so itself: killed, or gone before it began."""
-    summary = job.summary()
-    if code == 0 and summary.get("status") == "finished":
+    """Write down why a job ended that could not do so itself: killed, or gone before it began.
+
+    A folder that another process holds is that process's: nothing is written there. A disk that cannot be written is
+    no error: how the job stands is then told from its folder (`run_state`).
+    """
+    try:
+        lock = FolderLock(job.folder)
+    except (ValueError, OSError):
         return
-    if summary.get("status") == "failed" and summary.get("reason"):
-        return
-    if code < 0:
-        name = signal.Signals(-code).name
-        reason = f"killed by {name}" + (" (out of memory, or by hand)" if name == "SIGKILL" else "")
-    else:
-        reason = f"ended with exit code {code}: {_last_line(job.folder / 'console.log')}"
-    ended = {"status": "failed", "reason": reason, "config_hash": job.config_hash}
-    write_json(job.folder / "summary.json", {"schema": SCHEMA} | summary | ended)
+    try:
+        clear_leftovers(job.folder)
+        summary = job.summary()
+        if summary.get("status") == "finished":  # by this job, or by another process that was faster
+            return
+        own_words = job.written() != job.written_before
+        if summary.get("status") == "failed" and summary.get("reason") and own_words:
+            return
+        if code < 0:
+            reason = how_killed(code)
+        else:
+            reason = f"ended with exit code {code}: {_last_line(job.folder / 'console.log')}"
+        ended = {"status": "failed", "reason": reason, "config_hash": job.config_hash}
+        write_json(job.folder / "summary.json", {"schema": SCHEMA} | summary | ended)
+    except OSError as error:
+        notice(f"why {job.label} ended cannot be written: {error.strerror}: {error.filename}")
+    finally:
+        lock.release()
 
 
 def write_table(jobs: Sequence[Job], folder: Path) -> list[str]:
@@ -226,7 +292,10 @@ def write_table(jobs: Sequence[Job], folder: Path) -> list[str]:
     out = console()
     sweep_tables(out, rows)
     out.print(f"table in {shown_path(folder / 'sweep.csv')}", soft_wrap=True)
-    failed = sum(row["status"] != "finished" for row in rows)
+    elsewhere = sum(row["status"] == "running" for row in rows)
+    if elsewhere:
+        notice(f"{elsewhere} of {len(rows)} jobs are running in another process")
+    failed = sum(row["status"] not in {"finished", "running"} for row in rows)
     again = "the same line with resume=true runs only those again"
     return [f"{failed} of {len(rows)} jobs failed; {again}"] if failed else []
 
@@ -234,14 +303,15 @@ def write_table(jobs: Sequence[Job], folder: Path) -> list[str]:
 def _write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
     rows = []
     for job in jobs:
-        summary = job.summary()
-        row = {name: summary.get(name) for name in _SWEEP_COLUMNS}
+        state = state_of(job.folder)
+        row = {name: state.summary.get(name) for name in _SWEEP_COLUMNS}
         rows.append(
             row
             | {
                 "job": job.label,
-                "status": summary.get("status", "missing"),
-                "config_hash": summary.get("config_hash", job.config_hash),
+                "status": state.status,
+                "reason": state.reason,
+                "config_hash": state.summary.get("config_hash", job.config_hash),
                 "folder": os.path.relpath(job.folder, folder),
             }
         )
@@ -249,18 +319,15 @@ def _write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
     writer = csv.DictWriter(text, _SWEEP_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(folder / "sweep.csv", text.getvalue())
+    try:
+        write_text(folder / "sweep.csv", text.getvalue())
+    except OSError as error:  # the jobs go on; their folders have everything
+        notice(f"the table cannot be written: {error.strerror}: {error.filename}")
     return rows
 
 
-def _outcome(job: Job) -> str:
-    found = job.summary()
-    if found.get("status") != "finished":
-        return f"failed: {found.get('reason')}"
-    place = f"{found['best_layer_name']} (layer {found['best_layer']} of 0..{found['num_layers'] - 1})"
-    return (
-        f"g {found['g']:.3f} at {place}, seen accuracy {found['seen_accuracy']:.3f}, {found['seconds']:.0f} s"
-    )
+def _say(text: str) -> None:
+    console().print(text, soft_wrap=True)
 
 
 def _last_line(path: Path) -> str:

@@ -1,0 +1,81 @@
+"""How a run stands, seen from outside: what its folder says, and whether its process is still there.
+
+summary.json of a run that was killed says "running" for ever, so that word alone is no answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from unseen.folder_lock import is_locked
+
+State = Literal["finished", "failed", "running", "died", "missing"]
+_LARGEST = 2**24  # bytes; a summary has a few thousand
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run as its folder shows it.
+
+    Attributes:
+        status: finished; failed (it said so itself, or a sweep did); running (a process holds the folder); died (it
+            was running, and no process is: killed, out of memory, a power cut); missing (there is no run).
+        reason: Why it failed or died; None otherwise.
+        summary: What summary.json holds; empty if it cannot be read.
+    """
+
+    status: State
+    reason: str | None
+    summary: dict[str, Any]
+
+
+def state_of(folder: Path) -> RunState:
+    """Return how the run in `folder` stands. Nothing in the folder is changed, and no content of it is an error."""
+    summary = read_summary(folder)
+    said = summary.get("status")
+    if is_locked(folder):
+        return RunState("running", None, summary)
+    if said == "finished":
+        return RunState("finished", None, summary)
+    if said == "failed":
+        return RunState("failed", str(summary.get("reason") or "no reason was written"), summary)
+    if said == "running":
+        when = f"; it last wrote at {summary['written']}" if isinstance(summary.get("written"), str) else ""
+        return RunState(
+            "died",
+            f"its process ended without a word (killed, out of memory, or a power cut){when}",
+            summary,
+        )
+    return RunState("missing", None, summary)
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Return summary.json of a run folder; empty if it is missing, broken, not a regular file, or not a dictionary."""
+    try:
+        content = json.loads(read_text(folder / "summary.json"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a small regular file: no device or pipe, at which a reader would wait for ever.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+        ValueError: It is something else, too large, or not UTF-8.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer must not hold us up
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST:
+            raise ValueError(f"{path} is not a regular file of at most {_LARGEST} bytes")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(_LARGEST).decode("utf-8")
+    finally:
+        os.close(descriptor)
