@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from unseen.allocator import keep_freed_memory
-from unseen.runs.errors import UserError, one_line
+from unseen.runs.errors import failure_sentence, one_line
 
 if TYPE_CHECKING:
     from unseen.runs.build import Run
@@ -66,9 +66,8 @@ def _run(config: DictConfig) -> Iterator[Run]:
     try:
         yield run
     except BaseException as error:
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else one_line(error)
-        if not isinstance(error, KeyboardInterrupt | UserError):
-            reason = f"{type(error).__name__}: {reason}"
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else failure_sentence(error)
+        reason = reason or f"{type(error).__name__}: {one_line(error)}"
         run.end("failed", reason)
         raise
     run.end("finished")

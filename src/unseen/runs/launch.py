@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from unseen.runs.cli import PROJECT_ROOT, job_folder
 from unseen.runs.console import notice
+from unseen.runs.errors import user_errors
 from unseen.runs.identity import config_hash
+from unseen.runs.settings import check_job
 from unseen.runs.sweep import Job, Sweep, find_runs, label_jobs, settle
 
 # These ask for a way of running, not for another result; a job need not hear of them.
@@ -34,6 +37,8 @@ def launch_sweep(
     """
     jobs = []
     for overrides, config in composed:
+        with user_errors(ValueError, OmegaConfBaseException):
+            check_job(config)
         typed = [override for override in overrides if not override.startswith(_SWEEP_SETTINGS)]
         jobs.append(Job(typed, folder.resolve(), config_hash(config)))
     _name(jobs)
