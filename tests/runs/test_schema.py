@@ -5,23 +5,45 @@ import math
 
 import pytest
 
+from unseen.runs.read_keys import ReadKeys
 from unseen.runs.schema import check_types
 
 GOOD = {
     "seed": 0,
     "size": "demo",
     "ckpt_path": None,
+    "resume": False,
+    "plan": False,
+    "recipe": {
+        "pretrained": False,
+        "lr": 1e-3,
+        "warmup_steps": 0,
+        "schedule_epochs": None,
+        "max_steps": 200,
+        "val_check_interval": 100,
+    },
+    "paths": {"root_dir": "/p", "log_dir": "/p/logs", "data_dir": "/p/data", "output_dir": "/p/logs/run"},
+    "callbacks": {"layer_probe": {"_target_": "unseen.callbacks.layer_probe.LayerProbe"}, "other": None},
+    "logger": {},
     "model": {
         "name": "vit",
         "pretrained": False,
         "pooling": "auto",
         "channels_last": False,
+        "backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "options": {"anything": 1}},
+        "sizes": {"demo": {"architecture": "vit_base", "options": {}}},
         "optimizer": {"lr": 1e-3, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8},
         "scheduler": {"warmup_steps": 0, "epochs": None},
     },
     "data": {
         "name": "digits",
+        "source": {"_target_": "unseen.data.sources.digits.Digits", "dataset": "SVHN"},
         "root": None,
+        "image_sizes": {"demo": 32, "paper": 224},
+        "seen": None,
+        "test_fraction": 0.2,
+        "pad": 0.1,
+        "num_labels": None,
         "image_size": 32,
         "unseen": [7, "eight"],
         "num_unseen": None,
@@ -50,6 +72,8 @@ GOOD = {
         "accelerator": "auto",
         "devices": 1,
         "num_nodes": 1,
+        "precision": "auto",
+        "limit_train_batches": 3,
         "max_steps": 200,
         "max_epochs": None,
         "val_check_interval": 100,
@@ -80,14 +104,36 @@ def test_a_good_configuration_passes() -> None:
         ("data.batch_size", 0, "data.batch_size=0 must be greater than or equal to 1"),
         ("data.unseen", "cat", "data.unseen='cat' must be a valid list"),
         ("data.cache_gb", -1, "data.cache_gb=-1 must be greater than or equal to 0"),
-        ("data.cache_gb", math.nan, "data.cache_gb=nan must be greater than or equal to 0"),
+        ("data.cache_gb", math.nan, "data.cache_gb=nan must be a finite number"),
+        ("data.cache_gb", math.inf, "data.cache_gb=inf must be a finite number"),
+        ("model.optimizer.eps", math.inf, "model.optimizer.eps=inf must be a finite number"),
+        (
+            "model.optimizer.betas",
+            [math.nan, 0.9],
+            "model.optimizer.betas=[nan, 0.9] must be a finite number",
+        ),
+        ("model.optimizer.betas", [0.9, 1.0], "model.optimizer.betas=[0.9, 1.0] must be less than 1"),
+        ("model.scheduler.epochs", math.inf, "model.scheduler.epochs=inf must be a finite number"),
+        ("data.split_seed", 10**20, f"data.split_seed={10**20} must be less than"),
+        ("data.pad", True, "data.pad=True must be a valid number"),
+        ("data.num_labels", "abc", "data.num_labels='abc' must be a valid integer"),
+        ("data.test_fraction", [1, 2], "data.test_fraction=[1, 2] must be a valid number"),
+        ("resume", "maybe", "resume='maybe' must be a valid boolean"),
+        ("plan", "", "plan='' must be a valid boolean"),
+        ("trainer.precision", "bf16-true", "trainer.precision='bf16-true' must be 'auto', '32-true', "),
+        ("trainer.max_steps", 0, "trainer.max_steps=0 must be at least 1, or -1 with a trainer.max_epochs"),
+        ("trainer.val_check_interval", 1.5, "trainer.val_check_interval=1.5 must be a whole number of steps"),
+        ("trainer.val_check_interval", math.inf, "trainer.val_check_interval=inf must be"),
+        ("trainer.accumulate_grad_batches", 10**20, f"trainer.accumulate_grad_batches={10**20} must be less"),
+        ("trainer.devices", 0, "trainer.devices=0 must be a number of processes from 1 to 1024, -1 or auto"),
+        ("model.name", "a" * 1000, "model.name='aaaaaaaa"),
         ("data.cache_gb", "all", "data.cache_gb='all' must be a valid number"),
         ("data.cache_gb", None, "data.cache_gb=None must be a valid number"),
         ("trainer.max_steps", 1.5, "trainer.max_steps=1.5 must be a valid integer"),
         ("probe.noise_levels", 0.5, "probe.noise_levels=0.5 must be a valid list"),
         ("probe.noise_levels", [0.5, 0], "probe.noise_levels=[0.5, 0] must be shares of noise above 0 and"),
         ("probe.noise_levels", [1.5, 2], "probe.noise_levels=[1.5, 2] must be shares of noise above 0 and"),
-        ("probe.noise_levels", [math.nan], "probe.noise_levels=[nan] must be shares of noise above 0 and"),
+        ("probe.noise_levels", [math.nan], "probe.noise_levels=[nan] must be a finite number"),
         ("probe.noise_levels", [0.5, 0.5], "probe.noise_levels=[0.5, 0.5] must be shares of noise above 0"),
         ("probe.k", 0, "probe.k=0 must be greater than or equal to 1"),
     ],
@@ -99,9 +145,70 @@ def test_a_wrong_value_is_named(path: str, value: object, says: str) -> None:
     for parent in parents:
         node = node[parent]
     node[key] = value
-    with pytest.raises(ValueError, match="must be") as caught:
+    with pytest.raises(ValueError, match="must") as caught:
         check_types(config)
     assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("probe.n_inti", "probe.n_init"),
+        ("model.freeze", None),
+        ("model.optimizer._target_", None),
+        ("data.image_sizee", "data.image_size"),
+        ("data._target_", None),
+        ("lr", "model.optimizer.lr"),
+        ("batch_size", "data.batch_size"),
+        ("data.n_init", "probe.n_init"),
+        ("model.sizes.demo.depth", None),
+        ("recipe.steps", None),
+        ("paths.logs", None),
+    ],
+)
+def test_a_key_that_nothing_reads_is_refused_with_the_nearest_name(path: str, meant: str | None) -> None:
+    config = copy.deepcopy(GOOD)
+    node = config
+    *parents, key = path.split(".")
+    for parent in parents:
+        node = node[parent]
+    node[key] = 1
+    with pytest.raises(ValueError, match="nothing reads it") as caught:
+        check_types(config)
+    assert str(caught.value) == f"{path} is not a setting: nothing reads it" + (
+        f" (did you mean {meant}?)" if meant else ""
+    )
+
+
+def test_a_key_that_an_interpolation_reads_is_a_setting() -> None:
+    config = copy.deepcopy(GOOD) | {"tag": "a"}
+    unresolved = {"name": "${tag}", "data": {"source": {"split": "${..splits.${size}}"}}}
+    config["data"]["splits"] = {"demo": 1}
+    check_types(config, ReadKeys.of(unresolved))
+    config["data"]["spilts"] = {"demo": 1}
+    with pytest.raises(ValueError, match=r"data\.spilts is not a setting.*did you mean data\.splits"):
+        check_types(config, ReadKeys.of(unresolved))
+
+
+def test_a_key_that_stands_for_one_of_its_object_is_a_setting() -> None:
+    config = copy.deepcopy(GOOD)
+    config["data"]["dataset"] = None  # data.source.dataset=SVHN was typed instead
+    check_types(config)
+
+
+def test_what_is_missing_is_named() -> None:
+    config = copy.deepcopy(GOOD)
+    del config["data"]["source"]
+    with pytest.raises(ValueError, match=r"^data\.source is missing$"):
+        check_types(config)
+
+
+def test_steps_without_end_need_epochs() -> None:
+    config = copy.deepcopy(GOOD)
+    config["trainer"]["max_steps"] = -1
+    with pytest.raises(ValueError, match=r"trainer\.max_steps=-1 has no end: give trainer\.max_epochs"):
+        check_types(config)
+    check_types(config | {"trainer": config["trainer"] | {"max_epochs": 2}})
 
 
 def test_several_slips_are_told_at_once() -> None:

@@ -96,6 +96,32 @@ def survey(spec: Surveyed, image_size: int) -> tuple[Tap, ...]:
         ) from error
 
 
+def check_single_images(spec: object, image_size: int) -> None:
+    """Refuse to train on one image at a time where batch normalisation has a single value for each channel.
+
+    Args:
+        spec: Describes the network; one that cannot be made without its weights is not looked at.
+        image_size: S.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    create = getattr(spec, "create", None)
+    if create is None:
+        return
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        network = create(image_size, num_classes=2).train()
+        try:
+            network(torch.empty(1, 3, image_size, image_size))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                "data.batch_size=1 is too few: this network normalises over the batch, and its last layers see an "
+                "image as a single position; use at least 2"
+            ) from error
+
+
 def patch_of(network: nn.Module) -> int:
     """Pixels per side of the patches that the first convolution cuts without overlap or padding, else 1.
 

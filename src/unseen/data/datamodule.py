@@ -23,7 +23,7 @@ from unseen.data.canvases import CanvasStore, check_memory, decode_all, decode_i
 from unseen.data.catalog import Counts, ImageSource
 from unseen.data.class_choice import ClassChoice
 from unseen.data.noise import NoiseSource
-from unseen.data.selection import Chosen, SelectionRule, check_neighbors, planned_sizes, select
+from unseen.data.selection import Chosen, SelectionRule, check_neighbors, check_shares, planned_sizes, select
 from unseen.data.splits import ClassRef, ClassSplit
 from unseen.data.transforms import raw_pixels, to_images
 from unseen.data.view import View
@@ -112,20 +112,22 @@ class SeenUnseenDataModule(LightningDataModule):
         self._identity: dict[str, Any] = {}
         self._ignored = 0
         self._neighbors: int | None = None
+        self._processes = 1
         self.bad_files: tuple[tuple[str, str], ...] = ()
 
     # ------------------------------------------------------------------ what can be known before decoding
-    def check(self, k: int | None = None) -> None:
+    def check(self, k: int | None = None, *, processes: int = 1) -> None:
         """Refuse impossible settings; reads at most folder names or an archive's index, downloads nothing.
 
         Args:
             k: Number of neighbours that the probes will ask for; None: not yet known. It is checked again
                 in `setup` for sources that do not know their counts before.
+            processes: How many will share the evaluation out; each needs an image.
 
         Raises:
             ValueError: One sentence that names the value and what is allowed.
         """
-        self._neighbors = k
+        self._neighbors, self._processes = k, processes
         self._check_numbers()
         self.source.check()
         counts = self.source.known_counts()
@@ -154,6 +156,7 @@ class SeenUnseenDataModule(LightningDataModule):
     def _check_counts(self, counts: Counts, split: ClassSplit) -> None:
         train, test, unseen = planned_sizes(counts, split, self._rule)
         check_neighbors(self._neighbors, unseen)
+        check_shares(self._processes, test, sum(unseen.values()))
         images, frame = train + test + sum(unseen.values()), self._view.frame
         if self._stores is None and (self._cache is None or not self._cache.holds(images, frame)):
             check_memory(images, frame, ", or raise data.cache_gb, which keeps decoded files on disk")
@@ -231,6 +234,10 @@ class SeenUnseenDataModule(LightningDataModule):
     def num_images(self, which: Literal["train", "seen", "unseen"]) -> int:
         """Return the number of training, seen test or unseen images."""
         return len(self._store(which))
+
+    def references(self, which: Literal["train", "seen", "unseen"]) -> tuple[str, ...]:
+        """Return what the source calls each training, seen test or unseen image."""
+        return tuple(self._store(which).references)
 
     def counts(self) -> dict[str, int]:
         """Return numbers of classes, images, bad and ignored files, and the size of the largest unseen class."""

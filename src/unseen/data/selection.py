@@ -146,6 +146,20 @@ def check_neighbors(k: int | None, unseen: dict[str, int]) -> None:
         )
 
 
+def check_shares(processes: int, test: int, unseen: int) -> None:
+    """Refuse more processes than there are images to evaluate: each needs one of either kind.
+
+    Raises:
+        ValueError: One sentence that says how many processes there can be.
+    """
+    for images, what in ((test, "test images of seen classes"), (unseen, "unseen images")):
+        if processes > images:
+            raise ValueError(
+                f"{processes} processes cannot share {images} {what}; use trainer.devices={images} or fewer, or more "
+                "images (data.test_size, data.unseen_per_class)"
+            )
+
+
 def select(catalog: Catalog, split: ClassSplit, rule: SelectionRule) -> Selection:
     """Return the images of a run.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hydra.utils import instantiate
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -18,8 +18,8 @@ from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
 from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
-from unseen.runs.errors import user_errors
-from unseen.runs.identity import config_hash
+from unseen.runs.errors import one_line, user_errors
+from unseen.runs.identity import config_hash, typed_checkpoint
 from unseen.runs.own_folder import own_checkpoint
 from unseen.runs.provenance import (
     check_resumable,
@@ -27,9 +27,13 @@ from unseen.runs.provenance import (
     read_provenance,
     resume_scores,
     scored_as_trained,
+    trained_before,
 )
 from unseen.runs.quiet import quiet_libraries
-from unseen.runs.schema import check_types
+from unseen.runs.read_keys import ReadKeys
+from unseen.runs.settings import check_settings, checkpoint_path
+from unseen.runs.signatures import check_objects, make
+from unseen.runs.stored import check_trusted, check_weights, read_checkpoint
 from unseen.runs.trainer import check_machine, make_trainer
 
 if TYPE_CHECKING:
@@ -66,19 +70,20 @@ class Run:
         self._config = config
         with user_errors(OmegaConfBaseException):
             facts = {
-                "model": config.model.name,
-                "data": config.data.name,
-                "size": config.size,
-                "seed": config.seed,
+                "model": str(config.model.name),
+                "data": str(config.data.name),
+                "size": str(config.size),
+                "seed": config.seed if isinstance(config.seed, int) else str(config.seed),
             }
             folder = Path(config.paths.output_dir)
+            self._checkpoint = typed_checkpoint(config.ckpt_path, folder)
+            self._config_hash = config_hash(config, folder)
         with user_errors():
             self.folder = RunFolder(
                 folder,
-                facts | {"command": sys.argv, "versions": library_versions()},
+                facts | {"checkpoint": self._checkpoint, "command": sys.argv, "versions": library_versions()},
                 writes=is_first_process(),
             )
-            self._config_hash = config_hash(config)
             self._lock = FolderLock(folder) if is_first_process() else None
             if self._lock:
                 clear_leftovers(folder)
@@ -94,25 +99,37 @@ class Run:
         with user_errors(OmegaConfBaseException):
             plain: dict[str, Any] = OmegaConf.to_container(self._config, resolve=True)  # type: ignore[assignment]
         with user_errors():
-            check_types(plain)
+            read = ReadKeys.of(
+                OmegaConf.to_container(self._config, resolve=False),
+                OmegaConf.to_container(HydraConfig.instance().cfg, resolve=False),
+            )
+            checkpoint = checkpoint_path(plain.get("ckpt_path"))
+            if training or not checkpoint:
+                check_settings(plain, read)
+            checkpoint = own_checkpoint(self.folder.path) or checkpoint
+            stored = read_provenance(checkpoint, resume=training) if checkpoint else None
+            if checkpoint and stored and not training:
+                plain = self._as_stored(plain, stored, checkpoint, read)
             check_machine(plain["trainer"])
-            checkpoint = own_checkpoint(self.folder.path)
-            if checkpoint is None and plain["ckpt_path"]:
-                checkpoint = Path(plain["ckpt_path"])
-            stored = read_provenance(checkpoint) if checkpoint else None
-            if stored and not training:
-                plain = scored_as_trained(plain, stored, typed_settings())
-                plain["logger"] = self._named_anew(plain)
+            check_objects(plain)
         self.folder.write_summary("running")
         quiet_libraries()
+        from unseen.backbones.survey import check_single_images
+
         with user_errors():
-            spec: BackboneSpec = instantiate(plain["model"]["backbone"], _convert_="all")
+            spec: BackboneSpec = make(
+                plain["model"]["backbone"], "model.backbone", methods=("check", "build")
+            )
             datamodule = _datamodule(plain, spec)
             spec.check(plain["data"]["image_size"])
-            datamodule.check(plain["probe"]["k"])
+            if training and plain["data"]["batch_size"] == 1:
+                check_single_images(spec, plain["data"]["image_size"])
+            datamodule.check(plain["probe"]["k"], processes=_processes(plain["trainer"]))
             datamodule.prepare_data()
             datamodule.setup()
-        provenance = make_provenance(plain, datamodule.split, datamodule.num_classes)
+        provenance = make_provenance(
+            plain, datamodule.split, datamodule.num_classes, datamodule.references("train")
+        )
         if stored and training:
             assert checkpoint is not None
             with user_errors():
@@ -167,7 +184,7 @@ class Run:
             model=plain["model"]["name"],  # a checkpoint brings its own
             data=plain["data"]["name"],
             size=plain["size"],
-            checkpoint=plain["ckpt_path"],
+            seed=plain["seed"],
             image_size=plain["data"]["image_size"],
             split_hash=datamodule.split.hash(),
             config_hash=self._config_hash,
@@ -215,9 +232,18 @@ class Run:
             provenance=provenance,
             channels_last=channels_last,
             log_steps=plain["trainer"]["log_every_n_steps"],
-            score_accuracy=training
-            or (stored is not None and stored["split_hash"] == provenance["split_hash"]),
+            score_accuracy=training or (stored is not None and _tests_it(stored, provenance, datamodule)),
         )
+
+    def _as_stored(
+        self, plain: dict[str, Any], stored: dict[str, Any], checkpoint: Path, read: ReadKeys
+    ) -> dict[str, Any]:
+        """Return the configuration with what the checkpoint brings, checked like all that is typed."""
+        check_trusted(stored, plain, checkpoint)
+        plain = scored_as_trained(plain, stored, typed_settings())
+        check_settings(plain, read)
+        plain["logger"] = self._named_anew(plain)
+        return plain
 
     def _named_anew(self, plain: dict[str, Any]) -> Any:
         """Return the loggers' settings with the names of the network and data that the checkpoint brought."""
@@ -225,16 +251,15 @@ class Run:
         return OmegaConf.to_container(OmegaConf.create(plain | {"logger": unresolved}).logger, resolve=True)
 
     def _loggers(self, plain: dict[str, Any], *, job_type: str) -> list[Logger]:
-        from lightning.pytorch.loggers import WandbLogger
+        from lightning.pytorch.loggers import Logger, WandbLogger
 
         with user_errors(ValueError, OSError):
-            makers = [
-                instantiate(node, _partial_=True) for node in plain["logger"].values() if node is not None
-            ]
-            loggers: list[Logger] = [
-                make(job_type=job_type) if "job_type" in inspect.signature(make).parameters else make()
-                for make in makers
-            ]
+            loggers: list[Logger] = []
+            for name, node in plain["logger"].items():
+                if node is not None:
+                    maker = make(node | {"_partial_": True}, f"logger.{name}")
+                    job = {"job_type": job_type} if "job_type" in inspect.signature(maker).parameters else {}
+                    loggers.append(make(node, f"logger.{name}", Logger, **job))
         for logger in loggers:
             logger.log_hyperparams(plain | {"choices": choices()})
             if isinstance(logger, WandbLogger) and is_first_process():
@@ -246,9 +271,10 @@ class Run:
     def _callbacks(
         self, plain: dict[str, Any], *, training: bool, at: tuple[int, int] | None
     ) -> tuple[LayerProbe | None, list[Callback], Callback]:
-        from lightning.pytorch.callbacks import Checkpoint
+        from lightning.pytorch.callbacks import Callback, Checkpoint
 
         from unseen.callbacks.last_checkpoint import LastCheckpoint
+        from unseen.callbacks.layer_probe import LayerProbe
         from unseen.callbacks.progress import PhaseProgress
         from unseen.callbacks.step_axis import StepAxis
         from unseen.probes import ProbeSuite
@@ -262,22 +288,23 @@ class Run:
             if node is None:
                 continue
             if name == "layer_probe":
-                # objects go in by a call: instantiate would turn a dataclass argument into a configuration
-                make = instantiate(node, _partial_=True)
-                probe = make(
-                    suite=suite,
-                    run_folder=self._wandb or self.folder,
-                    noise_levels=tuple(plain["probe"]["noise_levels"]),
-                    save_embeddings=plain["probe"]["save_embeddings"],
-                    on_phase=progress.phase,
-                    at=at,
-                )
+                with user_errors():
+                    probe = make(
+                        node,
+                        "callbacks.layer_probe",
+                        LayerProbe,
+                        suite=suite,
+                        run_folder=self._wandb or self.folder,
+                        noise_levels=tuple(plain["probe"]["noise_levels"]),
+                        save_embeddings=plain["probe"]["save_embeddings"],
+                        on_phase=progress.phase,
+                        at=at,
+                    )
                 made.append(probe)
             else:
-                callback = instantiate(node, _convert_="all")
-                if training or not isinstance(
-                    callback, Checkpoint
-                ):  # a scored checkpoint is not written again
+                with user_errors():
+                    callback = make(node, f"callbacks.{name}", Callback)
+                if training or not isinstance(callback, Checkpoint):  # a scored one is not written again
                     made.append(callback)
         # what a resumed run continues from comes last: it must know the best of the same evaluation
         made.sort(key=lambda callback: isinstance(callback, LastCheckpoint))
@@ -290,7 +317,7 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
 
     known = inspect.signature(SeenUnseenDataModule).parameters
     settings = {key: value for key, value in plain["data"].items() if key in known and key != "source"}
-    source = instantiate(plain["data"]["source"], _convert_="all")
+    source = make(plain["data"]["source"], "data.source", methods=("check", "list", "read"))
     folder, limit = Path(plain["paths"]["data_dir"]).expanduser() / "cache", plain["data"]["cache_gb"] * 2**30
     return SeenUnseenDataModule(
         source,
@@ -302,11 +329,37 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
     )
 
 
-def _load_weights(module: SeenClassifier, checkpoint: Path) -> None:
-    import torch
+def _processes(trainer: dict[str, Any]) -> int:
+    """Return how many processes were asked for; 1 where the machine decides."""
+    devices = trainer["devices"]
+    asked = len(devices) if isinstance(devices, list) else devices if isinstance(devices, int) else 1
+    return max(1, asked) * int(trainer["num_nodes"])
 
-    with user_errors(RuntimeError):
-        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+
+def _tests_it(stored: dict[str, Any], provenance: dict[str, Any], datamodule: SeenUnseenDataModule) -> bool:
+    """Whether the seen test images are a test for the checkpoint's network: its classes, and none trained on."""
+    if stored["split_hash"] != provenance["split_hash"]:
+        return False
+    images = datamodule.references("seen")
+    known = trained_before(stored, images)
+    if known:
+        notice(
+            f"{known} of the {len(images)} seen test images have the names of images that this network was trained on "
+            "(files were added, or the data are divided in another way), so no seen accuracy is reported"
+        )
+    return not known
+
+
+def _load_weights(module: SeenClassifier, checkpoint: Path) -> None:
+    with user_errors():
+        state = read_checkpoint(checkpoint, resume=False)["state_dict"]
+        check_weights(state, checkpoint)
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:  # a line for each tensor
+            raise ValueError(
+                f"ckpt_path={checkpoint} does not fit the network that it names: {one_line(error)[:300]}"
+            ) from error
 
 
 def _close_wandb(*, failed: bool) -> None:

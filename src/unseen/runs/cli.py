@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import os
 import re
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
@@ -16,24 +18,42 @@ from dotenv import load_dotenv
 from omegaconf import DictConfig, OmegaConf
 
 from unseen.runs.ending import interruption
-from unseen.runs.errors import UserError, configuration_sentence
+from unseen.runs.errors import (
+    UsageError,
+    UserError,
+    close_match,
+    configuration_sentence,
+    failure_sentence,
+    one_line,
+)
 from unseen.runs.isolation import follow_parent, leave_allocation
 from unseen.runs.other_launchers import failed_jobs, is_worker, run_job
 from unseen.runs.sweep import SweepFailedError
+from unseen.runs.typed_line import prepare
 from unseen.threads import settle_threads
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 _LONGEST_FOLDER_NAME = 120
+_USAGE = 2
+_KEYS = {  # of the commands that have no schema
+    "report": ("runs", "out", "paths"),
+    "dashboard": ("project", "entity", "name", "out", "paths"),
+}
 
 
 def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
     """Run `job` with the configuration that the command line asks for, then end the process.
 
-    Exit codes: 0 done; 1 a mistake in what was typed, or a failed job; 130 interrupted; 143 terminated.
+    Exit codes: 0 done; 1 a mistake in what was typed, or a failed job; 2 flags that do not exist; 130 interrupted;
+    143 terminated.
     """
     follow_parent()
     leave_allocation()
-    load_dotenv(PROJECT_ROOT / ".env")
+    try:
+        load_environment(PROJECT_ROOT / ".env")
+        sys.argv[1:] = prepare(sys.argv[1:], PROJECT_ROOT / "configs", config_name)
+    except UserError as error:
+        sys.exit(_failed(str(error), code=_USAGE if isinstance(error, UsageError) else 1))
     settle_threads()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us; we say them in a sentence
     # workers of other launchers import us by name, installed or not
@@ -44,6 +64,10 @@ def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
     codes: list[int] = []
 
     def guarded(config: DictConfig) -> None:
+        if config_name in _KEYS:
+            codes.append(_guard(lambda: _check_keys(config, _KEYS[config_name]), composing=False))
+            if codes[-1]:
+                return
         if is_worker():
             codes.append(run_job(config, PROJECT_ROOT / "src" / f"{config_name}.py"))
         else:
@@ -72,12 +96,56 @@ def _guard(task: Callable[[], object], *, composing: bool) -> int:
         sentence = configuration_sentence(error) if composing else None
         if sentence is not None:
             return _failed(sentence)
-        if isinstance(error, OSError) and error.filename:  # a full or read-only disk is nobody's bug
-            return _failed(f"{error.strerror}: {error.filename}")
-        logging.getLogger(__name__).exception("the command failed")
-        traceback.print_exc()
-        return _failed(f"{type(error).__name__}: {error}")
+        sentence = failure_sentence(error)
+        if sentence is None:
+            sentence = (
+                f"{type(error).__name__}: {one_line(error)} (the stack trace is in {_keep_traceback()})"
+            )
+        else:
+            logging.getLogger(__name__).error("the command failed", exc_info=True)
+        return _failed(sentence)
     return 0
+
+
+def _keep_traceback() -> Path:
+    """Write the stack trace of the error in hand into the run's log, else into a file of its own; return where."""
+    logging.getLogger(__name__).error("the command failed", exc_info=True)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            return Path(handler.baseFilename)
+    with tempfile.NamedTemporaryFile("w", prefix="unseen-", suffix=".log", delete=False) as file:
+        traceback.print_exc(file=file)
+    return Path(file.name)
+
+
+def _check_keys(config: DictConfig, known: Sequence[str]) -> None:
+    for key in map(str, config):
+        if key not in known:
+            raise UserError(
+                f"{key} is not a setting: nothing reads it{close_match(key, list(known))}; "
+                f"there are {', '.join(known)}"
+            )
+
+
+def load_environment(path: Path) -> None:
+    """Set the variables that a .env file names, where they are not set already.
+
+    Raises:
+        UserError: It is no regular file (a named pipe would be waited for), or no UTF-8 text.
+    """
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise UserError(f"{path} is not a regular file; it must hold lines such as WANDB_API_KEY=...")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    if "\0" in text:
+        raise UserError(f"{path} holds a zero byte, which no variable can; save it as text")
+    load_dotenv(stream=io.StringIO(text))
 
 
 def _failed(sentence: str, code: int = 1) -> int:

@@ -76,7 +76,7 @@ def closing_line(scores: ScoreTable, *, seen_accuracy: float | None, folder: Pat
     best = scores.generalization()
     assert best is not None
     accuracy = (
-        "not defined (the head was not trained on these classes)"
+        "not defined (the head was not trained on these classes, or on some of these images)"
         if seen_accuracy is None
         else f"{seen_accuracy:.3f}"
     )

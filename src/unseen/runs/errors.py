@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -13,12 +15,19 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+_NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.I)
+_PORT = re.compile(r"EADDRINUSE|address already in use", re.I)
 
 
 class UserError(Exception):
     """Something the user can mend; shown as one sentence without a stack trace."""
+
+
+class UsageError(UserError):
+    """Flags that do not exist or do not go together."""
 
 
 @contextmanager
@@ -70,6 +79,52 @@ def configuration_sentence(error: Exception) -> str | None:
     return None
 
 
+def failure_sentence(error: BaseException) -> str | None:
+    """Return a sentence for a failure that is nobody's bug (memory, disk, port, divergence), None for others."""
+    text = one_line(error)
+    if isinstance(error, UserError):
+        return text
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(text)):
+        return (
+            "out of memory: use a smaller data.batch_size, data.eval_batch_size or data.image_size, fewer images "
+            f"(data.train_size, data.test_size, data.unseen_per_class), or a smaller network ({text[:200]})"
+        )
+    if _PORT.search(text):
+        port = os.environ.get("MASTER_PORT", "not set")
+        return (
+            f"the port for the processes of this run is in use (MASTER_PORT={port}): unset MASTER_PORT, or set it to a "
+            "free one"
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if isinstance(error, FloatingPointError):
+        return text
+    if _raised_while_restoring(error):
+        return (
+            f"the checkpoint cannot be resumed from, because it is damaged or of another run ({text[:200]})"
+        )
+    return None
+
+
+def _raised_while_restoring(error: BaseException) -> bool:
+    """Whether Lightning was putting the content of a checkpoint where it belongs."""
+    return any(
+        frame.f_code.co_filename.endswith("checkpoint_connector.py")
+        and frame.f_code.co_name.startswith(("restore", "resume", "_restore"))
+        for frame, _ in walk_tb(error.__traceback__)
+    )
+
+
+def _nearest(parent: object, full_key: str) -> str:
+    """Return ' (did you mean X?)' for a key that is not in the configuration that `parent` is a part of."""
+    from unseen.runs.schema import nearest
+
+    if not isinstance(parent, DictConfig):
+        return ""
+    whole = OmegaConf.to_container(parent._get_root(), resolve=False)
+    return nearest(whole, full_key.split(".")) if isinstance(whole, dict) else ""  # type: ignore[arg-type]
+
+
 def _override_sentence(error: BaseException) -> str | None:
     cause: BaseException | None = error
     while cause is not None:
@@ -84,8 +139,7 @@ def _override_sentence(error: BaseException) -> str | None:
         return None
     full_key, parent = str(cause.full_key), getattr(cause, "parent_node", None)
     if "is not in struct" in str(cause) or "not in" in str(cause):
-        key = full_key.rsplit(".", 1)[-1]
-        allowed = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+        allowed = [str(name) for name in parent if name != "hydra"] if isinstance(parent, DictConfig) else []
         where = full_key.rpartition(".")[0] or "the configuration"
-        return f"{full_key} is not a setting{close_match(key, allowed)}; {where} has {', '.join(allowed)}"
+        return f"{full_key} is not a setting{_nearest(parent, full_key)}; {where} has {', '.join(allowed)}"
     return f"{full_key}: {str(cause).splitlines()[0]}"

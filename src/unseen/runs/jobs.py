@@ -13,7 +13,7 @@ from unseen.allocator import keep_freed_memory
 from unseen.process_rank import is_first_process
 from unseen.runs.console import fail
 from unseen.runs.ending import begin_ending, end_on_signals, interruption
-from unseen.runs.errors import UserError, one_line
+from unseen.runs.errors import UserError, failure_sentence, one_line
 from unseen.runs.ranks import Ranks, leave_word
 
 if TYPE_CHECKING:
@@ -98,5 +98,4 @@ def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return interruption()[0]
-    text = one_line(error)
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+    return failure_sentence(error) or f"{type(error).__name__}: {one_line(error)}"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from unseen.run_state import state_of
@@ -19,7 +17,7 @@ from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import config_hash
 from unseen.runs.isolation import ask_child
 from unseen.runs.own_folder import give_back, is_claimed
-from unseen.runs.schema import check_types
+from unseen.runs.settings import check_job
 from unseen.runs.sweep import Job, Sweep, asks_for_a_way_of_running, find_runs, label_jobs, settle
 from unseen.threads import share
 
@@ -100,16 +98,9 @@ def _check(config: DictConfig) -> None:
     Raises:
         UserError: The sentence names the setting.
     """
-    config = copy.deepcopy(config)
-    with open_dict(config):
-        config.pop("hydra", None)
-        config.paths.output_dir = ""  # known when the job runs
     try:
         with user_errors(ValueError, OmegaConfBaseException):
-            plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-            check_types(plain)
-            if plain["ckpt_path"] and not Path(plain["ckpt_path"]).is_file():
-                raise ValueError(f"ckpt_path={plain['ckpt_path']} is not a file")
+            check_job(config)
     except UserError as error:
         raise UserError(f"{error}; no job of the sweep was started") from error
 

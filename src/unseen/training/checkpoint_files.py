@@ -12,6 +12,10 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from unseen.atomic_files import write_file
 
 
+def _where_it_was(storage: Any, _location: str) -> Any:
+    return storage
+
+
 class StreamedCheckpointIO(TorchCheckpointIO):
     """Writes local checkpoints straight to where they belong, whole or not at all.
 
@@ -41,6 +45,12 @@ class StreamedCheckpointIO(TorchCheckpointIO):
             leftover.unlink(missing_ok=True)
         # as Lightning: a kill leaves the file as it was, and nobody waits for the disk
         write_file(file, lambda opened: _save(checkpoint, opened), durable=False)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = _where_it_was, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Load tensors and plain values; no other objects, whatever the caller or the environment say."""
+        return super().load_checkpoint(path, map_location, weights_only=True)
 
 
 def _save(checkpoint: dict[str, Any], file: BinaryIO) -> None:
