@@ -20,13 +20,15 @@ from unseen.data.bad_files import check_still_complete, refuse_bad_files
 from unseen.data.batches import Batch, BatchLoader, CanvasBatch, CanvasDataset, EvalSampler, TrainSampler
 from unseen.data.canvas_cache import CanvasCache
 from unseen.data.canvases import CanvasStore, check_memory, decode_all, decode_into_memory
-from unseen.data.catalog import Counts, ImageSource
+from unseen.data.catalog import Catalog, Counts, ImageSource
 from unseen.data.class_choice import ClassChoice
+from unseen.data.left_out import HIDDEN, SYSTEM, left_out_sentence
 from unseen.data.noise import NoiseSource
 from unseen.data.selection import Chosen, SelectionRule, check_neighbors, planned_sizes, select
 from unseen.data.splits import ClassRef, ClassSplit
 from unseen.data.transforms import raw_pixels, to_images
 from unseen.data.view import View
+from unseen.data.wording import count, listing
 
 _TEST, _UNSEEN = 0, 1  # which evaluation set; each has angles of its own
 
@@ -110,7 +112,7 @@ class SeenUnseenDataModule(LightningDataModule):
         self._split: ClassSplit | None = None
         self._stores: tuple[CanvasStore, CanvasStore, CanvasStore] | None = None
         self._identity: dict[str, Any] = {}
-        self._ignored = 0
+        self._catalog = Catalog(())
         self._neighbors: int | None = None
         self.bad_files: tuple[tuple[str, str], ...] = ()
 
@@ -195,12 +197,12 @@ class SeenUnseenDataModule(LightningDataModule):
         if bad_files:
             check_still_complete(split, train.labels, test.labels, unseen.labels)
         self._identity = {
-            "images": Chosen(train.references, tuple(train.labels.tolist())).fingerprint(),
+            "images": _fingerprint(train),
             "batch_size": self.batch_size,
             "seed": self.seed,
             "rotation": float(self._view.rotation),
         }
-        self._ignored, self.bad_files = catalog.ignored, bad_files
+        self._catalog, self.bad_files = catalog, bad_files
         self._split, self._stores = split, (train, test, unseen)
 
     # ------------------------------------------------------------------ facts
@@ -242,8 +244,42 @@ class SeenUnseenDataModule(LightningDataModule):
             "unseen_images": self.num_images("unseen"),
             "largest_unseen_class": int(torch.bincount(self._store("unseen").labels).max()),
             "bad_files": len(self.bad_files),
-            "ignored_files": self._ignored,
+            "ignored_files": self._catalog.ignored,
         }
+
+    def references(self, which: Literal["train", "seen", "unseen"]) -> tuple[str, ...]:
+        """Return what the source calls the training, seen test or unseen images, in the order of their indices."""
+        return self._store(which).references
+
+    def fingerprint(self, which: Literal["train", "seen", "unseen"]) -> str:
+        """Return a short hash of the references and labels of the images.
+
+        Where a folder has got images since a training run, training and test images are drawn anew: the fingerprint
+        of the training images is another one then, and the seen test images may have been trained on.
+        """
+        return _fingerprint(self._store(which))
+
+    def description(self) -> str:
+        """Return in a line which classes are held out, and how many images there are of each kind."""
+        split = self.split
+        neither = len(split.classes) - len(split.seen) - len(split.unseen)
+        parts = [
+            count(len(split.seen), "seen class", "seen classes"),
+            f"{len(split.unseen)} unseen ({listing(split.unseen_names)})",
+            *([f"{neither} neither"] if neither else []),
+        ]
+        folders = self._catalog.test_folders
+        tested = f" (of {listing(folders)})" if len(folders) > 1 else ""
+        train, test, unseen = (f"{self.num_images(which):,}" for which in ("train", "seen", "unseen"))
+        return f"{', '.join(parts)} · {train} training, {test} test{tested}, {unseen} unseen images"
+
+    @property
+    def left_out_notice(self) -> str | None:
+        """What lies among the images and is not used; None: nothing but what systems put there."""
+        left_out = self._catalog.left_out
+        if all(item.reason in (HIDDEN, SYSTEM) for item in left_out):
+            return None
+        return left_out_sentence(left_out)
 
     @property
     def cache_notice(self) -> str | None:
@@ -320,3 +356,7 @@ class SeenUnseenDataModule(LightningDataModule):
             batch.images, batch.angles, size=self.image_size, mean=self.mean, std=self.std, noise=batch.noise
         )
         return Batch(images, batch.labels, batch.indices)
+
+
+def _fingerprint(store: CanvasStore) -> str:
+    return Chosen(store.references, tuple(store.labels.tolist())).fingerprint()

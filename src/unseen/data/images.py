@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a picture of 256 MB as 24-bit RGB
+MAX_BYTES = 6 * MAX_PIXELS  # of a file: so many pixels as 16-bit RGB, not compressed
 _WHITE = (255, 255, 255, 255)
 _STEP_16_TO_8 = 257  # 65535 / 255
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")

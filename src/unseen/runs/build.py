@@ -164,6 +164,10 @@ class Run:
             **counts,
         )
         self.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), datamodule.split.to_dict())
+        if is_first_process():
+            console().print(f"{plain['data']['name']}: {datamodule.description()}", soft_wrap=True)
+        if datamodule.left_out_notice:
+            notice(datamodule.left_out_notice)
         if datamodule.bad_files:
             notice(f"{len(datamodule.bad_files)} unreadable images were left out (data.skip_bad=true)")
         if datamodule.cache_notice:
