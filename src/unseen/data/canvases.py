@@ -31,9 +31,9 @@ Pixels = npt.NDArray[np.uint8]
 Read = Callable[[str], Image.Image]
 """Gives the RGB picture of a reference; any exception means that this file is bad."""
 
-# To be raised with every change, here or in `images`, that changes or moves a single pixel of a single canvas: canvases
-# kept on disk by other versions are then left alone.
-PIXELS_VERSION = 2
+# To be raised with every change, here or in `images`, that changes, moves or refuses a single pixel of a single canvas:
+# canvases kept on disk by other versions are then left alone.
+PIXELS_VERSION = 3
 WHITE = 255
 _LONGEST_ASPECT = 8  # a banner is cut about its centre to 8:1 first: the rest would never be seen
 _IMAGES_PER_TASK = 64
