@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 from tests.data.conftest import picture
 
-from unseen.data import canvas_cache, canvases, files, mapped_arrays
+from unseen.data import canvas_cache, canvases, files, mapped_arrays, memory
 from unseen.data.canvas_cache import CanvasCache
 from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.images import to_rgb
@@ -514,7 +514,7 @@ def test_a_cache_that_cannot_be_used_costs_a_sentence_not_the_run(
 
 
 def test_images_on_disk_need_no_memory(archive, cache, monkeypatch):
-    monkeypatch.setattr(canvases, "_free_memory", lambda: 1000.0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1000.0)
     with pytest.raises(
         ValueError, match=r"are free.*, or raise data\.cache_gb, which keeps decoded files on disk"
     ):
@@ -528,7 +528,7 @@ def test_images_on_disk_need_no_memory(archive, cache, monkeypatch):
 
 def test_neither_disk_nor_memory(archive, cache, monkeypatch):
     cache.folder.write_bytes(b"a file")
-    monkeypatch.setattr(canvases, "_free_memory", lambda: 1000.0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1000.0)
     with pytest.raises(ValueError, match=r"GB are free.*; they cannot be read from .*cache instead: "):
         data(archive, cache)
 

@@ -2,6 +2,7 @@ import copy
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -155,6 +156,21 @@ def test_evaluation_is_repeatable_rotated_or_not(digits):
     unrotated = make(train_size=100, test_size=40)
     unrotated.setup()
     assert torch.equal(images(plain), images(unrotated))
+
+
+def test_memory_is_pinned_for_a_gpu_that_is_used_and_for_no_other(digits, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # the machine has one
+    for device, pinned in (("cpu", False), ("cuda", True)):
+        data = copy.copy(digits)
+        data.trainer = SimpleNamespace(
+            strategy=SimpleNamespace(root_device=torch.device(device)),
+            global_rank=0,
+            world_size=1,
+            limit_train_batches=1.0,
+        )
+        loaders = (data.train_dataloader(), data.val_dataloader(), data.unseen_dataloader())
+        assert [loader.pin_memory for loader in loaders] == [pinned] * 3
+    assert not digits.val_dataloader().pin_memory
 
 
 def test_setup_twice_decodes_once(digits):

@@ -19,10 +19,11 @@ from torch import Tensor
 from unseen.data.bad_files import check_still_complete, refuse_bad_files
 from unseen.data.batches import Batch, BatchLoader, CanvasBatch, CanvasDataset, EvalSampler, TrainSampler
 from unseen.data.canvas_cache import CanvasCache
-from unseen.data.canvases import CanvasStore, check_memory, decode_all, decode_into_memory
+from unseen.data.canvases import CanvasStore, decode_all, decode_into_memory
 from unseen.data.catalog import Catalog, Counts, ImageSource
 from unseen.data.class_choice import ClassChoice
 from unseen.data.left_out import HIDDEN, SYSTEM, left_out_sentence
+from unseen.data.memory import check_memory
 from unseen.data.noise import NoiseSource
 from unseen.data.selection import Chosen, SelectionRule, check_neighbors, planned_sizes, select
 from unseen.data.splits import ClassRef, ClassSplit
@@ -64,6 +65,7 @@ class SeenUnseenDataModule(LightningDataModule):
         skip_bad: Leave out image files that cannot be read instead of refusing to start.
         seed: Order of the training images and angles.
         cache: Where decoded images are kept on disk and shared with other processes; None: in memory.
+        processes: How many processes of this machine will hold the images in memory, if they are not on disk.
     """
 
     def __init__(
@@ -91,9 +93,10 @@ class SeenUnseenDataModule(LightningDataModule):
         skip_bad: bool = False,
         seed: int = 0,
         cache: CanvasCache | None = None,
+        processes: int = 1,
     ) -> None:
         super().__init__()
-        self.source, self._cache = source, cache
+        self.source, self._cache, self._processes = source, cache, processes
         self.image_size = image_size
         self.mean, self.std = tuple(mean), tuple(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
@@ -158,7 +161,8 @@ class SeenUnseenDataModule(LightningDataModule):
         check_neighbors(self._neighbors, unseen)
         images, frame = train + test + sum(unseen.values()), self._view.frame
         if self._stores is None and (self._cache is None or not self._cache.holds(images, frame)):
-            check_memory(images, frame, ", or raise data.cache_gb, which keeps decoded files on disk")
+            remedy = ", or raise data.cache_gb, which keeps decoded files on disk"
+            check_memory(images, frame, remedy, processes=self._processes)
 
     # ------------------------------------------------------------------ data
     def prepare_data(self) -> None:
@@ -310,7 +314,8 @@ class SeenUnseenDataModule(LightningDataModule):
             world_size=world_size,
         )
         dataset = CanvasDataset(store, self._view.train_angles(len(store)))
-        return BatchLoader(dataset, sampler, self._identity | {"processes": world_size})
+        identity = self._identity | {"processes": world_size}
+        return BatchLoader(dataset, sampler, identity, pin_memory=self._feeds_gpu())
 
     def val_dataloader(self) -> BatchLoader:
         """Return the test images of the seen classes, in order."""
@@ -331,7 +336,12 @@ class SeenUnseenDataModule(LightningDataModule):
     ) -> BatchLoader:
         store, rank, world_size = self._store(which), *self._place()
         sampler = EvalSampler(len(store), self.eval_batch_size, rank=rank, world_size=world_size)
-        return BatchLoader(CanvasDataset(store, self._view.eval_angles(len(store), number), noise), sampler)
+        dataset = CanvasDataset(store, self._view.eval_angles(len(store), number), noise)
+        return BatchLoader(dataset, sampler, pin_memory=self._feeds_gpu())
+
+    def _feeds_gpu(self) -> bool:
+        """Return whether batches go to a CUDA device; on a machine with one, training may still be on the CPU."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     def _place(self) -> tuple[int, int]:
         """Return rank and world size."""

@@ -19,6 +19,7 @@ from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import user_errors
 from unseen.runs.folder_lock import FolderLock
 from unseen.runs.identity import config_hash
+from unseen.runs.machine_processes import processes_to_fit
 from unseen.runs.provenance import (
     check_resumable,
     make_provenance,
@@ -280,13 +281,15 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
     settings = {key: value for key, value in plain["data"].items() if key in known and key != "source"}
     source = instantiate(plain["data"]["source"], _convert_="all")
     folder, limit = Path(plain["paths"]["data_dir"]).expanduser() / "cache", plain["data"]["cache_gb"] * 2**30
+    processes = processes_to_fit(plain["trainer"])
     return SeenUnseenDataModule(
         source,
         **settings,
         seed=plain["seed"],
         mean=spec.mean,
         std=spec.std,
-        cache=CanvasCache(folder, limit) if limit > 0 else None,
+        cache=CanvasCache(folder, limit, processes) if limit > 0 else None,
+        processes=processes,
     )
 
 
