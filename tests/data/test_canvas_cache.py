@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 from tests.data.conftest import picture
 
-from unseen.data import canvas_cache, canvases, files, mapped_arrays
+from unseen.data import canvas_cache, canvases, files, mapped_arrays, memory
 from unseen.data.canvas_cache import CanvasCache
 from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.images import to_rgb
@@ -192,7 +192,7 @@ def test_other_pixels_or_images_are_another_entry(archive, cache, caplog, settin
 @pytest.mark.parametrize(
     ("place", "name", "value"),
     [
-        (canvas_cache, "PIXELS_VERSION", 3),
+        (canvas_cache, "PIXELS_VERSION", 4),
         (canvas_cache.PIL, "__version__", "0.0"),
         (canvas_cache.features, "version", lambda name: "0.0"),
     ],
@@ -215,7 +215,7 @@ def test_the_version_of_the_pixels_stands_for_these():
         crc32(canvases.to_canvas(to_rgb(image), frame)) for image in (tall, deep, clear) for frame in frames
     ]
     assert (canvases.PIXELS_VERSION, sums) == (
-        2,
+        3,
         [1780020080, 535281890, 2357185290, 676385712, 847470145, 403987501],
     )
 
@@ -514,7 +514,7 @@ def test_a_cache_that_cannot_be_used_costs_a_sentence_not_the_run(
 
 
 def test_images_on_disk_need_no_memory(archive, cache, monkeypatch):
-    monkeypatch.setattr(canvases, "_free_memory", lambda: 1000.0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1000.0)
     with pytest.raises(
         ValueError, match=r"are free.*, or raise data\.cache_gb, which keeps decoded files on disk"
     ):
@@ -528,7 +528,7 @@ def test_images_on_disk_need_no_memory(archive, cache, monkeypatch):
 
 def test_neither_disk_nor_memory(archive, cache, monkeypatch):
     cache.folder.write_bytes(b"a file")
-    monkeypatch.setattr(canvases, "_free_memory", lambda: 1000.0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1000.0)
     with pytest.raises(ValueError, match=r"GB are free.*; they cannot be read from .*cache instead: "):
         data(archive, cache)
 

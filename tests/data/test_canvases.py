@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
-from unseen.data import canvases, transforms
-from unseen.data.canvases import Frame, check_memory, decode_all, to_canvas
+from unseen.data import transforms
+from unseen.data.canvases import Frame, decode_all, to_canvas
 from unseen.data.noise import Noise
 from unseen.data.selection import Chosen
 from unseen.data.transforms import max_rotation, raw_pixels, to_images
@@ -266,9 +268,24 @@ def test_an_interruption_ends_decoding():
         decode_all(read, [Chosen(tuple("abc"), (0, 0, 0))], Frame(8, 1, 0))
 
 
-def test_more_than_fits_into_memory_is_refused(monkeypatch):
-    monkeypatch.setattr(canvases, "_free_memory", lambda: 2.0 * 2**30)
-    frame = View(224, rotation=10).frame  # 264 * 264 * 3 = 209,088 bytes each
-    check_memory(10_000, frame)
-    with pytest.raises(ValueError, match=r"14,100 images at image_size=224 need 2\.7 GB.*2\.0 GB are free"):
-        check_memory(14_100, frame)
+class Counting(TorchDispatchMode):
+    """Counts the operations of a kind."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name, self.calls = name, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.calls += func.name().startswith(f"aten::{self.name}")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("device", "calls"), [("cpu", 15), ("cuda", 1)])
+def test_a_gpu_gets_a_batch_in_one_part_and_never_waits(device, calls):
+    """15: parts of 5 images of 224 x 224, which stay in the cache of a CPU."""
+    with FakeTensorMode(), Counting("gather") as gathers, Counting("_local_scalar_dense") as waits:
+        canvases = torch.zeros(72, 3, 264, 264, dtype=torch.uint8, device=device)
+        angles = torch.zeros(72, device=device)
+        images = transforms.to_images(canvases, angles, size=224, mean=(0.5,) * 3, std=(0.5,) * 3)
+    assert images.device.type == device
+    assert (gathers.calls, waits.calls) == (calls, 0)

@@ -1,6 +1,8 @@
 import copy
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from unseen.data.sources.cifar100 import Cifar100
 from unseen.data.sources.digits import Digits
 from unseen.data.sources.image_folder import ImageFolder
 from unseen.data.sources.torchvision_sets import TorchvisionSet
+from unseen.data.splits import ClassSplit
 
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
@@ -52,6 +55,61 @@ def test_facts(digits):
         "largest_unseen_class": 20, "bad_files": 0, "ignored_files": 0,
     }  # fmt: skip
     assert [digits.num_images(which) for which in ("train", "seen", "unseen")] == [100, 40, 60]
+
+
+def test_what_is_held_out_is_said(digits, write_images):
+    text = "7 seen classes, 3 unseen (7, 8, 9) · 100 training, 40 test, 60 unseen images"
+    assert digits.description() == text
+    assert digits.left_out_notice is None
+    folders = {
+        f"{part}/{name}": 3
+        for part in ("train", "Val", "test")
+        for name in ("ant", "bee", "cat", "dog", "eel")
+    }
+    root = write_images(folders)
+    (root / "train" / "cat" / ".DS_Store").write_text("")
+    data = make(ImageFolder(root=str(root)), unseen=["cat", "dog"], seen=["ant", "bee"])
+    data.setup()
+    images = "6 training, 12 test (of Val, test), 6 unseen images"
+    assert data.description() == f"2 seen classes, 2 unseen (cat, dog), 1 neither · {images}"
+    assert data.left_out_notice is None  # counted, but not worth a word
+    assert data.counts()["ignored_files"] == 1
+    (root / "test" / "ant" / "a.heic").write_text("")
+    again = make(ImageFolder(root=str(root)), unseen=["cat", "dog"])
+    again.setup()
+    assert again.left_out_notice == "2 files or folders left out: 1 .heic (in ant), 1 hidden (in cat)"
+
+
+def test_many_classes_are_shortened_in_the_description():
+    data = make(num_unseen=3)
+    data.setup()
+    data._split = ClassSplit.explicit([f"c{i:03d}" for i in range(60)], list(range(40)))
+    assert "40 unseen (c000, c001, " in data.description()
+    assert "... c039 (40 in all))" in data.description()
+
+
+def test_names_no_screen_can_show_are_escaped(write_images):
+    odd = b"c\xff\x1b[31m".decode("utf-8", "surrogateescape")
+    root = write_images({"ant": 5, "bee": 5, odd: 5, "dog": 5})
+    data = make(ImageFolder(root=str(root)), unseen=[odd, "dog"])
+    data.setup()
+    assert r"(c\udcff\x1b[31m, dog)" in data.description()
+
+
+def test_the_training_images_are_recognised_when_a_folder_grows(write_images):
+    root = write_images(dict.fromkeys(("ant", "bee", "cat", "dog"), 12))
+
+    def loaded():
+        data = make(ImageFolder(root=str(root)), unseen=["cat", "dog"])
+        data.setup()
+        return data
+
+    before, again = loaded(), loaded()
+    assert before.references("train") == again.references("train")
+    shutil.copy(root / "ant" / "000.png", root / "ant" / "a_new.png")
+    after = loaded()
+    assert set(after.references("seen")) & set(before.references("train"))  # the leak
+    assert len(after.references("unseen")) == 24
 
 
 def test_loaders_give_every_sample_once_with_its_label(digits):
@@ -96,6 +154,21 @@ def test_evaluation_is_repeatable_rotated_or_not(digits):
     unrotated = make(train_size=100, test_size=40)
     unrotated.setup()
     assert torch.equal(images(plain), images(unrotated))
+
+
+def test_memory_is_pinned_for_a_gpu_that_is_used_and_for_no_other(digits, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # the machine has one
+    for device, pinned in (("cpu", False), ("cuda", True)):
+        data = copy.copy(digits)
+        data.trainer = SimpleNamespace(
+            strategy=SimpleNamespace(root_device=torch.device(device)),
+            global_rank=0,
+            world_size=1,
+            limit_train_batches=1.0,
+        )
+        loaders = (data.train_dataloader(), data.val_dataloader(), data.unseen_dataloader())
+        assert [loader.pin_memory for loader in loaders] == [pinned] * 3
+    assert not digits.val_dataloader().pin_memory
 
 
 def test_setup_twice_decodes_once(digits):
@@ -178,7 +251,7 @@ def test_classes_that_are_known_only_later():
     ("settings", "words"),
     [
         ({"unseen": ["seven", "8"]}, "unseen class 'seven' does not exist.*0, 1, 2"),
-        ({"unseen": [7, 10]}, "unseen class 10 does not exist.*ids 0 to 9"),
+        ({"unseen": [7, 10]}, "unseen class 10 does not exist; classes here have numbers as names"),
         ({"num_unseen": 10}, "num_unseen=10 is impossible with 10 classes: choose 2 to 8"),
         ({"num_unseen": 3, "unseen": [7, 8]}, "exclude each other"),
         ({"unseen": ["7"]}, "NMI of one class"),

@@ -144,20 +144,56 @@ def test_sixteen_bit_big_endian_tiff():
     assert pixels(file_of(image, "TIFF"))[0, :, 0].tolist() == [0, 50, 255]
 
 
-def test_sixteen_bit_rgb_png():
-    # Pillow cannot write one: by hand, 1 x 1, 16 bits a channel
+def png_of_16_bits(*values: int) -> bytes:
+    """1 x 1 with 2, 3 or 4 channels, by hand: Pillow cannot write one."""
+
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    row = b"\0" + struct.pack(">HHH", 65535, 32896, 0)
-    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
-    content = (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(row))
-        + chunk(b"IEND", b"")
-    )
-    assert tuple(int(v) for v in pixels(content)[0, 0]) == (255, 128, 0)
+    row = b"\0" + struct.pack(f">{len(values)}H", *values)
+    kind = {2: 4, 3: 2, 4: 6}[len(values)]
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", 1, 1, 16, kind, 0, 0, 0),
+        b"IDAT": zlib.compress(row),
+        b"IEND": b"",
+    }
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(name, data) for name, data in parts.items())
+
+
+def test_sixteen_bit_rgb_png():
+    assert tuple(int(v) for v in pixels(png_of_16_bits(65535, 32896, 0))[0, 0]) == (255, 128, 0)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize(("brightest", "is_used"), [(0, True), (255, False), (4095, False), (4096, True)])
+def test_sixteen_bit_values_that_do_not_say_what_is_white_are_refused(kind, brightest, is_used):
+    content = file_of(Image.fromarray(np.array([[0, brightest // 2, brightest]], dtype=np.uint16)), kind)
+    if is_used:
+        assert pixels(content).max() == round(brightest / 257)
+        return
+    with pytest.raises(BadImageError, match=f"16-bit values of at most {brightest} of 65535"):
+        decode(content)
+
+
+def test_the_same_of_32_bit_integers():
+    with pytest.raises(BadImageError, match="at most 255 of 65535"):
+        decode(file_of(Image.fromarray(np.array([[0, 255]], dtype=np.int32)), "TIFF"))
+
+
+@pytest.mark.parametrize(
+    ("values", "is_used"),
+    [((255, 200, 9), False), ((4095, 0, 0), False), ((0, 0, 4096), True),
+     ((255, 200, 9, 65535), False), ((5000, 0, 0, 65535), True), ((255, 65535), False), ((9000, 65535), True)],
+)  # fmt: skip
+def test_the_same_of_sixteen_bit_colour(values, is_used):
+    """Whose lower 8 bits Pillow drops: 8-bit values in them would be black without a word."""
+    if is_used:
+        decode(png_of_16_bits(*values))
+        return
+    with pytest.raises(
+        BadImageError, match=r"16-bit values of at most \d+ of 65535 do not say what is white"
+    ):
+        decode(png_of_16_bits(*values))
 
 
 def test_floating_point_gray():

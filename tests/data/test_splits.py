@@ -23,10 +23,42 @@ def test_ids_and_names_mix():
     assert ClassSplit.explicit("abcdef", [0, "c", 5]).unseen_names == ("a", "c", "f")
 
 
-def test_a_whole_number_is_a_name_before_it_is_an_id():
-    # sorted: 1 2 3 5. The class named 3 has id 2, and id 3 is the class named 5; no class is named 0
-    assert ClassSplit.explicit(["5", "1", "2", "3"], [3, 0]).unseen_names == ("1", "3")
-    assert ClassSplit.explicit(["5", "1", "2", "3"], [1, 2]).unseen_names == ("1", "2")
+def test_a_whole_number_is_a_name_where_classes_have_numbers_as_names():
+    # sorted: 1 2 3 5. The class named 3 has id 2; no class is named 0
+    assert ClassSplit.explicit(["5", "1", "2", "3"], [3, 1]).unseen_names == ("1", "3")
+    assert ClassSplit.explicit(["5", "1", "2", "3"], ["3", 1]).unseen_names == ("1", "3")
+
+
+@pytest.mark.parametrize(
+    ("names", "unseen", "words"),
+    [
+        ([f"{i:02d}" for i in range(1, 13)], [1, 2], r"unseen class 1 does not exist, did you mean '01'\?"),
+        (
+            [f"{i:02d}" for i in range(1, 13)],
+            ["1", "2"],
+            r"unseen class 1 does not exist, did you mean '01'\?",
+        ),
+        (
+            [str(i) for i in range(1, 13)],
+            [0, 5],
+            "unseen class 0 does not exist; classes here have numbers as names",
+        ),
+        # YAML reads 010 and 011 as 8 and 9
+        ([f"{i:03d}" for i in range(12)], [8, 9], "did you mean '008'.*zeros in front needs quotes"),
+        (["1", "01", "cat", "dog"], ["001", "cat"], "did you mean '01' or '1'"),
+        (["1", "cat", "dog", "owl"], [2, 3], "unseen class 2 does not exist; .* are: 1, cat, dog, owl"),
+        ([str(i) for i in range(10)], [True, 2], "unseen class True does not exist"),
+    ],
+)
+def test_a_number_that_is_no_name_is_refused_among_numbers(names, unseen, words):
+    with pytest.raises(ValueError, match=words):
+        ClassSplit.explicit(names, unseen)
+    with pytest.raises(ValueError, match=words.replace("unseen class", "seen class")):
+        ClassSplit.explicit(names, [names[-1], names[-2]], unseen)
+
+
+def test_ids_stay_where_names_only_hold_numbers():
+    assert ClassSplit.explicit(["0 - zero", "1 - one", "2 - two", "3 - three"], [3, 0]).unseen == (0, 3)
 
 
 def test_explicit_seen_leaves_the_rest_out():

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unseen.data.splits import ClassSplit
-from unseen.data.wording import count, listing
+from unseen.data.wording import count, listing, printable
 
 _SHOWN = 10
 
@@ -23,7 +23,7 @@ def refuse_bad_files(bad: tuple[tuple[str, str], ...], num_files: int) -> NoRetu
     Raises:
         ValueError: Always; it lists the first ten files.
     """
-    shown = ", ".join(f"{reference} ({reason})" for reference, reason in bad[:_SHOWN])
+    shown = ", ".join(f"{printable(reference)} ({printable(reason)})" for reference, reason in bad[:_SHOWN])
     more = f" and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
     raise ValueError(
         f"{len(bad):,} of {count(num_files, 'image file')} cannot be used: {shown}{more}; mend or remove "

@@ -207,6 +207,7 @@ class BatchLoader(DataLoader[CanvasBatch]):
         dataset: Batches by share.
         sampler: Which batches.
         identity: Plain values that make the sequence of batches; a checkpoint with others is refused.
+        pin_memory: Put batches where a CUDA device can fetch them by itself; this opens a CUDA context.
     """
 
     def __init__(
@@ -214,13 +215,15 @@ class BatchLoader(DataLoader[CanvasBatch]):
         dataset: CanvasDataset,
         sampler: TrainSampler | EvalSampler,
         identity: dict[str, Any] | None = None,
+        *,
+        pin_memory: bool = False,
     ) -> None:
         super().__init__(
             dataset,
             sampler=sampler,
             batch_size=None,
             collate_fn=_unchanged,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pin_memory,
             generator=torch.Generator(),  # else every iterator draws from the global generator
         )
         self._identity = dict(identity or {})

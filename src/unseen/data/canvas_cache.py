@@ -29,7 +29,6 @@ from unseen.data.canvases import (
     Frame,
     Pixels,
     Read,
-    check_memory,
     decode_each,
     decode_into_memory,
     progress,
@@ -37,6 +36,7 @@ from unseen.data.canvases import (
     to_canvas,
 )
 from unseen.data.mapped_arrays import delete_unused, file_size, hold, is_whole, map_array, row_writer
+from unseen.data.memory import check_memory
 from unseen.data.wording import count
 
 _PREFIX, _SUFFIX = "canvases-", ".npy"
@@ -60,11 +60,14 @@ class CanvasCache:
         folder: Made when the first entry is written.
         limit: Bytes that all entries may have together. A new entry makes room by deleting those that were used
             longest ago, but none that a running process has mapped.
+        processes: How many processes of this machine decode the same images; each needs memory of its own where they
+            cannot be kept.
         notice: Why the images are in memory after all; None: they are not, or were not meant to be kept.
     """
 
     folder: Path
     limit: float
+    processes: int = 1
     notice: str | None = field(default=None, init=False)
 
     def holds(self, images: int, frame: Frame) -> bool:
@@ -98,7 +101,7 @@ class CanvasCache:
                 self.notice = f"decoded images are in memory, not in {self.folder}: {reason}"
                 remedy = f"; they cannot be read from {self.folder} instead: {reason}"
                 _log.warning(self.notice)
-        check_memory(len(references), frame, remedy)
+        check_memory(len(references), frame, remedy, processes=self.processes)
         return decode_into_memory(read, references, frame, show_progress=show_progress)
 
     def _keep(self, images: _Images, began: float) -> Decoded:

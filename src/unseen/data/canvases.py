@@ -31,9 +31,9 @@ Pixels = npt.NDArray[np.uint8]
 Read = Callable[[str], Image.Image]
 """Gives the RGB picture of a reference; any exception means that this file is bad."""
 
-# To be raised with every change, here or in `images`, that changes or moves a single pixel of a single canvas: canvases
-# kept on disk by other versions are then left alone.
-PIXELS_VERSION = 2
+# To be raised with every change, here or in `images`, that changes, moves or refuses a single pixel of a single canvas:
+# canvases kept on disk by other versions are then left alone.
+PIXELS_VERSION = 3
 WHITE = 255
 _LONGEST_ASPECT = 8  # a banner is cut about its centre to 8:1 first: the rest would never be seen
 _IMAGES_PER_TASK = 64
@@ -252,33 +252,3 @@ def progress(phase: str, total: int | None, show: bool) -> Iterator[Callable[[in
     with Progress(console=console, disable=not (show and console.is_terminal), transient=True) as bar:
         task = bar.add_task(phase, total=total)
         yield lambda done: bar.advance(task, done)
-
-
-def check_memory(images: int, frame: Frame, remedy: str = "") -> None:
-    """Refuse a data set that the machine cannot hold, before decoding begins.
-
-    Args:
-        images: How many.
-        frame: The size of the canvases.
-        remedy: What else would help, as the end of a sentence.
-
-    Raises:
-        ValueError: The canvases need more memory than is free.
-    """
-    needed, free = images * frame.bytes, _free_memory()
-    if needed > free:
-        raise ValueError(
-            f"{images:,} images at image_size={frame.size} need {needed / 2**30:.1f} GB of memory and "
-            f"{free / 2**30:.1f} GB are free; lower data.image_size, data.train_size, data.test_size or "
-            f"data.unseen_per_class{remedy}"
-        )
-
-
-def _free_memory() -> float:
-    """Return the bytes that can be had without swapping; infinite where the system does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
-            lines = dict(line.split(":", 1) for line in file)
-        return int(lines["MemAvailable"].split()[0]) * 1024.0
-    except (OSError, KeyError, ValueError):
-        return math.inf

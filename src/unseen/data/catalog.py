@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from unseen.data.left_out import LeftOutCounts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,17 +37,26 @@ class Catalog:
 
     Attributes:
         entries: The images.
-        ignored: Number of files that are no images by their name.
+        left_out: What else lies there, by reason and class.
+        test_folders: Names of the folders with the test images, where the source has such folders.
     """
 
     entries: tuple[Entry, ...]
-    ignored: int = 0
+    left_out: LeftOutCounts = field(default_factory=dict)
+    test_folders: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, entries: list[Entry], ignored: int = 0) -> Catalog:
+    def of(
+        cls, entries: list[Entry], left_out: LeftOutCounts | None = None, test_folders: Sequence[str] = ()
+    ) -> Catalog:
         """Return the catalog of the entries, sorted."""
         ordered = sorted(entries, key=lambda entry: (entry.class_name, entry.part, entry.reference))
-        return cls(tuple(ordered), ignored)
+        return cls(tuple(ordered), left_out or {}, tuple(test_folders))
+
+    @property
+    def ignored(self) -> int:
+        """Number of files and folders that are left out."""
+        return sum(self.left_out.values())
 
     def classes(self) -> tuple[str, ...]:
         """Return the names of all classes, sorted."""

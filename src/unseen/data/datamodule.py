@@ -19,14 +19,17 @@ from torch import Tensor
 from unseen.data.bad_files import check_still_complete, refuse_bad_files
 from unseen.data.batches import Batch, BatchLoader, CanvasBatch, CanvasDataset, EvalSampler, TrainSampler
 from unseen.data.canvas_cache import CanvasCache
-from unseen.data.canvases import CanvasStore, check_memory, decode_all, decode_into_memory
-from unseen.data.catalog import Counts, ImageSource
+from unseen.data.canvases import CanvasStore, decode_all, decode_into_memory
+from unseen.data.catalog import Catalog, Counts, ImageSource
 from unseen.data.class_choice import ClassChoice
+from unseen.data.left_out import HIDDEN, SYSTEM, left_out_sentence
+from unseen.data.memory import check_memory
 from unseen.data.noise import NoiseSource
 from unseen.data.selection import Chosen, SelectionRule, check_neighbors, check_shares, planned_sizes, select
 from unseen.data.splits import ClassRef, ClassSplit
 from unseen.data.transforms import raw_pixels, to_images
 from unseen.data.view import View
+from unseen.data.wording import count, listing
 
 _TEST, _UNSEEN = 0, 1  # which evaluation set; each has angles of its own
 
@@ -62,6 +65,7 @@ class SeenUnseenDataModule(LightningDataModule):
         skip_bad: Leave out image files that cannot be read instead of refusing to start.
         seed: Order of the training images and angles.
         cache: Where decoded images are kept on disk and shared with other processes; None: in memory.
+        processes: How many processes of this machine will hold the images in memory, if they are not on disk.
     """
 
     def __init__(
@@ -89,9 +93,10 @@ class SeenUnseenDataModule(LightningDataModule):
         skip_bad: bool = False,
         seed: int = 0,
         cache: CanvasCache | None = None,
+        processes: int = 1,
     ) -> None:
         super().__init__()
-        self.source, self._cache = source, cache
+        self.source, self._cache, self._processes = source, cache, processes
         self.image_size = image_size
         self.mean, self.std = tuple(mean), tuple(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
@@ -110,24 +115,24 @@ class SeenUnseenDataModule(LightningDataModule):
         self._split: ClassSplit | None = None
         self._stores: tuple[CanvasStore, CanvasStore, CanvasStore] | None = None
         self._identity: dict[str, Any] = {}
-        self._ignored = 0
+        self._catalog = Catalog(())
         self._neighbors: int | None = None
-        self._processes = 1
+        self._ranks = 1
         self.bad_files: tuple[tuple[str, str], ...] = ()
 
     # ------------------------------------------------------------------ what can be known before decoding
-    def check(self, k: int | None = None, *, processes: int = 1) -> None:
+    def check(self, k: int | None = None, *, ranks: int = 1) -> None:
         """Refuse impossible settings; reads at most folder names or an archive's index, downloads nothing.
 
         Args:
             k: Number of neighbours that the probes will ask for; None: not yet known. It is checked again
                 in `setup` for sources that do not know their counts before.
-            processes: How many will share the evaluation out; each needs an image.
+            ranks: How many processes will share the evaluation out; each needs an image.
 
         Raises:
             ValueError: One sentence that names the value and what is allowed.
         """
-        self._neighbors, self._processes = k, processes
+        self._neighbors, self._ranks = k, ranks
         self._check_numbers()
         self.source.check()
         counts = self.source.known_counts()
@@ -156,10 +161,11 @@ class SeenUnseenDataModule(LightningDataModule):
     def _check_counts(self, counts: Counts, split: ClassSplit) -> None:
         train, test, unseen = planned_sizes(counts, split, self._rule)
         check_neighbors(self._neighbors, unseen)
-        check_shares(self._processes, test, sum(unseen.values()))
+        check_shares(self._ranks, test, sum(unseen.values()))
         images, frame = train + test + sum(unseen.values()), self._view.frame
         if self._stores is None and (self._cache is None or not self._cache.holds(images, frame)):
-            check_memory(images, frame, ", or raise data.cache_gb, which keeps decoded files on disk")
+            remedy = ", or raise data.cache_gb, which keeps decoded files on disk"
+            check_memory(images, frame, remedy, processes=self._processes)
 
     # ------------------------------------------------------------------ data
     def prepare_data(self) -> None:
@@ -203,7 +209,7 @@ class SeenUnseenDataModule(LightningDataModule):
             "seed": self.seed,
             "rotation": float(self._view.rotation),
         }
-        self._ignored, self.bad_files = catalog.ignored, bad_files
+        self._catalog, self.bad_files = catalog, bad_files
         self._split, self._stores = split, (train, test, unseen)
 
     # ------------------------------------------------------------------ facts
@@ -235,10 +241,6 @@ class SeenUnseenDataModule(LightningDataModule):
         """Return the number of training, seen test or unseen images."""
         return len(self._store(which))
 
-    def references(self, which: Literal["train", "seen", "unseen"]) -> tuple[str, ...]:
-        """Return what the source calls each training, seen test or unseen image."""
-        return tuple(self._store(which).references)
-
     def counts(self) -> dict[str, int]:
         """Return numbers of classes, images, bad and ignored files, and the size of the largest unseen class."""
         return {
@@ -249,8 +251,34 @@ class SeenUnseenDataModule(LightningDataModule):
             "unseen_images": self.num_images("unseen"),
             "largest_unseen_class": int(torch.bincount(self._store("unseen").labels).max()),
             "bad_files": len(self.bad_files),
-            "ignored_files": self._ignored,
+            "ignored_files": self._catalog.ignored,
         }
+
+    def references(self, which: Literal["train", "seen", "unseen"]) -> tuple[str, ...]:
+        """Return what the source calls the training, seen test or unseen images, in the order of their indices."""
+        return self._store(which).references
+
+    def description(self) -> str:
+        """Return in a line which classes are held out, and how many images there are of each kind."""
+        split = self.split
+        neither = len(split.classes) - len(split.seen) - len(split.unseen)
+        parts = [
+            count(len(split.seen), "seen class", "seen classes"),
+            f"{len(split.unseen)} unseen ({listing(split.unseen_names)})",
+            *([f"{neither} neither"] if neither else []),
+        ]
+        folders = self._catalog.test_folders
+        tested = f" (of {listing(folders)})" if len(folders) > 1 else ""
+        train, test, unseen = (f"{self.num_images(which):,}" for which in ("train", "seen", "unseen"))
+        return f"{', '.join(parts)} · {train} training, {test} test{tested}, {unseen} unseen images"
+
+    @property
+    def left_out_notice(self) -> str | None:
+        """What lies among the images and is not used; None: nothing but what systems put there."""
+        left_out = self._catalog.left_out
+        if all(item.reason in (HIDDEN, SYSTEM) for item in left_out):
+            return None
+        return left_out_sentence(left_out)
 
     @property
     def cache_notice(self) -> str | None:
@@ -281,7 +309,8 @@ class SeenUnseenDataModule(LightningDataModule):
             world_size=world_size,
         )
         dataset = CanvasDataset(store, self._view.train_angles(len(store)))
-        return BatchLoader(dataset, sampler, self._identity | {"processes": world_size})
+        identity = self._identity | {"processes": world_size}
+        return BatchLoader(dataset, sampler, identity, pin_memory=self._feeds_gpu())
 
     def val_dataloader(self) -> BatchLoader:
         """Return the test images of the seen classes, in order."""
@@ -302,7 +331,12 @@ class SeenUnseenDataModule(LightningDataModule):
     ) -> BatchLoader:
         store, rank, world_size = self._store(which), *self._place()
         sampler = EvalSampler(len(store), self.eval_batch_size, rank=rank, world_size=world_size)
-        return BatchLoader(CanvasDataset(store, self._view.eval_angles(len(store), number), noise), sampler)
+        dataset = CanvasDataset(store, self._view.eval_angles(len(store), number), noise)
+        return BatchLoader(dataset, sampler, pin_memory=self._feeds_gpu())
+
+    def _feeds_gpu(self) -> bool:
+        """Return whether batches go to a CUDA device; on a machine with one, training may still be on the CPU."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     def _place(self) -> tuple[int, int]:
         """Return rank and world size."""

@@ -5,81 +5,90 @@ from __future__ import annotations
 import logging
 import os
 import stat
-import threading
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import Protocol
+from pathlib import Path
 
 from unseen.data.catalog import Entry, Part
+from unseen.data.file_tree import DEEPEST, TOO_DEEP, FileTree, Found
+from unseen.data.images import MAX_BYTES, BadImageError
+from unseen.data.left_out import LIKE_IMAGES, LeftOut, reason_for_name, reason_for_suffix, within
 from unseen.data.wording import listing
+from unseen.data.zip_tree import ZipTree
 
-_SUFFIXES = """.jpg .jpeg .jpe .jfif .png .apng .bmp .dib .gif .tif .tiff .webp .avif
-    .ppm .pgm .pbm .pnm .tga .jp2 .j2k"""
-IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
-_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 # A clock may stand still for two seconds (FAT): a file written twice in that time looks as if written once.
 _SETTLED_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
-class FileTree(Protocol):
-    """Files below a root."""
-
-    def folders(self, where: str = "") -> tuple[str, ...]:
-        """Return the names of the visible folders directly in `where`, sorted."""
-
-    def files(self, where: str = "", *, deep: bool = True) -> tuple[str, ...]:
-        """Return the paths of all visible files in `where`, seen from the root, sorted."""
-
-    def read(self, path: str) -> bytes:
-        """Return the content of a file; safe in threads."""
-
-    def stamps(self, paths: Sequence[str]) -> list[str] | None:
-        """Return for each file what changes with its content, or None where that cannot be told."""
-
-
 @dataclass(frozen=True)
 class FolderTree:
-    """A folder; links to files and folders are followed, circles are not."""
+    """A folder; links to files and folders are followed, but nowhere twice."""
 
     root: Path
 
     def folders(self, where: str = "") -> tuple[str, ...]:
         """Return the names of the visible folders directly in `where`, sorted."""
-        with os.scandir(self.root / where) as found:
-            return tuple(sorted(item.name for item in found if _visible(item.name) and item.is_dir()))
-
-    def files(self, where: str = "", *, deep: bool = True) -> tuple[str, ...]:
-        """Return the paths of all visible files in `where`, seen from the root, sorted."""
-        steps = where.split("/") if where else []
-        above = [os.path.realpath(self.root.joinpath(*steps[:number])) for number in range(len(steps))]
-        return tuple(sorted(self._walk(where, deep, frozenset(above))))
-
-    def _walk(self, where: str, deep: bool, above: frozenset[str]) -> list[str]:
-        place = os.path.realpath(self.root / where)
-        if place in above:
-            return []
-        found: list[str] = []
         with os.scandir(self.root / where) as items:
-            for item in items:
-                path = f"{where}/{item.name}" if where else item.name
-                if not _visible(item.name):
-                    continue
-                if (
-                    not item.is_dir()
-                ):  # a link that leads nowhere counts as a file: reading it says what is wrong
-                    found.append(path)
-                elif deep:
-                    found += self._walk(path, deep, above | {place})
+            return tuple(
+                sorted(item.name for item in items if not reason_for_name(item.name) and _is_dir(item))
+            )
+
+    def find(self, where: str = "", *, deep: bool = True) -> Found:
+        """Return what lies in `where`, with or without the visible folders in it.
+
+        A folder that a link leads to a second time, from wherever, is left out: in a class its images would be
+        there twice, on both sides of a division.
+        """
+        steps = where.split("/") if where else []
+        seen = {os.path.realpath(self.root.joinpath(*steps[:number])) for number in range(len(steps))}
+        found, open_folders = Found(), [(where, 0)]
+        while open_folders:
+            folder, depth = open_folders.pop()
+            place = os.path.realpath(self.root / folder)
+            if place in seen:
+                found.left_out["linked twice or in a circle"] += 1
+            elif depth > DEEPEST:
+                found.left_out[TOO_DEEP] += 1
+            else:
+                seen.add(place)
+                open_folders += [(inner, depth + 1) for inner in self._look(folder, deep, found)]
+        found.images.sort()
         return found
 
+    def _look(self, folder: str, deep: bool, found: Found) -> list[str]:
+        """Add what lies directly in a folder, and return the paths of the folders in it, last one first."""
+        inner = []
+        try:
+            with os.scandir(self.root / folder) as scanned:
+                items = sorted(scanned, key=lambda item: item.name)
+        except OSError:
+            found.unreadable.append(folder)
+            return []
+        for item in items:
+            path = f"{folder}/{item.name}" if folder else item.name
+            if hidden := reason_for_name(item.name):
+                found.left_out[hidden] += 1
+            elif _is_dir(item):
+                inner += [path] if deep else []
+            elif reason := reason_for_suffix(item.name):
+                found.left_out[reason if _is_file(item) else "neither file nor folder"] += 1
+            else:
+                found.images.append(path)
+        return inner[::-1]
+
     def read(self, path: str) -> bytes:
-        """Return the content of a file; safe in threads."""
-        return (self.root / path).read_bytes()
+        """Return the content of a regular file; safe in threads.
+
+        Raises:
+            OSError: It is not there, or cannot be opened.
+            BadImageError: It is no regular file, or too large.
+        """
+        return read_regular(self.root / path)
 
     def stamps(self, paths: Sequence[str]) -> list[str] | None:
         """Return place, size and times of each file, as `file_stamps` does."""
@@ -87,59 +96,52 @@ class FolderTree:
         return file_stamps(os.path.join(root, path) for path in paths)  # noqa: PTH118  (of 100,000 files)
 
 
-class ZipTree:
-    """A zip archive, read where it lies; links inside it are left out.
+def _is_dir(item: os.DirEntry[str]) -> bool:
+    """Return whether it is a folder or leads to one; a link to itself does not."""
+    try:
+        return item.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_file()
+    except OSError:
+        return False
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the content of a regular file, without ever waiting for a writer or touching a device.
 
     Raises:
-        ValueError: The archive cannot be read.
+        OSError: It is not there, or cannot be opened.
+        BadImageError: It is no regular file, or too large.
     """
+    _check_regular(path.stat())
+    # between the look and the opening the file may have become a named pipe, which would wait for a writer
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb") as file:
+        _check_regular(os.fstat(descriptor))
+        content = file.read(MAX_BYTES + 1)  # a file of a system may be longer than it says
+    if len(content) > MAX_BYTES:
+        raise BadImageError(f"larger than {MAX_BYTES:,} bytes")
+    return content
 
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(f"{path} is not a zip archive that can be read: {error}") from error
-        self._below: dict[str, tuple[set[str], set[str]]] = {"": (set(), set())}
-        for info in self._zip.infolist():
-            self._add(info)
 
-    def _add(self, info: zipfile.ZipInfo) -> None:
-        parts = info.filename.strip("/").split("/")
-        if stat.S_ISLNK(info.external_attr >> 16) or not all(_visible(part) for part in parts):
-            return
-        above = ""
-        for number, part in enumerate(parts):
-            path = f"{above}/{part}" if above else part
-            folders, files = self._below.setdefault(above, (set(), set()))
-            if number == len(parts) - 1 and not info.is_dir():
-                files.add(path)
-            else:
-                folders.add(part)
-                self._below.setdefault(path, (set(), set()))
-            above = path
+def _check_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise BadImageError(kind_of(status.st_mode))
+    if status.st_size > MAX_BYTES:
+        raise BadImageError(f"{status.st_size:,} bytes are more than {MAX_BYTES:,}")
 
-    def folders(self, where: str = "") -> tuple[str, ...]:
-        """Return the names of the visible folders directly in `where`, sorted."""
-        return tuple(sorted(self._below[where][0]))
 
-    def files(self, where: str = "", *, deep: bool = True) -> tuple[str, ...]:
-        """Return the paths of all visible files in `where`, seen from the root, sorted."""
-        folders, files = self._below[where]
-        found = list(files)
-        for folder in folders if deep else ():
-            found += self.files(f"{where}/{folder}" if where else folder)
-        return tuple(sorted(found))
-
-    def read(self, path: str) -> bytes:
-        """Return the content of a file; one thread at a time."""
-        with self._lock:
-            return self._zip.read(path)
-
-    def stamps(self, paths: Sequence[str]) -> list[str]:
-        """Return check sum and size of each file; `read` compares both with what it reads."""
-        infos = (self._zip.getinfo(path) for path in paths)
-        return [f"{info.CRC:08x} {info.file_size}" for info in infos]
+def kind_of(mode: int) -> str:
+    """Return what a thing of this mode is, where it is no regular file."""
+    if stat.S_ISDIR(mode):
+        return "a folder that cannot be read"
+    kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 def file_stamps(paths: Iterable[str | os.PathLike[str]]) -> list[str] | None:
@@ -188,12 +190,15 @@ def open_tree(root: str | Path, setting: str = "data.root") -> FileTree:
     path = Path(root).expanduser()
     if path.is_dir():
         with os.scandir(path) as items:
-            if not any(_visible(item.name) for item in items):
+            if all(reason_for_name(item.name) for item in items):
                 raise ValueError(f"{setting}={root} is an empty folder")
         return FolderTree(path)
     if not path.exists():
         place = "" if str(path.absolute()) == str(root) else f" (looked for {path.absolute()})"
         raise ValueError(f"{setting}={root} does not exist{place}")
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{setting}={root} is {kind_of(mode)}, but neither a folder nor a zip archive")
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{setting}={root} is a file, but neither a folder nor a zip archive")
     return tree_at(path)
@@ -217,30 +222,35 @@ def _open_zip(path: Path, changed: int, size: int) -> ZipTree:
 
 def class_entries(
     tree: FileTree, where: str, part: Part, setting: str = "data.root"
-) -> tuple[list[Entry], int]:
-    """Return the images of the class folders in `where`, and how many other files there are.
+) -> tuple[list[Entry], Counter[LeftOut]]:
+    """Return the images of the class folders in `where`, and what else is there.
+
+    A folder without any image is no class. A folder in a class that cannot be opened is an entry: like any bad file
+    it is refused, or skipped, when it is read.
 
     Raises:
-        ValueError: A class folder without any image.
+        ValueError: A class folder that cannot be opened, or whose pictures are all of kinds that are not read.
     """
     entries: list[Entry] = []
-    ignored = len(tree.files(where, deep=False))
+    beside = tree.find(where, deep=False)
+    left_out = within("", beside.left_out)
+    if beside.images:
+        left_out[LeftOut("outside any class folder")] = len(beside.images)
     for name in tree.folders(where):
         folder = f"{where}/{name}" if where else name
-        paths = tree.files(folder)
-        images = [path for path in paths if _suffix(path) in IMAGE_SUFFIXES]
-        if not images:
-            suffixes = sorted({_suffix(path) or "no suffix" for path in paths})
-            found = f"its files have {listing(suffixes)}" if paths else "it is empty"
-            raise ValueError(f"class folder {folder!r} of {setting} has no image in it: {found}")
-        entries += [Entry(path, name, part) for path in images]
-        ignored += len(paths) - len(images)
-    return entries, ignored
-
-
-def _visible(name: str) -> bool:
-    return not name.startswith(".") and name.lower() not in _SYSTEM_FILES
-
-
-def _suffix(path: str) -> str:
-    return PurePosixPath(path).suffix.lower()
+        found = tree.find(folder)
+        if folder in found.unreadable:
+            raise ValueError(
+                f"class folder {folder!r} of {setting} cannot be opened; mend its rights or move it away"
+            )
+        if not (found.images or found.unreadable):
+            if lost := sorted(set(found.left_out) & LIKE_IMAGES):
+                raise ValueError(
+                    f"class folder {folder!r} of {setting} has no image that can be read: its files are "
+                    f"{listing(lost)}; convert them to .png or .jpg, or move the folder away"
+                )
+            left_out[LeftOut("without an image", name)] = 1 + sum(found.left_out.values())
+            continue
+        entries += [Entry(path, name, part) for path in [*found.images, *found.unreadable]]
+        left_out += within(name, found.left_out)
+    return entries, left_out

@@ -9,8 +9,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a picture of 256 MB as 24-bit RGB
+MAX_BYTES = 6 * MAX_PIXELS  # of a file: so many pixels as 16-bit RGB, not compressed
 _WHITE = (255, 255, 255, 255)
 _STEP_16_TO_8 = 257  # 65535 / 255
+# 16-bit pictures that are no brighter were probably written by a camera or program of 8, 10 or 12 bits, which nothing
+# in the file says: on the scale of 65535 they are black.
+_LEAST_WHITE = 4096
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -38,10 +42,13 @@ def decode(content: bytes) -> Image.Image:
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise BadImageError(f"{image.width} x {image.height} is more than {MAX_PIXELS:,} pixels")
+        colour_of_16_bits = any(";16" in str(tile) for tile in image.tile) and image.mode not in _SIXTEEN_BIT
         try:
             image.load()
         except Exception as error:
             raise BadImageError(f"truncated or damaged: {_brief(error)}") from error
+        if colour_of_16_bits and image.mode in ("RGB", "RGBA", "LA"):
+            _check_white(256 * (_brightest(image) + 1) - 1)  # Pillow has kept the upper 8 bits of each value
         return to_rgb(_upright(image))
 
 
@@ -51,7 +58,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     16-bit gray is scaled by 1/257, not clipped; transparent parts are shown on white.
 
     Raises:
-        BadImageError: 32-bit or floating-point values whose range says nothing about brightness.
+        BadImageError: 16-bit, 32-bit or floating-point values whose range says nothing about brightness.
     """
     if image.mode in _SIXTEEN_BIT or image.mode in ("I", "F"):
         return Image.fromarray(_gray_bytes(image)).convert("RGB")
@@ -72,10 +79,28 @@ def _gray_bytes(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.u
     if image.mode == "F" and low >= 0 and high <= 255:
         scaled = values * 255 if high <= 1 else values
     elif image.mode != "F" and low >= 0 and high <= 65535:
+        if high > 0:
+            _check_white(int(high))
         scaled = values / _STEP_16_TO_8
     else:
         raise BadImageError(f"values from {low:g} to {high:g} in mode {image.mode}")
     return np.rint(scaled).astype(np.uint8)
+
+
+def _check_white(brightest: int) -> None:
+    """Refuse 16-bit values that use only the lowest sixteenth of their scale."""
+    if brightest < _LEAST_WHITE:
+        raise BadImageError(
+            f"16-bit values of at most {brightest} of 65535 do not say what is white; scale them, or save 8 bits"
+        )
+
+
+def _brightest(image: Image.Image) -> int:
+    """Return the largest value of any channel but opacity."""
+    channels = [channel for channel in image.split() if channel.mode == "L"][
+        : 3 if "RGB" in image.mode else 1
+    ]
+    return max(int(np.asarray(channel).max()) for channel in channels)
 
 
 def _upright(image: Image.Image) -> Image.Image:

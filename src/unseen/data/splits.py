@@ -82,7 +82,7 @@ class ClassSplit:
 
         Args:
             classes: All names, in any order.
-            unseen: Names or ids. A whole number is a class of that name if there is one, else an id.
+            unseen: Names or ids. Where a class has a number as its name, whole numbers are names only.
             seen: Names or ids to train on; None: every class that is not unseen.
             seed: Kept with the split.
 
@@ -185,12 +185,25 @@ def _resolve(wanted: ClassRef | Sequence[ClassRef], names: tuple[str, ...], what
 
 
 def _class_id(item: ClassRef, names: tuple[str, ...], what: str) -> int:
+    numbered = any(_is_number(name) for name in names)
     if not isinstance(item, bool):
         if str(item) in names:
             return names.index(str(item))
-        if isinstance(item, int) and 0 <= item < len(names):
+        if isinstance(item, int) and 0 <= item < len(names) and not numbered:
             return item
+    if numbered and not isinstance(item, bool) and _is_number(str(item)):
+        near = [name for name in names if _is_number(name) and int(name) == int(item)]
+        meant = f", did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ValueError(
+            f"{what} class {item} does not exist{meant}; classes here have numbers as names, so that a number is a "
+            f"name and no position, and a name with zeros in front needs quotes in a YAML file; the classes are: "
+            f"{listing(names)}"
+        )
     allowed = f"ids 0 to {len(names) - 1}, or names" if isinstance(item, int) else "classes"
     raise ValueError(
         f"{what} class {item!r} does not exist{suggestion(item, names)}; the {allowed} are: {listing(names)}"
     )
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()

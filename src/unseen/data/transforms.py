@@ -52,10 +52,10 @@ def to_images(
         std: Of each channel.
         noise: Mixed in before the normalisation, on the scale 0..1: (1 - level) image + level noise.
     """
-    shift = torch.tensor(mean, dtype=torch.float32, device=canvases.device).view(1, 3, 1, 1)
-    scale = torch.tensor(std, dtype=torch.float32, device=canvases.device).view(1, 3, 1, 1)
+    shift, scale = (_on_channels(values, canvases.device) for values in (mean, std))
     images = torch.empty(len(canvases), 3, size, size, dtype=torch.float32, device=canvases.device)
-    parts = math.ceil(len(canvases) / max(1, _PIXELS // size**2))
+    # a GPU has no such cache, and waits for each call
+    parts = 1 if canvases.is_cuda else math.ceil(len(canvases) / max(1, _PIXELS // size**2))
     step = max(1, math.ceil(len(canvases) / max(1, parts)))  # parts of about equal size
     for first in range(0, len(canvases), step):
         some = slice(first, first + step)
@@ -71,6 +71,11 @@ def to_images(
             part.lerp_(pixels, noise.level)
         part.sub_(shift).div_(scale)
     return images
+
+
+def _on_channels(values: Sequence[float], device: torch.device) -> Tensor:
+    """Return (1, 3, 1, 1) on a device, without waiting until it has done what it was asked before."""
+    return torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1).to(device, non_blocking=True)
 
 
 def _rotated_crop(canvases: Tensor, angles: Tensor, size: int) -> Tensor:

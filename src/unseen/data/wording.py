@@ -16,10 +16,21 @@ def listing(names: Iterable[object], shown: int = _SHOWN) -> str:
     >>> listing(range(100), shown=4)
     '0, 1, 2, ... 99 (100 in all)'
     """
-    texts = [str(name) for name in names]
+    texts = [printable(str(name)) for name in names]
     if len(texts) <= shown:
         return ", ".join(texts)
     return f"{', '.join(texts[: shown - 1])}, ... {texts[-1]} ({len(texts)} in all)"
+
+
+def printable(name: str) -> str:
+    r"""Return a name that any screen and file can take: control characters and broken bytes as escapes.
+
+    >>> printable("cat\n"), printable("Füchse"), printable(b"\xff".decode("utf-8", "surrogateescape"))
+    ('cat\\\\n', 'Füchse', '\\\\udcff')
+    """
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def suggestion(value: object, allowed: Sequence[str]) -> str:

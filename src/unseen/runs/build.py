@@ -21,6 +21,7 @@ from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import one_line, user_errors
 from unseen.runs.identity import config_hash, typed_checkpoint
 from unseen.runs.own_folder import own_checkpoint
+from unseen.runs.machine_processes import processes_to_fit
 from unseen.runs.provenance import (
     check_resumable,
     make_provenance,
@@ -124,7 +125,7 @@ class Run:
             spec.check(plain["data"]["image_size"])
             if training and plain["data"]["batch_size"] == 1:
                 check_single_images(spec, plain["data"]["image_size"])
-            datamodule.check(plain["probe"]["k"], processes=_processes(plain["trainer"]))
+            datamodule.check(plain["probe"]["k"], ranks=_ranks(plain["trainer"]))
             datamodule.prepare_data()
             datamodule.setup()
         provenance = make_provenance(
@@ -192,6 +193,10 @@ class Run:
             **counts,
         )
         self.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), datamodule.split.to_dict())
+        if is_first_process():
+            console().print(f"{plain['data']['name']}: {datamodule.description()}", soft_wrap=True)
+        if datamodule.left_out_notice:
+            notice(datamodule.left_out_notice)
         if datamodule.bad_files:
             notice(f"{len(datamodule.bad_files)} unreadable images were left out (data.skip_bad=true)")
         if datamodule.cache_notice:
@@ -319,17 +324,19 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
     settings = {key: value for key, value in plain["data"].items() if key in known and key != "source"}
     source = make(plain["data"]["source"], "data.source", methods=("check", "list", "read"))
     folder, limit = Path(plain["paths"]["data_dir"]).expanduser() / "cache", plain["data"]["cache_gb"] * 2**30
+    processes = processes_to_fit(plain["trainer"])
     return SeenUnseenDataModule(
         source,
         **settings,
         seed=plain["seed"],
         mean=spec.mean,
         std=spec.std,
-        cache=CanvasCache(folder, limit) if limit > 0 else None,
+        cache=CanvasCache(folder, limit, processes) if limit > 0 else None,
+        processes=processes,
     )
 
 
-def _processes(trainer: dict[str, Any]) -> int:
+def _ranks(trainer: dict[str, Any]) -> int:
     """Return how many processes were asked for; 1 where the machine decides."""
     devices = trainer["devices"]
     asked = len(devices) if isinstance(devices, list) else devices if isinstance(devices, int) else 1

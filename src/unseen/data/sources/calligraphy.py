@@ -16,8 +16,10 @@ from PIL import Image
 
 from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry
 from unseen.data.download import download
-from unseen.data.files import FileTree, class_entries, open_tree, tree_at
+from unseen.data.file_tree import FileTree
+from unseen.data.files import class_entries, open_tree, tree_at
 from unseen.data.images import decode
+from unseen.data.left_out import LeftOut
 from unseen.data.wording import listing
 
 COMMIT = "6248cad64014a2a0894a3754a7b1041d4ee7563c"
@@ -109,7 +111,8 @@ class Calligraphy:
                 "seen/train/ARTIST, seen/test/ARTIST and unseen/ARTIST"
             )
         entries: list[Entry] = [entry for some, _ in parts for entry in some]
-        return Catalog.of(entries, sum(ignored for _, ignored in parts))
+        left_out: Counter[LeftOut] = sum((some for _, some in parts), Counter())
+        return Catalog.of(entries, left_out)
 
     def read(self, reference: str) -> Image.Image:
         """Return an image as 8-bit RGB.

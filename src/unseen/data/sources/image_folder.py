@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, Part
-from unseen.data.files import FileTree, class_entries, open_tree, tree_at
+from unseen.data.catalog import Catalog, Counts, Entry
+from unseen.data.divisions import beside, find_layout
+from unseen.data.file_tree import FileTree
+from unseen.data.files import class_entries, open_tree, tree_at
 from unseen.data.images import decode
+from unseen.data.left_out import LeftOut
 
-_TEST_NAMES = ("test", "val", "valid", "validation")
 _TEST_PREFIX = "test:"  # marks references into test_root
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Images in `root/CLASS/...`, or in `root/train/CLASS/...` and `root/test/CLASS/...` (or val).
+    """Images in `root/CLASS/...`, or in `root/train/CLASS/...` and `root/test/CLASS/...` (or val, or both).
 
     Attributes:
         root: A folder or a zip archive.
@@ -55,26 +58,26 @@ class ImageFolder:
             ValueError: The data are not there or not laid out as they must be.
         """
         tree = self._tree()
-        top = _inner(tree)
-        below = f"{top}/" if top else ""
-        folders = tree.folders(top)
-        own_test = [name for name in folders if name.lower() in _TEST_NAMES]
-        divided = "train" in folders and len(folders) == 1 + len(own_test)
-        train_part: Part = "train" if self.test_root is not None or (divided and own_test) else "whole"
-        entries, ignored = class_entries(tree, f"{below}train" if divided else top, train_part)
-        for name in own_test if divided and self.test_root is None else ():
-            more, others = class_entries(tree, f"{below}{name}", "test")
-            entries, ignored = entries + more, ignored + others
-        if self.test_root is not None:
-            test_tree = open_tree(self.test_root, "data.test_root")
-            more, others = class_entries(test_tree, _inner(test_tree), "test", "data.test_root")
-            entries += [entry._replace(reference=_TEST_PREFIX + entry.reference) for entry in more]
-            ignored += others
+        layout = find_layout(tree, "data.root", str(self.root))
+        divided = bool(layout.tests) or self.test_root is not None
+        entries, left_out = class_entries(tree, layout.train, "train" if divided else "whole")
+        left_out += beside(tree, layout)
         if not entries:
+            where = f" in {layout.train!r}" if layout.train else ""
             raise ValueError(
-                f"data.root={self.root} has no class folders; put each class's images in a folder"
+                f"data.root={self.root} has no class folders{where}; put each class's images in a folder"
             )
-        return Catalog.of(entries, ignored)
+        test_folders = [place.rpartition("/")[2] for place in layout.tests]
+        for place, name in zip(layout.tests, test_folders, strict=True):
+            more, others = class_entries(tree, place, "test")
+            if self.test_root is not None:
+                left_out[LeftOut(f"in {name}, because data.test_root is given")] = len(more)
+            else:
+                entries, left_out = entries + more, left_out + others
+        if self.test_root is not None:
+            more, others = _other_test_images(self.test_root)
+            entries, left_out, test_folders = entries + more, left_out + others, []
+        return Catalog.of(entries, left_out, test_folders)
 
     def read(self, reference: str) -> Image.Image:
         """Return an image as 8-bit RGB.
@@ -112,19 +115,18 @@ class ImageFolder:
         return open_tree(self.root)
 
 
-def _inner(tree: FileTree) -> str:
-    """Return the folder with the class folders: the root, or the only folder in it if that has only folders.
-
-    Archives of a folder have such an extra level.
-    """
-    top, folders = "", tree.folders()
-    while (
-        len(folders) == 1
-        and tree.folders(f"{top}{folders[0]}")
-        and not tree.files(f"{top}{folders[0]}", deep=False)
-    ):
-        if folders[0] == "train":
-            break
-        top = f"{top}{folders[0]}/"
-        folders = tree.folders(top.rstrip("/"))
-    return top.rstrip("/")
+def _other_test_images(root: str) -> tuple[list[Entry], Counter[LeftOut]]:
+    """Return the images in a root of their own, and what else is there."""
+    setting = "data.test_root"
+    tree = open_tree(root, setting)
+    layout = find_layout(tree, setting, root)
+    if layout.tests:
+        raise ValueError(
+            f"{setting}={root} has training images, too, in {layout.train!r}; write the folder with the test "
+            f"images, {setting}={root.rstrip('/')}/{layout.tests[0]}"
+        )
+    entries, left_out = class_entries(tree, layout.train, "test", setting)
+    if not entries:
+        raise ValueError(f"{setting}={root} has no class folders; put each class's images in a folder")
+    marked = [entry._replace(reference=_TEST_PREFIX + entry.reference) for entry in entries]
+    return marked, left_out + beside(tree, layout)
