@@ -9,8 +9,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "unseen"
 # package: what of ours it may import
 ALLOWED: dict[str, set[str]] = {
     "allocator": set(),
-    "scores": {"atomic_files"},
+    "scores": {"atomic_files", "regular_files"},
     "atomic_files": set(),
+    "regular_files": set(),
+    "csv_cells": set(),
     "run_folder": {"atomic_files", "scores"},
     "folder_lock": set(),
     "run_state": {"folder_lock"},
@@ -22,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": set(),
     "training": {"atomic_files", "backbones", "scores"},
     "callbacks": {"backbones", "probes", "distributed", "scores", "run_folder"},
-    "reporting": {"atomic_files", "scores", "run_folder", "run_state"},
+    "reporting": {"atomic_files", "regular_files", "csv_cells", "scores", "run_folder", "run_state"},
     "runs": {
         "allocator",
         "backbones",
@@ -36,6 +38,8 @@ ALLOWED: dict[str, set[str]] = {
         "run_state",
         "folder_lock",
         "atomic_files",
+        "regular_files",
+        "csv_cells",
         "process_rank",
         "threads",
     },

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from unseen.atomic_files import write_text
+from unseen.regular_files import MEBIBYTE, read_text
 
 SPLITS = ("unseen", "seen")
 INPUT_LAYER = -1
@@ -27,6 +28,7 @@ ACCURACY = "accuracy"
 CHANCE_PROBE = "nmi_chance"
 NOISE_FLOOR_PROBE = "nmi_start_sd"
 _DESTROYED = "nmi_noise_"
+LARGEST_FILE = 256 * MEBIBYTE  # four million rows
 
 
 @dataclass(frozen=True, slots=True)  # a long run has hundreds of thousands
@@ -194,20 +196,35 @@ class ScoreTable:
         """Return the table of a CSV file that `write` made.
 
         Raises:
-            ValueError: The file has other columns, or a row is cut or holds what is no number; the line is named.
+            OSError: It cannot be read.
+            ValueError: It is no regular file, or no such table; file and line are named.
         """
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file)  # by position: a dictionary a row takes longer than the row
+        text = read_text(path, LARGEST_FILE)
+        try:
+            return cls.parse(text)
+        except ValueError as error:
+            raise ValueError(f"{path}, {error}") from error
+
+    @classmethod
+    def parse(cls, text: str) -> ScoreTable:
+        """Return the table of the text that `write` made.
+
+        Raises:
+            ValueError: It has other columns, or a row is cut or holds what is no number; the line is named.
+        """
+        reader = csv.reader(
+            io.StringIO(text, newline="")
+        )  # by position: a dictionary a row takes longer than the row
+        try:
             header = next(reader, [])
             if tuple(header) != COLUMNS:
-                raise ValueError(f"{path} has the columns {header}, expected {list(COLUMNS)}")
-            try:
-                return cls(
-                    Score(
-                        int(step), int(epoch), split, int(layer), name, float(depth) if depth else None,
-                        probe, float(value),
-                    )
-                    for step, epoch, split, layer, name, depth, probe, value in reader
-                )  # fmt: skip
-            except ValueError as error:
-                raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+                raise ValueError(f"has the columns {header}, expected {list(COLUMNS)}")
+            return cls(
+                Score(
+                    int(step), int(epoch), split, int(layer), name, float(depth) if depth else None,
+                    probe, float(value),
+                )
+                for step, epoch, split, layer, name, depth, probe, value in reader
+            )  # fmt: skip
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"line {reader.line_num}: {error}") from error

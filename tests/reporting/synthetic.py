@@ -71,6 +71,16 @@ def make_run(folder: Path, made: Made) -> Path:
     return folder
 
 
+def change_summary(folder: Path, *forget: str, **facts: Any) -> None:
+    """Change some facts of a run's summary.json, and take some out."""
+    path = folder / "summary.json"
+    kept = {key: value for key, value in json.loads(path.read_text()).items() if key not in forget}
+    path.write_text(json.dumps(kept | facts))
+
+
+FOUND = ("g", "best_layer", "best_layer_name", "best_depth", "num_layers")  # in summary.json, by scores.csv
+
+
 def make_config(folder: Path, made: Made) -> dict[str, Any]:
     """Return a configuration with the keys of a real one."""
     paper = made.size == "paper"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reporting.synthetic import Made, make_run, make_sweep
+from reporting.synthetic import FOUND, Made, change_summary, make_run, make_sweep
 
 from unseen.reporting.analysis import Analysis, analyse
 from unseen.reporting.answer import answer, findings
@@ -37,6 +37,7 @@ def put_nmi(folder: Path, curve: list[float], *, pixels: float = 0.05, extra: tu
         for layer, value in zip(places, [pixels, *curve], strict=True)
     ]
     ScoreTable([*rows, *extra]).write(folder / "scores.csv")
+    change_summary(folder, *FOUND)
 
 
 def make(root: Path, model: str, curves: list[list[float]], data: str = "digits", **more: float) -> None:
@@ -179,6 +180,7 @@ def test_the_answer_of_one_run_claims_nothing_about_seeds(tmp_path: Path) -> Non
 def test_a_setting_of_one_layer(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a", Made(model="cvt", data="digits", steps=(0,)))
     ScoreTable([Score(0, 0, "unseen", 0, "x", 0.0, "nmi", 0.4)]).write(folder / "scores.csv")
+    change_summary(folder, *FOUND)
     (contest,) = analysis_of(tmp_path).contests
     assert "It has only this layer." in answer(contest).details
     assert contest.winner.shape.rises == 0

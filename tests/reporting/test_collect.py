@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from reporting.synthetic import Made, make_run, make_scores
 
-from unseen.reporting.collect import arrays_of, collect
+from unseen.reporting.collect import collect
+from unseen.reporting.score_arrays import arrays_of
 from unseen.scores import Score, ScoreTable
 
 
@@ -38,7 +39,7 @@ def test_arrays_hold_the_rows(tmp_path: Path) -> None:
 def test_accuracy_of_the_last_step_comes_from_the_summary(tmp_path: Path) -> None:
     run = collect([make_run(tmp_path / "a", Made(model="cvt"))]).runs[0]
     assert np.isnan(run.scores.accuracy[:2]).all()
-    assert run.scores.accuracy[2] == run.facts["seen_accuracy"]
+    assert run.scores.accuracy[2] == run.facts.seen_accuracy
 
 
 def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     assert [Path(run.name).name for run in found.runs] == ["good"]
     said = statuses(tmp_path)
     assert said["failed"] == ("failed", "no space left")
-    assert said["half"][0] == "unfinished"
+    assert said["half"][0] == "died"
     assert said["newer"][0] == "refused"
     assert "has schema 7, this report reads schema 1" in said["newer"][1]
     assert "does not say its schema" in said["nameless"][1]

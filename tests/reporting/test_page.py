@@ -78,7 +78,7 @@ def test_the_page_says_that_it_is_no_reproduction(html: str) -> None:
 def test_failed_runs_are_on_the_page(html: str) -> None:
     left_out = part(html, '<section id="left-out">', "</section>")
     assert "failed" in left_out
-    assert "unfinished" in left_out
+    assert "died" in left_out
 
 
 def test_figures_are_files_too(report: Path) -> None:

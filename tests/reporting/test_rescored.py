@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from reporting.synthetic import LAYERS, Made, make_run
+from reporting.synthetic import FOUND, LAYERS, Made, change_summary, make_run
 
 from unseen.reporting.analysis import analyse
 from unseen.reporting.build import build_report
@@ -29,6 +29,7 @@ def make_evaluation(folder: Path, trained: Path, *, step: int = 200, **changes: 
         for layer in range(LAYERS["cvt"])
     ]
     ScoreTable(rows).write(folder / "scores.csv")
+    change_summary(folder, *FOUND)
     checkpoint = str(trained / "checkpoints" / "last.ckpt")
     facts = json.loads((folder / "summary.json").read_text())
     facts |= {"steps": step, "checkpoint": checkpoint, "command": ["src/eval.py", f"ckpt_path={checkpoint}"]}
@@ -45,7 +46,7 @@ def test_its_controls_stand_with_the_training_run(tmp_path: Path) -> None:
     trained = make_run(tmp_path / "train", MADE)
     make_evaluation(tmp_path / "eval", trained)
     collection = collect([tmp_path])
-    assert len({run.facts["config_hash"] for run in collection.runs}) == 1
+    assert len({run.facts.config_hash for run in collection.runs}) == 1
     assert sorted(run.entry for run in collection.runs) == ["eval", "train"]
     (group,), (left_out,) = group_runs(collection.runs)
     assert [run.entry for run in group.runs] == ["train"]

@@ -25,9 +25,11 @@ from unseen.reporting.paper import compare
 from unseen.reporting.records import Collection
 from unseen.reporting.result_tables import all_tables
 from unseen.reporting.tables import write_tables
+from unseen.reporting.texts import printable
 
 _MOST_IN_A_FIGURE = 12
 _PNG_SCALE = 1.5
+_LONGEST_COMMAND = 5000  # characters
 # they say where and when a job ran
 _NOT_REPEATED = ("seed=", "hydra.", "ckpt_path=", "resume=", "plan=")
 
@@ -72,7 +74,10 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
         paper=paper,
         tables=tables,
         commands=run_commands(analysis.settings),
-        report_command="python " + shlex.join(command or ("src/report.py", f"runs={roots[0]}", f"out={out}")),
+        report_command=printable(
+            "python " + shlex.join(command or ("src/report.py", f"runs={roots[0]}", f"out={out}")),
+            _LONGEST_COMMAND,
+        ),
         versions=_versions(collection),
         made=datetime.now().astimezone(),
     )
@@ -143,13 +148,13 @@ def run_commands(settings: Sequence[Setting]) -> list[str]:
     """Return lines that run all settings with all their seeds again; those that differ in the network are one."""
     models: dict[tuple[str, ...], list[str]] = {}  # (script, words but the network's) -> networks
     for setting in settings:
-        command = setting.group.runs[0].facts.get("command")
-        if not isinstance(command, list) or not command:
+        command = [printable(word) for word in setting.group.runs[0].facts.command or []]
+        if not command:
             continue
-        words = _typed([str(word) for word in command[1:]])
+        words = _typed(command[1:])
         network = [word.partition("=")[2] for word in words if word.startswith("model=")]
         seeds = ",".join(str(seed) for seed in setting.group.seeds)
-        key = (str(command[0]), *(word for word in words if not word.startswith("model=")), f"seed={seeds}")
+        key = (command[0], *(word for word in words if not word.startswith("model=")), f"seed={seeds}")
         models.setdefault(key, []).extend(network)
     found = []
     for (script, *words), networks in models.items():
@@ -172,7 +177,7 @@ def _typed(words: list[str]) -> list[str]:
 def _versions(collection: Collection) -> str:
     found: dict[str, set[str]] = {}
     for run in collection.runs:
-        for name, version in (run.facts.get("versions") or {}).items():
-            found.setdefault(str(name), set()).add(str(version))
+        for name, version in (run.facts.versions or {}).items():
+            found.setdefault(printable(name, 40), set()).add(printable(version, 40))
     here = f"report made with python {sys.version.split()[0]}, vl-convert {metadata.version('vl-convert-python')}"
     return ", ".join([*(f"{name} {' / '.join(sorted(versions))}" for name, versions in found.items()), here])

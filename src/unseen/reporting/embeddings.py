@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.analysis import Setting
 from unseen.reporting.records import Floats, Run
+from unseen.reporting.saved_embeddings import saved_embeddings
+from unseen.reporting.texts import printable
 
 _MOST_POINTS = 450
 _SEED = 20240501
+_LARGEST_SPLIT = 4 * MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -63,38 +65,36 @@ def pictures(setting: Setting) -> tuple[list[Picture], str]:
     if not saved:
         return [], "embeddings were not saved"
     # each run saves its own best layer: one whose best is the setting's has the picture that is wanted
-    run = next((run for run in saved if run.facts.get("best_layer") == setting.g.best_layer), saved[0])
+    run = next((run for run in saved if run.facts.best_layer == setting.g.best_layer), saved[0])
     try:
         return _pictures(run, setting), ""
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        return [], f"{run.name}/embeddings.npz cannot be read: {' '.join(str(error).split())}"
+    except (OSError, ValueError) as error:
+        return [], f"{run.name}/embeddings.npz cannot be read: {printable(' '.join(str(error).split()))}"
 
 
 def _pictures(run: Run, setting: Setting) -> list[Picture]:
     assert run.embeddings is not None
     wanted: dict[int, str] = {}
-    best, own = setting.g.best_layer, run.facts.get("best_layer")
+    best, own = setting.g.best_layer, run.facts.best_layer
     roles = [("first", 0), ("best", best), ("last", setting.last_layer)]
     if isinstance(own, int) and own != best:
         roles.insert(2, ("best of this run", own))
     for role, layer in roles:
         wanted[layer] = f"{wanted[layer]} and {role}" if layer in wanted else role
     found = []
-    with np.load(run.embeddings, allow_pickle=False) as arrays:
-        labels: NDArray[np.int64] = arrays["unseen_labels"].astype(np.int64)
-        some = _spread_over_classes(labels)
-        names = _class_names(run, int(labels.max()) + 1)
-        step = int(arrays["step"]) if "step" in arrays.files else None
-        when = "" if step in {None, int(run.scores.steps[-1])} else f", step {step}"
+    with saved_embeddings(run.embeddings) as saved:
+        some = _spread_over_classes(saved.labels)
+        names = _class_names(run, int(saved.labels.max()) + 1)
+        when = "" if saved.step in {None, int(run.scores.steps[-1])} else f", step {saved.step}"
         for layer, role in wanted.items():
-            key = f"unseen_{layer}"
-            if key not in arrays.files:
+            embeddings = saved.layer(layer)
+            if embeddings is None:
                 continue
-            plane, share = principal_plane(arrays[key][some].astype(np.float64))
+            plane, share = principal_plane(embeddings[some])
             scale = float(np.abs(plane).max()) or 1.0
             points = [
                 {"x": round(float(x) / scale, 3), "y": round(float(y) / scale, 3), "c": names[label]}
-                for (x, y), label in zip(plane, labels[some], strict=True)
+                for (x, y), label in zip(plane, saved.labels[some], strict=True)
             ]
             said = "all images at one point" if math.isnan(share) else f"{share:.0%} of the variance"
             title = f"layer {layer} ({role}), seed {run.seed}{when}, {said}"
@@ -112,11 +112,12 @@ def _spread_over_classes(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _class_names(run: Run, count: int) -> tuple[str, ...]:
+    """Return the names in split.json, or numbers where it has not as many."""
     try:
-        split = json.loads((run.folder / "split.json").read_text(encoding="utf-8"))
-        names: Sequence[Any] = split["unseen"]
-    except (OSError, ValueError, KeyError, TypeError):
-        names = ()
-    if len(names) != count:
-        names = [f"class {number}" for number in range(count)]
-    return tuple(str(name) for name in names)
+        split = json.loads(read_text(run.folder / "split.json", _LARGEST_SPLIT))
+        found = split["unseen"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, list) or len(found) != count:
+        found = [f"class {number}" for number in range(count)]
+    return tuple(printable(name, 60) for name in found)

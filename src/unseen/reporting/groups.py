@@ -5,9 +5,7 @@ Legend: R runs (seeds), T steps, L layers.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +16,9 @@ from numpy.typing import NDArray
 from unseen.reporting.records import Floats, LeftOut, Run
 from unseen.reporting.rescored import merge_rescored
 from unseen.reporting.settings import flat_settings
+from unseen.reporting.texts import digest, file_name
 
+_LONGEST_VALUE = 100  # characters of a setting in a label
 _SHARED = ("data.", "probe.", "trainer.max_steps", "trainer.max_epochs", "(classes)", "(script)")
 
 
@@ -62,8 +62,8 @@ class RunGroup:
     @property
     def identifier(self) -> str:
         """A short name for files and anchors, the same in each report on the same runs."""
-        digest = hashlib.sha256(" ".join((self.label, self.data, self.size)).encode()).hexdigest()[:6]
-        return re.sub(r"[^\w.-]+", "-", f"{self.model}-{self.data}-{self.size}-{digest}")
+        setting = json.dumps(flat_settings(self.runs[0]), sort_keys=True)
+        return f"{file_name(f'{self.model}-{self.data}-{self.size}')}-{digest(setting)}"
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -192,13 +192,16 @@ def _telling(differing: Sequence[str], settings: dict[str, dict[str, str]], keys
 
 
 def _plain(value: str | None) -> str:
-    return "(absent)" if value is None else value.strip('"')
+    if value is None:
+        return "(absent)"
+    text = value.strip('"')
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… #{digest(text)}"
 
 
 def _one_each_seed(members: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
     newest: dict[int, Run] = {}
     dropped: list[tuple[Run, str]] = []
-    for run in sorted(members, key=lambda run: (str(run.facts.get("written") or ""), run.name)):
+    for run in sorted(members, key=lambda run: (run.facts.written or "", run.name)):
         if run.seed in newest:
             dropped.append(
                 (newest[run.seed], f"the same setting and seed were run again: {run.name} is used")

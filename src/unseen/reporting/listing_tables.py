@@ -107,12 +107,12 @@ def runs(found: Sequence[Run], labels: dict[str, str]) -> Table:
     rows = []
     for run in found:
         facts = run.facts
-        best = facts.get("best_layer")
+        best = facts.best_layer
         cells: tuple[Cell, ...] = (
-            labels.get(run.name, run.model), run.data, run.size, run.seed, _float(facts.get("g")),
-            f"{best} ({facts.get('best_layer_name')})" if best is not None else None,
-            _float(facts.get("seen_accuracy")), int(run.scores.steps[-1]), _float(facts.get("seconds")),
-            str(facts.get("config_hash") or ""), run.name,
+            labels.get(run.name, run.model), run.data, run.size, run.seed, facts.g,
+            f"{best} ({facts.best_layer_name})" if best is not None else None,
+            facts.seen_accuracy, int(run.scores.steps[-1]), facts.seconds,
+            facts.config_hash or "", run.name,
         )  # fmt: skip
         rows.append(Row(cells, run.model, run.data))
     return Table(
@@ -151,7 +151,3 @@ def left_out(found: Sequence[LeftOut]) -> Table:
 def level_at(values: Floats | None, layer: int) -> float | None:
     """Return a level (L,) or (1,) at a layer, None where there is no level."""
     return None if values is None else float(values[layer if len(values) > 1 else 0])
-
-
-def _float(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

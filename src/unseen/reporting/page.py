@@ -26,6 +26,7 @@ from unseen.reporting.paper import PaperRow, why_not_comparable
 from unseen.reporting.probe_facts import PROBES
 from unseen.reporting.records import Collection
 from unseen.reporting.tables import FORMS, LONGEST_FOR_PEOPLE, Table, shown, sort_value
+from unseen.reporting.texts import file_name
 from unseen.scores import CHANCE_PROBE
 
 MOST_CARDS = 40  # settings with figures of their own; each is about 30 kB
@@ -60,7 +61,7 @@ class Content:
 
 def contest_id(contest: Contest) -> str:
     """Return the part of file names that says which data set and size a figure is of."""
-    return f"{''.join(letter if letter.isalnum() else '-' for letter in contest.data)}_{contest.size}"
+    return file_name(contest.data, contest.size)
 
 
 def top_of_heat(contest: Contest) -> float:

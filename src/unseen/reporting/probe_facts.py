@@ -96,15 +96,15 @@ def _chance(group: RunGroup, split: str, probe: str) -> Reference | None:
         meaning = "the same clustering against permuted labels"
         return None if permuted is None else Reference("chance", permuted, meaning)
     if probe == "linear_probe":
-        classes = facts.get(f"{split}_classes")
+        classes = facts.unseen_classes if split == "unseen" else facts.seen_classes
         if not classes:
             return None
         return Reference("chance", np.array([1 / classes]), "1 / number of classes")
-    ceiling, k = _last(group, split, "nnk_ceiling"), facts.get("k")
-    images = facts.get("unseen_images" if split == "unseen" else "seen_test_images")
+    ceiling, k = _last(group, split, "nnk_ceiling"), facts.k
+    images = facts.unseen_images if split == "unseen" else facts.seen_test_images
     if ceiling is None or not k or not images:
         return None
-    level = neighbor_chance(float(ceiling[0]), int(k), int(images))
+    level = neighbor_chance(float(ceiling[0]), k, images)
     return Reference("chance", np.array([level]), "mean of (class size - 1) / (images - 1)")
 
 

@@ -5,6 +5,7 @@ Legend: R runs (seeds), T steps, L layers.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.reporting.facts import Facts
 from unseen.run_folder import EMBEDDINGS
 
 Floats = NDArray[np.float64]
@@ -53,40 +55,40 @@ class Run:
 
     folder: Path
     name: str
-    facts: dict[str, Any]
+    facts: Facts
     config: dict[str, Any]
     scores: RunScores
 
     @property
     def model(self) -> str:
         """Its network, as typed."""
-        return str(self.facts.get("model"))
+        return self.facts.model
 
     @property
     def data(self) -> str:
         """Its data set."""
-        return str(self.facts.get("data"))
+        return self.facts.data
 
     @property
     def size(self) -> str:
         """Size: demo or paper."""
-        return str(self.facts.get("size"))
+        return self.facts.size
 
     @property
     def seed(self) -> int:
         """Its seed."""
-        return int(self.facts["seed"])
+        return self.facts.seed
 
     @property
     def entry(self) -> str:
         """Which script made it: train or eval."""
-        return entry_of(self.facts)
+        return self.facts.entry
 
     @property
     def embeddings(self) -> Path | None:
         """Its saved embeddings, None where they were not saved."""
         path = self.folder / EMBEDDINGS
-        return path if path.is_file() else None
+        return path if os.path.lexists(path) else None
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class LeftOut:
 
     Attributes:
         name: The folder as shown to a person.
-        status: failed, unfinished, duplicate, refused (schema) or unreadable.
+        status: failed, died (its process is gone), unfinished, duplicate, refused (schema) or unreadable.
         reason: One sentence.
         model: As far as it is known, as are `data`, `size` and `seed`.
         data: Data set.
@@ -123,14 +125,3 @@ class Collection:
 
     runs: tuple[Run, ...] = ()
     left_out: tuple[LeftOut, ...] = field(default=())
-
-
-def entry_of(facts: dict[str, Any]) -> str:
-    """Return train or eval: which script wrote a summary.
-
-    >>> entry_of({"command": ["src/eval.py", "data=digits"]})
-    'eval'
-    """
-    command = facts.get("command")
-    first = str(command[0]) if isinstance(command, list) and command else "train"
-    return "eval" if Path(first).stem == "eval" else "train"

@@ -28,7 +28,7 @@ def merge_rescored(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
     """
     kept: dict[Path, Run] = {run.folder.resolve(): run for run in runs}
     left_out = []
-    for run in sorted(runs, key=lambda run: str(run.facts.get("written") or "")):
+    for run in sorted(runs, key=lambda run: run.facts.written or ""):
         folder = _trained_in(run)
         trained = kept.get(folder) if folder else None
         if folder is None or trained is None or not _scored_alike(run, trained):
@@ -43,8 +43,8 @@ def merge_rescored(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
 
 
 def _trained_in(run: Run) -> Path | None:
-    checkpoint = run.facts.get("checkpoint") or run.config.get("ckpt_path")
-    return Path(str(checkpoint)).resolve().parent.parent if run.entry == "eval" and checkpoint else None
+    checkpoint = run.facts.checkpoint or run.config.get("ckpt_path")
+    return Path(checkpoint).resolve().parent.parent if run.entry == "eval" and checkpoint else None
 
 
 def _scored_alike(run: Run, trained: Run) -> bool:

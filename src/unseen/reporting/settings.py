@@ -30,7 +30,7 @@ def flat_settings(run: Run) -> dict[str, str]:
         "data": run.data,
         "size": run.size,
         "script": run.entry,
-        "classes": run.facts.get("split_hash"),
+        "classes": run.facts.split_hash,
         "layers": len(run.scores.layer_names),
     }
     return flat | {f"({key})": json.dumps(value) for key, value in facts.items()}

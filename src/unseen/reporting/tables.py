@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unseen.atomic_files import write_text
+from unseen.csv_cells import plain_cell
 from unseen.reporting.statistics import Estimate
 
 Cell = str | int | float | Estimate | None
@@ -124,7 +125,10 @@ def _number(value: float, digits: int) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Return the table as CSV at full precision; an estimate becomes mean, std, low, high and n."""
+    """Return the table as CSV at full precision; an estimate becomes mean, std, low, high and n.
+
+    No text is left as a spreadsheet would run it as a formula.
+    """
     wide = [
         any(isinstance(row.cells[place], Estimate) for row in table.rows)
         for place in range(len(table.columns))
@@ -142,7 +146,9 @@ def to_csv(table: Table) -> str:
             if isinstance(cell, Estimate):
                 cells += [_plain(value) for value in (cell.mean, cell.std, cell.low, cell.high)] + [cell.n]
             else:
-                cells += [_plain(cell)] + ([""] * 4 if is_wide else [])
+                cells += [plain_cell(_plain(cell)) if isinstance(cell, str) else _plain(cell)] + (
+                    [""] * 4 if is_wide else []
+                )
         writer.writerow(cells)
     return text.getvalue()
 

@@ -19,20 +19,19 @@ def draw_figures(folder: RunFolder) -> dict[str, Image]:
     from PIL import Image
 
     from unseen.reporting.analysis import analyse
-    from unseen.reporting.collect import arrays_of
     from unseen.reporting.contest_figures import over_steps
+    from unseen.reporting.facts import read_facts
     from unseen.reporting.groups import RunGroup
     from unseen.reporting.looks import FILES
     from unseen.reporting.records import Run
+    from unseen.reporting.score_arrays import arrays_of
     from unseen.reporting.setting_figures import layer_curves
 
-    facts = folder.summary
-    scores = arrays_of(folder.table, facts["seen_accuracy"])
+    facts = read_facts(folder.summary)
+    scores = arrays_of(folder.table, facts.seen_accuracy)
     (contest,) = analyse([RunGroup((Run(folder.path, folder.path.name, facts, {}, scores),))]).contests
-    where = f"{facts['model']} on {facts['data']}, seed {facts['seed']}"
-    specs = {
-        "layers": layer_curves(contest.winner, FILES) | {"title": f"NMI, {where}, step {facts['steps']}"}
-    }
+    where = f"{facts.model} on {facts.data}, seed {facts.seed}"
+    specs = {"layers": layer_curves(contest.winner, FILES) | {"title": f"NMI, {where}, step {facts.steps}"}}
     if len(scores.steps) > 1:
         specs["g_over_steps"] = over_steps(contest, FILES, what="g") | {"title": f"g, {where}"}
     return {

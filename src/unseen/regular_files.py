@@ -1,0 +1,60 @@
+"""Reading a file that somebody else may have put there: regular files only, and never more than a bound.
+
+Opening a named pipe waits for a writer, a device may have no end, and a huge file fills the memory: a program that
+reads whole folders of files must not stumble over one of them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+MEBIBYTE = 2**20
+
+
+def open_regular(path: Path, most_bytes: int) -> BinaryIO:
+    """Open a file for reading if it is a regular one (or a link to one) of at most `most_bytes`.
+
+    Raises:
+        FileNotFoundError: There is nothing of this name.
+        OSError: It cannot be opened.
+        ValueError: It is a folder, a named pipe, a socket or a device, or it is larger.
+    """
+    _check(path.stat(), path, most_bytes)  # before opening: to open a device may do something
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _check(
+            os.fstat(descriptor), path, most_bytes
+        )  # of what was opened, if another took its name meanwhile
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_text(path: Path, most_bytes: int) -> str:
+    """Return the text of a regular file, without a byte order mark at its start.
+
+    Raises:
+        FileNotFoundError: There is nothing of this name.
+        OSError: It cannot be read.
+        ValueError: It is no regular file, it is larger than `most_bytes`, or it is not UTF-8.
+    """
+    with open_regular(path, most_bytes) as file:
+        content = file.read(most_bytes + 1)  # it may grow while it is read
+    if len(content) > most_bytes:
+        raise ValueError(_too_large(path, most_bytes))
+    return content.decode("utf-8-sig")
+
+
+def _check(about: os.stat_result, path: Path, most_bytes: int) -> None:
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError(f"{path.name} is not a regular file")
+    if about.st_size > most_bytes:
+        raise ValueError(_too_large(path, most_bytes))
+
+
+def _too_large(path: Path, most_bytes: int) -> str:
+    return f"{path.name} has more than {most_bytes / MEBIBYTE:g} MiB"

@@ -1,0 +1,68 @@
+"""Text of run folders on its way to a page, a terminal or a file name: whatever it holds, it can be shown."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import PurePath
+from types import NoneType
+
+_LONGEST = 500  # characters
+_LONGEST_QUOTED = 60
+_SHORT = (str, int, float, PurePath, NoneType)
+_LONGEST_FILE_NAME = 80
+
+
+def printable(text: object, longest: int = _LONGEST) -> str:
+    r"""Return a text with escapes in place of what cannot be shown (control characters, bytes that were not UTF-8).
+
+    Args:
+        text: A text, a number, a path or None; of anything else only the type is said.
+        longest: Characters kept; a longer text ends in "…".
+
+    >>> printable("caf\udce9 \x1b[31m")
+    'caf\\xe9 \\x1b[31m'
+    """
+    if not isinstance(text, _SHORT):  # a list may be nested deeper than repr can go
+        return f"a {type(text).__name__}"
+    cut = str(text)[: longest + 1]
+    shown = cut if cut.isprintable() else "".join(map(_shown, cut))
+    return shown if len(cut) <= longest else shown[:longest] + "…"
+
+
+def quoted(value: object) -> str:
+    """Return a value as a sentence names it: texts in quotes, of lists and tables the type.
+
+    >>> quoted("vit"), quoted(None), quoted([1])
+    ("'vit'", 'None', 'a list')
+    """
+    return printable(repr(value), _LONGEST_QUOTED) if isinstance(value, _SHORT) else printable(value)
+
+
+def _shown(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # Python's stand-in for a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return letter.encode("ascii", "backslashreplace").decode() if code > 127 else repr(letter)[1:-1]
+
+
+def file_name(*parts: str) -> str:
+    """Return a name for a file or an anchor, short and free of slashes, the same for the same parts.
+
+    Parts that cannot stand in a name as they are get a digest behind them, so that two do not share a file.
+
+    >>> file_name("calligraphy", "demo")
+    'calligraphy_demo'
+    >>> file_name("/../x", "demo")
+    'x_demo_20368d'
+    """
+    plain = "_".join(parts)
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("-")[:_LONGEST_FILE_NAME]
+    return safe if safe == plain else f"{safe}_{digest(*parts)}"
+
+
+def digest(*parts: str) -> str:
+    """Return six hexadecimal digits that tell lists of texts apart."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:6]
