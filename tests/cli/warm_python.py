@@ -31,11 +31,11 @@ LIBRARIES = ("lightning.pytorch", "sklearn.cluster", "sklearn.datasets", "hydra"
 
 
 class WarmPython:
-    """The interpreter, seen from a test."""
+    """The interpreter, seen from a test; `also` names further libraries to load."""
 
-    def __init__(self, env: dict[str, str]) -> None:
+    def __init__(self, env: dict[str, str], also: tuple[str, ...] = ()) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, __file__, *also],
             env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
@@ -89,7 +89,7 @@ def warm_python() -> WarmPython:
 
 def serve() -> None:
     """Fork for each line of the standard input, and answer with the exit code."""
-    for library in LIBRARIES:
+    for library in (*LIBRARIES, *sys.argv[1:]):
         importlib.import_module(library)
     if sys.platform.startswith("linux"):  # what a command leaves behind becomes ours, to be waited for
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
