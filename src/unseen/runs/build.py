@@ -20,8 +20,8 @@ from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import one_line, user_errors
 from unseen.runs.identity import config_hash, typed_checkpoint
-from unseen.runs.own_folder import own_checkpoint
 from unseen.runs.machine_processes import processes_to_fit
+from unseen.runs.own_folder import own_checkpoint
 from unseen.runs.provenance import (
     check_resumable,
     make_provenance,
