@@ -40,3 +40,30 @@ class Saboteur(Callback):
             with torch.no_grad():
                 for weight in pl_module.parameters():
                     weight.fill_(float("nan"))
+
+
+class Stop(Callback):
+    """Stops a training in one of the ways that trainings stop.
+
+    Args:
+        how: never; early (as EarlyStopping does); interrupt (Ctrl-C in a step); between (Ctrl-C when the scores of an
+            evaluation have been written, and its checkpoint has not).
+        step: When.
+    """
+
+    def __init__(self, how: str, step: int = 3) -> None:
+        self._how = how
+        self._step = step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step == self._step:
+            if self._how == "early":
+                trainer.should_stop = True
+            if self._how == "interrupt":
+                os.kill(os.getpid(), signal.SIGINT)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._how == "between" and trainer.global_step >= self._step:
+            os.kill(os.getpid(), signal.SIGINT)
