@@ -15,6 +15,24 @@ if TYPE_CHECKING:
     from unseen.backbones.protocol import Backbone, Channels
 
 
+FILE_OF_WEIGHTS = (
+    "weights in a file are loaded with model.pretrained=true "
+    "'+model.backbone.options.pretrained_cfg_overlay={file:/path/to/weights}'"
+)
+# What timm.create_model takes besides the options of an architecture, and what to use instead.
+_NOT_OPTIONS = {
+    "checkpoint_path": FILE_OF_WEIGHTS,
+    "pretrained": "use model.pretrained",
+    "pretrained_cfg": FILE_OF_WEIGHTS,
+    "num_classes": "use data.num_labels",
+    "img_size": "use data.image_size",
+    "features_only": "layers are named with model.backbone.taps",
+    "out_indices": "layers are named with model.backbone.taps",
+    "model_name": "use model.name",
+    "cache_dir": "set HF_HOME",
+}
+
+
 @dataclass(frozen=True)
 class TimmSpec:
     """A timm architecture, its options, and which of its modules are the layers.
@@ -102,6 +120,11 @@ class TimmSpec:
         )
 
     def _check_weights(self) -> None:
+        for option in self.options:
+            if option in _NOT_OPTIONS:
+                raise ValueError(
+                    f"model.backbone.options.{option} cannot be set there; {_NOT_OPTIONS[option]}"
+                )
         has_weights = self._pretrained_cfg().has_weights  # also refuses an unknown architecture
         if self.pretrained and not self.has_checkpoint:
             raise ValueError(
@@ -122,6 +145,11 @@ class TimmSpec:
 
         timm = load_timm()
         base, _, tag = self.architecture.partition(".")
+        if ":" in base:
+            raise ValueError(
+                f"model.name={self.architecture!r}: a hub's address is no name here; name an architecture of timm, "
+                "and for weights in a file see model.backbone.options.pretrained_cfg_overlay={file: ...}"
+            )
         if not timm.is_model(base):
             raise ValueError(
                 f"model.name={self.architecture!r} is not an architecture of timm "

@@ -246,7 +246,7 @@ class Run:
         """Return the configuration with what the checkpoint brings, checked like all that is typed."""
         check_trusted(stored, plain, checkpoint)
         plain = scored_as_trained(plain, stored, typed_settings())
-        check_settings(plain, read)
+        check_settings(plain, read.with_keys(model=stored["model"], data=stored["data"]))
         plain["logger"] = self._named_anew(plain)
         return plain
 

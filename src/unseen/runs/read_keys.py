@@ -35,6 +35,11 @@ class ReadKeys:
         """
         return cls(frozenset(place for content in unresolved for place in _references(content, ())))
 
+    def with_keys(self, **groups: Any) -> ReadKeys:
+        """Return this with all keys of some groups: what a checkpoint holds was read when it was made."""
+        found = {(group, *place) for group, content in groups.items() for place in _leaves(content, ())}
+        return ReadKeys(self.places | found)
+
     def __contains__(self, place: object) -> bool:
         """Whether the place, something in it, or something that it is in is read."""
         if not isinstance(place, tuple):
@@ -57,6 +62,14 @@ def _references(node: Any, place: Place) -> Iterator[Place]:
             if not _RESOLVER.match(found[1]):
                 yield _absolute(found[1].strip(), place)
             node = node[: found.start()] + _ANYTHING + node[found.end() :]
+
+
+def _leaves(node: Any, place: Place) -> Iterator[Place]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _leaves(value, (*place, str(key)))
+    elif place:
+        yield place
 
 
 def _absolute(reference: str, place: Place) -> Place:

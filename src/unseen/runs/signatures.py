@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.utils import get_object, instantiate
 
+from unseen.backbones.timm import FILE_OF_WEIGHTS
 from unseen.runs.errors import UserError, close_match, one_line
 
 _HYDRA_KEYS = {"_target_", "_args_", "_partial_", "_recursive_", "_convert_"}
@@ -126,6 +127,8 @@ def _check(node: Any, place: str, ours: dict[str, str] | None = None) -> None:
             raise ValueError(
                 f"{place}.{key} is set by the program and cannot be typed; use {(ours or {})[key]}"
             )
+        if place == "model.backbone" and key == "checkpoint_path":
+            raise ValueError(f"model.backbone.checkpoint_path is not a setting; {FILE_OF_WEIGHTS}")
         if key not in _HYDRA_KEYS and known is not None and key not in known:
             raise ValueError(
                 f"{place}.{key} is not a setting: {target.rpartition('.')[2]} does not take it"

@@ -137,7 +137,7 @@ def check_trusted(stored: dict[str, Any], plain: dict[str, Any], checkpoint: Pat
     for part, key in _OBJECTS:
         node = stored[part][key]
         target, typed = node.get("_target_"), plain[part][key].get("_target_")
-        if target not in KNOWN_CLASSES and target != typed:
+        if not isinstance(target, str) or (target not in KNOWN_CLASSES and target != typed):
             raise ValueError(
                 f"ckpt_path={checkpoint} names {part}.{key}._target_={_short(target)}, and a file may not choose code; "
                 f"if you know this class, name it yourself: {part}=<your file in configs/{part}>"

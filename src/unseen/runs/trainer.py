@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_machine(settings: dict[str, Any]) -> None:
-    """Refuse a GPU that is not there.
+    """Refuse a GPU that is not there, and half precision that only a GPU has.
 
     Raises:
         ValueError: One sentence.
@@ -29,6 +29,11 @@ def check_machine(settings: dict[str, Any]) -> None:
             raise ValueError(
                 f"trainer.accelerator={settings['accelerator']}: torch sees no GPU on this machine; use trainer=cpu"
             )
+    if settings["precision"] == "16-mixed" and settings["accelerator"] in {"cpu", "auto"}:
+        import torch
+
+        if settings["accelerator"] == "cpu" or not torch.cuda.is_available():
+            raise ValueError("trainer.precision=16-mixed needs a GPU; on a CPU use 32-true or bf16-mixed")
 
 
 def make_trainer(

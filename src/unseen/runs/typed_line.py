@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, RangeSweep, ValueType
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, RangeSweep
 
 from unseen.runs.errors import UsageError, UserError, close_match
 
@@ -92,7 +92,7 @@ def _divided(rest: list[str]) -> tuple[list[tuple[str, str | None]], list[str]]:
         elif equals:
             flags.append((name, value))
         elif name == "--info" and (not rest or rest[0] not in _CHOICES["--info"]):
-            flags.append((name, None))
+            flags.append((name, "all"))  # or the setting behind it would be taken for its value
         elif not rest or rest[0].startswith("-"):
             raise UsageError(f"{name} needs a value{_one_of(name)}")
         else:
@@ -221,9 +221,7 @@ def _sweep(text: str, override: Override, groups: _Groups) -> str:
 
 
 def _plain(override: Override) -> Any:
-    """Return the value without Hydra's quotes; a folder of spaces is none."""
-    if override.value_type in {ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP, ValueType.GLOB_CHOICE_SWEEP}:
-        return override.value()
+    """Return the value without Hydra's quotes; a text of spaces is empty."""
     value = override.value()
     return value.strip() if isinstance(value, str) else value
 

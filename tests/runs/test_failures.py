@@ -1,0 +1,55 @@
+"""Ordinary failures are told in a sentence; what is read before Hydra is read with care."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from unseen.runs.cli import load_environment
+from unseen.runs.errors import UserError, failure_sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "out of memory: use a smaller data.batch_size"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "out of memory: use a smaller data.batch_size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "data.eval_batch_size"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory"), "data.image_size"),
+        (RuntimeError("EADDRINUSE: port 29500"), "the port for the processes of this run is in use"),
+        (OSError(98, "Address already in use"), "unset MASTER_PORT"),
+        (OSError(28, "No space left on device", "/x"), "No space left on device: /x"),
+        (FloatingPointError("the training loss is nan at step 3"), "the training loss is nan at step 3"),
+    ],
+)
+def test_a_failure_in_a_sentence(error: Exception, says: str) -> None:
+    sentence = failure_sentence(error)
+    assert sentence is not None
+    assert says in sentence
+
+
+def test_a_bug_is_none() -> None:
+    assert failure_sentence(RuntimeError("shape mismatch")) is None
+    assert failure_sentence(KeyError("x")) is None
+
+
+def test_a_file_of_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNSEEN_TEST_A", raising=False)
+    (tmp_path / ".env").write_text("UNSEEN_TEST_A=b\n")
+    load_environment(tmp_path / ".env")
+    assert os.environ.pop("UNSEEN_TEST_A") == "b"
+    load_environment(tmp_path / "nowhere")
+
+
+def test_a_file_of_variables_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes("A=é\n".encode("latin-1"))
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").write_bytes(b"A=\0\n")
+    for name, says in (
+        ("latin", "is not UTF-8 text"), ("folder", "is not a regular file"), ("pipe", "is not a regular file"),
+        ("zero", "zero byte"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=says):
+            load_environment(tmp_path / name)

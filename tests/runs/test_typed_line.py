@@ -1,0 +1,92 @@
+"""The typed line: flags anywhere, groups by name, and one sentence for what Hydra answers with a stack trace."""
+
+from pathlib import Path
+
+import pytest
+
+from unseen.runs.errors import UsageError, UserError
+from unseen.runs.typed_line import prepare
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+MODELS = "convnext,cvt,efficientnet_lite0,poolformer,pvt,resnet,swin,timm,vit"
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("model=vit seed=0", "model=vit seed=0"),
+        ("model=resnet -m seed=0,1", "--multirun model=resnet seed=0,1"),
+        ("seed=1 --cfg job --resolve model=vit", "--cfg job --resolve seed=1 model=vit"),
+        ("--cfg=all a=1", "--cfg all a=1"),
+        ("--multi seed=0,1", "--multirun seed=0,1"),
+        ("--info seed=1", "--info all seed=1"),
+        ("--info defaults seed=1", "--info defaults seed=1"),
+        ("-h model=vit", "--help model=vit"),
+        ("logger=null", "logger=none"),
+        ("~logger", "logger=none"),
+        ("logger=[]", "logger=none"),
+        ("logger=false seed=1", "logger=none seed=1"),
+        ("experiment=null ~debug", ""),
+        ("-m model=glob(*)", f"--multirun model={MODELS}"),
+        ("-m model=glob([c*,sw*])", "--multirun model=convnext,cvt,swin"),
+        ("-m seed=range(0,3)", "--multirun seed=range(0,3)"),
+        ("data=a=b,", "data=a=b,"),  # Hydra says that it cannot read it
+        ("hydra.run.dir=x +data.foo=1", "hydra.run.dir=x +data.foo=1"),
+    ],
+)
+def test_it_is_put_in_order(typed: str, read: str) -> None:
+    assert prepare(typed.split(), CONFIGS, "train") == read.split()
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("--foo", "--foo is not a flag"),
+        ("--seed=3", "settings are written without dashes: seed=value"),
+        ("-x", "-x is not a flag"),
+        ("--resolve", "--resolve goes with --cfg"),
+        ("-c", "--cfg needs a value; choose one of job, hydra, all"),
+        ("-c tree", "--cfg tree is not known; choose one of job, hydra, all"),
+        ("-c job -m", "--multirun and --cfg exclude each other"),
+        ("--experimental-rerun x", "--experimental-rerun is not supported"),
+        ("--package model", "--package goes with --cfg"),
+        ("--help=1", "--help takes no value"),
+    ],
+)
+def test_flags_that_do_not_go(typed: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        prepare(typed.split(), CONFIGS, "train")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("model=null", "model=null: model cannot be left out; choose one of convnext, cvt,"),
+        ("~probe", "~probe: probe cannot be left out; choose one of default"),
+        ("callbacks=[]", "callbacks.best_checkpoint=null"),
+        ("model=1", "model=1: model takes the name of one of its files"),
+        ("model={a:1}", "model takes the name of one of its files"),
+        ("+model=vit", "+model=vit: there is a model already; write model=vit"),
+        ("=1", "cannot read the setting '=1'"),
+        ("hydra.run.dir=", "a run needs a folder"),
+        ("hydra.sweep.dir=''", "a run needs a folder"),
+        ("seed=0,1", "seed=0,1 is a sweep over several values: add -m"),
+        ("-m seed=range(2,0)", "seed=range(2,0) holds nothing to sweep over"),
+        ("-m seed=glob(*)", "seed is no group"),
+        ("-m model=glob(zzz*)", "model=glob(zzz*) matches none of convnext"),
+        ("-m model=vit,null", "a sweep over model takes names of its files"),
+    ],
+)
+def test_values_that_do_not_go(typed: str, says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        prepare(typed.split(), CONFIGS, "train")
+    assert says in str(caught.value)
+
+
+def test_the_report_has_neither_these_groups_nor_sweeps() -> None:
+    assert prepare(["logger=null"], CONFIGS, "report") == [
+        "logger=null"
+    ]  # no group of its own: Hydra refuses it
+    with pytest.raises(UsageError, match="leave -m out"):
+        prepare(["-m", "out=a,b"], CONFIGS, "report")
