@@ -100,7 +100,10 @@ def _chance(group: RunGroup, split: str, probe: str) -> Reference | None:
         if not classes:
             return None
         return Reference("chance", np.array([1 / classes]), "1 / number of classes")
-    ceiling, k = _last(group, split, "nnk_ceiling"), facts.get("k")
+    ceiling, k = (
+        _last(group, split, "nnk_ceiling"),
+        facts.get("k_seen" if split == "seen" else "k", facts.get("k")),
+    )
     images = facts.get("unseen_images" if split == "unseen" else "seen_test_images")
     if ceiling is None or not k or not images:
         return None
