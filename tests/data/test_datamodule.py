@@ -283,6 +283,27 @@ def test_k_is_checked_when_the_counts_are_known(digits):
         data.setup()
 
 
+def test_the_k_that_is_used_in_each_split(digits, write_images):
+    assert digits.neighbors(None) == {"unseen": 20, "seen": 20}  # the largest unseen class
+    assert digits.neighbors(39) == {"unseen": 39, "seen": 39}
+    assert digits.neighbors(50) == {"unseen": 50, "seen": 39}  # 40 seen test images
+    root = write_images({"ant": 6, "bee": 6, "cat": 6, "dog": 6})
+    data = make(ImageFolder(root=str(root)), unseen=["cat", "dog"])
+    data.setup()
+    assert data.neighbors(None) == {"unseen": 6, "seen": 1}
+
+
+def test_k_is_checked_again_without_the_bad_files(write_images):
+    root = write_images({"ant": 6, "bee": 6, "cat": 6, "dog": 6})
+    (root / "cat" / "000.png").write_bytes(b"")
+    data = make(ImageFolder(root=str(root)), unseen=["cat", "dog"], skip_bad=True)
+    data.check(k=11)
+    with pytest.raises(
+        ValueError, match=r"k=11 .* among 11 unseen images \(cat 5, dog 6\); choose at most 10"
+    ):
+        data.setup()
+
+
 # ---------------------------------------------------------------- a folder of photos
 def test_a_folder_with_unseen_classes_by_name(write_images):
     data = make(

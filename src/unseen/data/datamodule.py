@@ -203,6 +203,8 @@ class SeenUnseenDataModule(LightningDataModule):
         train, test, unseen = stores
         if bad_files:
             check_still_complete(split, train.labels, test.labels, unseen.labels)
+            left = torch.bincount(unseen.labels).tolist()
+            check_neighbors(self._neighbors, dict(zip(split.unseen_names, left, strict=True)))
         self._identity = {
             "images": Chosen(train.references, tuple(train.labels.tolist())).fingerprint(),
             "batch_size": self.batch_size,
@@ -253,6 +255,18 @@ class SeenUnseenDataModule(LightningDataModule):
             "bad_files": len(self.bad_files),
             "ignored_files": self._catalog.ignored,
         }
+
+    def neighbors(self, k: int | None) -> dict[str, int]:
+        """Return at how many neighbours NN@k looks in each split.
+
+        Args:
+            k: As asked for; None: as many as the largest unseen class has images.
+
+        Returns:
+            `unseen`: k; `seen`: k, or all other seen test images where there are fewer.
+        """
+        k = k or int(torch.bincount(self._store("unseen").labels).max())
+        return {"unseen": k, "seen": min(k, self.num_images("seen") - 1)}
 
     def references(self, which: Literal["train", "seen", "unseen"]) -> tuple[str, ...]:
         """Return what the source calls the training, seen test or unseen images, in the order of their indices."""

@@ -71,6 +71,7 @@ class Facts(BaseModel):
         config_hash: Equal for runs that compute the same.
         split_hash: Equal for runs with the same seen and unseen classes.
         k: Neighbours of NN@k.
+        k_seen: The same in the seen split, where it has fewer images; None: `k`.
         seen_classes: How many.
         unseen_classes: How many.
         seen_test_images: How many.
@@ -96,6 +97,7 @@ class Facts(BaseModel):
     config_hash: Name | None = None
     split_hash: Name | None = None
     k: Positive | None = None
+    k_seen: Positive | None = None
     seen_classes: Positive | None = None
     unseen_classes: Positive | None = None
     seen_test_images: Positive | None = None

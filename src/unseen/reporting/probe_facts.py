@@ -100,7 +100,8 @@ def _chance(group: RunGroup, split: str, probe: str) -> Reference | None:
         if not classes:
             return None
         return Reference("chance", np.array([1 / classes]), "1 / number of classes")
-    ceiling, k = _last(group, split, "nnk_ceiling"), facts.k
+    ceiling = _last(group, split, "nnk_ceiling")
+    k = facts.k_seen or facts.k if split == "seen" else facts.k
     images = facts.unseen_images if split == "unseen" else facts.seen_test_images
     if ceiling is None or not k or not images:
         return None

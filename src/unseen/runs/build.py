@@ -88,7 +88,7 @@ class Run:
             self._lock = FolderLock(folder) if is_first_process() else None
             if self._lock:
                 clear_leftovers(folder)
-        self._k: int | None = None
+        self._k: dict[str, int] = {}
         self._wandb: WandbView | None = None
 
     def build(self, *, training: bool) -> Parts:
@@ -180,7 +180,7 @@ class Run:
     # ------------------------------------------------------------------ parts
     def _describe(self, plain: dict[str, Any], datamodule: SeenUnseenDataModule) -> None:
         counts = datamodule.counts()
-        self._k = plain["probe"]["k"] or counts["largest_unseen_class"]
+        self._k = datamodule.neighbors(plain["probe"]["k"])
         self.folder.add_facts(
             model=plain["model"]["name"],  # a checkpoint brings its own
             data=plain["data"]["name"],
@@ -189,7 +189,8 @@ class Run:
             image_size=plain["data"]["image_size"],
             split_hash=datamodule.split.hash(),
             config_hash=self._config_hash,
-            k=self._k,
+            k=self._k["unseen"],
+            k_seen=self._k["seen"],
             **counts,
         )
         self.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), datamodule.split.to_dict())
@@ -197,6 +198,11 @@ class Run:
             console().print(f"{plain['data']['name']}: {datamodule.description()}", soft_wrap=True)
         if datamodule.left_out_notice:
             notice(datamodule.left_out_notice)
+        if self._k["seen"] < self._k["unseen"]:
+            notice(
+                f"NN@k of the seen classes looks at {self._k['seen']} neighbours, not at {self._k['unseen']}: there "
+                f"are {counts['seen_test_images']} seen test images"
+            )
         if datamodule.bad_files:
             notice(f"{len(datamodule.bad_files)} unreadable images were left out (data.skip_bad=true)")
         if datamodule.cache_notice:
@@ -286,7 +292,7 @@ class Run:
 
         progress = PhaseProgress(console(), at)
         settings = {key: plain["probe"][key] for key in ("n_init", "seed", "standardize")}
-        suite = ProbeSuite(k=self._k, **settings)
+        suite = ProbeSuite(k=self._k["unseen"], **settings)  # the seen split cuts it as `neighbors` says
         made: list[Callback] = [StepAxis(at)]
         probe: LayerProbe | None = None
         for name, node in plain["callbacks"].items():

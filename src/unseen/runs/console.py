@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,14 @@ def fail(text: str) -> None:
     console(stderr=True).print(Text(f"error: {text}", style="bold red"), soft_wrap=True)
 
 
-def layer_table(scores: ScoreTable, *, title: str, k: int | None) -> Table:
-    """Return the table of the last scoring: a row a layer, the raw pixels first, the best layer marked."""
+def layer_table(scores: ScoreTable, *, title: str, k: Mapping[str, int]) -> Table:
+    """Return the table of the last scoring: a row a layer, the raw pixels first, the best layer marked.
+
+    Args:
+        scores: Of all evaluations.
+        title: Above the table.
+        k: Neighbours that NN@k looked at, by split.
+    """
     best = scores.generalization()
     assert best is not None
     table = Table(title=title, title_justify="left")
@@ -52,7 +58,7 @@ def layer_table(scores: ScoreTable, *, title: str, k: int | None) -> Table:
     table.add_column("depth", justify="right")
     for split in SPLITS:
         for _, heading in _COLUMNS:
-            shown = f"NN@{k}" if heading == "NN@k" and k else heading
+            shown = f"NN@{k[split]}" if heading == "NN@k" and split in k else heading
             table.add_column(f"{split}\n{shown}", justify="right")
     cells = {(row.split, row.layer, row.probe): row.value for row in scores.at(best.step)}
     places = {row.layer: row for row in scores.at(best.step) if row.layer >= INPUT_LAYER}
