@@ -89,8 +89,12 @@ def warm_python() -> WarmPython:
 
 def serve() -> None:
     """Fork for each line of the standard input, and answer with the exit code."""
-    for library in (*LIBRARIES, *sys.argv[1:]):
+    for library in LIBRARIES:
         importlib.import_module(library)
+    sys.modules["wandb"] = None  # type: ignore[assignment]  # whether it is loaded is what commands decide
+    for library in sys.argv[1:]:
+        importlib.import_module(library)
+    del sys.modules["wandb"]
     if sys.platform.startswith("linux"):  # what a command leaves behind becomes ours, to be waited for
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     while line := sys.stdin.readline():

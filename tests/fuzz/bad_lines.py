@@ -172,7 +172,7 @@ def deletions(rng: random.Random, stage: Stage) -> Iterator[Line]:
               "model.backbone._target_", "data.source._target_", "model.optimizer", "model.scheduler", "data.name",
               "data.image_size", "model.name", "seed", "recipe", "trainer._target_")  # fmt: skip
     for key in shuffled(rng, needed):
-        yield rng.choice((train, evaluate))("deletions", {}, "refused", f"~{key}", names=(last(key), key))
+        yield train("deletions", {}, "refused", f"~{key}", names=(last(key), key))
     for setting in shuffled(rng, SETTINGS):
         # one that a tiny job types would be set and taken away
         kept = {key: value for key, value in TINY.items() if key != setting.key}
@@ -258,7 +258,7 @@ def odd_flags(rng: random.Random, stage: Stage) -> Iterator[Line]:
     for flags in (("-c", "job", "-m"), ("-m", "--cfg", "job"), ("--",), ("--info",), ("--shell-completion",),
                   ("--cfg", "job", "seed=abc"), ("--run",), ("plan=true",), ("resume=true",)):  # fmt: skip
         lines.append(train(name, {}, "either", *flags))
-    # settings before and behind the flag: Python's parser of arguments may not take them
+    # settings on both sides of the flag: Python's parser of arguments may not take them
     lines.append(Line(name, "train.py", ("model=resnet", "-m", "plan=true", "seed=0,1"), "either"))
     lines.append(
         train(name, {"seed": "${data.split_seed}"}, "accepted", jobs=1, steps=1, settings={"seed": 0})

@@ -18,14 +18,11 @@ from tests.fuzz.oracle import Ended, judge
 
 # What nearly every command loads; our own modules are not among it, so each command loads them itself.
 LIBRARIES = (
-    "torchmetrics.classification",
-    "torchvision",
-    "pydantic",
-    "PIL.Image",
-    "yaml",
-    "rich.table",
-    "scipy.special",
-)
+    "torchmetrics.classification", "torchvision", "timm", "pydantic.main", "pydantic.deprecated.class_validators",
+    "dotenv.main", "PIL.Image", "yaml", "rich.table", "scipy.special", "antlr4.error.ErrorListener",
+    "hydra._internal.hydra", "hydra._internal.core_plugins.basic_launcher",
+    "hydra.core.override_parser.overrides_parser",
+)  # fmt: skip
 _LAST_LETTERS = 3_000
 
 

@@ -59,12 +59,17 @@ def shuffled(rng: random.Random, items: Any) -> list[Any]:
 
 def train(kind: str, changes: dict[str, str], fate: Any, *more: str, **wanted: Any) -> Line:
     """A tiny job of train.py with other values for some settings, and more arguments behind them."""
-    return Line(kind, "train.py", (*with_tiny(changes), *more), fate, **wanted)
+    return Line(kind, "train.py", _behind_flags(with_tiny(changes), more), fate, **wanted)
 
 
 def evaluate(kind: str, changes: dict[str, str], fate: Any, *more: str, **wanted: Any) -> Line:
     """The same of eval.py, without a checkpoint: an untrained network is scored."""
-    return Line(kind, "eval.py", (*with_tiny(changes, TINY_EVAL), *more), fate, **wanted)
+    return Line(kind, "eval.py", _behind_flags(with_tiny(changes, TINY_EVAL), more), fate, **wanted)
+
+
+def _behind_flags(settings: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """All of them, flags first: Python's parser of arguments takes no settings on both sides of a flag."""
+    return (*more, *settings) if more and more[0].startswith("-") else (*settings, *more)
 
 
 def last(key: str) -> str:

@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 from tests.fuzz.generate import evaluate, kind, last, shuffled, train
@@ -129,6 +130,12 @@ def sweeps(rng: random.Random, stage: Stage) -> Iterator[Line]:
     yield train(
         "sweeps", {"seed": "0,1"}, "accepted", "-m", f"hydra.sweep.dir={HERE}/logs/mine", jobs=2, steps=1
     )
+    if find_spec("hydra_plugins.hydra_joblib_launcher"):
+        joblib = ("-m", "hydra/launcher=joblib")
+        yield train("sweeps", {"seed": "0,1"}, "accepted", *joblib, jobs=2, varied=two_seeds, steps=1)
+        yield train(
+            "sweeps", {"seed": "0,1"}, "refused", *joblib, "hydra.launcher.n_jobs=abc", names=("n_jobs",)
+        )
 
 
 @kind("plans", weight=2)

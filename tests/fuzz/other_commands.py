@@ -36,7 +36,7 @@ def reports(rng: random.Random, stage: Stage) -> Iterator[Line]:
         lines.append(
             Line("report", "report.py", (f"runs={value}", f"out={out}"), "refused", ("runs", value, "nope"))
         )
-    taken = [str(stage.odd(each)) for each in ("null", "full", "fifo", "text.txt")]
+    taken = [str(stage.odd(each)) for each in ("own_null", "own_full", "own_fifo", "text.txt")]
     for value in ("null", "''", *taken, "[a]", "{a:1}", "/proc/nope", LONG, "${nope}"):
         # `out` is Hydra's own folder, too, so an empty value may be told by that name
         lines.append(
@@ -67,7 +67,7 @@ def dashboards(rng: random.Random, stage: Stage) -> Iterator[Line]:
                 "dashboard", "dashboard.py", (f"{key}={value}", f"out={out}"), "refused", (key, value, "nope")
             )
         )
-    taken = [str(stage.odd(each)) for each in ("full", "fifo", "empty", "text.txt/x")]
+    taken = [str(stage.odd(each)) for each in ("own_full", "own_fifo", "empty", "text.txt/x")]
     for value in ("null", "''", *taken, "[a]", "{a:1}", "/proc/nope/x", LONG, "${nope}"):
         lines.append(Line("dashboard", "dashboard.py", (f"out={value}",), "refused", ("out", value, "nope")))
     lines.append(Line("dashboard", "dashboard.py", ("entity=[a]", f"out={out}"), "refused", ("entity",)))

@@ -61,7 +61,8 @@ class Stage:
     def odd(self, name: str) -> Path:
         """One of: empty, text.txt, empty.ckpt, noise.ckpt, truncated.ckpt, picture.ckpt, fifo, one_class, locked.
 
-        Or `null` and `full`, devices as in /dev: a command that replaces a file by another one may have these.
+        Or `null`, a device as in /dev. What begins with `own_` is for lines that may put a file of their own in its
+        place: `own_null`, `own_full`, `own_fifo`.
         """
         return self.root / "odd" / name
 
@@ -129,8 +130,9 @@ def _make_odd_things(stage: Stage) -> None:
     whole = stage.checkpoint.read_bytes()
     (odd / "truncated.ckpt").write_bytes(whole[: len(whole) // 2])
     shutil.copy(stage.photos / "cat" / "00.png", odd / "picture.ckpt")
-    os.mkfifo(odd / "fifo")
-    for name, minor in (("null", 3), ("full", 7)):
+    for name in ("fifo", "own_fifo"):
+        os.mkfifo(odd / name)
+    for name, minor in (("null", 3), ("own_null", 3), ("own_full", 7)):
         with suppress(PermissionError):  # only root makes devices; to others the path is one that is missing
             os.mknod(odd / name, 0o666 | stat.S_IFCHR, os.makedev(1, minor))
     shutil.copytree(stage.photos / "cat", odd / "one_class" / "cat")
