@@ -95,6 +95,16 @@ def check_resumable(provenance: dict[str, Any], stored: dict[str, Any], checkpoi
             f"ckpt_path={checkpoint} was trained with other settings: {'; '.join(differing[:4])}{more}; "
             "type the settings it was started with"
         )
+    _check_same_images(provenance, stored, checkpoint)
+
+
+def _check_same_images(provenance: dict[str, Any], stored: dict[str, Any], checkpoint: Path) -> None:
+    now, then = (one.get("trained_on", "") for one in (provenance, stored))
+    if now and then and now != then:
+        raise ValueError(
+            f"ckpt_path={checkpoint} was trained on other images ({len(then) // HASH_DIGITS} then, "
+            f"{len(now) // HASH_DIGITS} now, by their names): files were added, removed or renamed since"
+        )
 
 
 def _differences(path: str, stored: Any, now: Any) -> list[str]:
