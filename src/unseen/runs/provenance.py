@@ -154,7 +154,7 @@ def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[
     if stored.get("probe") is not None and "probe" not in typed:
         probe = _with_typed("probe", stored["probe"], plain["probe"], typed)
     callbacks = plain["callbacks"]
-    if callbacks.get("layer_probe") and "callbacks.layer_probe.pooling" not in typed:
+    if callbacks.get("layer_probe"):
         callbacks = callbacks | {"layer_probe": callbacks["layer_probe"] | {"pooling": model["pooling"]}}
     return plain | {
         "model": model,
