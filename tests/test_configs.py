@@ -15,6 +15,7 @@ from unseen.runs.build import _datamodule
 from unseen.runs.cli import register_resolvers
 from unseen.runs.identity import config_hash
 from unseen.runs.schema import check_types
+from unseen.runs.stored import KNOWN_CLASSES
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
@@ -106,3 +107,12 @@ def test_every_pair_is_built(model: str, data: str, photos: Path) -> None:
     backbone = spec.build(4, size)
     assert backbone.image_size == size
     assert sum(weight.numel() for weight in backbone.parameters()) <= 4e6 or model in {"efficientnet_lite0"}
+
+
+def test_checkpoints_may_name_every_class_that_our_files_name() -> None:
+    """Else eval.py would refuse a checkpoint of ours."""
+    found = set()
+    for group, key in (("model", "backbone"), ("data", "source")):
+        for option in MODELS if group == "model" else DATA:
+            found.add(resolved(f"{group}={option}")[group][key]["_target_"])
+    assert found == KNOWN_CLASSES

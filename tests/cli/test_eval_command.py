@@ -1,7 +1,11 @@
 """`python src/eval.py`: a checkpoint or untouched weights, scored without training."""
 
+import os
+import shutil
+from pathlib import Path
+
 import pytest
-from tests.cli.conftest import TINY, Ran
+from tests.cli.conftest import ROOT, TINY, Ran, run_command
 
 from unseen.reporting.collect import collect
 from unseen.reporting.groups import group_runs
@@ -42,6 +46,70 @@ def test_other_data_keep_the_network(tiny_run: Ran, photos, evaluate) -> None:
     assert (summary["data"], summary["seen_accuracy"]) == ("image_folder", None)
     assert summary["image_size"] == 32
     assert "seen accuracy not defined" in ran.out
+
+
+@pytest.fixture(scope="module")
+def photo_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A network for a folder of images, with settings that are not the default ones, from a copy of the folder."""
+    root = tmp_path_factory.mktemp("photo_run")
+    shutil.copytree(photos, root / "photos")
+    ran = run_command(
+        "train.py", "data=image_folder", f"data.root={os.path.relpath(root, ROOT)}/photos", "data.unseen=[cat,owl]",
+        "data.test_fraction=0.4", "data.image_size=32", "model=resnet", "seed=3", "probe.n_init=1",
+        "trainer.max_steps=2", "trainer.val_check_interval=2", "probe.at_start=false", logs=root / "logs",
+    )  # fmt: skip
+    assert ran.code == 0, ran.out + ran.err
+    return ran
+
+
+@pytest.mark.parametrize("setting", ["data.eval_batch_size=4", "data.skip_bad=true", "data.image_size=32"])
+def test_a_setting_of_the_data_keeps_the_checkpoints_data(setting: str, photo_run: Ran, evaluate) -> None:
+    """It was the default data set that was scored then."""
+    ran = evaluate(f"ckpt_path={photo_run.folder}/checkpoints/last.ckpt", setting)
+    assert ran.code == 0, ran.out + ran.err
+    ours, theirs = ran.summary(), photo_run.summary()
+    for key in ("data", "seed", "seen_accuracy", "seen_test_images", "split_hash", "k"):
+        assert ours[key] == theirs[key], key
+    assert ours["g"] == pytest.approx(theirs["g"])
+
+
+def test_an_experiments_data_are_scored(photo_run: Ran, evaluate, tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "other.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /data: digits\ndata:\n  test_size: 60\n"
+    )
+    ran = evaluate(
+        "experiment=other",
+        "--config-dir",
+        str(tmp_path),
+        f"ckpt_path={photo_run.folder}/checkpoints/last.ckpt",
+    )
+    assert ran.code == 0, ran.out + ran.err
+    assert (ran.summary()["data"], ran.summary()["seen_test_images"]) == ("digits", 60)
+
+
+def test_images_elsewhere_and_images_trained_on(
+    photo_run: Ran, photos: Path, evaluate, tmp_path: Path
+) -> None:
+    """Another place changes the place only; where files were added, the accuracy on images trained on is not given."""
+    checkpoint = f"ckpt_path={photo_run.folder}/checkpoints/last.ckpt"
+    moved = evaluate(checkpoint, f"data.root={photos}")
+    assert moved.code == 0, moved.out + moved.err
+    for key in ("seen_accuracy", "seen_test_images"):
+        assert moved.summary()[key] == photo_run.summary()[key], key
+    shutil.copytree(photos, tmp_path / "grown")
+    for folder in (tmp_path / "grown").iterdir():
+        shutil.copy(folder / "00.png", folder / "a_new.png")
+    grown = evaluate(checkpoint, f"data.root={tmp_path}/grown")
+    assert grown.code == 0, grown.out + grown.err
+    assert grown.summary()["seen_accuracy"] is None
+    assert "seen test images have the names of images that this network was trained on" in grown.err
+
+
+def test_an_empty_checkpoint_is_no_wish_to_do_without(evaluate) -> None:
+    ran = evaluate("ckpt_path=''")
+    assert ran.code == 1
+    assert ran.err == "error: ckpt_path='' is not a path; leave ckpt_path out for none\n"
 
 
 def test_a_network_without_a_checkpoint(evaluate) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from unseen.data.splits import ClassSplit
-from unseen.runs.provenance import check_resumable, make_provenance, scored_as_trained
+from unseen.runs.provenance import check_resumable, make_provenance, scored_as_trained, trained_before
 
 SPLIT = ClassSplit(("ant", "bee", "cat", "dog"), (0, 1), (2, 3))
 
@@ -35,6 +35,62 @@ def test_a_run_goes_on_with_another_cache_and_without() -> None:
 def test_a_checkpoint_is_scored_on_its_own_data_with_the_cache_of_here(typed: set[str]) -> None:
     found = scored_as_trained(plain(name="digits", cache_gb=1), stored(), typed)
     assert (found["data"]["name"], found["data"]["cache_gb"]) == ("image_folder", 1)
+
+
+def test_a_typed_setting_changes_the_checkpoints_own_data() -> None:
+    now = plain(name="digits", root="there", rotation=0, source={"_target_": "Digits", "root": "there"})
+    then = stored(
+        root="here", test_fraction=0.5, source={"_target_": "Folder", "root": "here", "data_dir": "/d"}
+    )
+    now["paths"] = {"data_dir": "/mine"}
+    found = scored_as_trained(now, then, {"data.root", "ckpt_path"})["data"]
+    assert (found["name"], found["rotation"], found["test_fraction"]) == ("image_folder", 10, 0.5)
+    assert found["root"] == "there"
+    assert found["source"] == {"_target_": "Folder", "root": "there", "data_dir": "/mine"}
+
+
+def test_probes_are_the_checkpoints_unless_typed() -> None:
+    now = plain() | {"probe": {"n_init": 10, "k": None}}
+    then = make_provenance(plain() | {"probe": {"n_init": 1, "k": 5}}, SPLIT, 2)
+    assert scored_as_trained(now, then, set())["probe"] == {"n_init": 1, "k": 5}
+    assert scored_as_trained(now, then, {"probe.n_init"})["probe"] == {"n_init": 10, "k": 5}
+    assert scored_as_trained(now, then, {"probe"})["probe"] == {"n_init": 10, "k": None}
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ({"seed"}, "trained with seed=3, not 0; leave seed out"),
+        ({"model.optimizer.lr"}, r"has model\.optimizer\.lr=None, not 0\.1; leave model\.optimizer\.lr out"),
+    ],
+)
+def test_what_contradicts_a_checkpoint_is_named(typed: set[str], says: str) -> None:
+    now = plain()
+    now["model"]["optimizer"] = {"lr": 0.1}
+    with pytest.raises(ValueError, match=says):
+        scored_as_trained(now, stored() | {"seed": 3}, typed)
+    assert scored_as_trained(now, stored() | {"seed": 3}, set())["seed"] == 3
+
+
+def test_places_are_stored_as_absolute_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = stored(root="six", test_root=None, source={"root": "six", "test_root": "t"})["data"]
+    assert data["root"] == str(tmp_path / "six")
+    assert data["test_root"] is None
+    assert data["source"] == {"root": str(tmp_path / "six"), "test_root": str(tmp_path / "t")}
+
+
+def test_images_trained_on_are_known_again() -> None:
+    then = make_provenance(plain(), SPLIT, 2, ["ant/1.png", "ant/2.png", "\udcff.png"])
+    assert trained_before(then, ["ant/2.png", "ant/3.png", "\udcff.png"]) == 2
+    assert trained_before(stored(), ["ant/2.png"]) == 0
+
+
+def test_a_run_does_not_go_on_with_other_images() -> None:
+    one, two = (make_provenance(plain(), SPLIT, 2, names) for names in (["a", "b"], ["a", "c", "d"]))
+    check_resumable(one, one, Path("last.ckpt"))
+    with pytest.raises(ValueError, match=r"was trained on other images \(2 then, 3 now"):
+        check_resumable(two, one, Path("last.ckpt"))
 
 
 def test_other_data_are_still_other_data() -> None:

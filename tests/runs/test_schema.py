@@ -125,6 +125,7 @@ def test_a_good_configuration_passes() -> None:
         ("trainer.val_check_interval", 1.5, "trainer.val_check_interval=1.5 must be a whole number of steps"),
         ("trainer.val_check_interval", math.inf, "trainer.val_check_interval=inf must be"),
         ("trainer.accumulate_grad_batches", 10**20, f"trainer.accumulate_grad_batches={10**20} must be less"),
+        ("trainer.deterministic", "perhaps", "trainer.deterministic='perhaps' must be a valid boolean or"),
         ("trainer.devices", 0, "trainer.devices=0 must be a number of processes from 1 to 1024, -1 or auto"),
         ("model.name", "a" * 1000, "model.name='aaaaaaaa"),
         ("data.cache_gb", "all", "data.cache_gb='all' must be a valid number"),

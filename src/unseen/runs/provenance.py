@@ -95,6 +95,16 @@ def check_resumable(provenance: dict[str, Any], stored: dict[str, Any], checkpoi
             f"ckpt_path={checkpoint} was trained with other settings: {'; '.join(differing[:4])}{more}; "
             "type the settings it was started with"
         )
+    _check_same_images(provenance, stored, checkpoint)
+
+
+def _check_same_images(provenance: dict[str, Any], stored: dict[str, Any], checkpoint: Path) -> None:
+    now, then = (one.get("trained_on", "") for one in (provenance, stored))
+    if now and then and now != then:
+        raise ValueError(
+            f"ckpt_path={checkpoint} was trained on other images ({len(then) // HASH_DIGITS} then, "
+            f"{len(now) // HASH_DIGITS} now, by their names): files were added, removed or renamed since"
+        )
 
 
 def _differences(path: str, stored: Any, now: Any) -> list[str]:
@@ -144,7 +154,7 @@ def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[
     if stored.get("probe") is not None and "probe" not in typed:
         probe = _with_typed("probe", stored["probe"], plain["probe"], typed)
     callbacks = plain["callbacks"]
-    if callbacks.get("layer_probe") and "callbacks.layer_probe.pooling" not in typed:
+    if callbacks.get("layer_probe"):
         callbacks = callbacks | {"layer_probe": callbacks["layer_probe"] | {"pooling": model["pooling"]}}
     return plain | {
         "model": model,

@@ -138,6 +138,9 @@ class _Trainer(_Settings):
     accelerator: Name
     devices: Annotated[int, AfterValidator(_some_devices)] | Name | list[int]
     num_nodes: Annotated[int, Field(ge=1, le=10_000)]
+    strategy: Name | dict[str, Any] = "auto"
+    deterministic: bool | Literal["warn"] | None = None
+    benchmark: bool | None = None
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"]
     max_steps: Annotated[int, AfterValidator(_a_bound)]
     max_epochs: Count | None
@@ -224,8 +227,9 @@ def nearest(config: dict[str, Any], place: list[str]) -> str:
     if same:
         return f" (did you mean {'.'.join(sorted(same, key=len)[0])}?)"
     for names, cutoff in ((beside, 0.6), (anywhere, 0.8)):
-        if close := difflib.get_close_matches(key, names, n=1, cutoff=cutoff):
-            return f" (did you mean {'.'.join(names[close[0]])}?)"
+        by_lower = {name.lower(): path for name, path in names.items()}
+        if close := difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=cutoff):
+            return f" (did you mean {'.'.join(by_lower[close[0]])}?)"
     return ""
 
 

@@ -27,6 +27,9 @@ def check_settings(plain: dict[str, Any], read: ReadKeys) -> None:
     if isinstance(plain.get("trainer"), dict):
         check_trainer_keys(plain["trainer"])
     check_types(plain, read)
+    pooling = (plain["callbacks"].get("layer_probe") or {}).get("pooling", plain["model"]["pooling"])
+    if pooling != plain["model"]["pooling"]:
+        raise ValueError(f"callbacks.layer_probe.pooling={pooling} is not what counts; set model.pooling")
     for size, settings in (plain["model"].get("sizes") or {}).items():
         for key in settings:
             place = ("model", "sizes", size, key)
