@@ -176,7 +176,7 @@ def test_jobs_without_an_accuracy_or_without_probes_are_told(tmp_path: Path) -> 
     unprobed = folder(tmp_path, "b", status="finished", seconds=7.4)
     odd = folder(tmp_path, "c", status="finished", seconds="x", g=[1], best_layer=1, num_layers="y")
     assert [job_outcome(state_of(path)) for path in (evaluated, unprobed, odd)] == [
-        "finished: g 0.250 at 1 of 0..2 (l1), 2 s", "finished: 7 s", "finished:  s",
+        "finished: g 0.250 at l1 (layer 1 of 0..2), 2 s", "finished: 7 s", "finished:  s",
     ]  # fmt: skip
     jobs = [Job([f"seed={number}"], path, "") for number, path in enumerate((evaluated, unprobed, odd))]
     label_jobs(jobs)
