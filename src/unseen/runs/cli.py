@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -24,6 +25,7 @@ from unseen.threads import settle_threads
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 _LONGEST_FOLDER_NAME = 120
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # a full disk does not say which file
 
 
 def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
@@ -72,8 +74,8 @@ def _guard(task: Callable[[], object], *, composing: bool) -> int:
         sentence = configuration_sentence(error) if composing else None
         if sentence is not None:
             return _failed(sentence)
-        if isinstance(error, OSError) and error.filename:  # a full or read-only disk is nobody's bug
-            return _failed(f"{error.strerror}: {error.filename}")
+        if isinstance(error, OSError) and (error.filename or error.errno in _DISK):  # nobody's bug
+            return _failed(f"{error.strerror}: {error.filename or 'the folder of the results'}")
         logging.getLogger(__name__).exception("the command failed")
         traceback.print_exc()
         return _failed(f"{type(error).__name__}: {error}")
