@@ -38,6 +38,7 @@ def describe_machine() -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "torch_blas": "MKL" if torch.backends.mkl.is_available() else "other",
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
         "commit": _commit(),
     }
 

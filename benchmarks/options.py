@@ -23,7 +23,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-import torch  # noqa: E402  (a checkout needs no installation)
+from unseen.threads import settle_threads  # noqa: E402  (a checkout needs no installation)
+
+settle_threads()  # before torch is loaded, as every command does
+
+import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from benchmarks.timing import PAIRS, Pair, alternate, seconds, spread, timed  # noqa: E402

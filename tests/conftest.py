@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unseen.threads import settle_threads
+
+settle_threads()  # before a test loads torch, and for every process that a test starts
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files with slow tests first: one that a worker takes last keeps the other one waiting."""

@@ -99,3 +99,14 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_pipe_named_like_the_lock_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".lock")
     assert not is_locked(tmp_path)
+
+
+def test_a_full_disk_does_not_keep_the_folder_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    lock = FolderLock(tmp_path)
+    assert is_locked(tmp_path)
+    lock.release()
+    assert not is_locked(tmp_path)

@@ -46,8 +46,9 @@ class FolderLock:
                     f"another process is running in {folder}; wait for it, or type hydra.run.dir=another/folder"
                 )
             time.sleep(0.05)
-        os.truncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{_this_machine()} {os.getpid()}".encode(), 0)
+        with suppress(OSError):  # on a full disk the kernel's lock must do
+            os.truncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{_this_machine()} {os.getpid()}".encode(), 0)
         self._released = threading.Event()
         threading.Thread(target=self._beat, name="folder-lock", daemon=True).start()
 

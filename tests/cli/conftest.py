@@ -73,10 +73,10 @@ def run_command(
         logs: Receives the results.
         fresh: In a fresh interpreter, which takes seconds to load the libraries, instead of one that has them already.
         timeout: Seconds.
-        extra: Environment variables; Python's own (PYTHONPATH) need a fresh interpreter, and get it.
+        extra: Environment variables; Python's own, but for PYTHONPATH, need a fresh interpreter, and get it.
     """
     script, env = ROOT / "src" / entry, environment(logs, **extra)
-    if fresh or any(name.startswith("PYTHON") for name in extra):
+    if fresh or any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in extra):
         done = subprocess.run(
             [sys.executable, str(script), *arguments], cwd=ROOT, env=env, capture_output=True, text=True,
             timeout=timeout, check=False,

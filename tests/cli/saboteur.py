@@ -15,23 +15,31 @@ class Saboteur(Callback):
     """Fails before step `step`.
 
     Args:
-        kind: none, raise, kill (SIGKILL to itself), memory (more than there is), diverge (weights become NaN).
+        kind: none, raise, kill (SIGKILL to itself), terminate (SIGTERM to itself), terminate_parent (to the process
+            that started it), memory (more than there is), diverge (weights become NaN).
         step: When.
+        rank: In which process of the job.
     """
 
-    def __init__(self, kind: str, step: int = 3) -> None:
+    def __init__(self, kind: str, step: int = 3, rank: int = 0) -> None:
         self._kind = kind
         self._step = step
+        self._rank = rank
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.global_step != self._step or self._kind == "none":
+        if trainer.global_step != self._step or trainer.global_rank != self._rank:
             return
         if self._kind == "raise":
             raise RuntimeError("the dog ate the gradients")
         if self._kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._kind == "terminate":
+            os.kill(os.getpid(), signal.SIGTERM)
+        if self._kind == "terminate_parent":
+            os.kill(os.getppid(), signal.SIGTERM)
+            signal.pause()  # until the parent ends us
         if self._kind == "memory":
             used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")  # noqa: PTH123, SIM115
             resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +77,55 @@ def test_the_same_line_runs_only_what_is_missing(sweep: Ran) -> None:
     assert {folder: (folder / "summary.json").stat().st_mtime_ns for folder in before} == before
     assert len(table(again)) == 6
     assert len(list((sweep.logs / "train" / "multiruns").iterdir())) == 1
+
+
+def test_a_typed_sweep_folder_is_the_sweep(sweep: Ran) -> None:
+    """Jobs of another sweep beside it are not taken over, and it is not deleted."""
+    mine = sweep.logs / "train" / "multiruns" / "mine"
+    line = ("-m", "model=resnet,swin", "seed=0,1", *TINY, f"hydra.sweep.dir={mine}", "plan=true")
+    planned = run_command("train.py", *line, "resume=true", logs=sweep.logs)
+    assert planned.code == 0, planned.err
+    assert "4 of 4 jobs would run" in planned.out
+    assert mine.is_dir()
+    shutil.rmtree(mine)
+    there = run_command("train.py", *line[:-2], f"hydra.sweep.dir={sweep.folder.parent}", logs=sweep.logs)
+    assert there.code == 1
+    assert "add resume=true to keep them" in there.err
+
+
+def test_each_job_scores_the_checkpoint_that_was_typed(sweep: Ran, tmp_path: Path) -> None:
+    trained = {
+        folder.name: json.loads((folder / "summary.json").read_text())
+        for folder in sweep.folders
+        if "seed-0" in folder.name
+    }
+    paths = ",".join(str(sweep.folder.parent / name / "checkpoints" / "last.ckpt") for name in trained)
+    ran = run_command("eval.py", "-m", f"ckpt_path={paths}", "probe.n_init=1", logs=tmp_path)
+    assert ran.code == 0, ran.out + ran.err
+    found = [json.loads((folder / "summary.json").read_text()) for folder in ran.folders]
+    keys = ("model", "g", "steps", "seen_accuracy")
+    assert [[one[key] for key in keys] for one in found] == [
+        [one[key] for key in keys] for one in trained.values()
+    ]
+    assert len(table(ran)) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("seed=0,abc", "seed='abc'"),
+        ("ckpt_path=/nowhere.ckpt", "ckpt_path=/nowhere.ckpt is not a file"),
+        ("seed=range(0,0)", "no jobs"),
+    ],
+)
+def test_a_job_that_cannot_be_is_told_before_the_first_one_starts(
+    typed: str, told: str, tmp_path: Path
+) -> None:
+    ran = run_command("train.py", "-m", "model=resnet", *TINY, typed, logs=tmp_path)
+    assert ran.code == 1
+    assert told in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
+    assert not list(tmp_path.rglob("*.*"))  # nothing half-made
 
 
 def test_failing_jobs_are_named_and_the_others_finish(tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ def become(request: dict[str, Any]) -> None:
     os.chdir(request["cwd"])
     sys.argv = [request["script"], *request["arguments"]]
     sys.path[0] = str(Path(request["script"]).parent)
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     runpy.run_path(request["script"], run_name="__main__")
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from unseen.folder_lock import FolderLock
 from unseen.run_state import state_of
+from unseen.runs import launch
 from unseen.runs.cli import job_folder
 from unseen.runs.console import aggregate, job_outcome, sweep_tables
+from unseen.runs.errors import UserError
+from unseen.runs.isolation import job_environment, leave_allocation
 from unseen.runs.own_folder import own_checkpoint
-from unseen.runs.sweep import Job, _write_csv, find_runs, label_jobs, record_end, settle
+from unseen.runs.sweep import Job, Sweep, _write_csv, find_runs, label_jobs, record_end, settle
 
 
 def folder(root: Path, name: str, *, checkpoint: bool = False, age: int = 0, **summary: object) -> Path:
@@ -176,10 +181,86 @@ def test_jobs_without_an_accuracy_or_without_probes_are_told(tmp_path: Path) -> 
     unprobed = folder(tmp_path, "b", status="finished", seconds=7.4)
     odd = folder(tmp_path, "c", status="finished", seconds="x", g=[1], best_layer=1, num_layers="y")
     assert [job_outcome(state_of(path)) for path in (evaluated, unprobed, odd)] == [
-        "finished: g 0.250 at 1 of 0..2 (l1), 2 s", "finished: 7 s", "finished:  s",
+        "finished: g 0.250 at l1 (layer 1 of 0..2), 2 s", "finished: 7 s", "finished:  s",
     ]  # fmt: skip
     jobs = [Job([f"seed={number}"], path, "") for number, path in enumerate((evaluated, unprobed, odd))]
     label_jobs(jobs)
     screen = Console(file=io.StringIO(), width=200)
     sweep_tables(screen, _write_csv(jobs, tmp_path))
     assert "0.250" in screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_disk_that_fills_while_a_sweep_starts_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path, **_: object) -> None:
+        raise shutil.Error([(str(source), str(target), "[Errno 28] No space left on device")])
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    sweep = Sweep([Job([], tmp_path / "a", "x")], tmp_path, "train.py", lambda: None, tmp_path)
+    with pytest.raises(
+        UserError, match=r"cannot write into the sweep's folder .*: \[Errno 28\] No space left"
+    ):
+        sweep.run()
+
+
+def test_a_table_that_cannot_be_written_does_not_stop_the_jobs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sweep.csv").mkdir()
+    assert [row["status"] for row in _write_csv([Job([], tmp_path / "a", "x")], tmp_path)] == ["missing"]
+    assert "the table cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "visible", "count", "places"),
+    [
+        ({}, None, 4, ["0", "1", "2", "3"]),
+        ({"devices": 2}, None, 5, ["0,1", "2,3"]),
+        ({"devices": 2}, None, 3, [None]),
+        ({}, "3, 5,MIG-a", 3, ["3", "5", "MIG-a"]),
+        ({}, "3,5,7", 1, [None]),
+        ({"accelerator": "cpu"}, None, 4, [None]),
+        ({"num_nodes": 2}, None, 4, [None]),
+        ({"devices": "auto"}, None, 4, [None]),
+    ],
+)
+def test_jobs_side_by_side_have_gpus_and_cores_of_their_own(
+    settings: dict[str, object],
+    visible: str | None,
+    count: int,
+    places: list[str | None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As many as torch sees in a process of its own; 12 cores are divided."""
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr("unseen.threads.cores", lambda: 12)
+    monkeypatch.setattr(launch, "_count_gpus", lambda: count)
+    trainer = {"accelerator": "auto", "devices": 1, "num_nodes": 1} | settings
+    slots = launch._slots(OmegaConf.create({"trainer": trainer}))
+    assert [slot.get("CUDA_VISIBLE_DEVICES") for slot in slots] == places
+    if places != [None]:
+        assert {slot["OMP_NUM_THREADS"] for slot in slots} == {str(12 // len(places))}
+
+
+def test_a_jobs_environment_is_not_that_of_a_rank_or_of_an_allocation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    around = {
+        "SLURM_NTASKS": "4",
+        "SLURM_JOB_ID": "7",
+        "LOCAL_RANK": "1",
+        "TORCHELASTIC_RUN_ID": "x",
+        "HOME": "/h",
+    }
+    assert job_environment(around) == {"HOME": "/h"}
+    for tasks_of_step, seen in ((None, False), ("1", False), ("4", True)):
+        monkeypatch.setenv("SLURM_NTASKS", "4")
+        monkeypatch.setenv("SLURM_PROCID", "3")
+        if tasks_of_step:  # srun started this process as one of so many
+            monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks_of_step)
+        leave_allocation()
+        assert ("SLURM_NTASKS" in os.environ, "SLURM_PROCID" in os.environ) == (seen, seen)

@@ -114,8 +114,9 @@ def job_outcome(state: RunState) -> str:
     if state.status != "finished":
         return f"failed: {state.reason}"
     found = state.summary
+    place = f"{found.get('best_layer_name')} (layer {found.get('best_layer')} of 0..{_last_layer(found)})"
     parts = [
-        f"g {_number(found.get('g'))} at {_layer(found)}" if _number(found.get("g")) else "",
+        f"g {_number(found.get('g'))} at {place}" if _number(found.get("g")) else "",
         f"seen accuracy {_number(found.get('seen_accuracy'))}" if _number(found.get("seen_accuracy")) else "",
         f"{_number(found.get('seconds'), '.0f')} s",
     ]
@@ -198,6 +199,11 @@ def _spread(values: Sequence[Any]) -> str:
 
 
 def _layer(row: dict[str, Any]) -> str:
-    if row.get("best_layer") is None or not isinstance(row.get("num_layers"), int):
+    if row.get("best_layer") is None:
         return "–"
-    return f"{row['best_layer']} of 0..{row['num_layers'] - 1} ({row.get('best_layer_name')})"
+    return f"{row['best_layer']} of 0..{_last_layer(row)} ({row.get('best_layer_name')})"
+
+
+def _last_layer(row: dict[str, Any]) -> str:
+    count = row.get("num_layers")
+    return str(count - 1) if isinstance(count, int) else "?"

@@ -58,9 +58,12 @@ class Ranks:
         signals.register_signal_handlers = _keeping_ours(signals.register_signal_handlers)
 
     def word_of(self, error: BaseException) -> str | None:
-        """Return why another process ended, if `error` may come from its end; else None."""
+        """Return a sentence for an error of the connection to the others: why one of them ended. None for others."""
         if not self._processes or not isinstance(error, RuntimeError):
             return None
+        if "EADDRINUSE" in str(error):
+            port = os.environ.get("MASTER_PORT")
+            return f"the processes cannot meet: port {port} is in use; unset MASTER_PORT, or set it to a free port"
         if not any(sign in str(error).lower() for sign in _LOST):
             return None
         end = time.monotonic() + _NEWS_SECONDS

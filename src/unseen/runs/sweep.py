@@ -294,7 +294,7 @@ def write_table(jobs: Sequence[Job], folder: Path) -> list[str]:
     out.print(f"table in {shown_path(folder / 'sweep.csv')}", soft_wrap=True)
     elsewhere = sum(row["status"] == "running" for row in rows)
     if elsewhere:
-        notice(f"{elsewhere} of {len(rows)} jobs are running in another process")
+        notice(f"{elsewhere} of {len(rows)} jobs running in another process, left to it")
     failed = sum(row["status"] not in {"finished", "running"} for row in rows)
     again = "the same line with resume=true runs only those again"
     return [f"{failed} of {len(rows)} jobs failed; {again}"] if failed else []
