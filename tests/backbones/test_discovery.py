@@ -47,6 +47,64 @@ def test_prefix_tokens_where_they_exist() -> None:
     assert {(tap.prefix_tokens, tap.has_class_token) for tap in registers.taps} == {(1, False)}
 
 
+@pytest.mark.parametrize(
+    ("architecture", "size"), [("crossvit_tiny_240", 240), ("coat_lite_tiny", 224), ("coat_mini", 224)]
+)
+def test_class_tokens_of_networks_that_do_not_count_their_prefix(architecture: str, size: int) -> None:
+    """timm says nothing of these, but they name the parameter: `auto` took the mean with the class token in it."""
+    with torch.device("meta"):
+        network = TimmSpec(architecture).build(2, size)
+    assert not hasattr(network.network, "num_prefix_tokens")
+    in_blocks = [tap for tap in network.taps if "blocks" in tap.name]
+    assert len(in_blocks) > 2
+    assert all(tap.prefix_tokens == 1 and tap.has_class_token for tap in in_blocks)
+    assert not network.taps[0].has_class_token or "blocks" in network.taps[0].name
+
+
+class Tokens(nn.Module):
+    """Patches of 4 pixels as tokens, with more tokens in front; says nothing about them."""
+
+    def __init__(self, in_front: int, name: str | None = None) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 6, 4, 4)
+        self.blocks = nn.ModuleList([nn.Linear(6, 6), nn.Linear(6, 6)])
+        self.in_front = in_front
+        if name:
+            self.register_parameter(name, nn.Parameter(torch.zeros(1, 1, 6)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)  # (B, 16, 6)
+        tokens = torch.cat([tokens[:, : self.in_front], tokens], 1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens.mean(1)
+
+
+def taps_of_tokens(in_front: int, name: str | None = None, **settings: int) -> list[tuple[int, bool]]:
+    with torch.device("meta"):
+        network = Tokens(in_front, name)
+        taps = find_taps(network, trace(network, 16), ["blocks.*"], **settings)
+    return [(tap.prefix_tokens, tap.has_class_token) for tap in taps]
+
+
+@pytest.mark.parametrize("name", ["cls_token", "cls_token_0", "cls_token1", "class_token", "class_embedding"])
+def test_a_named_class_token_is_found(name: str) -> None:
+    assert taps_of_tokens(1, name) == [(1, True)] * 2
+    assert taps_of_tokens(0, name) == [(0, False)] * 2  # it may come later, or be pooled elsewhere
+
+
+def test_tokens_that_are_no_square_of_patches_are_refused() -> None:
+    """16 patches and something in front: rather no answer than a mean with a class token in it."""
+    assert taps_of_tokens(0) == [(0, False)] * 2
+    with pytest.raises(UnusableTapsError, match=r"returns 17 tokens, which are no square of patches, so"):
+        taps_of_tokens(1)
+    with pytest.raises(
+        UnusableTapsError, match="returns 18 tokens, which are no square of patches behind 1 in front"
+    ):
+        taps_of_tokens(2, "cls_token")
+    assert taps_of_tokens(2, prefix_tokens=2) == [(2, True)] * 2
+
+
 def test_maps_as_deep_as_they_are_wide() -> None:
     # At 128 px both of these begin with 32 x 32 positions of 32 channels, one with the channels last.
     with torch.device("meta"):

@@ -2,6 +2,7 @@
 
 import http.server
 import io
+import os
 import threading
 import zipfile
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         if server.chunked:
             self.send_header("Transfer-Encoding", "chunked")
         else:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body)) if server.stated is None else server.stated)
         self.end_headers()
         if server.cuts > 0:
             server.cuts -= 1
@@ -64,7 +65,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(content=CONTENT, *, cuts=0, cut_at=1000, ranges=True, chunked=False):
+def serving(content=CONTENT, *, cuts=0, cut_at=1000, ranges=True, chunked=False, stated=None):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     server.content, server.cuts, server.cut_at, server.ranges, server.chunked = (
         content,
@@ -73,7 +74,7 @@ def serving(content=CONTENT, *, cuts=0, cut_at=1000, ranges=True, chunked=False)
         ranges,
         chunked,
     )
-    server.asked = []
+    server.asked, server.stated = [], stated
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -142,6 +143,40 @@ def test_a_part_that_is_too_long_is_thrown_away(tmp_path):
     with serving() as (_, url):
         get(url, tmp_path / "x.zip")
     assert (tmp_path / "x.zip").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nowhere", "hard link", "pipe"])
+def test_what_lies_there_as_a_half_file_is_not_written_through(tmp_path, kind):
+    victim, part = tmp_path / "victim", tmp_path / "file.zip.part"
+    if kind == "link to nowhere":
+        part.symlink_to(victim)
+    elif kind == "pipe":
+        os.mkfifo(part)
+    else:
+        victim.write_bytes(b"mine")
+        part.symlink_to(victim) if kind == "link" else part.hardlink_to(victim)
+    with serving() as (_, url):
+        get(url, tmp_path / "file.zip")
+    assert (tmp_path / "file.zip").read_bytes() == CONTENT
+    assert not (tmp_path / "file.zip").is_symlink()
+    assert not victim.exists() or victim.read_bytes() == b"mine"
+    assert victim.exists() == ("link to nowhere" != kind != "pipe")
+
+
+def test_a_folder_in_place_of_the_half_file(tmp_path):
+    (tmp_path / "file.zip.part").mkdir()
+    with (
+        serving() as (_, url),
+        pytest.raises(DataUnavailableError, match=r"cannot be written: .*file.zip.part"),
+    ):
+        get(url, tmp_path / "file.zip")
+
+
+@pytest.mark.parametrize("stated", ["abc", "-5", "1e9", "12, 12"])
+def test_a_length_that_is_no_number(tmp_path, stated):
+    words = f"could not be downloaded .the server states a Content-Length of '{stated}', which is no number.;"
+    with serving(stated=stated) as (_, url), pytest.raises(DataUnavailableError, match=words):
+        get(url, tmp_path / "file.zip")
 
 
 def test_wrong_content_leaves_nothing(tmp_path):

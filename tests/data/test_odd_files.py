@@ -94,6 +94,15 @@ def test_a_folder_linked_twice_into_a_class_is_there_once(photos):
     assert time.monotonic() - began < 5
 
 
+def test_links_into_file_systems_without_files(photos):
+    """/proc has links to everything that runs: following them would take for ever."""
+    (photos / "running").symlink_to("/proc/self/task")
+    (photos / "cat" / "devices").symlink_to("/sys")
+    began = time.monotonic()
+    assert listed(photos) == ({"cat": 2, "owl": 2}, {"of the system": 1, "without an image": 2})
+    assert time.monotonic() - began < 5
+
+
 def test_very_deep_folders(photos):
     place = photos / "cat" / "/".join("d" * (DEEPEST + 20))
     place.mkdir(parents=True)

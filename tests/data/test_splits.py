@@ -32,11 +32,15 @@ def test_a_whole_number_is_a_name_where_classes_have_numbers_as_names():
 @pytest.mark.parametrize(
     ("names", "unseen", "words"),
     [
-        ([f"{i:02d}" for i in range(1, 13)], [1, 2], r"unseen class 1 does not exist, did you mean '01'\?"),
+        (
+            [f"{i:02d}" for i in range(1, 13)],
+            [1, 2],
+            r"unseen class 1 does not exist \(did you mean '01'\?\);",
+        ),
         (
             [f"{i:02d}" for i in range(1, 13)],
             ["1", "2"],
-            r"unseen class 1 does not exist, did you mean '01'\?",
+            r"unseen class 1 does not exist \(did you mean '01'\?\);",
         ),
         (
             [str(i) for i in range(1, 13)],

@@ -4,6 +4,7 @@ Shapes: B batch, S image size, D features.
 """
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from unseen.backbones.taps import first_tensor
 
 _BATCH = 2
 _CONTAINERS = ("stages", "blocks", "layers")
+_CLASS_TOKEN = re.compile(r"(cls|class)_?(token|embed|embedding)s?_?\d*")
 _NUMBERED = re.compile(r"(layer|stage|level|s)\d+")
 
 
@@ -68,7 +70,11 @@ def trace(network: nn.Module, image_size: int) -> dict[str, Firing]:
 
 
 def find_taps(
-    network: nn.Module, firings: dict[str, Firing], patterns: Sequence[str] = (), *, prefix_tokens: int = 0
+    network: nn.Module,
+    firings: dict[str, Firing],
+    patterns: Sequence[str] = (),
+    *,
+    prefix_tokens: int | None = None,
 ) -> tuple[Tap, ...]:
     """The layers of a network, in the order in which they end.
 
@@ -84,10 +90,12 @@ def find_taps(
         network: The traced network.
         firings: What `trace` returned for it.
         patterns: Module paths with `*` and `?`; every one of them must match.
-        prefix_tokens: Tokens in front of the patches, where a layer has them.
+        prefix_tokens: Tokens in front of the patches, where a layer has them; None: one if the network has a
+            parameter that is called a class token, else none.
 
     Raises:
-        UnusableTapsError: A pattern that matches nothing or a layer that cannot be read, or no layer found.
+        UnusableTapsError: A pattern that matches nothing, a layer that cannot be read or whose tokens are no square
+            of patches behind those in front, or no layer found.
     """
     names = _matching(firings, patterns) if patterns else _automatic(network, firings)
     if not names:
@@ -96,6 +104,8 @@ def find_taps(
             f"its top level is {', '.join(name for name, _ in network.named_children())})"
         )
     class_token = _has_class_token(network)
+    if prefix_tokens is None:
+        prefix_tokens = int(_names_class_token(network))
     taps = []
     for layer, name in enumerate(names):
         firing = firings[name]
@@ -114,7 +124,7 @@ def find_taps(
                 name=name,
                 depth=layer / (len(names) - 1) if len(names) > 1 else 0.0,
                 layout=layout,
-                prefix_tokens=_prefix_in(firing.shape[1], prefix_tokens) if layout == "tokens" else 0,
+                prefix_tokens=_prefix_in(name, firing.shape[1], prefix_tokens) if layout == "tokens" else 0,
                 class_token=class_token,
             )
         )
@@ -207,13 +217,33 @@ def _readable(firing: Firing) -> bool:
     )
 
 
-def _prefix_in(tokens: int, prefix_tokens: int) -> int:
-    """The network's prefix tokens if this layer has them: some networks add theirs only in late layers."""
-    patches = tokens - prefix_tokens
-    return prefix_tokens if patches > 0 and int(patches**0.5) ** 2 == patches else 0
+def _prefix_in(name: str, tokens: int, prefix_tokens: int) -> int:
+    """The network's prefix tokens if this layer has them: some networks add theirs only in late layers.
+
+    Raises:
+        UnusableTapsError: The patches of an image, which is square, are no square: nothing says what the tokens are.
+    """
+    if _is_square(tokens - prefix_tokens):
+        return prefix_tokens
+    if _is_square(tokens):
+        return 0
+    in_front = f" behind {prefix_tokens} in front" if prefix_tokens else ""
+    raise UnusableTapsError(
+        f"layer {name!r} returns {tokens} tokens, which are no square of patches{in_front}, so that it cannot be told "
+        "which of them is a class token; name other layers with model.backbone.taps"
+    )
+
+
+def _is_square(number: int) -> bool:
+    return number > 0 and math.isqrt(number) ** 2 == number
 
 
 def _has_class_token(network: nn.Module) -> bool:
     """False only for networks whose prefix tokens are registers alone."""
     names = {name.rpartition(".")[2] for name, _ in network.named_parameters()}
-    return "cls_token" in names or "reg_token" not in names
+    return _names_class_token(network) or "reg_token" not in names
+
+
+def _names_class_token(network: nn.Module) -> bool:
+    """Whether a parameter of the network is called a class token: cls_token, cls_token_0, class_token."""
+    return any(_CLASS_TOKEN.fullmatch(name.rpartition(".")[2]) for name, _ in network.named_parameters())

@@ -63,9 +63,9 @@ def survey(spec: Surveyed, image_size: int) -> tuple[Tap, ...]:
                 raise ValueError(f"its patches of {patch} x {patch} pixels tile multiples of {patch} only")
             prefix = spec.prefix_tokens
             if prefix is None:
-                prefix = getattr(network, "num_prefix_tokens", 0)
+                prefix = getattr(network, "num_prefix_tokens", None)
             firings = trace(network, size)
-            taps = find_taps(network, firings, spec.taps, prefix_tokens=int(prefix))
+            taps = find_taps(network, firings, spec.taps, prefix_tokens=prefix)
             if _positions(taps[0], firings[taps[0].name]) == 1:
                 raise ValueError(
                     f"already its first layer {taps[0].name} would see the image as a single position"

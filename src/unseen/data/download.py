@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import http.client
 import logging
+import os
+import stat
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock
 
@@ -59,6 +62,7 @@ def download(
             if target.exists():  # another process was faster
                 return
             part = target.with_name(target.name + ".part")
+            _remove_foreign(part)
             _log.info("downloading %s to %s", url, target)
             _fetch_patiently(url, part, attempts, pause, advice)
             try:
@@ -97,8 +101,45 @@ def _fetch_patiently(url: str, part: Path, attempts: int, pause: float, advice: 
             time.sleep(pause * 2 ** (attempt - 1))
 
 
+def _remove_foreign(part: Path) -> None:
+    """Delete what an earlier download did not leave: through a link, another file would be written to.
+
+    Raises:
+        OSError: It is a folder.
+    """
+    try:
+        status = part.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        part.unlink()
+
+
+def _open_part(part: Path, *, append: bool) -> IO[bytes]:
+    """Open the half file for writing, never through a link that appeared meanwhile."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_APPEND if append else os.O_TRUNC)
+    return os.fdopen(os.open(part, flags, 0o666), "ab" if append else "wb")
+
+
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _stated_length(response: http.client.HTTPResponse) -> int | None:
+    """Return how many bytes the server says are to come, None if it does not.
+
+    Raises:
+        http.client.HTTPException: It says something that is no number.
+    """
+    stated = response.headers.get("Content-Length")
+    if stated is not None and not (stated.isascii() and stated.isdigit()):
+        raise http.client.HTTPException(
+            f"the server states a Content-Length of {stated!r}, which is no number"
+        )
+    return None if stated is None else int(stated)
 
 
 def _fetch(url: str, part: Path, advance: Advance) -> None:
@@ -123,9 +164,9 @@ def _fetch(url: str, part: Path, advance: Advance) -> None:
             and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         ):
             have = 0  # the server cannot go on in the middle: from the start
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with part.open("ab" if have else "wb") as file:
+        length = _stated_length(response)
+        total = None if length is None else have + length
+        with _open_part(part, append=have > 0) as file:
             while chunk := _read(response):
                 file.write(chunk)
                 have += len(chunk)

@@ -16,12 +16,13 @@ from pathlib import Path
 from unseen.data.catalog import Entry, Part
 from unseen.data.file_tree import DEEPEST, TOO_DEEP, FileTree, Found
 from unseen.data.images import MAX_BYTES, BadImageError
-from unseen.data.left_out import LIKE_IMAGES, LeftOut, reason_for_name, reason_for_suffix, within
+from unseen.data.left_out import LIKE_IMAGES, SYSTEM, LeftOut, reason_for_name, reason_for_suffix, within
 from unseen.data.wording import listing
 from unseen.data.zip_tree import ZipTree
 
 # A clock may stand still for two seconds (FAT): a file written twice in that time looks as if written once.
 _SETTLED_SECONDS = 5.0
+_VIRTUAL = ("/proc", "/sys")  # file systems without files: links there lead through all of the machine
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +53,8 @@ class FolderTree:
             place = os.path.realpath(self.root / folder)
             if place in seen:
                 found.left_out["linked twice or in a circle"] += 1
+            elif any(Path(place).is_relative_to(top) for top in _VIRTUAL):
+                found.left_out[SYSTEM] += 1
             elif depth > DEEPEST:
                 found.left_out[TOO_DEEP] += 1
             else:

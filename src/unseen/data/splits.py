@@ -193,7 +193,7 @@ def _class_id(item: ClassRef, names: tuple[str, ...], what: str) -> int:
             return item
     if numbered and not isinstance(item, bool) and _is_number(str(item)):
         near = [name for name in names if _is_number(name) and int(name) == int(item)]
-        meant = f", did you mean {' or '.join(map(repr, near))}?" if near else ""
+        meant = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
         raise ValueError(
             f"{what} class {item} does not exist{meant}; classes here have numbers as names, so that a number is a "
             f"name and no position, and a name with zeros in front needs quotes in a YAML file; the classes are: "
