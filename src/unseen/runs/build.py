@@ -19,6 +19,7 @@ from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import config_hash
+from unseen.runs.loggers import finish_wandb
 from unseen.runs.provenance import (
     check_resumable,
     make_provenance,
@@ -127,7 +128,7 @@ class Run:
         """Close the loggers and write how it ended."""
         if self._wandb is not None:
             self._wandb.close()
-        _close_wandb(failed=status == "failed")
+        finish_wandb(failed=status == "failed")
         self.folder.write_summary(status, reason)
 
     def show(self) -> None:
@@ -291,9 +292,3 @@ def _load_weights(module: SeenClassifier, checkpoint: Path) -> None:
 
     with user_errors(RuntimeError):
         module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-
-
-def _close_wandb(*, failed: bool) -> None:
-    wandb = sys.modules.get("wandb")
-    if wandb is not None and wandb.run is not None:
-        wandb.finish(exit_code=int(failed))
