@@ -142,6 +142,7 @@ class Run:
                 self.folder.table,
                 title=f"{facts['model']} on {facts['data']}, step {facts['steps']}",
                 k=self._k,
+                width=out.width,
             )
         )
         out.print(
