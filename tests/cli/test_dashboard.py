@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.conftest import run_command
+import pytest
+from tests.cli.conftest import ROOT, run_command
 
 
 def test_without_a_key_the_dashboard_is_a_file(tmp_path: Path) -> None:
@@ -25,6 +26,26 @@ def test_without_a_key_the_dashboard_is_a_file(tmp_path: Path) -> None:
         ["Vega2"] * 5 + ["Media Browser"],
         ["Run History Line Plot"] * 3,
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("project=[a]", "project=['a'] must be a text"),
+        ("entity={a:1}", "entity={'a': 1} must be a text or null"),
+        ("name=''", "name= must be a text"),
+        ("out=null", "out=null must be the name of a file"),
+        ("out=/dev/full", "out=/dev/full is there already and is not a file"),
+        (f"out={Path(__file__).parent}", "is there already and is not a file"),
+        (f"out={__file__}/x", "is not a folder"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path: Path, word: str, said: str) -> None:
+    ran = run_command("dashboard.py", word, logs=tmp_path, HOME=str(tmp_path), WANDB_API_KEY="")
+    assert ran.code == 1, ran.out + ran.err
+    assert said in ran.err
+    assert [line.startswith("error: ") for line in ran.err.splitlines() if "deprecated" not in line] == [True]
+    assert not (ROOT / "None").exists()
 
 
 def test_a_missing_package_is_named(tmp_path: Path) -> None:

@@ -253,6 +253,21 @@ def test_an_evaluation_is_named_after_what_it_scores(sweep: Ran, tmp_path: Path)
     assert merged(found, "config")["model"]["name"] == "resnet"
 
 
+def test_a_server_that_is_not_there_costs_a_note_and_no_run(tmp_path: Path) -> None:
+    ran = run_command(
+        "train.py", "logger=wandb", "+logger.wandb.log_model=true", "model=resnet", *TINY, logs=tmp_path,
+        WANDB_API_KEY="0" * 40, WANDB_BASE_URL="http://127.0.0.1:9", WANDB_INIT_TIMEOUT="1", HOME=str(tmp_path),
+    )  # fmt: skip
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.err.count("W&B could not begin this run") == 1
+    assert "nothing is uploaded offline" in ran.err
+    assert "Traceback" not in ran.out + ran.err
+    assert "anonymous" not in ran.out + ran.err
+    assert ran.summary()["status"] == "finished"
+    assert merged(records(ran.folder), "summary")["unseen/g"] == ran.summary()["g"]
+    assert [path.name for path in (ran.folder / "wandb").glob("run-*")] == []  # nothing of the first try
+
+
 @pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # wandb-workspaces' own
 def test_the_dashboard_asks_for_what_runs_log(sweep: Ran, kept: list[Any]) -> None:
     spec = specification(workspace("unseen", "", "unseen"))["spec"]["section"]

@@ -45,10 +45,19 @@ def test_several_folders_and_a_place_for_the_report(tmp_path: Path) -> None:
         (("runs=nowhere",), "error: runs=nowhere is not a folder"),
         (("runs=.",), "error: no run folder (summary.json) below ."),
         (("rums=.",), "rums"),
+        (("runs=null",), "error: runs=null must be a folder, or a list of folders"),
+        (("runs=[]",), "error: runs=[] must be a folder, or a list of folders"),
+        (("runs=afile",), "error: runs=afile is not a folder"),
+        (("runs=.", "out=null"), "error: out=null must be the name of a folder"),
+        (("runs=.", "out=afile"), "error: out=afile is there already and is not a folder"),
+        (("runs=.", "out=/dev/full"), "error: out=/dev/full is there already and is not a folder"),
+        (("runs=.", "out=afile/report"), "error: out=afile/report: afile is not a folder"),
     ],
 )
 def test_mistakes_are_one_sentence(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    (tmp_path / "afile").touch()
     done = report(*words, where=tmp_path)
     assert done.returncode == 1
+    assert not (tmp_path / "logs" / "report").exists()
     assert said in done.stderr
     assert "Traceback" not in done.stderr

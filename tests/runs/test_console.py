@@ -1,5 +1,10 @@
 """What is printed at the end of a run."""
 
+import io
+
+import pytest
+from rich.console import Console
+
 from unseen.runs.console import layer_table
 from unseen.scores import ACCURACY, HEAD_LAYER, HEAD_NAME, INPUT_LAYER, INPUT_NAME, Score, ScoreTable
 
@@ -19,3 +24,24 @@ def test_the_head_has_no_line_among_the_layers() -> None:
         "unseen\nNN@5",
         "seen\nNN@3",
     ]
+
+
+@pytest.mark.parametrize(("width", "columns"), [(40, 1), (60, 2), (80, 4), (100, 7), (140, 8)])
+def test_a_number_is_never_cut(width: int, columns: int) -> None:
+    names = ("input", "backbone.stages.0.blocks.1.with.a.long.name", "stem")
+    rows = [
+        Score(4, 1, split, layer, names[layer + 1], None if layer < 0 else float(layer), probe, 0.123)
+        for split in ("unseen", "seen")
+        for layer in (-1, 0, 1)
+        for probe in ("nmi", "nn1", "nnk", "linear_probe")
+    ]
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=True, color_system=None)
+    k = {"unseen": 180, "seen": 180}
+    console.print(layer_table(ScoreTable(rows), title="vit on digits, step 4", k=k, width=width))
+    shown = out.getvalue()
+    assert max(map(len, shown.splitlines())) <= width
+    assert shown.count("0.123") == columns * 3
+    assert shown.count("NMI") == (2 if columns > 3 else 1)
+    assert "0.…" not in shown
+    assert "★ best" in shown

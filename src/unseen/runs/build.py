@@ -20,6 +20,7 @@ from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import one_line, user_errors
 from unseen.runs.identity import config_hash, typed_checkpoint
+from unseen.runs.loggers import finish_wandb
 from unseen.runs.machine_processes import processes_to_fit
 from unseen.runs.own_folder import own_checkpoint
 from unseen.runs.provenance import (
@@ -152,10 +153,8 @@ class Run:
         """Close the loggers and write how it ended."""
         if self._wandb is not None:
             self._wandb.close()
-        _close_wandb(failed=status == "failed")
-        if (
-            "torch" in sys.modules
-        ):  # the number of threads moves results in the last digits, and training with them
+        finish_wandb(failed=status == "failed")
+        if "torch" in sys.modules:  # their number moves results in the last digits, and training with them
             self.folder.add_facts(threads=sys.modules["torch"].get_num_threads())
         self.folder.write_summary(status, reason)
 
@@ -170,6 +169,7 @@ class Run:
                 self.folder.table,
                 title=f"{facts['model']} on {facts['data']}, step {facts['steps']}",
                 k=self._k,
+                width=out.width,
             )
         )
         out.print(
@@ -373,9 +373,3 @@ def _load_weights(module: SeenClassifier, checkpoint: Path) -> None:
             raise ValueError(
                 f"ckpt_path={checkpoint} does not fit the network that it names: {one_line(error)[:300]}"
             ) from error
-
-
-def _close_wandb(*, failed: bool) -> None:
-    wandb = sys.modules.get("wandb")
-    if wandb is not None and wandb.run is not None:
-        wandb.finish(exit_code=int(failed))

@@ -15,11 +15,17 @@ from rich.text import Text
 
 from unseen.process_rank import is_first_process
 from unseen.run_state import RunState
-from unseen.scores import INPUT_LAYER, SPLITS, ScoreTable
+from unseen.scores import INPUT_LAYER, SPLITS, Generalization, ScoreTable
 
 # Without a terminal rich would fold everything to 80 columns; a log file has no edge.
 _WIDTH_IN_FILES = 140
 _COLUMNS = (("nmi", "NMI"), ("nn1", "NN@1"), ("nnk", "NN@k"), ("linear_probe", "linear probe"))
+# the last goes first where the screen is too narrow for all: (split, probe)
+_IMPORTANCE = (
+    ("unseen", "nmi"), ("unseen", "nn1"), ("unseen", "linear_probe"), ("seen", "nmi"), ("seen", "linear_probe"),
+    ("seen", "nn1"), ("unseen", "nnk"), ("seen", "nnk"),
+)  # fmt: skip
+_SHORTEST_NAME = 19  # a layer's name and mark may be cut to so many letters, a number never
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -42,35 +48,77 @@ def fail(text: str) -> None:
     console(stderr=True).print(Text(f"error: {text}", style="bold red"), soft_wrap=True)
 
 
-def layer_table(scores: ScoreTable, *, title: str, k: Mapping[str, int]) -> Table:
+def layer_table(
+    scores: ScoreTable, *, title: str, k: Mapping[str, int], width: int = _WIDTH_IN_FILES
+) -> Table:
     """Return the table of the last scoring: a row a layer, the raw pixels first, the best layer marked.
 
     Args:
         scores: Of all evaluations.
         title: Above the table.
         k: Neighbours that NN@k looked at, by split.
+        width: Of the screen; scores that have no room beside more important ones are left out (scores.csv has all).
     """
     best = scores.generalization()
     assert best is not None
+    columns = [(split, probe, heading) for split in SPLITS for probe, heading in _COLUMNS]
+    for number in range(len(_IMPORTANCE), 0, -1):
+        chosen = [one for one in columns if one[:2] in _IMPORTANCE[:number]]
+        table = _layer_table(scores, best, chosen, title=title, k=k)
+        name, others = _widths(table)
+        if min(name, _SHORTEST_NAME) + others <= width:
+            break
+    if name + others > width:
+        table = _layer_table(scores, best, chosen, title=title, k=k, room=max(width - others, 1))
+    return table
+
+
+def _widths(table: Table) -> tuple[int, int]:
+    """Return how wide the column of names is, and everything beside it."""
+    widths = []
+    for column in table.columns:
+        texts = [str(column.header), *map(str, column.cells)]
+        widths.append(max(len(line) for text in texts for line in text.split("\n")))
+    name = widths.pop(1)
+    return name, sum(widths) + 3 * len(table.columns) + 1  # two spaces and a line each
+
+
+def _cut(name: str, mark: str, room: int | None) -> str:
+    """Return a name and its mark; of a long name the end is kept, which tells it from others."""
+    if room is None or len(name + mark) <= room:
+        return name + mark
+    return "…" + name[len(name) + len(mark) + 1 - room :] + mark
+
+
+def _layer_table(
+    scores: ScoreTable,
+    best: Generalization,
+    columns: Sequence[tuple[str, str, str]],
+    *,
+    title: str,
+    k: Mapping[str, int],
+    room: int | None = None,
+) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column("layer", justify="right")
+    table.add_column("layer", justify="right", no_wrap=True)
     table.add_column("name", no_wrap=True)
-    table.add_column("depth", justify="right")
-    for split in SPLITS:
-        for _, heading in _COLUMNS:
-            shown = f"NN@{k[split]}" if heading == "NN@k" and split in k else heading
-            table.add_column(f"{split}\n{shown}", justify="right")
+    table.add_column("depth", justify="right", no_wrap=True)
+    for split, _, heading in columns:
+        shown = f"NN@{k[split]}" if heading == "NN@k" and split in k else heading
+        table.add_column(
+            f"{split}\n{shown}".replace("linear probe", "linear\nprobe"), justify="right", no_wrap=True
+        )
     cells = {(row.split, row.layer, row.probe): row.value for row in scores.at(best.step)}
     places = {row.layer: row for row in scores.at(best.step) if row.layer >= INPUT_LAYER}
     for layer in sorted(places):
         row, is_best = places[layer], layer == best.best_layer
         table.add_row(
             "" if layer == INPUT_LAYER else str(layer),
-            f"{row.layer_name} (raw pixels)"
+            _cut(row.layer_name, " (raw pixels)", room)
             if layer == INPUT_LAYER
-            else row.layer_name + (" ★ best" if is_best else ""),
+            else _cut(row.layer_name, " ★ best" if is_best else "", room),
             "" if row.depth is None else f"{row.depth:.2f}",
-            *(_number(cells.get((split, layer, probe))) for split in SPLITS for probe, _ in _COLUMNS),
+            *(_number(cells.get((split, layer, probe))) for split, probe, _ in columns),
             style="bold green" if is_best else "dim" if layer == INPUT_LAYER else None,
             end_section=layer == INPUT_LAYER,
         )

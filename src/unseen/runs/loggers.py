@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import netrc
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import CSVLogger, WandbLogger
+
+_MODES = ("online", "offline", "disabled", "shared", "run", "dryrun")
+# what the run decides itself, and what has no effect any more
+_OURS = {
+    "project",
+    "job_type",
+    "dir",
+    "config",
+    "settings",
+    "mode",
+    "id",
+    "resume",
+    "anonymous",
+    "reinit",
+    "force",
+}
 
 
 def csv_logger(folder: str) -> CSVLogger:
@@ -18,28 +37,81 @@ def csv_logger(folder: str) -> CSVLogger:
     return CSVLogger(save_dir=folder, name="metrics")
 
 
-def wandb_logger(folder: str, *, project: str, job_type: str, **settings: Any) -> WandbLogger:
-    """Return a W&B logger: online with a key, else offline with a notice; WANDB_MODE decides where it is set."""
-    from lightning.pytorch.loggers import WandbLogger
+def wandb_logger(
+    folder: str,
+    *,
+    project: str,
+    job_type: str,
+    offline: bool = False,
+    log_model: bool | Literal["all"] = False,
+    **settings: Any,
+) -> WandbLogger:
+    """Return a W&B logger whose run has begun.
 
+    It is online with a key, else offline with a notice; WANDB_MODE and `offline` decide where they are set. Where W&B
+    cannot be reached it is offline, too.
+
+    Args:
+        folder: Gets W&B's files.
+        project: On W&B.
+        job_type: train or eval.
+        offline: Do not try to reach W&B.
+        log_model: Upload checkpoints: at the end (true) or each ("all"); not offline.
+        settings: Of `wandb.init`: entity, group, name, tags, notes, ...
+
+    Raises:
+        ValueError: A setting or WANDB_MODE that W&B does not have.
+    """
     from unseen.runs.console import notice
 
-    mode = os.environ.get("WANDB_MODE")
-    if mode is None and not has_key():
-        mode = "offline"
+    mode = os.environ.get("WANDB_MODE") or None
+    if mode not in {None, *_MODES}:
+        raise ValueError(f"WANDB_MODE={mode} is not a mode of W&B; choose one of {', '.join(_MODES)}")
+    if not isinstance(offline, bool) or (log_model != "all" and not isinstance(log_model, bool)):
+        raise ValueError(
+            "logger.wandb.offline must be true or false, logger.wandb.log_model true, false or all"
+        )
+    os.environ["WANDB_SILENT"] = os.environ.get("WANDB_SILENT", "true")
+    import wandb
+
+    from unseen.runs.errors import close_match
+    from unseen.runs.wandb_run import started_logger
+
+    known = sorted({*inspect.signature(wandb.init).parameters, "prefix", "checkpoint_name"} - _OURS)
+    for name in settings:
+        if name not in known:
+            raise ValueError(
+                f"logger.wandb.{name} is not a setting here{close_match(name, known)}; W&B's files are in the run "
+                f"folder, and there are offline, log_model, project, {', '.join(known)}"
+            )
+    if mode is None and not offline and not has_key():
+        offline = True
         notice(
             f"W&B: no key (WANDB_API_KEY or `wandb login`), so this run is logged offline under {folder}/wandb; "
             "upload it later with `wandb sync`"
         )
-    os.environ["WANDB_SILENT"] = os.environ.get("WANDB_SILENT", "true")
-    return WandbLogger(
-        save_dir=folder,
-        project=project,
-        offline=mode == "offline",
-        log_model=False,
-        job_type=job_type,
-        **settings,
+    return started_logger(
+        Path(folder),
+        offline=offline or mode in {"offline", "dryrun"},
+        log_model=log_model,
+        settings={"project": project, "job_type": job_type} | settings,
     )
+
+
+def finish_wandb(*, failed: bool) -> None:
+    """Close the W&B run of this process, if there is one; that it cannot be closed is a note."""
+    wandb = sys.modules.get("wandb")
+    if wandb is None or wandb.run is None:
+        return
+    try:
+        wandb.finish(exit_code=int(failed))
+    except Exception as error:
+        from unseen.runs.console import notice
+        from unseen.runs.errors import one_line
+
+        notice(f"W&B did not close the run: {one_line(error)}; the run folder has all numbers")
+        with suppress(Exception):
+            wandb.teardown(exit_code=1)  # else it tries again when Python ends, and prints a stack trace
 
 
 def has_key() -> bool:
