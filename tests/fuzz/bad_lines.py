@@ -46,6 +46,8 @@ NAMES = ("foo", "n_inti", "_target_x", "imagesize", "freeze", "x", "épaisseur",
 def unknown_keys(rng: random.Random, stage: Stage) -> Iterator[Line]:
     """A key that nothing reads, at every place, however it is typed."""
     for node, name, sign in shuffled(rng, itertools.product(NODES, NAMES, ("", "+", "++", "~"))):
+        if node.startswith("hydra") and "+" in sign:
+            continue  # Hydra's own, and it may take what is added to it
         key = f"{node}.{name}" if node else name
         typed = f"{sign}{key}" + ("" if sign == "~" else "=1")
         command = rng.choice((train, train, evaluate))
@@ -62,8 +64,8 @@ def unknown_keys_elsewhere(rng: random.Random, stage: Stage) -> Iterator[Line]:
         itertools.product(("report.py", "dashboard.py"), nodes, ("foo", "run", "outt"), ("", "+", "++", "~")),
     ):
         key = f"{node}.{name}" if node else name
-        if key == "hydra.run":
-            continue
+        if key == "hydra.run" or (node.startswith("hydra") and "+" in sign):
+            continue  # Hydra's own
         typed = f"{sign}{key}" + ("" if sign == "~" else "=1")
         base = (
             (f"runs={stage.run}", f"out={HERE}/logs/out")
