@@ -84,8 +84,7 @@ def _refused(line: Line, ended: Ended) -> list[str]:
     sentences = ended.sentences()
     if len(sentences) != 1:
         wrong.append(f"{len(sentences)} sentences that begin with 'error: '")
-    # the table of a sweep gives each job's reason
-    said = " ".join(sentences) + (ended.out if "-m" in line.arguments else "")
+    said = " ".join(sentences)  # of a sweep, too: a bad value is known before the first job
     telling = [name for name in line.names if len(name) > 2 or name.isalpha()]  # a 1 says nothing
     if telling and not any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said) for name in telling):
         wrong.append(f"no word of {' or '.join(name[:60] for name in telling)}")
