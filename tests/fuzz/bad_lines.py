@@ -139,7 +139,6 @@ def groups(rng: random.Random, stage: Stage) -> Iterator[Line]:
     for group, value in itertools.product(("debug", "experiment", "logger", "callbacks"), values[1:]):
         lines.append(train("groups", {}, "refused", f"{group}={value}", names=(group, value)))
     lines += [
-        train("groups", {}, "refused", "model=vit", names=("model",)),  # typed twice
         train("groups", {}, "refused", "+model=vit", names=("model",)),
         train("groups", {}, "refused", "++data=cifar100", names=("data",)),
         train("groups", {}, "refused", "model@backbone=vit", names=("model", "backbone")),
@@ -147,7 +146,8 @@ def groups(rng: random.Random, stage: Stage) -> Iterator[Line]:
         train("groups", {}, "either", "callbacks=null"),
         train("groups", {}, "either", "~logger"),
         train("groups", {}, "either", "~callbacks"),
-        train("groups", {}, "accepted", "debug=null", "experiment=null", jobs=1, steps=1),
+        train("groups", {}, "either", "debug=null", jobs=1, steps=1, names=("debug",)),
+        train("groups", {}, "either", "experiment=null", jobs=1, steps=1, names=("experiment",)),
         train("groups", {}, "accepted", "debug=tiny", jobs=1, steps=1),
         train(
             "groups", {}, "accepted", "trainer=cpu", jobs=1, steps=1, settings={"trainer.accelerator": "cpu"}

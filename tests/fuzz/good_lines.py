@@ -148,7 +148,7 @@ def plans(rng: random.Random, stage: Stage) -> Iterator[Line]:
             ({"model": "glob(res*)"},),
             ({"seed": "0,1"}, "resume=true"),
             ({"data": "digits,cifar100"},),
-            ({"seed": "range(0,4,2)"}, "experiment=null"),
+            ({"seed": "range(0,4,2)"}, "logger=csv"),
             ({"model": "glob([r*,v*])"},),
         ],
     ):
