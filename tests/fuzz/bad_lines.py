@@ -46,6 +46,8 @@ NAMES = ("foo", "n_inti", "_target_x", "imagesize", "freeze", "x", "épaisseur",
 def unknown_keys(rng: random.Random, stage: Stage) -> Iterator[Line]:
     """A key that nothing reads, at every place, however it is typed."""
     for node, name, sign in shuffled(rng, itertools.product(NODES, NAMES, ("", "+", "++", "~"))):
+        if node.startswith("hydra") and "+" in sign:
+            continue  # Hydra's own, and it may take what is added to it
         key = f"{node}.{name}" if node else name
         typed = f"{sign}{key}" + ("" if sign == "~" else "=1")
         command = rng.choice((train, train, evaluate))
@@ -62,8 +64,8 @@ def unknown_keys_elsewhere(rng: random.Random, stage: Stage) -> Iterator[Line]:
         itertools.product(("report.py", "dashboard.py"), nodes, ("foo", "run", "outt"), ("", "+", "++", "~")),
     ):
         key = f"{node}.{name}" if node else name
-        if key == "hydra.run":
-            continue
+        if key == "hydra.run" or (node.startswith("hydra") and "+" in sign):
+            continue  # Hydra's own
         typed = f"{sign}{key}" + ("" if sign == "~" else "=1")
         base = (
             (f"runs={stage.run}", f"out={HERE}/logs/out")
@@ -137,7 +139,6 @@ def groups(rng: random.Random, stage: Stage) -> Iterator[Line]:
     for group, value in itertools.product(("debug", "experiment", "logger", "callbacks"), values[1:]):
         lines.append(train("groups", {}, "refused", f"{group}={value}", names=(group, value)))
     lines += [
-        train("groups", {}, "refused", "model=vit", names=("model",)),  # typed twice
         train("groups", {}, "refused", "+model=vit", names=("model",)),
         train("groups", {}, "refused", "++data=cifar100", names=("data",)),
         train("groups", {}, "refused", "model@backbone=vit", names=("model", "backbone")),
@@ -145,7 +146,8 @@ def groups(rng: random.Random, stage: Stage) -> Iterator[Line]:
         train("groups", {}, "either", "callbacks=null"),
         train("groups", {}, "either", "~logger"),
         train("groups", {}, "either", "~callbacks"),
-        train("groups", {}, "accepted", "debug=null", "experiment=null", jobs=1, steps=1),
+        train("groups", {}, "either", "debug=null", jobs=1, steps=1, names=("debug",)),
+        train("groups", {}, "either", "experiment=null", jobs=1, steps=1, names=("experiment",)),
         train("groups", {}, "accepted", "debug=tiny", jobs=1, steps=1),
         train(
             "groups", {}, "accepted", "trainer=cpu", jobs=1, steps=1, settings={"trainer.accelerator": "cpu"}

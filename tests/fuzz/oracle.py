@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,10 +84,10 @@ def _refused(line: Line, ended: Ended) -> list[str]:
     sentences = ended.sentences()
     if len(sentences) != 1:
         wrong.append(f"{len(sentences)} sentences that begin with 'error: '")
-    # the table of a sweep gives each job's reason
-    said = " ".join(sentences) + (ended.out if "-m" in line.arguments else "")
-    if line.names and not any(name in said for name in line.names):
-        wrong.append(f"no word of {' or '.join(name[:60] for name in line.names)}")
+    said = " ".join(sentences)  # of a sweep, too: a bad value is known before the first job
+    telling = [name for name in line.names if len(name) > 2 or name.isalpha()]  # a 1 says nothing
+    if telling and not any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said) for name in telling):
+        wrong.append(f"no word of {' or '.join(name[:60] for name in telling)}")
     done = [folder.name for folder, each in ended.summaries().items() if each.get("status") == "finished"]
     if done:
         wrong.append(f"finished all the same: {', '.join(done)}")

@@ -72,7 +72,7 @@ def dashboards(rng: random.Random, stage: Stage) -> Iterator[Line]:
         lines.append(Line("dashboard", "dashboard.py", (f"out={value}",), "refused", ("out", value, "nope")))
     lines.append(Line("dashboard", "dashboard.py", ("entity=[a]", f"out={out}"), "refused", ("entity",)))
     lines.append(
-        Line("dashboard", "dashboard.py", ("project=a/b:c", f"out={out}"), "refused", ("a/b:c", "project"))
+        Line("dashboard", "dashboard.py", ("project=a/b:c", f"out={out}"), "either", ("a/b:c", "project"))
     )
     lines.append(Line("dashboard", "dashboard.py", (f"out={out}", "-m"), "either"))
     yield from shuffled(rng, lines)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import queue
+import signal
 import sys
 import tempfile
 import threading
@@ -28,6 +29,7 @@ from tests.fuzz.stage import set_stage  # noqa: E402
 def main() -> int:
     """Draw, run, judge, tell."""
     options = _parsed()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the folder goes, too
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
         root = Path(folder)
         python = warm()
@@ -82,7 +84,7 @@ def run_all(lines: list[Line], root: Path, workers: int, timeout: float, out: Pa
             python.end()
 
     with out.open("w", encoding="utf-8") as file:
-        threads = [threading.Thread(target=work) for _ in range(workers)]
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
         for thread in threads:
             thread.start()
         for thread in threads:

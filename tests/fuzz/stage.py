@@ -29,7 +29,7 @@ class Stage:
     Attributes:
         root: The folder.
         photos: A folder of images in five classes; `photos_zip` holds the same.
-        run: A finished run folder of resnet on digits, classes 0 and 1 unseen; `other` with seed 1.
+        run: A finished run folder of resnet on digits, classes 0 and 1 unseen; `other` is a copy of it.
     """
 
     root: Path
@@ -68,25 +68,21 @@ class Stage:
 
 
 def set_stage(root: Path, warm: WarmPython) -> Stage:
-    """Make everything below `root`; takes two training runs.
+    """Make everything below `root`; takes a training run.
 
     Raises:
-        RuntimeError: A plain command failed; nothing can be tried then.
+        RuntimeError: That plain run failed; nothing can be tried then.
     """
     stage = Stage(root)
     _draw_photos(stage)
-    for folder, seed in ((stage.run, "0"), (stage.other, "1")):
-        arguments = [*with_tiny(TINY | TRAINED | {"seed": seed}), f"hydra.run.dir={folder}"]
-        (root / "cwd").mkdir(exist_ok=True)
-        done = warm.run(
-            ROOT / "src" / "train.py",
-            arguments,
-            cwd=root / "cwd",
-            env=environment(root / "logs"),
-            timeout=300,
-        )
-        if done.returncode or json.loads((folder / "summary.json").read_text())["status"] != "finished":
-            raise RuntimeError(f"the stage's own command failed:\n{done.stdout}{done.stderr}")
+    (root / "cwd").mkdir()
+    arguments = [*with_tiny(TINY | TRAINED), f"hydra.run.dir={stage.run}"]
+    done = warm.run(
+        ROOT / "src" / "train.py", arguments, cwd=root / "cwd", env=environment(root / "logs"), timeout=300
+    )
+    if done.returncode or json.loads((stage.run / "summary.json").read_text())["status"] != "finished":
+        raise RuntimeError(f"the stage's own command failed:\n{done.stdout}{done.stderr}")
+    shutil.copytree(stage.run, stage.other)
     _make_odd_things(stage)
     return stage
 
