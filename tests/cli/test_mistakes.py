@@ -9,7 +9,10 @@ MISTAKES = {
     ),
     "unknown data": (["data=digit"], "data=digit is not known (did you mean digits?)"),
     "unknown group": (["modle=vit"], "modle"),
-    "unknown setting": (["data.imagesize=32"], "data.imagesize is not a setting (did you mean image_size?)"),
+    "unknown setting": (
+        ["data.imagesize=32"],
+        "data.imagesize is not a setting (did you mean data.image_size?)",
+    ),
     "wrong type": (["seed=abc"], "seed='abc' must be a valid integer"),
     "wrong size": (["size=huge"], "size=huge is not known"),
     "unreadable": (["model.name=a=b,"], "cannot read the setting"),

@@ -72,7 +72,7 @@ def steps(rng: random.Random, stage: Stage) -> Iterator[Line]:
 @kind("networks and data", weight=2)
 def networks_and_data(rng: random.Random, stage: Stage) -> Iterator[Line]:
     """Small networks, images of one's own in a folder and an archive."""
-    photos = {"data": "image_folder", "data.image_size": "32", "data.train_size": "20", "data.test_size": "6",
+    photos = {"data": "image_folder", "data.image_size": "32", "data.train_size": "20", "data.test_size": "4",
               "data.unseen_per_class": "8"}  # fmt: skip
     roots = shuffled(rng, [stage.photos, stage.photos_zip, *(stage.root / name for name in ODD_NAMES)])
     choices = (

@@ -1,0 +1,91 @@
+"""What the objects of a configuration take, asked before they are made."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from unseen.runs.errors import UserError
+from unseen.runs.signatures import check_objects, make, parameters
+
+CHECKPOINT = "lightning.pytorch.callbacks.ModelCheckpoint"
+GOOD: dict[str, Any] = {
+    "model": {"backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "architecture": "resnet18"}},
+    "data": {"source": {"_target_": "unseen.data.sources.digits.Digits", "root": None}},
+    "trainer": {
+        "_target_": "lightning.pytorch.Trainer",
+        "max_steps": 3,
+        "strategy": {"_target_": "lightning.pytorch.strategies.DDPStrategy", "process_group_backend": "gloo"},
+    },
+    "callbacks": {
+        "layer_probe": {"_target_": "unseen.callbacks.layer_probe.LayerProbe", "pooling": "auto"},
+        "best": {"_target_": CHECKPOINT, "monitor": "seen/loss"},
+        "off": None,
+    },
+    "logger": {"wandb": {"_target_": "unseen.runs.loggers.wandb_logger", "folder": "x", "anything": 1}},
+}
+
+
+def test_good_objects_pass() -> None:
+    check_objects(copy.deepcopy(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "says"),
+    [
+        ("data.source.foo", 1, "data.source.foo is not a setting: Digits does not take it"),
+        ("data.source.rooot", 1, "(did you mean root?)"),
+        ("data.source.root", 3, "data.source.root=3 must be None or str"),
+        ("data.source._target_", "nowhere.X", "data.source._target_=nowhere.X cannot be imported"),
+        ("data.source._target_", "unseen.runs.stored.SCHEMA", "is neither a class nor a function"),
+        ("data.source._target_", 5, "data.source needs a _target_"),
+        ("model.backbone.freeze", True, "model.backbone.freeze is not a setting: TimmSpec does not take it"),
+        ("model.backbone.architecture", 7, "model.backbone.architecture=7 must be str"),
+        ("model.backbone.pretrained", "maybe", "model.backbone.pretrained='maybe' must be bool"),
+        ("model.backbone.checkpoint_path", "/x", "pretrained_cfg_overlay={file:/path/to/weights}"),
+        ("trainer.max_stepz", 3, "trainer.max_stepz is not a setting: Trainer does not take it"),
+        ("trainer.strategy.foo", 3, "trainer.strategy.foo is not a setting: "),
+        (
+            "callbacks.best.monitr",
+            "x",
+            "callbacks.best.monitr is not a setting: ModelCheckpoint does not take it",
+        ),
+        ("callbacks.layer_probe.save_embeddings", False, "use probe.save_embeddings"),
+        ("callbacks.new", {"a": 1}, "callbacks.new needs a _target_"),
+    ],
+)
+def test_what_an_object_does_not_take_is_refused(place: str, value: object, says: str) -> None:
+    config = copy.deepcopy(GOOD)
+    node = config
+    *parents, key = place.split(".")
+    for parent in parents:
+        node = node[parent]
+    node[key] = value
+    with pytest.raises(ValueError, match=r"^\w") as caught:
+        check_objects(config)
+    assert says in str(caught.value)
+
+
+def test_an_object_of_another_kind_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"data\.source\._target_=builtins\.dict does not make one: it has no list"
+    ):
+        make({"_target_": "builtins.dict"}, "data.source", methods=("list",))
+    with pytest.raises(ValueError, match=r"callbacks\.x\._target_=builtins\.dict does not make a str"):
+        make({"_target_": "builtins.dict"}, "callbacks.x", str)
+    assert make({"_target_": "builtins.dict", "a": 1}, "x", dict, b=2) == {"a": 1, "b": 2}
+
+
+def test_errors_of_the_making_are_sentences() -> None:
+    with pytest.raises(ValueError, match=r"^x cannot be made: .*invalid literal"):
+        make({"_target_": "builtins.int", "_args_": ["z"]}, "x")
+    with pytest.raises(UserError, match="as it is"):
+        make({"_target_": f"{__name__}.refuse"}, "x")
+
+
+def refuse() -> None:
+    raise UserError("as it is")
+
+
+def test_what_takes_anything_is_not_known() -> None:
+    assert parameters(dict) is None
