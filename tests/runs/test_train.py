@@ -136,6 +136,21 @@ def test_a_resumed_run_ends_with_the_same_weights_and_scores(uninterrupted: Smal
     assert second.folder.scores_path.read_text() == uninterrupted.folder.scores_path.read_text()
 
 
+def test_a_run_killed_before_its_first_interval_goes_on_from_step_0(
+    uninterrupted: Small, tmp_path: Path
+) -> None:
+    first = small(tmp_path / "run")
+    first.trainer.validate(first.module, first.datamodule, verbose=False)
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert torch.load(checkpoint, weights_only=True)["global_step"] == 0
+    second = small(tmp_path / "run", seed=0)
+    second.folder.continue_from(ScoreTable.read(second.folder.scores_path), 0, seconds=0)
+    torch.manual_seed(77)
+    run(second, checkpoint=checkpoint)
+    assert equal(second.weights(), uninterrupted.weights())
+    assert second.folder.scores_path.read_text() == uninterrupted.folder.scores_path.read_text()
+
+
 def test_hooks_are_gone_after_an_error(tmp_path: Path) -> None:
     parts = small(tmp_path)
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from unseen.data.splits import ClassSplit
 from unseen.runs.errors import one_line
@@ -73,13 +74,19 @@ class _Weights(_Stored):
 
 
 class _Resumable(_Weights):
-    """What Lightning goes on from, besides."""
+    """What Lightning goes on from, besides; before the first step there is no optimiser yet."""
 
-    optimizer_states: list[dict[str, Any]] = Field(min_length=1, max_length=1)
-    lr_schedulers: list[dict[str, Any]] = Field(min_length=1, max_length=1)
+    optimizer_states: list[dict[str, Any]] = Field(max_length=1)
+    lr_schedulers: list[dict[str, Any]] = Field(max_length=1)
     loops: dict[str, Any]
     callbacks: dict[str, Any] = Field(default_factory=dict)
     version: str = Field(alias="pytorch-lightning_version")
+
+    @model_validator(mode="after")
+    def _has_optimizer(self) -> _Resumable:
+        if self.global_step > 0 and not (self.optimizer_states and self.lr_schedulers):
+            raise PydanticCustomError("no_optimizer", "state of the optimiser is missing")
+        return self
 
 
 def read_checkpoint(checkpoint: Path, *, resume: bool) -> dict[str, Any]:
