@@ -61,9 +61,6 @@ class Ranks:
         """Return a sentence for an error of the connection to the others: why one of them ended. None for others."""
         if not self._processes or not isinstance(error, RuntimeError):
             return None
-        if "EADDRINUSE" in str(error):
-            port = os.environ.get("MASTER_PORT")
-            return f"the processes cannot meet: port {port} is in use; unset MASTER_PORT, or set it to a free port"
         if not any(sign in str(error).lower() for sign in _LOST):
             return None
         end = time.monotonic() + _NEWS_SECONDS
