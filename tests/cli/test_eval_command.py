@@ -62,7 +62,7 @@ def photo_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return ran
 
 
-@pytest.mark.parametrize("setting", ["data.eval_batch_size=4", "data.skip_bad=true", "data.image_size=32"])
+@pytest.mark.parametrize("setting", ["data.eval_batch_size=4"])
 def test_a_setting_of_the_data_keeps_the_checkpoints_data(setting: str, photo_run: Ran, evaluate) -> None:
     """It was the default data set that was scored then."""
     ran = evaluate(f"ckpt_path={photo_run.folder}/checkpoints/last.ckpt", setting)

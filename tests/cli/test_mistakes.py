@@ -26,12 +26,7 @@ MISTAKES = {
     "no gpu": (["trainer=gpu"], "torch sees no GPU"),
     "unread key": (["+model.freeze=true"], "model.freeze is not a setting: nothing reads it"),
     "leaf elsewhere": (["lr=0.1"], "did you mean model.optimizer.lr?"),
-    "unread key of an object": (["+data.source.foo=1"], "data.source.foo is not a setting: Digits does not"),
-    "partial evaluation": (["+trainer.fast_dev_run=true"], "use debug=tiny, data.test_size or"),
-    "overridden": (["+trainer.logger=false"], "trainer.logger is set by the program and cannot be typed"),
     "our argument": (["+callbacks.layer_probe.save_embeddings=false"], "use probe.save_embeddings"),
-    "no callbacks": (["callbacks=null"], "callbacks.best_checkpoint=null"),
-    "nonsense": (["resume=maybe"], "resume='maybe' must be a valid boolean"),
     "list for a name": (["model.name=[a]"], "model.name=['a'] must be a valid string"),
     "empty checkpoint": (["ckpt_path=''"], "ckpt_path='' is not a path"),
     "one image a batch": (["model=resnet", "data.batch_size=1"], "data.batch_size=1 is too few"),
@@ -39,9 +34,7 @@ MISTAKES = {
         ["trainer=ddp_cpu", "trainer.devices=15", "data.test_size=14"],
         "15 processes cannot share 14 test images",
     ),
-    "sweep without its checkpoint": (["-m", "seed=0,1", "ckpt_path=/nope"], "ckpt_path=/nope is not a file"),
     "half a sweep": (["-m", "seed=0,abc"], "seed='abc' must be a valid integer"),
-    "address of a hub": (["model=timm", "model.name=hf-hub:a/b"], "a hub's address is no name here"),
     "sweep typo": (["-m", "model=vit,swim", "seed=0,1"], "model=swim is not known (did you mean swin?)"),
 }
 CHEAP = {

@@ -54,7 +54,7 @@ def _switch(key: str) -> Setting:
 
 SETTINGS = (
     Setting("seed", {"0": 0, "7": 7, "4294967295": 2**32 - 1}, (*NO_WHOLE, "null", "4294967296", HUGE)),
-    Setting("size", {"demo": "demo"}, ("huge", "null", "1", "Demo", "''", "[demo]", "paperr")),
+    Setting("size", {"demo": "demo"}, ("huge", "null", "1", "Demo", "''", "paperr")),
     Setting("model.pooling", {p: p for p in ("auto", "paper", "mean", "first")}, (*NONSENSE, "null", "Mean", "1")),
     Setting("model.pretrained", {"false": False}, (*NONSENSE, "null", "true")),  # nobody has trained the small variant
     Setting("model.channels_last", {"auto": "auto", "true": True, "false": False}, (*NONSENSE, "null", "2", "last")),

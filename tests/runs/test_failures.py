@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from unseen.runs.cli import load_environment
+from unseen.runs.cli import _guard, load_environment
 from unseen.runs.errors import UserError, failure_sentence
 
 
@@ -53,3 +53,16 @@ def test_a_file_of_variables_that_is_none(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(UserError, match=says):
             load_environment(tmp_path / name)
+
+
+def test_a_bug_leaves_its_stack_trace_in_a_file(capfd: pytest.CaptureFixture[str]) -> None:
+    def task() -> None:
+        raise RuntimeError("shapes do not match")
+
+    assert _guard(task, composing=False) == 1
+    told = capfd.readouterr()
+    assert "Traceback" not in told.out + told.err
+    sentence, _, file = told.err.strip().rstrip(")").partition(" (the stack trace is in ")
+    assert sentence == "error: RuntimeError: shapes do not match"
+    assert 'raise RuntimeError("shapes do not match")' in Path(file).read_text()
+    Path(file).unlink()

@@ -44,7 +44,11 @@ def test_good_objects_pass() -> None:
         ("model.backbone.pretrained", "maybe", "model.backbone.pretrained='maybe' must be bool"),
         ("model.backbone.checkpoint_path", "/x", "pretrained_cfg_overlay={file:/path/to/weights}"),
         ("trainer.max_stepz", 3, "trainer.max_stepz is not a setting: Trainer does not take it"),
-        ("trainer.strategy.foo", 3, "trainer.strategy.foo is not a setting: "),
+        (
+            "trainer.plugins",
+            [{"_target_": "nowhere.X"}],
+            "trainer.plugins.0._target_=nowhere.X cannot be imported",
+        ),
         (
             "callbacks.best.monitr",
             "x",

@@ -16,6 +16,7 @@ from pathlib import Path
 import hydra
 from dotenv import load_dotenv
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from unseen.runs.ending import interruption
 from unseen.runs.errors import (
@@ -93,26 +94,30 @@ def _guard(task: Callable[[], object], *, composing: bool) -> int:
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     except Exception as error:
-        sentence = configuration_sentence(error) if composing else None
+        of_settings = composing or isinstance(error, OmegaConfBaseException)
+        sentence = configuration_sentence(error) if of_settings else None
         if sentence is not None:
             return _failed(sentence)
         sentence = failure_sentence(error)
+        log = _log_traceback()
         if sentence is None:
-            sentence = (
-                f"{type(error).__name__}: {one_line(error)} (the stack trace is in {_keep_traceback()})"
-            )
-        else:
-            logging.getLogger(__name__).error("the command failed", exc_info=True)
+            where = log or _traceback_file()
+            sentence = f"{type(error).__name__}: {one_line(error)} (the stack trace is in {where})"
         return _failed(sentence)
     return 0
 
 
-def _keep_traceback() -> Path:
-    """Write the stack trace of the error in hand into the run's log, else into a file of its own; return where."""
-    logging.getLogger(__name__).error("the command failed", exc_info=True)
+def _log_traceback() -> Path | None:
+    """Write the stack trace of the error in hand into the run's log; return its path, None where there is no log."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
+            logging.getLogger(__name__).error("the command failed", exc_info=True)
             return Path(handler.baseFilename)
+    return None  # logging would print it then
+
+
+def _traceback_file() -> Path:
+    """Write the stack trace of the error in hand into a file of its own; return its path."""
     with tempfile.NamedTemporaryFile("w", prefix="unseen-", suffix=".log", delete=False) as file:
         traceback.print_exc(file=file)
     return Path(file.name)

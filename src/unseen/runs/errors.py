@@ -70,6 +70,8 @@ def configuration_sentence(error: Exception) -> str | None:
         return f"cannot read the setting {error.override!r}: write key=value, and quote values with special characters"
     if isinstance(error, ConfigCompositionException):
         return _override_sentence(error) or one_line(error)
+    if isinstance(error, ValueError) and "Config group override must be" in str(error):
+        return "a group of settings takes the name of one of its files, such as model=vit (see --help)"
     if "hydra_plugins.hydra_submitit_launcher" in str(error):
         return "hydra/launcher=slurm needs submitit: pip install 'unseen[slurm]'"
     if isinstance(error, RuntimeError) and "srun" in str(error):

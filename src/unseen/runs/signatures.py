@@ -12,6 +12,9 @@ from unseen.backbones.timm import FILE_OF_WEIGHTS
 from unseen.runs.errors import UserError, close_match, one_line
 
 _HYDRA_KEYS = {"_target_", "_args_", "_partial_", "_recursive_", "_convert_"}
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "None": (type(None),),
+}  # fmt: skip
 # Arguments that the program gives itself, and what a user sets instead.
 _PROBE_ARGUMENTS = {
     "suite": "probe.n_init, probe.k, probe.seed and probe.standardize",
@@ -121,8 +124,10 @@ def _check(node: Any, place: str, ours: dict[str, str] | None = None) -> None:
         raise ValueError(f"{place}._target_={target} cannot be imported: {one_line(error)}") from error
     if not callable(made_by):
         raise ValueError(f"{place}._target_={target} is neither a class nor a function")
-    known = parameters(made_by)
+    known, types = parameters(made_by), _simple_types(made_by)
     for key, value in node.items():
+        if key in types and not _is(value, types[key]):
+            raise ValueError(f"{place}.{key}={value!r} must be {' or '.join(sorted(types[key]))}")
         if key in (ours or {}):
             raise ValueError(
                 f"{place}.{key} is set by the program and cannot be typed; use {(ours or {})[key]}"
@@ -136,6 +141,28 @@ def _check(node: Any, place: str, ours: dict[str, str] | None = None) -> None:
             )
         for name, inner in _objects(value, f"{place}.{key}"):
             _check(inner, name)
+
+
+def _simple_types(made_by: Callable[..., Any]) -> dict[str, set[str]]:
+    """Return the names of the types that each argument may have, for the arguments whose types are all plain ones."""
+    try:
+        own = inspect.signature(made_by).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    found = {}
+    for parameter in own:
+        note = parameter.annotation
+        text = note if isinstance(note, str) else note.__name__ if isinstance(note, type) else str(note)
+        names = {name.strip() for name in text.split("|")}
+        if names <= _PLAIN.keys():
+            found[parameter.name] = names
+    return found
+
+
+def _is(value: Any, names: set[str]) -> bool:
+    if isinstance(value, bool):
+        return "bool" in names
+    return any(isinstance(value, _PLAIN[name]) for name in names)
 
 
 def _objects(value: Any, place: str) -> Iterable[tuple[str, dict[str, Any]]]:
