@@ -1,5 +1,6 @@
 """Ordinary failures are told in a sentence; what is read before Hydra is read with care."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -55,7 +56,13 @@ def test_a_file_of_variables_that_is_none(tmp_path: Path) -> None:
             load_environment(tmp_path / name)
 
 
-def test_a_bug_leaves_its_stack_trace_in_a_file(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_leaves_its_stack_trace_in_a_file(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        logging.getLogger(), "handlers", []
+    )  # pytest's own log file would be taken for a run's
+
     def task() -> None:
         raise RuntimeError("shapes do not match")
 
