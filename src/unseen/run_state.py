@@ -6,16 +6,15 @@ summary.json of a run that was killed says "running" for ever, so that word alon
 from __future__ import annotations
 
 import json
-import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from unseen.folder_lock import is_locked
+from unseen.regular_files import MEBIBYTE, read_text
 
 State = Literal["finished", "failed", "running", "died", "missing"]
-_LARGEST = 2**24  # bytes; a summary has a few thousand
+_LARGEST = 16 * MEBIBYTE  # a summary has a few thousand bytes
 
 
 @dataclass(frozen=True)
@@ -57,25 +56,7 @@ def state_of(folder: Path) -> RunState:
 def read_summary(folder: Path) -> dict[str, Any]:
     """Return summary.json of a run folder; empty if it is missing, broken, not a regular file, or not a dictionary."""
     try:
-        content = json.loads(read_text(folder / "summary.json"))
+        content = json.loads(read_text(folder / "summary.json", _LARGEST))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a small regular file: no device or pipe, at which a reader would wait for ever.
-
-    Raises:
-        OSError: It is not there, or cannot be read.
-        ValueError: It is something else, too large, or not UTF-8.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer must not hold us up
-    try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST:
-            raise ValueError(f"{path} is not a regular file of at most {_LARGEST} bytes")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(_LARGEST).decode("utf-8")
-    finally:
-        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -264,3 +265,10 @@ def test_a_jobs_environment_is_not_that_of_a_rank_or_of_an_allocation(
             monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks_of_step)
         leave_allocation()
         assert ("SLURM_NTASKS" in os.environ, "SLURM_PROCID" in os.environ) == (seen, seen)
+
+
+def test_no_cell_of_the_table_is_a_formula(tmp_path: Path) -> None:
+    """`+callbacks.x=1` is what people type, and what a spreadsheet would compute."""
+    _write_csv([Job(["+a=1"], tmp_path / "a", "x", label="+a=1")], tmp_path)
+    (row,) = csv.DictReader((tmp_path / "sweep.csv").read_text().splitlines())
+    assert row["job"] == "'+a=1"

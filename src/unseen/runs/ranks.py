@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 
 from unseen.atomic_files import write_text
-from unseen.run_state import read_text
+from unseen.regular_files import MEBIBYTE, read_text
 from unseen.runs.ending import GiveUp, end_by_force
 from unseen.runs.isolation import PARENT
 from unseen.runs.overrides import override
@@ -98,7 +98,7 @@ class Ranks:
     def _how(self, rank: int, code: int) -> str:
         path = _word_path(self._folder, rank)
         with suppress(OSError, ValueError):
-            return f"failed: {read_text(path)}"
+            return f"failed: {read_text(path, MEBIBYTE)}"
         if code < 0:
             return how_killed(code)
         return f"ended with exit code {code}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from unseen.atomic_files import clear_leftovers, write_json, write_text
+from unseen.csv_cells import plain_cell
 from unseen.folder_lock import FolderLock
 from unseen.run_folder import SCHEMA
 from unseen.run_state import read_summary, state_of
@@ -318,7 +319,7 @@ def _write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
     text = io.StringIO()
     writer = csv.DictWriter(text, _SWEEP_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: plain_cell(cell) for name, cell in row.items()} for row in rows)
     try:
         write_text(folder / "sweep.csv", text.getvalue())
     except OSError as error:  # the jobs go on; their folders have everything
