@@ -102,7 +102,8 @@ def test_experiment_calligraphy_with_every_backbone(calligraphy: Path, tmp_path:
 def test_experiment_cifar100_with_every_backbone(cifar100: Path, tmp_path: Path) -> None:
     ran = run_command(
         "train.py", "-m", "experiment=cifar100", f"model={','.join(BACKBONES)}", *CUT, f"data.root={cifar100}",
-        "data.train_size=40", "data.test_size=30", "data.unseen_per_class=6", logs=tmp_path, PYTHONPATH=str(cifar100),
+        "data.train_size=40", "data.test_size=30", "data.unseen_per_class=6", logs=tmp_path,
+        fresh=True, PYTHONPATH=str(cifar100),
     )  # fmt: skip
     assert ran.code == 0, ran.out + ran.err
     assert len(ran.folders) == len(BACKBONES)

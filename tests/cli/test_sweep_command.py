@@ -115,7 +115,7 @@ def test_each_job_scores_the_checkpoint_that_was_typed(sweep: Ran, tmp_path: Pat
     [
         ("seed=0,abc", "seed='abc'"),
         ("ckpt_path=/nowhere.ckpt", "ckpt_path=/nowhere.ckpt is not a file"),
-        ("seed=range(0,0)", "no jobs"),
+        ("seed=range(0,0)", "seed=range(0,0) holds nothing to sweep over"),
     ],
 )
 def test_a_job_that_cannot_be_is_told_before_the_first_one_starts(

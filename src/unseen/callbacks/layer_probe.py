@@ -23,6 +23,7 @@ from unseen.callbacks.kept_layers import EmbeddingsKeeper, KeptLayers, save_embe
 from unseen.callbacks.preserve import preserve
 from unseen.callbacks.score_rows import logged_numbers, score_rows
 from unseen.distributed import ProcessGroup
+from unseen.full_precision import full_precision
 from unseen.probes import ProbeSuite, kmeans_nmi, run_probes
 from unseen.run_folder import Scoring
 from unseen.scores import (
@@ -34,7 +35,6 @@ from unseen.scores import (
     ScoreTable,
     destroyed_probe,
 )
-from unseen.training.full_precision import full_precision
 
 
 class ScoringListener(EmbeddingsKeeper, Protocol):

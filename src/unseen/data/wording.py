@@ -26,7 +26,7 @@ def printable(name: str) -> str:
     r"""Return a name that any screen and file can take: control characters and broken bytes as escapes.
 
     >>> printable("cat\n"), printable("Füchse"), printable(b"\xff".decode("utf-8", "surrogateescape"))
-    ('cat\\\\n', 'Füchse', '\\\\udcff')
+    ('cat\\n', 'Füchse', '\\udcff')
     """
     if name.isprintable():
         return name

@@ -18,8 +18,8 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from unseen.backbones.protocol import Backbone
+from unseen.full_precision import full_precision
 from unseen.scores import ACCURACY, metric_name
-from unseen.training.full_precision import full_precision
 from unseen.training.schedule import linear_decay
 
 _DIVERGENCE_CHECK_STEPS = 10  # reading the loss every step would make the device wait for it

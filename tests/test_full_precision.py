@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unseen.training.full_precision import full_precision
+from unseen.full_precision import full_precision
 
 
 def settings() -> tuple[str, str]:
