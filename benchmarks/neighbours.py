@@ -1,10 +1,10 @@
-"""What another torch process on the machine costs a run, and what sleeping at barriers costs a run that is alone.
+"""What another torch process on the machine costs a run, and what a short wait at barriers costs a run that is alone.
 
     python benchmarks/neighbours.py                       3 rounds, some minutes
     python benchmarks/neighbours.py --spin 1000           also with a short spin
 
-Each round runs the same training in turns: alone and beside a neighbour, with the program's own setting (threads sleep
-while they wait) and with OpenMP's default (they spin first). The neighbour multiplies matrices on all cores for as
+Each round runs the same training in turns: alone and beside a neighbour, with the program's own setting (threads spin
+shortly while they wait) and with OpenMP's default (a long spin). The neighbour multiplies matrices on all cores for as
 long as the run lasts, at normal priority and with OpenMP's default. CPU seconds are those of the run.
 """
 

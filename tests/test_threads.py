@@ -27,8 +27,8 @@ def settled() -> dict[str, str]:
     return {name: os.environ[name] for name in NAMES if name in os.environ}
 
 
-def test_threads_sleep_while_they_wait() -> None:
-    assert settled() == {"OMP_WAIT_POLICY": "PASSIVE"}
+def test_threads_spin_shortly_while_they_wait() -> None:
+    assert settled() == {"GOMP_SPINCOUNT": "5000"}
 
 
 @pytest.mark.parametrize("name", WAITING)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 
+_SPINS = "5000"  # libgomp's own choice is 300,000
+
 
 def settle_threads() -> None:
     """Set what OpenMP reads when torch and scikit-learn are loaded, unless the user has set it.
 
-    By default its threads spin while they wait for each other. A thread that the system has put aside, because another
-    process wants its core, keeps all others spinning: two jobs on one machine then take many times as long as one.
+    By default its threads spin long while they wait for each other. A thread that the system has put aside, because
+    another process wants its core, keeps all others spinning: two jobs on one machine then take many times as long as
+    one. Threads that never spin cost a job that is alone on its machine a tenth of its speed, a short spin hardly
+    anything (`benchmarks/neighbours.py`). The variable is that of libgomp, which torch for Linux carries.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ["GOMP_SPINCOUNT"] = _SPINS
     if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("OMP_NUM_THREADS") == "1":
         # torchrun's default, which nobody chose
         ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
