@@ -49,3 +49,8 @@ def test_what_another_network_reads_is_refused() -> None:
     config = composed("model=vit", "+model.sizes.demo.epochs=3")
     with pytest.raises(ValueError, match=r"model\.sizes\.demo\.epochs is not a setting: nothing reads it"):
         check_job(config)
+
+
+def test_what_a_size_would_have_said_may_be_typed_over() -> None:
+    """model/resnet.yaml has the epochs of its schedule in each size; a typed value leaves them unread."""
+    check_job(composed("model=resnet", "model.scheduler.epochs=3"))

@@ -50,7 +50,9 @@ def typed_checkpoint(checkpoint: str | None, folder: Path | None) -> str | None:
         checkpoint: The setting `ckpt_path`.
         folder: The run's folder.
     """
-    if checkpoint is None or folder is None:
+    if not isinstance(checkpoint, str):  # none, or what the check of the settings will refuse
+        return None
+    if folder is None:
         return checkpoint
     if Path(checkpoint).absolute() != (folder / "checkpoints" / "last.ckpt").absolute():
         return checkpoint

@@ -12,6 +12,8 @@ from unseen.runs.read_keys import ReadKeys
 from unseen.runs.schema import check_types, unread_sentence
 from unseen.runs.signatures import check_trainer_keys
 
+_TYPED_OVER = "epochs"  # of all sizes; model.scheduler.epochs reads it unless something else was typed there
+
 
 def check_settings(plain: dict[str, Any], read: ReadKeys) -> None:
     """Check a resolved configuration.
@@ -30,10 +32,12 @@ def check_settings(plain: dict[str, Any], read: ReadKeys) -> None:
     pooling = (plain["callbacks"].get("layer_probe") or {}).get("pooling", plain["model"]["pooling"])
     if pooling != plain["model"]["pooling"]:
         raise ValueError(f"callbacks.layer_probe.pooling={pooling} is not what counts; set model.pooling")
-    for size, settings in (plain["model"].get("sizes") or {}).items():
+    sizes = plain["model"].get("sizes") or {}
+    typed_over = {_TYPED_OVER} if all(_TYPED_OVER in settings for settings in sizes.values()) else set()
+    for size, settings in sizes.items():
         for key in settings:
             place = ("model", "sizes", size, key)
-            if key not in plain["model"]["backbone"] and place not in read:
+            if key not in plain["model"]["backbone"] and key not in typed_over and place not in read:
                 raise ValueError(unread_sentence(plain, list(place)))
 
 

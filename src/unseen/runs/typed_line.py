@@ -176,6 +176,8 @@ def _choice(text: str, override: Override, groups: _Groups) -> Iterator[str]:
     """Return how a group is chosen, and nothing where the default is no choice."""
     key, value = override.key_or_group, None if override.is_delete() else _plain(override)
     options = ", ".join(groups.options(key))
+    if value == "":
+        raise UserError(f"{text}: {key} is empty; choose one of {options}")
     if not value or value in ("none", "None"):
         if key in _OFF:
             yield f"{key}={_OFF[key]}"
