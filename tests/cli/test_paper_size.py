@@ -9,6 +9,7 @@ import pickle
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,36 +89,34 @@ def check(folder: Path, model: str, *, experiment: str) -> None:
     assert (folder / "checkpoints" / "last.ckpt").is_file()
 
 
-def test_experiment_calligraphy_with_every_backbone(calligraphy: Path, tmp_path: Path) -> None:
+def sweep(root: Path, logs: Path, *arguments: str, **options: Any) -> list[Path]:
+    """Run train.py over what `arguments` name, on a few images; return the run folders."""
     ran = run_command(
-        "train.py", "-m", "experiment=calligraphy", f"model={','.join(BACKBONES)}", *CUT, f"data.root={calligraphy}",
-        "data.train_size=40", "data.test_size=30", "data.unseen_per_class=6", logs=tmp_path,
+        "train.py", "-m", *arguments, *CUT, f"data.root={root}", "data.train_size=40", "data.test_size=30",
+        "data.unseen_per_class=6", logs=logs, **options,
     )  # fmt: skip
     assert ran.code == 0, ran.out + ran.err
-    assert len(ran.folders) == len(BACKBONES)
-    for folder in ran.folders:
-        check(folder, folder.name.removeprefix("model-"), experiment="calligraphy")
+    return ran.folders
 
 
-def test_experiment_cifar100_with_every_backbone(cifar100: Path, tmp_path: Path) -> None:
-    ran = run_command(
-        "train.py", "-m", "experiment=cifar100", f"model={','.join(BACKBONES)}", *CUT, f"data.root={cifar100}",
-        "data.train_size=40", "data.test_size=30", "data.unseen_per_class=6", logs=tmp_path,
-        fresh=True, PYTHONPATH=str(cifar100),
-    )  # fmt: skip
-    assert ran.code == 0, ran.out + ran.err
-    assert len(ran.folders) == len(BACKBONES)
-    for folder in ran.folders:
-        check(folder, folder.name.removeprefix("model-"), experiment="cifar100")
+@pytest.mark.parametrize("experiment", ["calligraphy", "cifar100"])
+def test_an_experiment_with_every_backbone(
+    experiment: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    root: Path = request.getfixturevalue(experiment)
+    # the stand-in for CIFAR-100 patches torchvision, which a warm interpreter has loaded already
+    options: dict[str, Any] = {"fresh": True, "PYTHONPATH": str(root)} if experiment == "cifar100" else {}
+    names = ",".join(BACKBONES)
+    folders = sweep(root, tmp_path, f"experiment={experiment}", f"model={names}", **options)
+    assert len(folders) == len(BACKBONES)
+    for folder in folders:
+        check(folder, folder.name.removeprefix("model-"), experiment=experiment)
 
 
-def test_every_pooling_at_the_papers_size(calligraphy: Path, tmp_path: Path) -> None:
-    """The scored checkpoint gives the rows of its run, and with `auto` those of the network's own class token."""
-    ran = run_command(
-        "train.py", "-m", "experiment=calligraphy", "model=pvt", "model.pooling=auto,mean,first", *CUT,
-        f"data.root={calligraphy}", "data.train_size=40", "data.test_size=30", "data.unseen_per_class=6",
-        logs=tmp_path,
-    )  # fmt: skip
-    assert ran.code == 0, ran.out + ran.err
-    assert len(ran.folders) == 3
-    assert len({(folder / "scores.csv").read_text() for folder in ran.folders}) == 3
+def test_the_other_poolings_at_the_papers_size(calligraphy: Path, tmp_path: Path) -> None:
+    """Of PVT, whose last stage alone has a class token: each pooling reads something else."""
+    folders = sweep(
+        calligraphy, tmp_path, "experiment=calligraphy", "model=pvt", "model.pooling=auto,mean,first"
+    )
+    assert len(folders) == 3
+    assert len({(folder / "scores.csv").read_text() for folder in folders}) == 3

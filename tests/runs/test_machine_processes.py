@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unseen.runs.machine_processes import processes_to_fit
+from unseen.runs.machine_processes import processes_to_fit, ranks_of
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,10 @@ def test_processes_on_this_machine(monkeypatch, devices, accelerator, environmen
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert processes_to_fit({"devices": devices, "accelerator": accelerator}) == expected
+
+
+@pytest.mark.parametrize(
+    ("devices", "nodes", "expected"), [(1, 1, 1), (8, 2, 16), ("2", 1, 2), ([0, 3], 1, 2), ("auto", 3, 3)]
+)
+def test_ranks_on_all_machines(devices, nodes, expected):
+    assert ranks_of({"devices": devices, "accelerator": "cpu", "num_nodes": nodes}) == expected

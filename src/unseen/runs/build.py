@@ -21,7 +21,7 @@ from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import one_line, user_errors
 from unseen.runs.identity import config_hash, typed_checkpoint
 from unseen.runs.loggers import finish_wandb
-from unseen.runs.machine_processes import processes_to_fit
+from unseen.runs.machine_processes import processes_to_fit, ranks_of
 from unseen.runs.own_folder import own_checkpoint
 from unseen.runs.provenance import (
     check_resumable,
@@ -126,7 +126,7 @@ class Run:
             spec.check(plain["data"]["image_size"])
             if training and plain["data"]["batch_size"] == 1:
                 check_single_images(spec, plain["data"]["image_size"])
-            datamodule.check(plain["probe"]["k"], ranks=_ranks(plain["trainer"]))
+            datamodule.check(plain["probe"]["k"], ranks=ranks_of(plain["trainer"]))
             datamodule.prepare_data()
             datamodule.setup()
         provenance = make_provenance(
@@ -340,13 +340,6 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
         cache=CanvasCache(folder, limit, processes) if limit > 0 else None,
         processes=processes,
     )
-
-
-def _ranks(trainer: dict[str, Any]) -> int:
-    """Return how many processes were asked for; 1 where the machine decides."""
-    devices = trainer["devices"]
-    asked = len(devices) if isinstance(devices, list) else devices if isinstance(devices, int) else 1
-    return max(1, asked) * int(trainer["num_nodes"])
 
 
 def _tests_it(stored: dict[str, Any], provenance: dict[str, Any], datamodule: SeenUnseenDataModule) -> bool:

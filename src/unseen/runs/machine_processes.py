@@ -23,6 +23,11 @@ def processes_to_fit(settings: dict[str, Any]) -> int:
     )
 
 
+def ranks_of(settings: dict[str, Any]) -> int:
+    """Return how many processes the `trainer` group asks for, on all its machines."""
+    return max(1, _devices(settings["devices"], settings["accelerator"])) * int(settings["num_nodes"])
+
+
 def _devices(asked: Any, accelerator: str) -> int:
     if isinstance(asked, list | tuple):
         return len(asked)

@@ -22,7 +22,6 @@ _PROBE_ARGUMENTS = {
     "noise_levels": "probe.noise_levels",
     "save_embeddings": "probe.save_embeddings",
     "on_phase": "nothing",
-    "at_step": "nothing",
     "at": "nothing",
 }
 _WHOLE = (
