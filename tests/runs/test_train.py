@@ -151,6 +151,26 @@ def test_a_run_killed_before_its_first_interval_goes_on_from_step_0(
     assert second.folder.scores_path.read_text() == uninterrupted.folder.scores_path.read_text()
 
 
+def test_a_run_resumed_from_an_earlier_checkpoint_replaces_a_later_one(tmp_path: Path) -> None:
+    """Its scores end at the earlier step, so `last.ckpt` must, too, even if nothing is evaluated any more."""
+    run(small(tmp_path / "first", max_steps=2))
+    earlier, last = (
+        tmp_path / "first" / "checkpoints" / "last.ckpt",
+        tmp_path / "run" / "checkpoints" / "last.ckpt",
+    )
+    last.parent.mkdir(parents=True)
+    last.write_bytes(b"of a later step")
+
+    def die(*_: object) -> None:
+        raise RuntimeError("killed in the first step")
+
+    parts = small(tmp_path / "run")
+    parts.module.training_step = die  # type: ignore[method-assign, assignment]
+    with pytest.raises(RuntimeError, match="killed"):
+        run(parts, checkpoint=earlier)
+    assert torch.load(last, weights_only=True)["global_step"] == 2
+
+
 def test_hooks_are_gone_after_an_error(tmp_path: Path) -> None:
     parts = small(tmp_path)
 

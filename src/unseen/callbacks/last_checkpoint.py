@@ -29,7 +29,9 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take over the checkpoint that a run is resumed from, whose scores are in this folder, too."""
         if self.step is None and trainer.global_step > 0:
-            if not trainer.strategy.broadcast(self._file.is_file()):
+            if (
+                Path(str(trainer.ckpt_path)).resolve() != self._file.resolve()
+            ):  # else a later one may lie there
                 trainer.save_checkpoint(self._file, weights_only=False)
             self.step = trainer.global_step
 
