@@ -54,6 +54,14 @@ def test_one_folder_a_job_and_tables_at_the_end(sweep: Ran) -> None:
     assert "mean ± standard deviation over seeds" in sweep.out
 
 
+@pytest.mark.parametrize("typed", ["trainer.accelerator=cpu,tpu", "+trainer.profiler=simple,no-such"])
+def test_what_only_the_libraries_can_refuse_is_told_before_the_first_job(typed: str, tmp_path: Path) -> None:
+    ran = run_command("train.py", "-m", typed, *TINY, logs=tmp_path)
+    assert ran.code == 1
+    assert "no job of the sweep was started" in ran.err
+    assert not list((tmp_path / "train" / "multiruns").iterdir())
+
+
 def test_a_job_of_a_sweep_is_the_run_typed_alone(sweep: Ran, tiny_run: Ran) -> None:
     (folder,) = (folder for folder in sweep.folders if folder.name == "model-resnet_seed-0")
     assert (folder / "scores.csv").read_text() == (tiny_run.folder / "scores.csv").read_text()

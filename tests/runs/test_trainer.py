@@ -6,7 +6,8 @@ import torch.utils.deterministic
 from lightning.pytorch.plugins import AsyncCheckpointIO
 from tests.torch_modes import same_modes_afterwards
 
-from unseen.runs.trainer import make_trainer
+from unseen.runs.errors import UserError
+from unseen.runs.trainer import check_trainer, make_trainer
 from unseen.training.checkpoint_files import StreamedCheckpointIO
 
 SETTINGS = {
@@ -46,3 +47,24 @@ def test_deterministic_mode_fills_no_memory() -> None:
         assert torch.are_deterministic_algorithms_enabled()
         assert torch.is_deterministic_algorithms_warn_only_enabled()
         assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"accelerator": "mps"}, "MPSAccelerator"),
+        ({"accelerator": "tpu"}, "torch_xla"),  # a library that is missing
+        ({"strategy": "fsdp"}, "fsdp"),
+        ({"strategy": "deepspeed"}, "DeepSpeed"),
+        ({"strategy": "ddp_spawn"}, "use trainer.strategy=ddp"),
+        ({"strategy": "ddp_notebook"}, "use trainer.strategy=ddp"),  # would wait for ever
+        ({"profiler": "no-such"}, "profiler"),
+        ({"devices": [0]}, "devices"),
+    ],
+)
+def test_what_this_machine_cannot_do_is_one_sentence(settings: dict[str, object], names: str) -> None:
+    if settings.get("accelerator") == "mps" and torch.backends.mps.is_available():
+        pytest.skip("this machine has what the test asks for in vain")
+    with same_modes_afterwards(), pytest.raises(UserError, match=names) as told:
+        check_trainer(SETTINGS | settings)
+    assert "\n" not in str(told.value)

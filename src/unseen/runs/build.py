@@ -36,7 +36,7 @@ from unseen.runs.read_keys import ReadKeys
 from unseen.runs.settings import check_settings, checkpoint_path
 from unseen.runs.signatures import check_objects, make
 from unseen.runs.stored import check_trusted, check_weights, read_checkpoint
-from unseen.runs.trainer import check_machine, make_trainer
+from unseen.runs.trainer import check_trainer, make_trainer
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
@@ -112,10 +112,10 @@ class Run:
             stored = read_provenance(checkpoint, resume=training) if checkpoint else None
             if checkpoint and stored and not training:
                 plain = self._as_stored(plain, stored, checkpoint, read)
-            check_machine(plain["trainer"])
             check_objects(plain)
+            quiet_libraries()
+            check_trainer(plain["trainer"])
         self.folder.write_summary("running")
-        quiet_libraries()
         from unseen.backbones.survey import check_single_images
 
         with user_errors():

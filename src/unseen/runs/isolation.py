@@ -166,23 +166,30 @@ def start(
             os._exit(code)  # nothing of the parent's (exit handlers, buffers) may run twice
 
 
-def ask_child(question: Callable[[], int]) -> int:
-    """Return what `question` returns in a forked process, 0 if it fails there.
+def ask_child(question: Callable[[], str]) -> str:
+    """Return what `question` returns in a forked process with a job's environment, '' if it fails there.
 
-    Counting GPUs may wake the driver, which then works in no process that is forked from this one.
+    Asking for GPUs may wake the driver, which then works in no process that is forked from this one.
     """
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
         try:
-            os.write(writing, str(question()).encode())
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for descriptor in (0, 1, 2):
+                os.dup2(nothing, descriptor)
+            mine = job_environment(os.environ)
+            os.environ.clear()
+            os.environ.update(mine)
+            with os.fdopen(writing, "w", encoding="utf-8", errors="replace") as answer:
+                answer.write(question())
         finally:
             os._exit(0)
     os.close(writing)
-    with os.fdopen(reading) as answer:
-        text = answer.read()
+    with os.fdopen(reading, encoding="utf-8", errors="replace") as given:
+        text = given.read()
     os.waitpid(pid, 0)
-    return int(text) if text.isdecimal() else 0
+    return text
 
 
 def _redirect(console: Path) -> None:

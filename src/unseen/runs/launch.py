@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -50,7 +51,11 @@ def launch_sweep(
         sweep.plan()
         give_back(folder)
     else:
-        sweep.run()
+        try:
+            sweep.run()
+        except UserError:
+            give_back(folder)
+            raise
 
 
 def _prepare(
@@ -62,12 +67,11 @@ def _prepare(
 ) -> Sweep:
     if not composed:
         raise UserError("the sweep has no jobs: a list of values is empty")
-    for _, config in composed:
-        _check(config)
+    settings = [_checked(config) for _, config in composed]
     jobs = []
-    for overrides, config in composed:
+    for (overrides, config), plain in zip(composed, settings, strict=True):
         typed = [override for override in overrides if not asks_for_a_way_of_running(override)]
-        jobs.append(Job(typed, folder, config_hash(config)))
+        jobs.append(Job(typed, folder, config_hash(config), settings=plain))
     _name(jobs)
     first = composed[0][1]
     if first.resume:
@@ -87,22 +91,43 @@ def _prepare(
         entry,
         command,
         PROJECT_ROOT / "configs",
+        check=_check_on_machine,
         slots=partial(_slots, first),
         resume=bool(first.resume),
     )
 
 
-def _check(config: DictConfig) -> None:
-    """Refuse what is cheap to see, before any job has taken hours.
+def _checked(config: DictConfig) -> dict[str, Any]:
+    """Return a job's settings; refuse what is cheap to see, before any job has taken hours.
 
     Raises:
         UserError: The sentence names the setting.
     """
     try:
         with user_errors(ValueError, OmegaConfBaseException):
-            check_job(config)
+            return check_job(config)
     except UserError as error:
         raise UserError(f"{error}; no job of the sweep was started") from error
+
+
+def _check_on_machine(jobs: Sequence[Job]) -> None:
+    """Refuse what only the loaded libraries can tell: a device that is not here, a class that cannot be made.
+
+    Raises:
+        UserError: The sentence names the setting.
+    """
+    from unseen.runs.trainer import check_with_libraries
+
+    def complaint() -> str:
+        try:
+            with user_errors():
+                check_with_libraries([job.settings for job in jobs])
+        except UserError as error:
+            return str(error)
+        return ""
+
+    if sentence := ask_child(complaint):
+        raise UserError(f"{sentence}; no job of the sweep was started")
 
 
 def _refuse_to_replace(jobs: Sequence[Job]) -> None:
@@ -164,7 +189,7 @@ def _slots(config: DictConfig) -> list[dict[str, str]]:
         (name for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES") if name in os.environ),
         "CUDA_VISIBLE_DEVICES",
     )
-    count = ask_child(_count_gpus)
+    count = int(ask_child(lambda: str(_count_gpus())) or 0)
     named = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
     gpus = (named or [str(number) for number in range(count)])[:count]
     if len(gpus) < 2 * devices:

@@ -41,8 +41,8 @@ def check_settings(plain: dict[str, Any], read: ReadKeys) -> None:
                 raise ValueError(unread_sentence(plain, list(place)))
 
 
-def check_job(config: DictConfig) -> None:
-    """Check a composed job of a sweep before any job of it starts.
+def check_job(config: DictConfig) -> dict[str, Any]:
+    """Check a composed job of a sweep before any job of it starts; return its settings, resolved.
 
     Raises:
         ValueError: One sentence.
@@ -59,6 +59,7 @@ def check_job(config: DictConfig) -> None:
     checkpoint = checkpoint_path(plain["ckpt_path"])
     if checkpoint is not None and not checkpoint.is_file():
         raise ValueError(f"ckpt_path={checkpoint} is not a file")
+    return plain
 
 
 def checkpoint_path(typed: Any) -> Path | None:

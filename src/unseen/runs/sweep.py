@@ -46,6 +46,7 @@ class Job:
         state: done, running (in another process), half-done (has a checkpoint), failed, or missing: what was
             found before the sweep began, or when its turn came.
         written_before: When summary.json was written before the job was started (ns); None if there was none.
+        settings: Its configuration, resolved; empty where nobody has composed it.
     """
 
     overrides: Sequence[str]
@@ -54,6 +55,7 @@ class Job:
     state: str = "missing"
     label: str = ""
     written_before: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def checkpoint(self) -> Path:
@@ -141,7 +143,8 @@ class Sweep:
         entry: The script that was typed (src/train.py); it becomes argv[0] of every job.
         command: What a job's process runs.
         configs: Folder of the YAML files; the jobs read a copy of it in the sweep's folder.
-        slots: Called when the libraries are loaded; returns the environment of each place at which a job can run.
+        check: Called with the jobs to run when the libraries are loaded; raises UserError where one cannot run here.
+        slots: Called after that; returns the environment of each place at which a job can run.
         resume: Jobs may have run before, or run in another sweep now.
     """
 
@@ -150,6 +153,7 @@ class Sweep:
     entry: str
     command: Callable[[], None]
     configs: Path
+    check: Callable[[Sequence[Job]], None] = lambda _: None
     slots: Callable[[], Sequence[dict[str, str]]] = lambda: [{}]
     resume: bool = False
     _ended: int = field(default=0, init=False)
@@ -159,7 +163,7 @@ class Sweep:
 
         Raises:
             SweepFailedError: A job failed; the others were run all the same.
-            UserError: The folder cannot be written.
+            UserError: The folder cannot be written, or a job cannot run on this machine; none was started.
             KeyboardInterrupt: The user stopped the sweep; its jobs were stopped, too.
         """
         waiting = [job for job in self.jobs if job.state not in {"done", "running"}]
@@ -176,6 +180,11 @@ class Sweep:
     def _run(self, waiting: list[Job]) -> None:
         configs = self._copy_configs()
         warm_up()
+        try:
+            self.check(waiting)
+        except UserError:
+            shutil.rmtree(configs, ignore_errors=True)
+            raise
         free = list(self.slots())
         running: dict[Child, tuple[Job, dict[str, str]]] = {}
         end_on_signals()

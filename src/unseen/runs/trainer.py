@@ -10,30 +10,48 @@ from hydra.utils import instantiate
 
 from unseen.run_folder import RunFolder
 from unseen.runs.errors import UserError, user_errors
+from unseen.runs.signatures import check_objects
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
     from lightning.pytorch.loggers import Logger
 
 
-def check_machine(settings: dict[str, Any]) -> None:
-    """Refuse a GPU that is not there, and half precision that only a GPU has.
+def check_trainer(settings: dict[str, Any]) -> None:
+    """Refuse what this machine or Lightning cannot do with the `trainer` group, before data and weights are loaded.
+
+    Raises:
+        ValueError: A GPU that is not there, or half precision that only a GPU has.
+        UserError: What Lightning says of the other settings.
+    """
+    import torch
+
+    if settings["accelerator"] in {"gpu", "cuda"} and not torch.cuda.is_available():
+        raise ValueError(
+            f"trainer.accelerator={settings['accelerator']}: torch sees no GPU on this machine; use trainer=cpu"
+        )
+    on_cpu = settings["accelerator"] == "cpu" or not torch.cuda.is_available()
+    if settings["precision"] == "16-mixed" and settings["accelerator"] in {"cpu", "auto"} and on_cpu:
+        raise ValueError("trainer.precision=16-mixed needs a GPU; on a CPU use 32-true or bf16-mixed")
+    make_trainer(settings, [], [])
+
+
+def check_with_libraries(jobs: Sequence[dict[str, Any]]) -> None:
+    """Refuse settings of a sweep's jobs that only the libraries can judge, before the first job has begun.
+
+    Args:
+        jobs: Their resolved configurations.
 
     Raises:
         ValueError: One sentence.
+        UserError: What Lightning says of the trainer's settings.
     """
-    if settings["accelerator"] in {"gpu", "cuda"}:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise ValueError(
-                f"trainer.accelerator={settings['accelerator']}: torch sees no GPU on this machine; use trainer=cpu"
-            )
-    if settings["precision"] == "16-mixed" and settings["accelerator"] in {"cpu", "auto"}:
-        import torch
-
-        if settings["accelerator"] == "cpu" or not torch.cuda.is_available():
-            raise ValueError("trainer.precision=16-mixed needs a GPU; on a CPU use 32-true or bf16-mixed")
+    checked: list[dict[str, Any]] = []
+    for plain in jobs:
+        check_objects(plain)
+        if plain["trainer"] not in checked:
+            check_trainer(plain["trainer"])
+            checked.append(plain["trainer"])
 
 
 def make_trainer(
@@ -51,8 +69,8 @@ def make_trainer(
     import torch
     import torch.utils.deterministic
     from lightning.fabric.plugins import TorchCheckpointIO
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch.callbacks import Checkpoint
+    from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 
     from unseen.callbacks.evaluation_steps import EvaluationSteps
     from unseen.training.checkpoint_files import StreamedCheckpointIO
@@ -64,7 +82,7 @@ def make_trainer(
         settings["precision"] = "16-mixed" if on_gpu else "32-true"
     every = settings.pop("val_check_interval")
     callbacks = [EvaluationSteps(every), *callbacks]
-    with user_errors(MisconfigurationException, ValueError, TypeError):
+    with user_errors(Exception):  # of Lightning, of an accelerator's own library, of a strategy's
         trainer: Trainer = instantiate(settings, _partial_=True, _convert_="all")(
             callbacks=callbacks,
             logger=list(loggers),
@@ -76,6 +94,11 @@ def make_trainer(
             use_distributed_sampler=False,  # our loaders are exact; Lightning's pads
             enable_model_summary=False,
             enable_progress_bar=True,
+        )
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise UserError(
+            f"trainer.strategy={settings['strategy']} trains in copies of this process, whose scores would be lost; "
+            "use trainer.strategy=ddp"
         )
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else somebody's choice
         trainer.strategy.checkpoint_io = StreamedCheckpointIO()
