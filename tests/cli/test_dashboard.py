@@ -9,6 +9,17 @@ import pytest
 from tests.cli.conftest import ROOT, run_command
 
 
+@pytest.mark.parametrize("entry", ["dashboard.py", "report.py"])
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [("+outt=1", "outt is not a setting"), ("+paths.log_dirr=x", "paths.log_dirr is not a setting")],
+)
+def test_a_key_that_nothing_reads_is_refused(entry: str, typed: str, says: str, tmp_path: Path) -> None:
+    ran = run_command(entry, typed, logs=tmp_path)
+    assert (ran.code, ran.err.count("error: ")) == (1, 1)
+    assert f"{says}: nothing reads it (did you mean" in ran.err
+
+
 def test_without_a_key_the_dashboard_is_a_file(tmp_path: Path) -> None:
     ran = run_command(
         "dashboard.py", "project=letters", "entity=us", logs=tmp_path, HOME=str(tmp_path), WANDB_API_KEY=""

@@ -155,8 +155,8 @@ def plans(rng: random.Random, stage: Stage) -> Iterator[Line]:
         yield train("plans", changes, "accepted", "-m", "plan=true", *more, jobs=0)
         bad = rng.choice(("seed=abc", "model=vti", "probe.k=0", "+foo=1", "data.num_unseen=1"))
         key = bad.lstrip("+").partition("=")[0]
-        clear = {name: value for name, value in changes.items() if name != key}
-        yield train("plans", clear, "refused", "-m", "plan=true", *more, bad, names=(last(key),))
+        broken = changes | {bad.partition("=")[0]: bad.partition("=")[2]}  # instead of what is typed else
+        yield train("plans", broken, "refused", "-m", "plan=true", *more, names=(last(key),))
 
 
 @kind("checkpoints", weight=3)

@@ -93,3 +93,11 @@ def refuse() -> None:
 
 def test_what_takes_anything_is_not_known() -> None:
     assert parameters(dict) is None
+
+
+def test_a_path_is_not_looked_up_again() -> None:
+    """The configuration is resolved; what looks like an interpolation now is a folder's name."""
+    values = {"root": "a/dol${x}lar", "more": ["\\${y}", {"z": "${seed}"}]}
+    inner = {"_target_": "builtins.dict", "a": 1}
+    made = make({"_target_": "builtins.dict", "inner": inner} | values, "x", dict)
+    assert made == {"inner": {"a": 1}} | values

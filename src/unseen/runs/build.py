@@ -22,6 +22,7 @@ from unseen.runs.errors import one_line, user_errors
 from unseen.runs.identity import config_hash, typed_checkpoint
 from unseen.runs.loggers import finish_wandb
 from unseen.runs.machine_processes import processes_to_fit, ranks_of
+from unseen.runs.overrides import taken_literally
 from unseen.runs.own_folder import own_checkpoint
 from unseen.runs.provenance import (
     check_resumable,
@@ -259,7 +260,8 @@ class Run:
     def _named_anew(self, plain: dict[str, Any]) -> Any:
         """Return the loggers' settings with the names of the network and data that the checkpoint brought."""
         unresolved = OmegaConf.to_container(self._config.logger, resolve=False)
-        return OmegaConf.to_container(OmegaConf.create(plain | {"logger": unresolved}).logger, resolve=True)
+        around = OmegaConf.create(taken_literally(plain) | {"logger": unresolved})
+        return OmegaConf.to_container(around.logger, resolve=True)
 
     def _loggers(self, plain: dict[str, Any], *, job_type: str) -> list[Logger]:
         from lightning.pytorch.loggers import Logger, WandbLogger

@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import hydra
@@ -36,9 +36,10 @@ from unseen.threads import settle_threads
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 _LONGEST_FOLDER_NAME = 120
 _USAGE = 2
-_KEYS = {  # of the commands that have no schema
-    "report": ("runs", "out", "paths"),
-    "dashboard": ("project", "entity", "name", "out", "paths"),
+_PATHS = ("root_dir", "log_dir", "data_dir", "output_dir")
+_KEYS: dict[str, dict[str, Sequence[str]]] = {  # of the commands that have no schema, and those of a group
+    "report": {"runs": (), "out": (), "paths": _PATHS},
+    "dashboard": {"project": (), "entity": (), "name": (), "out": (), "paths": _PATHS},
 }
 
 
@@ -123,13 +124,24 @@ def _traceback_file() -> Path:
     return Path(file.name)
 
 
-def _check_keys(config: DictConfig, known: Sequence[str]) -> None:
-    for key in map(str, config):
-        if key not in known:
-            raise UserError(
-                f"{key} is not a setting: nothing reads it{close_match(key, list(known))}; "
-                f"there are {', '.join(known)}"
-            )
+def _check_keys(config: DictConfig, known: Mapping[str, Sequence[str]]) -> None:
+    """Refuse keys that nothing reads.
+
+    Raises:
+        UserError: The sentence names the key and those that there are.
+    """
+    groups = {"": list(map(str, config))}
+    groups |= {
+        key: list(config[key]) for key in known if known[key] and isinstance(config.get(key), DictConfig)
+    }
+    for group, keys in groups.items():
+        allowed = list(known[group]) if group else list(known)
+        for key in keys:
+            if key not in allowed:
+                raise UserError(
+                    f"{'.'.join(filter(None, (group, key)))} is not a setting: nothing reads it"
+                    f"{close_match(key, allowed)}; there are {', '.join(allowed)}"
+                )
 
 
 def load_environment(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -13,12 +14,27 @@ def override(key: str, value: str) -> str:
     >>> override("ckpt_path", "it's/last.ckpt")
     "ckpt_path='it\\'s/last.ckpt'"
     """
-    # a value with ${ would be looked up by OmegaConf; backslashes before it escape each other
-    text = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
+    text = taken_literally(value)
     # inside Hydra's quotes a backslash means itself, except before a quote
     text = re.sub(r"(\\*)'", lambda found: 2 * found[1] + r"\'", text)
     text = re.sub(r"(\\+)\Z", lambda found: 2 * found[1], text)
     return f"{key}='{text}'"
+
+
+def taken_literally(value: Any) -> Any:
+    r"""Return a resolved value, its texts, lists and dictionaries, so that OmegaConf looks nothing up in it again.
+
+    >>> taken_literally({"root": "a/${b}", "unseen": ["c", 1]})
+    {'root': 'a/\\${b}', 'unseen': ['c', 1]}
+    """
+    if isinstance(value, dict):
+        return {key: taken_literally(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [taken_literally(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    # backslashes before ${ escape each other
+    return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
 
 
 def key_of(typed: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -99,7 +100,7 @@ def make(
         UserError: What its own making says.
     """
     try:
-        maker = instantiate(node, _partial_=True, _convert_="all")
+        maker = maker_of(node)
         made = maker if node.get("_partial_") else maker(**more)
     except UserError:
         raise
@@ -111,6 +112,16 @@ def make(
         wanted = f"a {kind.__name__}" if kind is not None else f"one: it has no {', '.join(missing)}"
         raise ValueError(f"{place}._target_={node['_target_']} does not make {wanted}")
     return made
+
+
+def maker_of(node: dict[str, Any]) -> Callable[..., Any]:
+    """Return what makes the object that a resolved node describes.
+
+    Hydra gets the objects among its values only: it would look up a folder that has ${ in its name once more.
+    """
+    for_hydra = {key for key, value in node.items() if key in _HYDRA_KEYS or any(_objects(value, str(key)))}
+    maker = instantiate({key: node[key] for key in for_hydra}, _partial_=True, _convert_="all")
+    return functools.partial(maker, **{key: value for key, value in node.items() if key not in for_hydra})
 
 
 def _check(node: Any, place: str, ours: dict[str, str] | None = None) -> None:

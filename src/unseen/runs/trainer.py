@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import instantiate
-
 from unseen.run_folder import RunFolder
 from unseen.runs.errors import UserError, user_errors
-from unseen.runs.signatures import check_objects
+from unseen.runs.signatures import check_objects, maker_of
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
@@ -83,7 +81,7 @@ def make_trainer(
     every = settings.pop("val_check_interval")
     callbacks = [EvaluationSteps(every), *callbacks]
     with user_errors(Exception):  # of Lightning, of an accelerator's own library, of a strategy's
-        trainer: Trainer = instantiate(settings, _partial_=True, _convert_="all")(
+        trainer: Trainer = maker_of(settings)(
             callbacks=callbacks,
             logger=list(loggers),
             val_check_interval=1,  # EvaluationSteps decides
