@@ -28,7 +28,9 @@ def test_a_terminated_run_says_so(tmp_path: Path) -> None:
     assert ran.code == 143, ran.err
     assert (ran.summary()["status"], ran.summary()["reason"]) == ("failed", "terminated (SIGTERM)")
     assert ran.summary()["steps"] == 2  # what was evaluated is kept
-    assert ran.err.strip() == "error: terminated (SIGTERM); what was evaluated is on disk"
+    last = ran.folder / "checkpoints" / "last.ckpt"
+    left = f"what was evaluated is in {ran.folder}; the same line with ckpt_path={last} goes on"
+    assert ran.err.strip() == f"error: terminated (SIGTERM); {left}"
 
 
 def test_a_killed_rank_is_told_and_takes_the_others_with_it(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from dotenv import load_dotenv
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from unseen.runs.ending import interruption
+from unseen.runs.ending import interruption, what_is_left
 from unseen.runs.errors import (
     UsageError,
     UserError,
@@ -91,7 +91,7 @@ def _guard(task: Callable[[], object], *, composing: bool) -> int:
         return _failed(str(error))
     except KeyboardInterrupt:
         reason, code = interruption()
-        return _failed(f"{reason}; what was evaluated is on disk", code=code)
+        return _failed(f"{reason}; {what_is_left()}", code=code)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     except Exception as error:

@@ -21,6 +21,7 @@ _CLOSING_SECONDS = 30.0  # to write checkpoints and to close the loggers
 GiveUp = Callable[[str, int], None]
 
 _received: list[signal.Signals] = []
+_left: list[str] = []
 _begun = threading.Event()
 
 
@@ -49,6 +50,16 @@ def interruption() -> tuple[str, int]:
     if not _received:
         return "interrupted", INTERRUPTED
     return f"terminated ({_received[0].name})", 128 + _received[0]
+
+
+def say_what_is_left(sentence: str) -> None:
+    """Set what a command says, after the reason, if it is interrupted from now on."""
+    _left[:] = [sentence]
+
+
+def what_is_left() -> str:
+    """Return what an interrupted command leaves behind and how to go on."""
+    return _left[0] if _left else "nothing was begun"
 
 
 def begin_ending() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from unseen.allocator import keep_freed_memory
 from unseen.process_rank import is_first_process
-from unseen.runs.console import fail
-from unseen.runs.ending import begin_ending, end_on_signals, interruption
+from unseen.runs.console import fail, shown_path
+from unseen.runs.ending import begin_ending, end_on_signals, interruption, say_what_is_left
 from unseen.runs.errors import UserError, failure_sentence, one_line
 from unseen.runs.ranks import Ranks, leave_word
 
@@ -83,6 +84,7 @@ def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
         yield run, parts
     except BaseException as error:
         begin_ending()
+        say_what_is_left(_left_in(run.folder.path, training=training))
         other = ranks.word_of(error)
         reason = other or _reason(error)
         if not is_first_process():
@@ -93,6 +95,19 @@ def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
         raise
     run.end("finished")
     run.show()
+
+
+def _left_in(folder: Path, *, training: bool) -> str:
+    """Return what an interrupted run leaves in its folder, and how to go on from it."""
+    if not (folder / "scores.csv").is_file():
+        return f"nothing was evaluated yet ({shown_path(folder)})"
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    on = (
+        f"; the same line with ckpt_path={shown_path(checkpoint)} goes on"
+        if training and checkpoint.is_file()
+        else ""
+    )
+    return f"what was evaluated is in {shown_path(folder)}{on}"
 
 
 def _reason(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from unseen.run_state import state_of
 from unseen.runs.cli import PROJECT_ROOT, job_folder
 from unseen.runs.console import notice
+from unseen.runs.ending import say_what_is_left
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import config_hash
 from unseen.runs.isolation import ask_child
@@ -51,6 +52,7 @@ def launch_sweep(
         sweep.plan()
         give_back(folder)
     else:
+        say_what_is_left("what was evaluated is on disk; the same line with resume=true goes on")
         try:
             sweep.run()
         except UserError:
