@@ -41,6 +41,24 @@ def test_what_a_run_said_itself(tmp_path: Path) -> None:
     assert state_of(tmp_path).status == "missing"
 
 
+def test_a_run_that_ends_while_it_is_looked_at_has_not_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes how it ended, then it lets go of its folder; either may happen between two looks."""
+    write(tmp_path, status="running")
+
+    def ends(folder: Path) -> bool:
+        write(folder, status="finished")
+        return False
+
+    monkeypatch.setattr("unseen.run_state.is_locked", ends)
+    assert state_of(tmp_path).status == "finished"
+    looks = iter([False, True])  # it began after the first look
+    write(tmp_path, status="running")
+    monkeypatch.setattr("unseen.run_state.is_locked", lambda _: next(looks))
+    assert state_of(tmp_path).status == "running"
+
+
 def as_file(content: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(content)
 

@@ -35,10 +35,14 @@ class RunState:
 
 def state_of(folder: Path) -> RunState:
     """Return how the run in `folder` stands. Nothing in the folder is changed, and no content of it is an error."""
-    summary = read_summary(folder)
-    said = summary.get("status")
-    if is_locked(folder):
+    locked = is_locked(folder)
+    summary = read_summary(folder)  # after the look at the lock: a run writes how it ended before it lets go
+    if not locked and summary.get("status") == "running":  # it may have begun, and even ended, in between
+        locked = is_locked(folder)
+        summary = read_summary(folder)
+    if locked:
         return RunState("running", None, summary)
+    said = summary.get("status")
     if said == "finished":
         return RunState("finished", None, summary)
     if said == "failed":

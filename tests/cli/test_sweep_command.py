@@ -208,6 +208,31 @@ def test_two_sweeps_that_go_on_at_once_run_each_job_once(tmp_path: Path) -> None
         assert log.count("files in") == 1, log  # one process ran it, and nobody ran it again
 
 
+@pytest.mark.parametrize("state", [{}, {"UNSEEN_CONTINUE": "1"}])
+def test_a_job_that_another_sweep_has_finished_meanwhile_is_left(
+    state: dict[str, str], tiny_run: Ran, tmp_path: Path
+) -> None:
+    """When this sweep looked, it was unfinished; its process comes too late."""
+    folder = tmp_path / "job"
+    shutil.copytree(tiny_run.folder, folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*.csv")} | {
+        path: path.read_bytes() for path in folder.glob("summary.json")
+    }
+    ran = run_command(
+        "train.py",
+        "model=resnet",
+        "seed=0",
+        *TINY,
+        f"hydra.run.dir={folder}",
+        logs=tmp_path,
+        UNSEEN_JOB="1",
+        **state,
+    )
+    assert ran.code == 1
+    assert "finished" in ran.err
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_killing_the_sweep_kills_its_jobs_and_the_same_line_finishes(tmp_path: Path) -> None:
     line = (
         "-m",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from unseen.atomic_files import clear_leftovers
 from unseen.folder_lock import FolderLock
 from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
+from unseen.run_state import read_summary
 from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import one_line, user_errors
@@ -23,7 +25,7 @@ from unseen.runs.identity import config_hash, typed_checkpoint
 from unseen.runs.loggers import finish_wandb
 from unseen.runs.machine_processes import processes_to_fit, ranks_of
 from unseen.runs.overrides import taken_literally
-from unseen.runs.own_folder import own_checkpoint
+from unseen.runs.own_folder import JOB, own_checkpoint
 from unseen.runs.provenance import (
     check_resumable,
     make_provenance,
@@ -89,6 +91,8 @@ class Run:
             )
             self._lock = FolderLock(folder) if is_first_process() else None
             if self._lock:
+                if os.environ.get(JOB) and read_summary(folder).get("status") == "finished":
+                    raise ValueError(f"{folder} was finished by another process in the meantime")
                 clear_leftovers(folder)
         self._k: dict[str, int] = {}
         self._wandb: WandbView | None = None

@@ -21,6 +21,7 @@ from unseen.run_state import state_of
 from unseen.runs.console import fail
 from unseen.runs.overrides import key_of, override
 
+JOB = "UNSEEN_JOB"  # set for the jobs of a sweep
 CONTINUE = "UNSEEN_CONTINUE"  # set for a sweep's job that goes on from the last checkpoint in its folder
 _claimed: set[Path] = set()
 

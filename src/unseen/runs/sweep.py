@@ -24,7 +24,7 @@ from unseen.runs.ending import end_on_signals
 from unseen.runs.errors import UserError
 from unseen.runs.isolation import Child, start, stop, warm_up
 from unseen.runs.overrides import key_of, override
-from unseen.runs.own_folder import CONTINUE
+from unseen.runs.own_folder import CONTINUE, JOB
 from unseen.runs.ranks import how_killed
 
 _POLL_SECONDS = 0.05
@@ -70,7 +70,7 @@ class Job:
 
     def environment(self) -> dict[str, str]:
         """Return what tells the job's process that it belongs to a sweep, and where it stands."""
-        return {"UNSEEN_JOB": "1"} | ({CONTINUE: "1"} if self.state == "half-done" else {})
+        return {JOB: "1"} | ({CONTINUE: "1"} if self.state == "half-done" else {})
 
     def summary(self) -> dict[str, Any]:
         """Return summary.json, or an empty dictionary before there is one."""
