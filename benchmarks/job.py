@@ -25,7 +25,7 @@ from unseen.backbones.timm import TimmSpec
 from unseen.callbacks.layer_probe import LayerProbe
 from unseen.data.catalog import Catalog, Counts, Entry
 from unseen.data.datamodule import SeenUnseenDataModule
-from unseen.probes import ProbeSuite
+from unseen.probes import PendingScores, ProbePool, ProbeSuite
 from unseen.run_folder import Scoring
 from unseen.runs.loggers import csv_logger
 from unseen.scores import Generalization, ScoreTable
@@ -113,7 +113,7 @@ class Listener:
 
 @dataclass
 class ProbeClock:
-    """Seconds that `run_probes` took inside the callback, and what it was given."""
+    """Seconds between the first probe and the last inside the callback, and what the probes were given."""
 
     seconds: float = 0.0
     inputs: list[tuple[Tensor, Tensor]] = field(default_factory=list)
@@ -199,22 +199,27 @@ def probe_clock(*, keep_inputs: bool = False) -> Iterator[ProbeClock]:
     """Time the probes inside the callback while the block runs."""
     from unseen.callbacks import layer_probe
 
-    clock, plain = ProbeClock(), layer_probe.run_probes
+    clock, plain = ProbeClock(), layer_probe.ProbePool
 
-    def run_probes(embeddings: Tensor, labels: Tensor, suite: ProbeSuite) -> dict[str, float]:
-        if keep_inputs:
-            clock.inputs.append((embeddings, labels))
-        began = time.perf_counter()
-        try:
-            return plain(embeddings, labels, suite)
-        finally:
-            clock.seconds += time.perf_counter() - began
+    class ClockedPool(plain):  # type: ignore[misc, valid-type]
+        def __enter__(self) -> ProbePool:
+            self._began = time.perf_counter()
+            return super().__enter__()  # type: ignore[no-any-return]
 
-    layer_probe.run_probes = run_probes
+        def __exit__(self, *error: object) -> None:
+            super().__exit__(*error)
+            clock.seconds += time.perf_counter() - self._began
+
+        def submit(self, embeddings: Tensor, labels: Tensor, suite: ProbeSuite) -> PendingScores:
+            if keep_inputs:
+                clock.inputs.append((embeddings, labels))
+            return super().submit(embeddings, labels, suite)  # type: ignore[no-any-return]
+
+    layer_probe.ProbePool = ClockedPool  # type: ignore[misc]
     try:
         yield clock
     finally:
-        layer_probe.run_probes = plain
+        layer_probe.ProbePool = plain  # type: ignore[misc]
 
 
 # ------------------------------------------------------------------ the bare side

@@ -18,8 +18,6 @@ from benchmarks.floors import forward_flops, job_flops, suite_flops
 from benchmarks.interleaved import BareNetwork, Interleaved
 from benchmarks.job import (
     BATCH,
-    SEEN,
-    SPEC,
     UNSEEN,
     Listener,
     cached_images,
@@ -35,7 +33,7 @@ from benchmarks.setting import Setting, allow_all_algorithms
 from benchmarks.timing import Pair, alternate, seconds, spread, take_pairs
 from benchmarks.whole_job import EVALUATIONS
 from unseen.callbacks.layer_probe import LayerProbe
-from unseen.probes import ProbeSuite, run_probes
+from unseen.probes import ProbePool, ProbeSuite
 
 WARM_UP_STEPS = 2
 
@@ -53,14 +51,12 @@ def floor(setting: Setting) -> list[Row]:
     training = cached_images(data, "train", steps)
     seen, unseen = cached_images(data, "seen"), cached_images(data, "unseen")
     network = new_backbone(side)
-    bare, plain = BareNetwork(network, steps), BareNetwork(SPEC.create(side, num_classes=SEEN), steps)
-    between = Interleaved(
-        [bare, plain], lambda other, step: other.train(*training[step]), seen=seen, unseen=unseen
-    )
+    bare = BareNetwork(network, steps)
+    between = Interleaved([bare], lambda other, step: other.train(*training[step]), seen=seen, unseen=unseen)
     probe = new_probe(_suite(size.floor_images), between.on_phase)
 
     def run() -> float:
-        """Run ours with both others in between; return the seconds in the probes."""
+        """Run ours with the other in between; return the seconds in the probes."""
         module = new_module(side)
         with tempfile.TemporaryDirectory() as folder, probe_clock() as clock:
             trainer = new_trainer(
@@ -72,12 +68,10 @@ def floor(setting: Setting) -> list[Row]:
         between.check(steps=steps, evaluations=evaluations)
         return clock.seconds
 
-    plain_pairs: list[Pair] = []
     spent_probing: list[float] = []
 
     def take(_number: int) -> Pair:
         spent_probing.append(run())
-        plain_pairs.append(Pair(between.ours, plain.seconds))
         return Pair(between.ours, bare.seconds)
 
     setting.report("floor: warming up")
@@ -104,10 +98,6 @@ def floor(setting: Setting) -> list[Row]:
         paired(
             "floor/network", "the same less the seconds inside the probes", without, at_most=1.15, floor=at_best,
             notes=notes,
-        ),
-        paired(
-            "floor/timm", f"as floor, against bare steps and forward passes of the network as timm makes it: {work}",
-            plain_pairs, at_most=1.15, floor=at_best, notes=[note, "its response normalisation is slower than ours"],
         ),
     ]  # fmt: skip
 
@@ -205,8 +195,9 @@ def probing(setting: Setting) -> list[Row]:
         with torch.no_grad():
             for batch, _ in evaluating:
                 network(batch)
-        for embeddings, labels in layers:
-            run_probes(embeddings, labels, suite)
+        with ProbePool("cpu") as pool:
+            for scores in [pool.submit(embeddings, labels, suite) for embeddings, labels in layers]:
+                scores.result()
 
     def reference() -> float:
         allow_all_algorithms()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import resource
 import sys
+from types import SimpleNamespace
 
 import torch
 import torch.distributed as dist
 
-from unseen.allocator import keep_freed_memory
 from unseen.backbones.protocol import Tap
 from unseen.callbacks.embedding_bank import EmbeddingBank
 from unseen.callbacks.layer_probe import LayerProbe
@@ -21,16 +21,15 @@ LAYERS, IMAGES, WIDTH, BATCH = 13, 20_000, 768, 250
 class Gatherer(LayerProbe):
     """Checks what arrives instead of probing it, which would take minutes and memory of its own."""
 
-    def _run(self, split, layer, name, embeddings, labels, noise_level=None):
+    def _submit(self, pool, embeddings, targets, noise_level=None):
         assert embeddings.shape == (IMAGES, WIDTH)
-        expected = torch.arange(IMAGES) + layer  # every row says whose it is
-        assert torch.equal(embeddings[:, 0], expected.float())
-        assert torch.equal(labels, torch.arange(IMAGES) % 7)
-        return {(split, layer, "rows"): float(len(embeddings))}
+        layer = embeddings[0, 0]
+        assert torch.equal(embeddings[:, 0], torch.arange(IMAGES) + layer)  # every row says whose it is
+        assert torch.equal(targets, torch.arange(IMAGES) % 7)
+        return SimpleNamespace(result=lambda: {f"rows of {int(layer)}": float(len(embeddings))})
 
 
 def main() -> None:
-    keep_freed_memory()  # as a run does
     dist.init_process_group("gloo")
     rank, world_size = dist.get_rank(), dist.get_world_size()
     probe = Gatherer(ProbeSuite(k=5), None)  # type: ignore[arg-type]
@@ -46,7 +45,7 @@ def main() -> None:
             bank.add(rows, indices % 7, indices)
     taps = tuple(Tap(layer, f"l{layer}", layer / (LAYERS - 1), "tokens") for layer in range(LAYERS))
     found = probe._score_split("unseen", bank, taps, IMAGES)
-    assert len(found) == LAYERS
+    assert {(layer, probe) for _, layer, probe in found} == {(i, f"rows of {i}") for i in range(LAYERS)}
     sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before}\n")
     dist.destroy_process_group()
 

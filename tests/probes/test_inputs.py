@@ -109,14 +109,22 @@ def test_checked_labels_keep_names_and_order():
 
 def test_checked_embeddings_do_not_copy_float32():
     embeddings = np.ones((2, 3), dtype=np.float32)
-    assert np.shares_memory(checked_embeddings(embeddings), embeddings)
-    assert checked_embeddings(np.ones((2, 3), dtype=np.float16)).dtype == np.float32
-    assert checked_embeddings(np.ones((2, 3))).dtype == np.float64
+    assert np.shares_memory(checked_embeddings(embeddings).numpy(), embeddings)
+    assert checked_embeddings(np.ones((2, 3), dtype=np.float16)).dtype == torch.float32
+    assert checked_embeddings(np.ones((2, 3))).dtype == torch.float64
+
+
+def test_read_only_and_foreign_memory_is_copied(recwarn):
+    fixed = np.arange(6, dtype=np.float32).reshape(3, 2)
+    fixed.flags.writeable = False
+    for array in (fixed, fixed[::-1], fixed.astype(">f4"), fixed.astype(np.int64)):
+        assert checked_embeddings(array).tolist() == array.tolist()
+    assert not recwarn.list
 
 
 def test_unit_scaling_is_exact():
-    features = np.array([[3.0, -0.1], [5.0, 1e-3]], dtype=np.float32)
+    features = torch.tensor([[3.0, -0.1], [5.0, 1e-3]])
     scaled = unit_scaled(features)
-    assert np.array_equal(scaled, features / np.float32(8))  # 5 / 8 is in [0.5, 1)
-    assert scaled.dtype == np.float32
-    assert not unit_scaled(np.zeros((2, 2), dtype=np.float32)).any()
+    assert torch.equal(scaled, features / 8)  # 5 / 8 is in [0.5, 1)
+    assert scaled.dtype == torch.float32
+    assert not unit_scaled(torch.zeros(2, 2)).any()

@@ -9,12 +9,17 @@ from torch import Tensor
 
 
 class EmbeddingBank:
-    """Collects (B, D_l) batches of every layer on the CPU, in float32, beside labels and positions.
+    """Collects (B, D_l) batches of every layer on one device, in float32, beside labels and positions on the CPU.
 
     Held: n x sum(D_l) x 4 bytes for the n images of this rank.
+
+    Args:
+        num_layers: L.
+        device: Where the embeddings are kept.
     """
 
-    def __init__(self, num_layers: int) -> None:
+    def __init__(self, num_layers: int, device: torch.device | str = "cpu") -> None:
+        self._device = device
         self._layers: list[list[Tensor]] = [[] for _ in range(num_layers)]
         self._labels: list[Tensor] = []
         self._indices: list[Tensor] = []
@@ -22,7 +27,7 @@ class EmbeddingBank:
     def add(self, embeddings: Sequence[Tensor], labels: Tensor, indices: Tensor) -> None:
         """Add one batch: L tensors (B, D_l), labels (B,), positions (B,)."""
         for held, batch in zip(self._layers, embeddings, strict=True):
-            held.append(batch.detach().to("cpu", torch.float32))
+            held.append(batch.detach().to(self._device, torch.float32))
         self._labels.append(labels.cpu())
         self._indices.append(indices.cpu())
 

@@ -70,7 +70,7 @@ class KeptLayers:
 
 
 def compact(embeddings: Tensor, *, reuse: Tensor | None = None) -> Tensor:
-    """Return a float16 copy, (N, D); float32 where the largest value is beyond what float16 holds exactly enough.
+    """Return a float16 copy on the CPU, (N, D); float32 where the largest value is beyond what float16 holds well.
 
     The copy takes the place of `reuse` where it is as large: large pieces that come and go leave holes in the heap.
 
@@ -83,7 +83,7 @@ def compact(embeddings: Tensor, *, reuse: Tensor | None = None) -> Tensor:
     kind = torch.float16 if fits else torch.float32
     if reuse is not None and reuse.shape == embeddings.shape and reuse.dtype == kind:
         return reuse.copy_(embeddings)
-    return embeddings.to(kind, copy=True)
+    return embeddings.to("cpu", kind, copy=True)
 
 
 def save_embeddings(

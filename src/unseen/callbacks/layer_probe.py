@@ -7,8 +7,9 @@ Hooks exist only while an evaluation runs, and training goes on as if nothing ha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -24,7 +25,7 @@ from unseen.callbacks.preserve import preserve
 from unseen.callbacks.score_rows import logged_numbers, score_rows
 from unseen.distributed import ProcessGroup
 from unseen.full_precision import full_precision
-from unseen.probes import ProbeSuite, kmeans_nmi, run_probes
+from unseen.probes import PendingScores, ProbePool, ProbeSuite
 from unseen.run_folder import Scoring
 from unseen.scores import (
     INPUT_LAYER,
@@ -86,6 +87,7 @@ class LayerProbe(Callback):
         self._recorder: Any = None
         self._seen: EmbeddingBank | None = None
         self._group: ProcessGroup | None = None
+        self._device = torch.device("cpu")  # where the probes run
         self._baseline: dict[tuple[str, str], float] | None = None
         self._began = 0.0
         self._controlled = False
@@ -110,7 +112,8 @@ class LayerProbe(Callback):
         self._began = time.monotonic()
         self._hooks.close()
         self._recorder = self._hooks.enter_context(record_taps(_backbone(pl_module), self._pooling))
-        self._seen = EmbeddingBank(len(_backbone(pl_module).taps))
+        self._device = _probe_device(trainer)
+        self._seen = self._new_bank(pl_module)
 
     def on_validation_batch_end(
         self,
@@ -178,8 +181,13 @@ class LayerProbe(Callback):
         return self.controls
 
     # ------------------------------------------------------------------ embeddings
+    def _new_bank(self, pl_module: LightningModule) -> EmbeddingBank:
+        """Return a bank where the probes run, or on the CPU where several ranks gather through gloo."""
+        alone = self._group is None or self._group.world_size == 1
+        return EmbeddingBank(len(_backbone(pl_module).taps), self._device if alone else "cpu")
+
     def _embed(self, trainer: Trainer, pl_module: LightningModule, loader: Any, phrase: str) -> EmbeddingBank:
-        bank = EmbeddingBank(len(_backbone(pl_module).taps))
+        bank = self._new_bank(pl_module)
         device = trainer.strategy.root_device
         with torch.no_grad(), full_precision(device):
             for done, batch in enumerate(loader):
@@ -207,52 +215,50 @@ class LayerProbe(Callback):
         group = self._group
         assert group is not None
         indices = bank.indices
-        mine: dict[tuple[str, int, str], float] = {}
         labels = [
             group.gather_rows(indices, bank.labels.unsqueeze(1).float(), num_images, owner=rank)
             for rank in range(group.world_size)
         ][group.rank]
         assert labels is not None
-        owned: Tensor | None = None
-        for first in range(0, len(taps), group.world_size):
-            for tap in taps[first : first + group.world_size]:
-                gathered = group.gather_rows(
-                    indices, bank.pop(tap.layer), num_images, owner=tap.layer % group.world_size
-                )
-                owned = gathered if gathered is not None else owned
-            layer = first + group.rank
-            if layer < len(taps):
-                assert owned is not None
-                self._on_phase(f"probing layer {layer + 1}/{len(taps)} on {split} classes", layer, len(taps))
-                mine |= self._run(split, layer, taps[layer].name, owned, labels[:, 0].long(), noise_level)
-                if kept is not None:
-                    kept.offer(layer, owned, mine[split, layer, "nmi"])
-            owned = None
+        targets = labels[:, 0].long()
+        mine: dict[tuple[str, int, str], float] = {}
+        pending: deque[tuple[Tap, Tensor, PendingScores]] = deque()
+
+        def finish_oldest() -> None:
+            tap, embeddings, scores = pending.popleft()
+            self._on_phase(
+                f"probing layer {tap.layer + 1}/{len(taps)} on {split} classes", tap.layer, len(taps)
+            )
+            with _naming(tap.layer, tap.name, split, noise_level):
+                mine.update({(split, tap.layer, probe): value for probe, value in scores.result().items()})
+            if kept is not None:
+                kept.offer(tap.layer, embeddings, mine[split, tap.layer, "nmi"])
+
+        with full_precision(self._device), ProbePool(self._device) as pool:
+            for tap in taps:
+                owner = tap.layer % group.world_size
+                embeddings = group.gather_rows(indices, bank.pop(tap.layer), num_images, owner=owner)
+                if embeddings is not None:
+                    embeddings = embeddings.to(self._device)
+                    with _naming(tap.layer, tap.name, split, noise_level):
+                        scores = self._submit(pool, embeddings, targets, noise_level)
+                    pending.append((tap, embeddings, scores))
+                    del embeddings, scores
+                if len(pending) > pool.workers:  # no more layers are held than are worked on
+                    finish_oldest()
+            while pending:
+                finish_oldest()
         if kept is not None:
-            kept.labels = labels[:, 0].long()
+            kept.labels = targets
         return group.share(mine)
 
-    def _run(
-        self,
-        split: str,
-        layer: int,
-        name: str,
-        embeddings: Tensor,
-        labels: Tensor,
-        noise_level: float | None = None,
-    ) -> dict[tuple[str, int, str], float]:
-        """Return {(split, layer, probe): value} of all probes, of images with noise of their NMI only."""
-        suite = self._suite
-        try:
-            if noise_level is None:
-                found = run_probes(embeddings, labels, suite)
-            else:
-                nmi = kmeans_nmi(embeddings, labels, n_init=suite.n_init, seed=suite.seed)
-                found = {destroyed_probe(noise_level): nmi}
-        except ValueError as error:
-            noisy = "" if noise_level is None else f" with noise {noise_level:g}"
-            raise ValueError(f"layer {layer} ({name}), {split} classes{noisy}: {error}") from error
-        return {(split, layer, probe): value for probe, value in found.items()}
+    def _submit(
+        self, pool: ProbePool, embeddings: Tensor, targets: Tensor, noise_level: float | None = None
+    ) -> PendingScores:
+        """Begin all probes of a layer, of images with noise their NMI only."""
+        if noise_level is None:
+            return pool.submit(embeddings, targets, self._suite)
+        return pool.submit_nmi(embeddings, targets, self._suite, name=destroyed_probe(noise_level))
 
     def _score_destroyed(
         self, trainer: Trainer, pl_module: LightningModule, datamodule: Any
@@ -275,8 +281,13 @@ class LayerProbe(Callback):
             if number % group.world_size == group.rank:
                 self._on_phase(f"probing the raw pixels of {split} classes", number, len(SPLITS))
                 pixels, labels = datamodule.raw_pixels(split)
-                found = self._run(split, INPUT_LAYER, INPUT_NAME, pixels, labels)
-                mine |= {(split, probe): value for (_, _, probe), value in found.items()}
+                with (
+                    _naming(INPUT_LAYER, INPUT_NAME, split),
+                    full_precision(self._device),
+                    ProbePool(self._device) as pool,
+                ):
+                    found = self._submit(pool, pixels.to(self._device), labels).result()
+                mine |= {(split, probe): value for probe, value in found.items()}
         return group.share(mine)
 
     def _place(self, trainer: Trainer) -> tuple[int, int]:
@@ -297,6 +308,22 @@ class LayerProbe(Callback):
         if trainer.is_global_zero:
             self._run_folder.record(Scoring(step, epoch, accuracy, scores, seconds))
         return best
+
+
+@contextmanager
+def _naming(layer: int, name: str, split: str, noise_level: float | None = None) -> Iterator[None]:
+    """Say in an error of a probe which layer it met."""
+    try:
+        yield
+    except ValueError as error:
+        noisy = "" if noise_level is None else f" with noise {noise_level:g}"
+        raise ValueError(f"layer {layer} ({name}), {split} classes{noisy}: {error}") from error
+
+
+def _probe_device(trainer: Trainer) -> torch.device:
+    """Return the trainer's GPU, else the CPU: Apple's GPU has no float64."""
+    device: torch.device = trainer.strategy.root_device
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 def _say_nothing(phrase: str, done: int, total: int) -> None:

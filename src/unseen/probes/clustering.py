@@ -15,8 +15,11 @@ from sklearn.metrics.cluster import (
     normalized_mutual_info_score,
 )
 
-from unseen.probes.inputs import IntArray, ProbeWarning, checked_embeddings, checked_labels, unit_scaled
+from unseen.probes.inputs import ProbeWarning, checked_embeddings, checked_labels, unit_scaled
 from unseen.probes.kmeans import best_clustering, cluster
+from unseen.probes.threads import one_thread
+
+IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def _agreement(
     seed: int,
 ) -> ClusterAgreement:
     features = checked_embeddings(embeddings)  # (N, D)
-    names, targets = checked_labels(labels, len(features))
+    names, labelled = checked_labels(labels, len(features))
     if n_init < 1:
         raise ValueError(f"n_init must be at least 1, got {n_init}")
     clusters = len(names) if num_clusters is None else num_clusters
@@ -99,9 +102,10 @@ def _agreement(
     if len(names) == 1:
         return ClusterAgreement(math.nan, math.nan, math.nan)
 
-    found = cluster(unit_scaled(features).astype(np.float32), clusters, n_init=n_init, seed=seed)
-    best = best_clustering(found)
-    distinct = len(np.unique(best.assigned))
+    with one_thread(features.device):
+        found = cluster(unit_scaled(features).float(), clusters, n_init=n_init, seed=seed)
+    targets, best = labelled.numpy(), best_clustering(found).assigned.numpy()
+    distinct = len(np.unique(best))
     if distinct < clusters:
         warnings.warn(
             f"k-means found {distinct} distinct of {clusters} clusters: the embeddings have too few "
@@ -109,10 +113,10 @@ def _agreement(
             ProbeWarning,
             stacklevel=3,
         )
-    singles = [_nmi(targets, one.assigned) for one in found]
+    singles = [_nmi(targets, one.assigned.numpy()) for one in found]
     return ClusterAgreement(
-        nmi=_nmi(targets, best.assigned),
-        chance=_expected_nmi(targets, best.assigned),
+        nmi=_nmi(targets, best),
+        chance=_expected_nmi(targets, best),
         start_sd=float(np.std(singles, ddof=1)) if n_init > 1 else math.nan,
     )
 

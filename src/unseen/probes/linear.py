@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from unseen.probes.inputs import ProbeWarning, checked_embeddings, checked_labels
 from unseen.probes.logistic import fit_logistic
+from unseen.probes.threads import one_thread
 
 TEST_SHARE = 0.2
 
@@ -45,10 +46,10 @@ def linear_probe_accuracy(
         ValueError: If the inputs are malformed or not finite.
     """
     features = checked_embeddings(embeddings)  # (N, D)
-    names, targets = checked_labels(labels, len(features))
+    names, targets = checked_labels(labels, len(features), features.device)
     if len(names) == 1:
         return math.nan
-    lonely = names[np.bincount(targets) < 2]
+    lonely = names[(targets.bincount() < 2).cpu().numpy()]
     if len(lonely):
         shown = ", ".join(str(name) for name in lonely[:5]) + (", ..." if len(lonely) > 5 else "")
         return _undefined(f"classes with a single sample cannot be split (labels {shown})")
@@ -56,14 +57,17 @@ def linear_probe_accuracy(
     if num_test < len(names):
         return _undefined(f"{num_test} test samples cannot hold {len(names)} classes")
     train, test = train_test_split(
-        np.arange(len(features)), test_size=TEST_SHARE, stratify=targets, random_state=seed
+        np.arange(len(features)), test_size=TEST_SHARE, stratify=targets.cpu().numpy(), random_state=seed
     )
-    train_features, test_features = features[train].astype(np.float64), features[test].astype(np.float64)
     if standardize:
-        scaler = StandardScaler().fit(train_features)
-        train_features, test_features = scaler.transform(train_features), scaler.transform(test_features)
-    model = fit_logistic(train_features, targets[train])
-    return float(np.mean(model.logits(test_features).argmax(axis=1) == targets[test]))
+        scaler = StandardScaler().fit(features[train].double().cpu().numpy())
+        features = features.double() / torch.from_numpy(scaler.scale_).to(
+            features.device
+        )  # centred by the fit
+    with one_thread(features.device):
+        model = fit_logistic(features[train], targets[train])
+        right = model.logits(features[test]).argmax(1) == targets[test]
+    return float(right.double().mean())
 
 
 def _undefined(reason: str) -> float:

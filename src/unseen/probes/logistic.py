@@ -1,39 +1,29 @@
-"""Multinomial logistic regression, solved to its unique optimum fast enough to run on every layer.
+"""Multinomial logistic regression, solved to its unique optimum on the device of the features.
 
-The objective is scikit-learn's: sum of cross-entropies + |W|^2 / (2 C), intercept free. It is strictly
-convex, so every solver that converges finds the same classifier. Raw features of a deep layer are badly
-scaled (a few directions carry most variance), which costs a plain L-BFGS hundreds of steps; here each step
-is taken in a metric close to the Hessian (`logistic_metric.py`), which makes the problem round and leaves
-the objective as it is.
+The objective is scikit-learn's: sum of cross-entropies + |W|^2 / (2 C), intercept free. It is strictly convex, so every
+solver that converges finds the same classifier. torch's L-BFGS does the steps. Features of a deep layer vary a thousand
+times more in a few directions than in most, so the weights are preconditioned by the Cholesky factor of the Hessian
+averaged over classes.
 
-Most steps are taken in float32, which halves their cost; the last word has float64: the gradient that ends the fit is
-worked out in it, and where float32 did not get there (features with huge values), float64 steps finish.
-
-Shapes: N samples, D features and one for the intercept, C classes, B rows of a block.
+Shapes: N samples, D features and one for the intercept, C classes.
 """
 
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 
-import numpy as np
+import torch
+from torch import Tensor
 
-from unseen.probes.inputs import Float64Array, FloatArray, IntArray, ProbeWarning
-from unseen.probes.logistic_metric import Metric, hessian_metric, steps_per_metric
-from unseen.probes.logistic_objective import Objective, softmax
-from unseen.probes.repeats import repeated_features
-from unseen.probes.row_blocks import row_threads
+from unseen.probes.inputs import ProbeWarning
 
-# leaves the summed loss within about 1e-4 nats of its optimum, see Objective.gradient_norm
-GRADIENT_NORM = 1e-2
+GRADIENT_NORM = 1e-2  # leaves the summed loss within about 1e-4 nats of its optimum, see _Problem.evaluate
 RELATIVE_GRADIENT_NORM = 1e-10  # of the first gradient: what float64 can reach when features are huge
 MAX_STEPS = 1000
-MEMORY = 20  # step pairs that L-BFGS remembers
-# the metric is renewed first after so many steps, or after as many as it costs; then three times as late
-METRIC_STEPS = 20
-_STALLED_STEPS = 25  # float32 steps without a new low of the gradient, after which float64 takes over
-_TEST_ROWS = 512  # of a block
+_FIRST_STEPS = 20  # until the preconditioner is computed again
+_LONGER = 10  # the next one lasts so many times as long
 _SINGLE_RANGE = 1e4  # features beyond leave float32 too few digits for the tolerance
 
 
@@ -42,31 +32,24 @@ class LogisticModel:
     """A fitted classifier.
 
     Attributes:
-        weights: (C, D).
+        weights: (C, D) float64.
         bias: (C,), of the features less `center`.
         center: Mean of the training features, (D,).
         converged: Whether the gradient got below the tolerance.
     """
 
-    weights: Float64Array
-    bias: Float64Array
-    center: Float64Array
+    weights: Tensor
+    bias: Tensor
+    center: Tensor
     converged: bool
 
-    def logits(self, features: FloatArray) -> Float64Array:
+    def logits(self, features: Tensor) -> Tensor:
         """Return the logits (N, C) of features (N, D)."""
-        result = np.empty((len(features), len(self.bias)))
-
-        def fill(rows: slice) -> None:
-            result[rows] = (features[rows] - self.center) @ self.weights.T + self.bias
-
-        with row_threads() as threads:
-            threads.map(fill, len(features), _TEST_ROWS)
-        return result
+        return (features.double() - self.center) @ self.weights.T + self.bias
 
 
 def fit_logistic(
-    features: FloatArray, targets: IntArray, *, strength: float = 1.0, gradient_norm: float = GRADIENT_NORM
+    features: Tensor, targets: Tensor, *, strength: float = 1.0, gradient_norm: float = GRADIENT_NORM
 ) -> LogisticModel:
     """Return the L2-regularised multinomial logistic regression of targets on features.
 
@@ -84,121 +67,138 @@ def fit_logistic(
         The classifier; a warning says so if it did not converge.
     """
     num_classes = int(targets.max()) + 1
-    center = features.mean(axis=0, dtype=np.float64)  # (D,); the free intercept makes the shift exact
+    center = features.mean(0, dtype=torch.float64)  # (D,); the free intercept makes the shift exact
     centered = features - center  # (N, D) float64
-    repeats = repeated_features(centered)
-    if repeats.found:
-        centered = repeats.merged(centered)  # from here on D counts what is left
     basis = None
-    if centered.shape[1] > 2 * len(centered):
+    if centered.shape[1] > len(centered):
         # The optimal weights lie in the span of the samples: rotate into it.
-        basis, triangle = np.linalg.qr(centered.T)  # (D, N), (N, N)
+        basis, triangle = torch.linalg.qr(centered.T)  # (D, N), (N, N)
         centered = triangle.T  # (N, N)
-    design = np.column_stack([centered, np.ones(len(centered))])  # (N, D+1), the last for the intercept
-    penalty = np.full(design.shape[1], (2.0 if num_classes == 2 else 1.0) / strength)  # (D+1,)
-    penalty[-1] = 0.0
-    weights = np.zeros((num_classes, design.shape[1]))  # (C, D+1)
-    with row_threads() as threads:
-        objective = Objective(design, targets, num_classes, penalty, threads)
-        even = np.full((num_classes, len(design)), 1 / num_classes)  # where the weights are 0
-        first = objective.gradient_norm(objective.gradient(weights, even), even)
-        goal = max(gradient_norm, RELATIVE_GRADIENT_NORM * first)
-        del even
-        if np.abs(design).max() <= _SINGLE_RANGE:
-            quick = Objective(design.astype(np.float32), targets, num_classes, penalty, threads)
-            weights, _ = _minimize(quick, weights, goal / 2, patience=_STALLED_STEPS)
-            del quick
-        weights, norm = _minimize(objective, weights, goal)
-        converged = norm <= goal
-    if not converged:
+    design = torch.cat([centered, centered.new_ones(len(centered), 1)], 1)  # (N, D+1)
+    problem = _Problem(design, targets, num_classes, (2.0 if num_classes == 2 else 1.0) / strength)
+    weights = design.new_zeros(num_classes, design.shape[1])  # (C, D+1)
+    norm = problem.gradient_norm(weights)
+    goal = max(gradient_norm, RELATIVE_GRADIENT_NORM * norm)
+    for dtype in (torch.float32, torch.float64):  # single precision has half the cost, and mostly does
+        if norm > goal and (dtype == torch.float64 or float(design.abs().max()) <= _SINGLE_RANGE):
+            weights = problem.minimize(weights, goal / 2, dtype)
+            norm = problem.gradient_norm(weights)
+    if norm > goal:
         warnings.warn(
-            f"logistic regression stopped after {MAX_STEPS} steps at gradient norm {norm:.1e}; its accuracy "
-            "is approximate",
+            f"logistic regression stopped at gradient norm {norm:.1e}, above {goal:.1e}; its accuracy is approximate",
             ProbeWarning,
             stacklevel=2,
         )
     slopes = weights[:, :-1] if basis is None else weights[:, :-1] @ basis.T  # (C, D)
-    slopes = repeats.spread(slopes) if repeats.found else slopes
     bias = weights[:, -1] - weights[:, -1].mean()  # a common shift changes nothing, and nothing else fixes it
-    return LogisticModel(slopes, bias, center, converged)
-
-
-def _minimize(
-    objective: Objective, weights: Float64Array, goal: float, *, patience: int = MAX_STEPS
-) -> tuple[Float64Array, float]:
-    """L-BFGS that starts each direction from the metric; returns weights (C, D+1) and the norm of the gradient there.
-
-    Args:
-        objective: What to minimise.
-        weights: Where to begin, (C, D+1).
-        goal: Norm of the gradient to stop at.
-        patience: Stop, too, after this many steps without a new lowest gradient.
-    """
-    logits = objective.products(weights)  # (C, N)
-    probabilities = softmax(logits)
-    gradient = objective.gradient(weights, probabilities)
-    norm = objective.gradient_norm(gradient, probabilities)
-    lowest, lowest_weights, lowest_step = norm, weights, 0
-    metric: Metric | None = None
-    length = 1.0
-    renewal = max(METRIC_STEPS, steps_per_metric(objective))
-    pairs: list[_StepPair] = []  # newest last
-    for step in range(MAX_STEPS):
-        if norm <= goal or step - lowest_step > patience:
-            break
-        if metric is None or step == renewal:
-            renewal *= 3 if step else 1
-            metric = hessian_metric(objective, probabilities, single_out=bool(weights.any()))
-            pairs.clear()
-            length = 1.0
-        direction = -_apply_inverse_hessian(gradient, pairs, metric)  # (C, D+1)
-        length, logits, probabilities = objective.search_line(
-            logits,
-            probabilities,
-            objective.products(direction),
-            slope=float(np.vdot(weights * objective.penalty, direction)),
-            curvature=float(np.vdot(direction * objective.penalty, direction)),
-            guess=length,  # the last one: as long as the metric stays, it is off by a factor that changes slowly
-        )
-        move = length * direction
-        weights = weights + move
-        previous = gradient
-        gradient = objective.gradient(weights, probabilities)
-        norm = objective.gradient_norm(gradient, probabilities)
-        if norm < lowest:
-            lowest, lowest_weights, lowest_step = norm, weights, step + 1
-        change = gradient - previous
-        product = float(np.vdot(move, change))
-        if product > 0:  # always so for a strictly convex function, rounding aside
-            digits = objective.design.dtype
-            pairs = [*pairs[-(MEMORY - 1) :], _StepPair(move.astype(digits), change.astype(digits), product)]
-    return lowest_weights, lowest
+    return LogisticModel(slopes, bias, center, norm <= goal)
 
 
 @dataclass(frozen=True)
-class _StepPair:
-    """What L-BFGS remembers of a step, in the number format of the design, like the metric.
+class _Problem:
+    """What is minimised.
 
     Attributes:
-        move: Of the weights, (C, D+1).
-        change: Of the gradient, (C, D+1).
-        product: Their inner product, before they were rounded.
+        design: (N, D+1) float64, the last feature 1 for the intercept.
+        targets: Class of each sample, (N,).
+        num_classes: C.
+        penalty: Of the squared weights, but for the intercept's.
     """
 
-    move: FloatArray
-    change: FloatArray
-    product: float
+    design: Tensor
+    targets: Tensor
+    num_classes: int
+    penalty: float
+
+    def minimize(self, weights: Tensor, goal: float, dtype: torch.dtype) -> Tensor:
+        """Return weights (C, D+1) where the gradient's norm is about `goal`, or those that are reached.
+
+        Args:
+            weights: Where to begin, (C, D+1) float64.
+            goal: Norm to stop at.
+            dtype: Of the products. What is added to the logits of a round's start is small, and so is its rounding.
+        """
+        design, steps, length, norm = self.design.to(dtype), 0, _FIRST_STEPS, torch.inf
+        while steps < MAX_STEPS:
+            before = norm
+            weights, norm = self._descend(weights, goal, design, min(length, MAX_STEPS - steps))
+            if norm <= goal or norm >= before:  # rounding allows no more
+                break
+            steps, length = steps + length, _LONGER * length
+        return weights
+
+    def _descend(self, start: Tensor, goal: float, design: Tensor, steps: int) -> tuple[Tensor, float]:
+        """Return weights and the gradient's norm there after at most so many steps, preconditioned at the start."""
+        logits = self.design @ start.T  # (N, C) float64
+        inverse = self._preconditioner(design, logits.softmax(1))
+        moved = torch.zeros_like(start)  # (C, D+1), before preconditioning
+        latest = start, torch.inf
+
+        def loss() -> float:
+            nonlocal latest
+            move = moved.to(design.dtype) @ inverse
+            value, gradient, norm = self._evaluate(start + move, logits + design @ move.T, design)
+            latest = start + move, norm
+            if norm <= goal:
+                raise _Converged
+            moved.grad = (gradient.to(design.dtype) @ inverse.T).double()
+            return value
+
+        optimizer = torch.optim.LBFGS(
+            [moved],
+            max_iter=steps,
+            max_eval=2 * steps,
+            tolerance_grad=0,
+            tolerance_change=0,
+            history_size=20,
+            line_search_fn="strong_wolfe",
+        )
+        with suppress(_Converged):
+            optimizer.step(loss)  # type: ignore[no-untyped-call]
+            loss()  # where the last line search ended, which need not be where it looked last
+        return latest
+
+    def gradient_norm(self, weights: Tensor) -> float:
+        """Return the norm of the gradient at weights (C, D+1), see `_evaluate`."""
+        return self._evaluate(weights, self.design @ weights.T, self.design)[2]
+
+    def _evaluate(self, weights: Tensor, logits: Tensor, design: Tensor) -> tuple[float, Tensor, float]:
+        """Return the loss, its gradient (C, D+1) and the norm whose half square tells how far it is above the optimum.
+
+        In W the objective is 1-strongly convex (at C = 1), so half the squared Euclidean norm is a bound. The
+        intercept has no penalty, only the curvature of the loss, which vanishes as the classes separate: its gradient
+        is divided by the root of that curvature, which makes the whole a close estimate.
+
+        Args:
+            weights: (C, D+1) float64.
+            logits: Of the samples at these weights, (N, C) float64.
+            design: For the product with the residuals.
+        """
+        own = torch.arange(len(logits), device=logits.device), self.targets
+        normalizer = logits.logsumexp(1, keepdim=True)
+        p = (logits - normalizer).to(design.dtype).exp_()  # (N, C)
+        curvature = (1 - p.square().sum(1)).clamp(0, 1).sum(dtype=torch.float64).clamp(1e-12, 1)
+        p[own] -= 1  # now the residuals
+        shrunk = self.penalty * weights
+        shrunk[:, -1] = 0
+        gradient = (p.T @ design).double() + shrunk
+        value = (weights * shrunk).sum() / 2 + normalizer.sum() - logits[own].sum()
+        squares = gradient[:, :-1].square().sum() + gradient[:, -1].square().sum() / curvature
+        return float(value), gradient, float(squares.sqrt())
+
+    def _preconditioner(self, design: Tensor, p: Tensor) -> Tensor:
+        """Return the inverse Cholesky factor (D+1, D+1) of the class-averaged Hessian at probabilities p (N, C)."""
+        traces = (1 - p.square().sum(1)).clamp_min(0) / (self.num_classes - 1)  # (N,)
+        weighted = design * traces.sqrt()[:, None].to(design.dtype)
+        hessian = (weighted.T @ weighted).double()
+        diagonal = hessian.diagonal()
+        diagonal += max(self.penalty, 1e-6 * float(diagonal.max()))  # rounding leaves it positive definite
+        factor = torch.linalg.cholesky(hessian).to(design.dtype)
+        inverse: Tensor = torch.linalg.solve_triangular(
+            factor, torch.eye(len(factor)).to(factor), upper=False
+        )
+        return inverse
 
 
-def _apply_inverse_hessian(gradient: Float64Array, pairs: list[_StepPair], metric: Metric) -> Float64Array:
-    """The two-loop recursion of L-BFGS (Nocedal & Wright, algorithm 7.4) from the metric, (C, D+1)."""
-    result: FloatArray = gradient.astype(metric.inverse.dtype)
-    factors = []
-    for pair in reversed(pairs):
-        factor = float(np.vdot(pair.move, result)) / pair.product
-        factors.append(factor)
-        result -= factor * pair.change
-    result = metric.solve(result)
-    for pair, factor in zip(pairs, reversed(factors), strict=True):
-        result += (factor - float(np.vdot(pair.change, result)) / pair.product) * pair.move
-    return result.astype(np.float64)
+class _Converged(Exception):  # noqa: N818 - it ends a search, and is no error
+    """The gradient is small enough."""

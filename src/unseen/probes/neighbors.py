@@ -1,7 +1,7 @@
 """How many of a sample's nearest neighbours share its class (arXiv 2402.14095, 2405.01524), exactly.
 
-The search is exhaustive and takes O(N^2 D) time, but holds only blocks of rows of the distance matrix, and no more than
-400 MiB of it for later rows (`neighbor_search.py`, `pair_distances.py`).
+The search is exhaustive: O(N^2 D) time, and memory for blocks of rows of the distance matrix only. It is done in
+float32, and in float64 wherever rounding could change the order, so its results are those of float64.
 """
 
 from __future__ import annotations
@@ -12,9 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from unseen.probes.inputs import checked_embeddings, checked_labels
-from unseen.probes.neighbor_search import same_label_shares
+from unseen.probes.inputs import checked_embeddings, checked_labels, unit_scaled
+from unseen.probes.threads import one_thread
+
+_TIE = 1e-13  # squared distances that differ by less, relative to |x|^2 and their own size, are equal
+_UNIT = 2.0**-24  # relative rounding error of float32
+_MOST_OPEN = 32  # samples of a row whose order float32 leaves open, beyond which all are compared in float64
+_PAIR_VALUES = 2**21  # features of samples that are compared at once
+_CPU_BLOCK, _GPU_BLOCK = 2**21, 2**27  # distances of a block: 8 MiB, 512 MiB
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class NeighborAgreement:
 
 
 def neighbor_agreement(
-    embeddings: torch.Tensor | npt.ArrayLike, labels: torch.Tensor | npt.ArrayLike, *, k: int
+    embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike, *, k: int
 ) -> NeighborAgreement:
     """Share of each sample's 1 and k nearest other samples (Euclidean) that have its label: NN@1 and NN@k.
 
@@ -60,7 +67,7 @@ def neighbor_agreement(
     return neighbor_scores(embeddings, labels, k=k)[0]
 
 
-def r_precision(embeddings: torch.Tensor | npt.ArrayLike, labels: torch.Tensor | npt.ArrayLike) -> float:
+def r_precision(embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike) -> float:
     """Share of same-label samples among the n_{y_i} - 1 nearest others of sample i, averaged over samples.
 
     Unlike NN@k it can always reach 1, so classes and sets of different sizes compare. Neighbours and ties
@@ -78,7 +85,7 @@ def r_precision(embeddings: torch.Tensor | npt.ArrayLike, labels: torch.Tensor |
 
 
 def neighbor_scores(
-    embeddings: torch.Tensor | npt.ArrayLike, labels: torch.Tensor | npt.ArrayLike, *, k: int
+    embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike, *, k: int
 ) -> tuple[NeighborAgreement, float]:
     """The results of `neighbor_agreement` and `r_precision` from one pass over the distances.
 
@@ -91,16 +98,166 @@ def neighbor_scores(
         ValueError: If k < 1 or the inputs are malformed or not finite.
     """
     features = checked_embeddings(embeddings)  # (N, D)
-    _, targets = checked_labels(labels, len(features))
+    _, targets = checked_labels(labels, len(features), features.device)
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     num_samples = len(features)
     k = min(k, num_samples - 1)
     if k == 0:
         return NeighborAgreement(math.nan, math.nan, math.nan, k), math.nan
-    mates = np.bincount(targets)[targets] - 1  # (N,), other samples with the same label
-    ranks = np.stack([np.full(num_samples, 1), np.full(num_samples, k), mates])  # (3, N)
-    at_1, at_k, at_mates = same_label_shares(features, targets, ranks)  # (N,) each
-    ceiling = np.mean(np.minimum(mates, k) / k)
-    precision = at_mates[mates > 0].mean() if mates.any() else math.nan
+    with one_thread(features.device):
+        at_1, at_k, at_mates = _same_label_shares(features, targets, k)  # (N,) each
+    mates = targets.bincount()[targets] - 1  # (N,), other samples with the same label
+    ceiling = (mates.clamp(max=k).double() / k).mean()
+    precision = at_mates.nanmean()  # NaN where there are no mates
     return NeighborAgreement(float(at_1.mean()), float(at_k.mean()), float(ceiling), k), float(precision)
+
+
+def _same_label_shares(features: Tensor, targets: Tensor, k: int) -> Tensor:
+    """Return the share of same-label samples among the 1, k, and n_y - 1 nearest others, (3, N), class by class.
+
+    Squared distances are |y|^2 - 2 xy, short of the |x|^2 that all of a row have in common, and counted from a sample
+    near the mean, which keeps small differences far from the origin, and whole numbers whole.
+    """
+    points = unit_scaled(features).double()
+    points = points - points[(points - points.mean(0)).square().sum(1).argmin()]
+    points = points[targets.argsort(stable=True)]  # so that same labels are neighbouring columns
+    search = _Search(points, points.float(), points.square().sum(1))
+    step = max(1, (_GPU_BLOCK if points.is_cuda else _CPU_BLOCK) // len(points))
+    ends = targets.bincount().cumsum(0).tolist()
+    shares = points.new_empty(3, len(points))
+    for first in range(0, len(points), step):
+        block = slice(first, min(first + step, len(points)))
+        distances = search.distances(block)
+        for start, end in zip([0, *ends], ends, strict=False):
+            rows = slice(max(start, block.start), min(end, block.stop))
+            if rows.start < rows.stop:
+                inside = distances[rows.start - first : rows.stop - first]
+                for place, rank in enumerate((1, k, end - start - 1)):
+                    shares[place, rows] = search.shares(inside, rows, slice(start, end), rank)
+    return shares
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Neighbours by distances in float32; where its rounding leaves the order open, in float64.
+
+    Attributes:
+        points: (N, D) float64.
+        single: The same in float32.
+        squares: |x|^2, (N,) float64.
+    """
+
+    points: Tensor
+    single: Tensor
+    squares: Tensor
+
+    def distances(self, rows: slice) -> Tensor:
+        """Return squared distances (B, N) float32, infinite to the sample itself."""
+        found = torch.addmm(self.squares.float(), self.single[rows], self.single.T, alpha=-2)
+        own = torch.arange(len(found), device=found.device)
+        found[own, rows.start + own] = torch.inf
+        return found
+
+    def shares(self, distances: Tensor, rows: slice, same: slice, rank: int) -> Tensor:
+        """Return the share of same-label samples among the `rank` nearest of each row, (B,); NaN for a rank of 0.
+
+        Args:
+            distances: Of the rows, (B, N).
+            rows: Which samples they are, all of one label.
+            same: The samples of that label.
+            rank: Number of neighbours.
+        """
+        if rank == 0:
+            return self.squares.new_full((len(distances),), torch.nan)
+        last = _nth_smallest(distances, rank)  # (B,)
+        slack = 3 * self._rounding(
+            self.squares[rows], last.double()
+        )  # of both that are compared, and of the limits
+        low, high = (last - slack).float(), (last + slack).float()
+        nearer = distances < low[:, None]
+        open_ = (distances <= high[:, None]) ^ nearer
+        left = rank - _count(nearer)  # places that the open ones share
+        hits, opened = _count(nearer[:, same]).double(), _count(open_)
+        many = opened > _MOST_OPEN
+        if many.any():
+            open_[many], opened[many] = False, 0
+        row, column = _places(open_)
+        slot = torch.arange(len(row), device=row.device) - (opened.cumsum(0) - opened)[row]
+        exact = self.points.new_full((len(distances), _MOST_OPEN), torch.inf)
+        exact[row, slot] = self._exact(row + rows.start, column)
+        mates = torch.zeros_like(exact, dtype=torch.bool)
+        mates[row, slot] = (column >= same.start) & (column < same.stop)
+        hits += _tied_hits(exact, mates, self.squares[rows], left.clamp(1, _MOST_OPEN))
+        again = many.nonzero()[:, 0]
+        if len(again):
+            hits[again] = self._hits_in_float64(again + rows.start, same, rank)
+        return hits / rank
+
+    def _rounding(self, squares: Tensor, last: Tensor) -> Tensor:
+        """Return a bound of the error of float32 distances that may count, (B,) (Higham 2002, section 3.1).
+
+        A dot product of D terms is off by at most D u |x||y|. A sample within the distance d of x has |y| <= |x| + d;
+        twice that leaves room for the error of d itself, and what is longer is too far to be taken for a neighbour.
+        """
+        reach = 2 * (squares.sqrt() + (last + squares).clamp_min(0).sqrt())
+        longest = torch.minimum(reach, self.squares.max().sqrt())
+        return (
+            _UNIT * (2 * (self.points.shape[1] + 4) * squares.sqrt() * longest + 2 * longest.square()) + 1e-30
+        )
+
+    def _exact(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return the squared distances of pairs in float64, (P,)."""
+        step = max(1, _PAIR_VALUES // self.points.shape[1])
+        pairs = zip(torch.split(rows, step), torch.split(columns, step), strict=True)
+        parts = [self.squares[y] - 2 * (self.points[x] * self.points[y]).sum(1) for x, y in pairs]
+        return torch.cat(parts) if parts else self.squares.new_empty(0)
+
+    def _hits_in_float64(self, rows: Tensor, same: slice, rank: int) -> Tensor:
+        """Return the number of same-label samples among the `rank` nearest of some rows, (B,)."""
+        mates = torch.zeros(len(self.points), dtype=torch.bool, device=rows.device)
+        mates[same] = True
+        found = []
+        for some in torch.split(rows, max(1, _CPU_BLOCK // len(self.points))):
+            distances = torch.addmm(self.squares, self.points[some], self.points.T, alpha=-2)
+            distances[torch.arange(len(some), device=some.device), some] = torch.inf
+            found.append(_tied_hits(distances, mates, self.squares[some], torch.full_like(some, rank)))
+        return torch.cat(found)
+
+
+def _count(mask: Tensor) -> Tensor:
+    return mask.sum(1, dtype=torch.int32).long()
+
+
+def _places(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return row and column of all that is true, row by row."""
+    # NumPy's takes a sixth of the time that torch's nonzero takes on a CPU
+    flat = mask.view(-1).nonzero()[:, 0] if mask.is_cuda else torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return flat // mask.shape[1], flat % mask.shape[1]
+
+
+def _nth_smallest(distances: Tensor, rank: int) -> Tensor:
+    """Return the distance of the `rank`-th nearest in each row, (B,)."""
+    if rank == 1:
+        return distances.amin(1)
+    if distances.is_cuda:
+        return distances.topk(rank, largest=False).values[:, -1]
+    # NumPy's takes a seventh of the time that torch's kthvalue takes on a CPU
+    return torch.from_numpy(np.partition(distances.numpy(), rank - 1)[:, rank - 1])
+
+
+def _tied_hits(distances: Tensor, same: Tensor, squares: Tensor, places: Tensor) -> Tensor:
+    """Return how many of the nearest have the same label, (B,), where equally far ones share the last places.
+
+    Args:
+        distances: (B, W) float64.
+        same: Which have the label of the row, (B, W) or (W,).
+        squares: |x|^2 of the rows, (B,).
+        places: How many of each row count, 1..W.
+    """
+    last = distances.sort(1).values.gather(1, places[:, None] - 1)  # (B, 1)
+    slack = _TIE * (squares[:, None] + (last + squares[:, None]).clamp_min(0))
+    within, nearer = distances <= last + slack, distances < last - slack
+    sure, hits = (nearer & same).sum(1), (within & same).sum(1)
+    left, tied = places - nearer.sum(1), within.sum(1) - nearer.sum(1)
+    return sure + (hits - sure) * (left.double() / tied)

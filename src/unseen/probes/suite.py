@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from unseen.probes.clustering import kmeans_agreement
+from unseen.probes.clustering import kmeans_agreement, kmeans_nmi
 from unseen.probes.inputs import checked_embeddings, checked_labels
 from unseen.probes.linear import linear_probe_accuracy
 from unseen.probes.neighbors import neighbor_scores
-from unseen.probes.row_blocks import row_threads
-
-# Values (N x D) of a layer whose probes run side by side. Fewer: numpy's calls are so short that threads wait for the
-# interpreter. More: each probe alone has work for all threads, and together they would hold much memory.
-_SIDE_BY_SIDE = range(2**18, 2**22)
+from unseen.probes.threads import one_thread
 
 PROBE_NAMES = (
     "nmi",
@@ -67,12 +68,11 @@ class ProbeSuite:
 
 
 def run_probes(
-    embeddings: torch.Tensor | npt.ArrayLike, labels: torch.Tensor | npt.ArrayLike, suite: ProbeSuite
+    embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike, suite: ProbeSuite
 ) -> dict[str, float]:
     """Scores of one layer by probe name, in the order of `suite.names`.
 
-    Distances between samples are computed once for all neighbour probes. Of middling layers the probes run side by
-    side.
+    Distances between samples are computed once for all neighbour probes.
 
     Args:
         embeddings: One layer's features, (N, D).
@@ -85,36 +85,95 @@ def run_probes(
     Raises:
         ValueError: If the inputs are malformed, or contain NaN or infinity because the network diverged.
     """
-    features = checked_embeddings(embeddings)  # (N, D)
-    _, targets = checked_labels(labels, len(features))
-    k = int(np.bincount(targets).max()) if suite.k is None else suite.k
+    with ProbePool(embeddings.device if isinstance(embeddings, Tensor) else "cpu") as pool:
+        return pool.submit(embeddings, labels, suite).result()
 
-    def neighbors() -> dict[str, float]:
-        agreement, precision = neighbor_scores(features, labels, k=k)
-        return {
-            "nn1": agreement.at_1,
-            "nnk": agreement.at_k,
-            "nnk_ceiling": agreement.ceiling,
-            "r_precision": precision,
-        }
 
-    def clusters() -> dict[str, float]:
-        found = kmeans_agreement(features, labels, n_init=suite.n_init, seed=suite.seed)
-        return {"nmi": found.nmi, "nmi_chance": found.chance, "nmi_start_sd": found.start_sd}
+class ProbePool:
+    """Runs probes of several layers side by side: on the CPU as many as torch has threads, with one thread each.
 
-    def linear() -> dict[str, float]:
-        if not suite.linear:
-            return {}
-        accuracy = linear_probe_accuracy(features, labels, seed=suite.seed, standardize=suite.standardize)
-        return {"linear_probe": accuracy}
+    Args:
+        device: Where the embeddings are.
 
-    probes = (
-        linear,
-        clusters,
-        neighbors,
-    )  # the last has most to share out, so it fills what the others leave
-    with row_threads() as threads:
-        together = features.size in _SIDE_BY_SIDE
-        found = threads.side_by_side(probes) if together else [probe() for probe in probes]
-    scores = {name: value for part in found for name, value in part.items()}
-    return {name: scores[name] for name in suite.names}
+    Attributes:
+        workers: Probes that run at a time.
+    """
+
+    def __init__(self, device: torch.device | str) -> None:
+        self._device = torch.device(device)
+        self._stack = ExitStack()
+        self.workers = torch.get_num_threads() if self._device.type == "cpu" else 1
+
+    def __enter__(self) -> ProbePool:
+        self._stack.enter_context(one_thread(self._device))
+        # a library sets warnings' filters for a moment, and two of them would restore each other's
+        self._stack.enter_context(warnings.catch_warnings())
+        self._executor = self._stack.enter_context(ThreadPoolExecutor(self.workers, "probe"))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is not None:
+            self._executor.shutdown(cancel_futures=True)
+        self._stack.close()
+
+    def submit(
+        self, embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike, suite: ProbeSuite
+    ) -> PendingScores:
+        """Begin to score a layer; arguments and errors are those of `run_probes`."""
+        features = checked_embeddings(embeddings)  # (N, D)
+        _, targets = checked_labels(labels, len(features))
+        k = int(targets.bincount().max()) if suite.k is None else suite.k
+        probes: list[Callable[..., dict[str, float]]]
+        probes = [probe for probe in (_linear, _neighbors, _clusters) if suite.linear or probe is not _linear]
+        return PendingScores(
+            suite.names, [self._executor.submit(probe, features, labels, suite, k) for probe in probes]
+        )
+
+    def submit_nmi(
+        self,
+        embeddings: Tensor | npt.ArrayLike,
+        labels: Tensor | npt.ArrayLike,
+        suite: ProbeSuite,
+        *,
+        name: str,
+    ) -> PendingScores:
+        """Begin to score a layer by its NMI only, which is called `name` in the result."""
+        features = checked_embeddings(embeddings)
+
+        def nmi() -> dict[str, float]:
+            return {name: kmeans_nmi(features, labels, n_init=suite.n_init, seed=suite.seed)}
+
+        return PendingScores((name,), [self._executor.submit(nmi)])
+
+
+class PendingScores:
+    """Scores of a layer whose probes may still run."""
+
+    def __init__(self, names: Sequence[str], parts: Sequence[Future[dict[str, float]]]) -> None:
+        self._names = names
+        self._parts = parts
+
+    def result(self) -> dict[str, float]:
+        """Wait for the scores; return one float per name."""
+        scores = {name: value for part in self._parts for name, value in part.result().items()}
+        return {name: scores[name] for name in self._names}
+
+
+def _linear(features: Tensor, labels: Any, suite: ProbeSuite, _: int) -> dict[str, float]:
+    accuracy = linear_probe_accuracy(features, labels, seed=suite.seed, standardize=suite.standardize)
+    return {"linear_probe": accuracy}
+
+
+def _neighbors(features: Tensor, labels: Any, _: ProbeSuite, k: int) -> dict[str, float]:
+    agreement, precision = neighbor_scores(features, labels, k=k)
+    return {
+        "nn1": agreement.at_1,
+        "nnk": agreement.at_k,
+        "nnk_ceiling": agreement.ceiling,
+        "r_precision": precision,
+    }
+
+
+def _clusters(features: Tensor, labels: Any, suite: ProbeSuite, _: int) -> dict[str, float]:
+    found = kmeans_agreement(features, labels, n_init=suite.n_init, seed=suite.seed)
+    return {"nmi": found.nmi, "nmi_chance": found.chance, "nmi_start_sd": found.start_sd}

@@ -77,7 +77,9 @@ class SeenClassifier(LightningModule):
         # another order of the axes in memory; the numbers stay within rounding
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.backbone = backbone.to(memory_format=self._memory_format)
-        self.accuracy = MulticlassAccuracy(num_classes=backbone.num_classes, average="micro")
+        self.accuracy = MulticlassAccuracy(
+            num_classes=backbone.num_classes, average="micro", validate_args=False
+        )
         self.loss = MeanMetric()
         self._provenance = provenance or {}
         self._score_accuracy = score_accuracy
