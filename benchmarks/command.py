@@ -67,11 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
 
     from benchmarks.floors import measure_floors
-    from unseen.allocator import keep_freed_memory
     from unseen.probes import ProbeWarning
     from unseen.runs.quiet import quiet_libraries
 
-    keep_freed_memory()  # as a run does; what runs in this process gains by it on both sides
     quiet_libraries()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=ProbeWarning)  # what a probe thinks of made-up data is no news

@@ -31,7 +31,6 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from benchmarks.timing import PAIRS, Pair, alternate, seconds, spread, timed  # noqa: E402
-from unseen.allocator import keep_freed_memory  # noqa: E402
 from unseen.backbones.memory_format import prefers_channels_last  # noqa: E402
 from unseen.backbones.timm import TimmSpec  # noqa: E402
 
@@ -100,7 +99,6 @@ def main() -> None:
         TimmSpec(asked.model).check(asked.size)
     except ValueError as error:
         parser.error(str(error))
-    keep_freed_memory()
     with tempfile.TemporaryDirectory() as scratch:
         # what an earlier run compiled must not make this one's first step short
         if "compile" in asked.options:

@@ -8,7 +8,6 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "unseen"
 # package: what of ours it may import
 ALLOWED: dict[str, set[str]] = {
-    "allocator": set(),
     "scores": {"atomic_files", "regular_files"},
     "atomic_files": set(),
     "regular_files": set(),
@@ -18,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "run_state": {"folder_lock", "regular_files"},
     "threads": set(),
     "full_precision": set(),
-    "distributed": {"allocator"},
+    "distributed": set(),
     "process_rank": set(),
     "probes": set(),
     "backbones": set(),
@@ -27,7 +26,6 @@ ALLOWED: dict[str, set[str]] = {
     "callbacks": {"backbones", "probes", "distributed", "full_precision", "scores", "run_folder"},
     "reporting": {"atomic_files", "regular_files", "csv_cells", "scores", "run_folder", "run_state"},
     "runs": {
-        "allocator",
         "backbones",
         "data",
         "probes",
@@ -49,7 +47,6 @@ NOT_BELOW_RUNS = {"hydra", "omegaconf"}
 PURE = {
     "reporting": {"torch", "lightning", "wandb"},
     "probes": {"lightning", "rich", "wandb"},
-    "allocator": {"torch", "numpy"},
     "scores": {"torch", "numpy"},
     "run_folder": {"torch", "numpy"},
     "run_state": {"torch", "numpy"},

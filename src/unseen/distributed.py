@@ -9,14 +9,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from unseen.allocator import return_freed_memory
-
 # A probe on one rank may take long while the others wait; NCCL's watchdog would end them after ten minutes.
 _PROBE_TIMEOUT = timedelta(hours=2)
 # Rows travel in pieces of at most this size, so that a gather needs no second copy of a layer.
 _CHUNK_BYTES = 32 * 2**20
-# A table of so many bytes hardly fits between what batches have freed; smaller ones are not worth the time.
-_LARGE_TABLE = 16 * 2**20
 
 
 class ProcessGroup:
@@ -42,7 +38,7 @@ class ProcessGroup:
         Args:
             indices: (n,) positions of this rank's rows in the whole table; together the ranks hold each
                 position exactly once.
-            rows: (n, D) float32 on the CPU.
+            rows: (n, D) float32; on the CPU where there are several ranks.
             num_rows: N, rows of the whole table.
             owner: Rank that receives the table.
 
@@ -59,9 +55,7 @@ class ProcessGroup:
         else:
             counts, width = [len(rows)], rows.shape[1]
         filled = torch.zeros(num_rows, dtype=torch.int32)
-        if num_rows * width * 4 >= _LARGE_TABLE:
-            return_freed_memory()
-        table = torch.empty(num_rows, width) if self.rank == owner else None
+        table = torch.empty(num_rows, width, device=rows.device) if self.rank == owner else None
         chunk = max(1, _CHUNK_BYTES // (4 * max(width, 1)))
         for start in range(0, max(counts), chunk):
             length = min(chunk, max(counts) - start)

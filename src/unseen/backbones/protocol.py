@@ -43,7 +43,7 @@ class Backbone(nn.Module):
     """A classifier whose layers have names: images (B, 3, S, S) in, logits (B, C) out.
 
     Attributes:
-        network: The library's own module, as it would be without us but for `response_norm.py`.
+        network: The library's own module, as it would be without us.
         taps: The readable layers, shallow to deep.
         num_classes: C, the outputs of the head.
         image_size: S, the size that the network was built for.

@@ -111,10 +111,6 @@ class TimmSpec:
         if weights is not None:
             head = self._pretrained_cfg().classifier
             transplant(weights, network, (head,) if isinstance(head, str) else tuple(head))
-        # here, because it imports timm, which load_timm must do first
-        from unseen.backbones.response_norm import with_quick_response_norms
-
-        network = with_quick_response_norms(network)
         return Backbone(
             network, taps, num_classes=num_classes, image_size=image_size, mean=self.mean, std=self.std
         )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from unseen.allocator import keep_freed_memory
 from unseen.process_rank import is_first_process
 from unseen.runs.console import fail, shown_path
 from unseen.runs.ending import begin_ending, end_on_signals, interruption, say_what_is_left
@@ -65,7 +64,6 @@ def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
     """Give a run and its parts; write how it ended into its folder, whatever happens, and show what it found."""
     from unseen.runs.build import Run
 
-    keep_freed_memory()
     run = Run(config)
 
     def give_up(reason: str, code: int) -> None:
