@@ -9,10 +9,10 @@ EXPERIMENT ?=
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test check format sweep report dashboard bench clean
+.PHONY: help install train test test-gpu check format sweep report dashboard bench clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(VENV)/.installed  ## make .venv with what a run needs
 
@@ -21,6 +21,9 @@ train: $(VENV)/.installed  ## the main job on the embedded default; ARGS="model=
 
 test: $(VENV)/.installed-test  ## all tests
 	$(PYTEST) $(ARGS)
+
+test-gpu: $(VENV)/.installed-test  ## the tests that need a CUDA device; skipped where there is none
+	$(RUN) -m pytest -m gpu -rs $(ARGS)
 
 check: $(VENV)/.installed-test  ## format, lint, types, fast tests: before each commit
 	$(RUN) -m ruff format --check .

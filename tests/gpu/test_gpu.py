@@ -1,0 +1,59 @@
+"""What only a CUDA device can show; `make test-gpu` runs these, elsewhere each is skipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.cli.conftest import TINY, run_command
+
+from unseen.probes import ProbePool, ProbeSuite, run_probes
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device here"),
+]
+
+
+def layers(count: int) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Layers of overlapping classes, far from the origin, (600, 40) each."""
+    random = np.random.default_rng(0)
+    labels = np.arange(600) % 6
+    means = random.normal(size=(count, 6, 40))
+    made = [mean[labels] + 2 * random.normal(size=(600, 40)) + 30 for mean in means]
+    return [torch.from_numpy(layer).float() for layer in made], torch.from_numpy(labels)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_scores_are_those_of_the_cpu(dtype: torch.dtype) -> None:
+    made, labels = layers(3)
+    suite = ProbeSuite(n_init=3, k=50)
+    with ProbePool("cuda") as pool:
+        pending = [pool.submit(layer.to("cuda", dtype), labels, suite) for layer in made]
+        found = [scores.result() for scores in pending]
+    for layer, on_gpu in zip(made, found, strict=True):
+        on_cpu = run_probes(layer.to(dtype), labels, suite)
+        for probe in ("nn1", "nnk", "nnk_ceiling", "r_precision"):
+            assert on_gpu[probe] == pytest.approx(on_cpu[probe], abs=1e-9)
+        assert on_gpu["nmi"] == pytest.approx(on_cpu["nmi"], abs=0.02)  # rounding may end in another optimum
+        assert on_gpu["linear_probe"] == pytest.approx(on_cpu["linear_probe"], abs=1.5 / 120)
+
+
+def test_scores_repeat_bit_for_bit() -> None:
+    (layer,), labels = layers(1)
+    assert run_probes(layer.cuda(), labels, ProbeSuite()) == run_probes(layer.cuda(), labels, ProbeSuite())
+
+
+@pytest.mark.parametrize("model", ["resnet", "vit", "swin"])
+def test_a_run_on_the_gpu_scores_as_its_checkpoint_on_the_cpu(model: str, tmp_path: Path) -> None:
+    trained = run_command("train.py", f"model={model}", "trainer=gpu", *TINY, logs=tmp_path / "gpu")
+    assert trained.code == 0, trained.out + trained.err
+    last = trained.folder / "checkpoints" / "last.ckpt"
+    scored = run_command("eval.py", f"ckpt_path={last}", "trainer=cpu", logs=tmp_path / "cpu")
+    assert scored.code == 0, scored.out + scored.err
+    gpu, cpu = (json.loads((ran.folder / "summary.json").read_text()) for ran in (trained, scored))
+    assert gpu["g"] == pytest.approx(cpu["g"], abs=0.05)
+    assert gpu["seen_accuracy"] == pytest.approx(cpu["seen_accuracy"], abs=1.5 / 60)
