@@ -215,12 +215,9 @@ class LayerProbe(Callback):
         group = self._group
         assert group is not None
         indices = bank.indices
-        labels = [
-            group.gather_rows(indices, bank.labels.unsqueeze(1).float(), num_images, owner=rank)
-            for rank in range(group.world_size)
-        ][group.rank]
-        assert labels is not None
-        targets = labels[:, 0].long()
+        targets = torch.empty(num_images, dtype=torch.long)
+        for places, labels in group.share({group.rank: (indices, bank.labels)}).values():
+            targets[places] = labels
         mine: dict[tuple[str, int, str], float] = {}
         pending: deque[tuple[Tap, Tensor, PendingScores]] = deque()
 
