@@ -233,6 +233,8 @@ class LayerProbe(Callback):
 
         with full_precision(self._device), ProbePool(self._device) as pool:
             for tap in taps:
+                if len(pending) == pool.workers:  # no more layers are held than are worked on
+                    finish_oldest()
                 owner = tap.layer % group.world_size
                 embeddings = group.gather_rows(indices, bank.pop(tap.layer), num_images, owner=owner)
                 if embeddings is not None:
@@ -241,8 +243,6 @@ class LayerProbe(Callback):
                         scores = self._submit(pool, embeddings, targets, noise_level)
                     pending.append((tap, embeddings, scores))
                     del embeddings, scores
-                if len(pending) > pool.workers:  # no more layers are held than are worked on
-                    finish_oldest()
             while pending:
                 finish_oldest()
         if kept is not None:
