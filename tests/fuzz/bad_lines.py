@@ -114,6 +114,7 @@ def groups(rng: random.Random, stage: Stage) -> Iterator[Line]:
         "_defaults",
         "../model/vit",
         "{a:1}",
+        "resnet.yaml",
         "é",
         LONG,
     )

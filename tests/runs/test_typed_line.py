@@ -66,6 +66,8 @@ def test_flags_that_do_not_go(typed: str, says: str) -> None:
         ("~probe", "~probe: probe cannot be left out; choose one of default"),
         ("callbacks=[]", "callbacks.best_checkpoint=null"),
         ("model=1", "model=1: model takes the name of one of its files"),
+        ("model=../model/vit", "model takes the name of one of its files"),
+        ("model=vit.yaml", "model takes the name of one of its files"),
         ("model={a:1}", "model takes the name of one of its files"),
         ("+model=vit", "+model=vit: there is a model already; write model=vit"),
         ("=1", "cannot read the setting '=1'"),

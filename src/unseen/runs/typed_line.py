@@ -229,8 +229,15 @@ def _plain(override: Override) -> Any:
 
 
 def _names(value: Any) -> bool:
+    """Return whether a value may be names of a group's files: no paths that leave the group, and no endings."""
     several = value if isinstance(value, list) else [value]
-    return all(isinstance(one, str) and re.fullmatch(r"[\w./ +-]+", one) for one in several)
+    return all(
+        isinstance(one, str)
+        and re.fullmatch(r"[\w./ +-]+", one)
+        and ".." not in one.split("/")
+        and not one.endswith((".yaml", ".yml"))
+        for one in several
+    )
 
 
 def _shown(value: Any) -> str:
