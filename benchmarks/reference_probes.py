@@ -1,7 +1,7 @@
 """The probes as a careful user writes them: scikit-learn on centred float32 features, NumPy for the neighbours.
 
 Centring changes no score. On features far from the origin it saves the logistic regression most of its iterations.
-scikit-learn's own neighbour search takes three times as long as the product and partition here.
+scikit-learn's own neighbour search is slower than the product and partition here.
 """
 
 from __future__ import annotations

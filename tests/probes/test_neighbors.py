@@ -239,3 +239,43 @@ def test_equals_differences_of_coordinates(name):
         (precision, mates),
     ):
         assert mine == pytest.approx(tie_breaks(points, labels, ranks)[1], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [("plain", 0, 100), ("outlier", 0, 100), ("wide", 0, 100), ("many copies", 2000, 2100)],
+)
+def test_float32_settles_most_and_float64_the_rest(name, least, most, monkeypatch):
+    """Else the test above compares float64 with itself, or never sees it; 700 samples have three ranks each."""
+    cases, labels = hard_cases()
+    redone = []
+    slow_way = neighbors._Search._hits_in_float64
+
+    def count(self, rows, same, rank):
+        redone.extend(rows.tolist())
+        return slow_way(self, rows, same, rank)
+
+    monkeypatch.setattr(neighbors._Search, "_hits_in_float64", count)
+    neighbor_scores(cases[name], labels, k=60)
+    assert least <= len(redone) <= most
+
+
+@pytest.mark.parametrize("copies", [1, 60])
+def test_no_more_than_a_block_of_distances_is_held(copies, monkeypatch):
+    """Of float32 and, with copies whose order is open, of float64; the whole matrix would be 7 times as large."""
+    monkeypatch.setattr(neighbors, "_CPU_BLOCK", 600 * 85)
+    sizes = []
+    addmm = torch.addmm
+
+    def count(*arguments, **settings):
+        found = addmm(*arguments, **settings)
+        sizes.append((found.dtype, found.numel()))
+        return found
+
+    monkeypatch.setattr(torch, "addmm", count)
+    points = np.repeat(np.random.default_rng(0).normal(size=(600 // copies, 4)), copies, axis=0)
+    neighbor_scores(points, np.arange(600) % 5, k=100)
+    assert max(size for _, size in sizes) <= 600 * 85
+    assert {dtype for dtype, _ in sizes} == (
+        {torch.float32} if copies == 1 else {torch.float32, torch.float64}
+    )

@@ -83,9 +83,8 @@ def _plus_plus(points: Tensor, candidates: Tensor, uniform: Tensor) -> Tensor:
     exact = points.double()
     squares = exact.square().sum(1)  # (N,)
     ones = points.new_ones(num_samples)
-    nearest = points.new_full(
-        (len(uniform), 1, num_samples), torch.inf
-    )  # squared distance to a center, (S, 1, N)
+    # squared distance to the nearest center so far, (S, 1, N)
+    nearest = points.new_full((len(uniform), 1, num_samples), torch.inf)
     chosen = []  # each (S, 1)
     for place in range(further + 1):
         flat = candidates.flatten()  # (S T,)
