@@ -8,7 +8,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "unseen"
 # package: what of ours it may import
 ALLOWED: dict[str, set[str]] = {
-    "scores": {"atomic_files", "regular_files"},
+    "probe_table": set(),
+    "scores": {"atomic_files", "regular_files", "probe_table"},
     "atomic_files": set(),
     "regular_files": set(),
     "csv_cells": set(),
@@ -19,16 +20,25 @@ ALLOWED: dict[str, set[str]] = {
     "full_precision": set(),
     "distributed": set(),
     "process_rank": set(),
-    "probes": set(),
+    "probes": {"probe_table"},
     "backbones": set(),
     "data": set(),
     "training": {"atomic_files", "backbones", "full_precision", "scores"},
     "callbacks": {"backbones", "probes", "distributed", "full_precision", "scores", "run_folder"},
-    "reporting": {"atomic_files", "regular_files", "csv_cells", "scores", "run_folder", "run_state"},
+    "reporting": {
+        "probe_table",
+        "atomic_files",
+        "regular_files",
+        "csv_cells",
+        "scores",
+        "run_folder",
+        "run_state",
+    },
     "runs": {
         "backbones",
         "data",
         "probes",
+        "probe_table",
         "training",
         "callbacks",
         "reporting",
@@ -47,6 +57,7 @@ NOT_BELOW_RUNS = {"hydra", "omegaconf"}
 PURE = {
     "reporting": {"torch", "lightning", "wandb"},
     "probes": {"lightning", "rich", "wandb"},
+    "probe_table": {"torch", "numpy"},
     "scores": {"torch", "numpy"},
     "run_folder": {"torch", "numpy"},
     "run_state": {"torch", "numpy"},

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from unseen.atomic_files import write_text
+from unseen.probe_table import SCORES
 from unseen.regular_files import MEBIBYTE, read_text
 
 SPLITS = ("unseen", "seen")
@@ -42,7 +43,7 @@ class Score:
         layer: 0 for the shallowest layer .. L-1; -1 for the baseline on raw pixels, -2 for the head.
         layer_name: Module path of the layer in the backbone, or "input", or "head".
         depth: layer / (L-1), 0..1; None for the baseline and the head.
-        probe: Name of the probe, one of `unseen.probes.PROBE_NAMES` or `destroyed_probe`; "accuracy" for the head.
+        probe: Name of the score, one of `unseen.probe_table.SCORES` or `destroyed_probe`; "accuracy" for the head.
         value: Its value; NaN where the probe is undefined.
     """
 
@@ -117,8 +118,8 @@ def destroyed_level(probe: str) -> float | None:
 
 
 def is_control(probe: str) -> bool:
-    """Whether a probe says how far the NMI can be trusted, instead of how well classes separate."""
-    return probe in {CHANCE_PROBE, NOISE_FLOOR_PROBE} or destroyed_level(probe) is not None
+    """Whether a score says how far the NMI can be trusted, instead of how well classes separate."""
+    return (probe in SCORES and SCORES[probe].control) or destroyed_level(probe) is not None
 
 
 class ScoreTable:

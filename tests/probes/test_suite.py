@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from unseen.probe_table import SCORES
 from unseen.probes import (
-    PROBE_NAMES,
     ProbeSuite,
     ProbeWarning,
     kmeans_agreement,
@@ -42,7 +42,7 @@ def test_equals_the_single_probes(blobs, num_threads):
         "r_precision": r_precision(embeddings, labels),
         "linear_probe": linear_probe_accuracy(embeddings, labels, seed=0, standardize=True),
     }
-    assert tuple(scores) == PROBE_NAMES == ProbeSuite().names
+    assert tuple(scores) == tuple(SCORES)
     assert all(type(value) is float for value in scores.values())
 
 
@@ -77,11 +77,11 @@ def test_reference_values(reference):
 
 def test_k_defaults_to_the_largest_class(blobs):
     embeddings, labels = blobs  # classes of 20, 30 and 40
-    settings = ProbeSuite(n_init=1, linear=False)
+    settings = ProbeSuite(n_init=1, probes=["clusters", "neighbors"])
     scores = run_probes(embeddings, labels, settings)
     assert scores["nnk"] == neighbor_agreement(embeddings, labels, k=40).at_k
     left_out = {"linear_probe", "nmi_start_sd"}  # as asked; and one start has no spread
-    assert tuple(scores) == settings.names == tuple(name for name in PROBE_NAMES if name not in left_out)
+    assert tuple(scores) == tuple(name for name in SCORES if name not in left_out)
 
 
 def test_probing_draws_no_random_numbers_and_repeats_bit_for_bit(blobs):
@@ -127,7 +127,13 @@ def test_a_dead_layer_is_scored_and_a_diverged_one_refused(blobs):
     [
         ({"n_init": 0}, "n_init must be at least 1, got 0"),
         ({"k": 0}, "k must be at least 1 or None, got 0"),
-        ({"seed": -1}, "seed must be between 0 and"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": 2**32}, "seed must be at most 4294967295, got 4294967296"),
+        ({"n_init": 2.0}, "n_init must be int, got 2.0"),
+        ({"n_init": True}, "n_init must be int, got True"),
+        ({"standardize": 1}, "standardize must be bool, got 1"),
+        ({"n_inti": 1}, "unknown setting 'n_inti'; known are n_init, seed, k, standardize"),
+        ({"probes": ["nmi"]}, "unknown probe 'nmi'; known are clusters, neighbors, linear"),
     ],
 )
 def test_wrong_settings(settings, sentence):

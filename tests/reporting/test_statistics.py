@@ -12,7 +12,6 @@ from unseen.reporting.statistics import (
     estimate,
     estimates,
     generalization,
-    neighbor_chance,
     paired_difference,
 )
 
@@ -135,16 +134,6 @@ def test_one_run_is_judged_by_the_noise_of_k_means() -> None:
     # a fall of .1 against 1.96 * sqrt(2) * .02 = .055, then against .166
     assert depth_shape(one, np.full(3, 0.02)).sign_changes == 1
     assert depth_shape(one, np.full(3, 0.06)).sign_changes == 0
-
-
-def test_chance_of_neighbours_follows_from_the_ceiling() -> None:
-    sizes, k = np.array([179, 174, 180]), 180  # the digits 7, 8, 9
-    total = int(sizes.sum())
-    ceiling = float((sizes * np.minimum(sizes - 1, k)).sum() / (k * total))
-    exact = float((sizes * (sizes - 1)).sum() / (total * (total - 1)))
-    assert ceiling == pytest.approx(0.9816968938920158)
-    assert neighbor_chance(ceiling, k, total) == pytest.approx(exact)
-    assert math.isnan(neighbor_chance(1.0, 5, 1))
 
 
 def test_at_depths_interpolates() -> None:

@@ -8,7 +8,7 @@ import torch
 from tests.runs.conftest import Small, small
 from tests.torch_modes import filled_memory
 
-from unseen.probes import PROBE_NAMES
+from unseen.probe_table import SCORES
 from unseen.run_folder import Scoring
 from unseen.runs.train import train
 from unseen.scores import HEAD_LAYER, ScoreTable
@@ -38,7 +38,7 @@ def test_every_evaluation_is_on_disk(uninterrupted: Small) -> None:
     layers = len(uninterrupted.module.backbone.taps)
     per_step = len(table.at(0))
     # splits x probes x (layers + raw pixels), and the head's accuracy
-    assert per_step == 2 * (len(PROBE_NAMES) - 1) * (layers + 1) + 1
+    assert per_step == 2 * (len(SCORES) - 1) * (layers + 1) + 1
     assert all(len(table.at(step)) == per_step for step in table.steps)
     heads = [row for step in table.steps for row in table.at(step, layer=HEAD_LAYER)]
     assert [(row.step, row.split, row.layer_name, row.depth, row.probe) for row in heads] == [

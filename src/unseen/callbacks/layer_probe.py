@@ -227,9 +227,12 @@ class LayerProbe(Callback):
                 f"probing layer {tap.layer + 1}/{len(taps)} on {split} classes", tap.layer, len(taps)
             )
             with _naming(tap.layer, tap.name, split, noise_level):
-                mine.update({(split, tap.layer, probe): value for probe, value in scores.result().items()})
+                found = scores.result()
+            if noise_level is not None:
+                found = {destroyed_probe(noise_level): found["nmi"]}
+            mine.update({(split, tap.layer, probe): value for probe, value in found.items()})
             if kept is not None:
-                kept.offer(tap.layer, embeddings, mine[split, tap.layer, "nmi"])
+                kept.offer(tap.layer, embeddings, found["nmi"])
 
         with full_precision(self._device), ProbePool(self._device) as pool:
             for tap in taps:
@@ -252,10 +255,9 @@ class LayerProbe(Callback):
     def _submit(
         self, pool: ProbePool, embeddings: Tensor, targets: Tensor, noise_level: float | None = None
     ) -> PendingScores:
-        """Begin all probes of a layer, of images with noise their NMI only."""
-        if noise_level is None:
-            return pool.submit(embeddings, targets, self._suite)
-        return pool.submit_nmi(embeddings, targets, self._suite, name=destroyed_probe(noise_level))
+        """Begin all probes of a layer, of images with noise k-means only."""
+        suite = self._suite if noise_level is None else self._suite.only("clusters")
+        return pool.submit(embeddings, targets, suite)
 
     def _score_destroyed(
         self, trainer: Trainer, pl_module: LightningModule, datamodule: Any
@@ -264,7 +266,7 @@ class LayerProbe(Callback):
         values: dict[tuple[str, int, str], float] = {}
         taps, num_images = _backbone(pl_module).taps, datamodule.num_images("unseen")
         for level in self._noise_levels:
-            loader = datamodule.unseen_dataloader(noise_level=level, noise_seed=self._suite.seed)
+            loader = datamodule.unseen_dataloader(noise_level=level, noise_seed=self._suite.settings["seed"])
             bank = self._embed(trainer, pl_module, loader, f"embedding images with noise {level:g}")
             values |= self._score_split("unseen", bank, taps, num_images, noise_level=level)
         return values

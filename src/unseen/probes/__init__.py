@@ -4,10 +4,9 @@ from unseen.probes.clustering import ClusterAgreement, kmeans_agreement, kmeans_
 from unseen.probes.inputs import ProbeWarning
 from unseen.probes.linear import linear_probe_accuracy
 from unseen.probes.neighbors import NeighborAgreement, neighbor_agreement, neighbor_scores, r_precision
-from unseen.probes.suite import PROBE_NAMES, PendingScores, ProbePool, ProbeSuite, run_probes
+from unseen.probes.suite import PendingScores, ProbePool, ProbeSuite, run_probes
 
 __all__ = [
-    "PROBE_NAMES",
     "ClusterAgreement",
     "NeighborAgreement",
     "PendingScores",

@@ -85,6 +85,15 @@ def kmeans_agreement(
     return _agreement(embeddings, labels, num_clusters, n_init, seed)
 
 
+def cluster_scores(
+    features: torch.Tensor, labels: torch.Tensor | npt.ArrayLike, *, n_init: int, seed: int
+) -> dict[str, float]:
+    """`kmeans_agreement` as scores by name; one start has no spread."""
+    found = kmeans_agreement(features, labels, n_init=n_init, seed=seed)
+    scores = {"nmi": found.nmi, "nmi_chance": found.chance, "nmi_start_sd": found.start_sd}
+    return scores if n_init > 1 else {name: scores[name] for name in ("nmi", "nmi_chance")}
+
+
 def _agreement(
     embeddings: torch.Tensor | npt.ArrayLike,
     labels: torch.Tensor | npt.ArrayLike,

@@ -70,6 +70,13 @@ def linear_probe_accuracy(
     return float(right.double().mean())
 
 
+def linear_probe(
+    features: torch.Tensor, labels: torch.Tensor | npt.ArrayLike, *, seed: int, standardize: bool
+) -> dict[str, float]:
+    """`linear_probe_accuracy` by name."""
+    return {"linear_probe": linear_probe_accuracy(features, labels, seed=seed, standardize=standardize)}
+
+
 def _undefined(reason: str) -> float:
     warnings.warn(f"linear probe is undefined: {reason}", ProbeWarning, stacklevel=3)
     return math.nan

@@ -113,6 +113,12 @@ def neighbor_scores(
     return NeighborAgreement(float(at_1.mean()), float(at_k.mean()), float(ceiling), k), float(precision)
 
 
+def neighbor_probe(features: Tensor, labels: Tensor | npt.ArrayLike, *, k: int) -> dict[str, float]:
+    """`neighbor_scores` by name."""
+    found, precision = neighbor_scores(features, labels, k=k)
+    return {"nn1": found.at_1, "nnk": found.at_k, "nnk_ceiling": found.ceiling, "r_precision": precision}
+
+
 def _same_label_shares(features: Tensor, targets: Tensor, k: int) -> Tensor:
     """Return the share of same-label samples among the 1, k, and n_y - 1 nearest others, (3, N), class by class.
 

@@ -15,6 +15,7 @@ import vl_convert
 import yaml
 from markupsafe import Markup
 
+from unseen.probe_table import SHOWN
 from unseen.reporting import contest_figures, setting_figures
 from unseen.reporting.analysis import Analysis, Contest, Setting
 from unseen.reporting.answer import answer, findings, paper_sentence
@@ -23,7 +24,6 @@ from unseen.reporting.figure_parts import MOST_LINES, Spec
 from unseen.reporting.listing_tables import what_was_measured
 from unseen.reporting.looks import PAGE
 from unseen.reporting.paper import PaperRow, why_not_comparable
-from unseen.reporting.probe_facts import PROBES
 from unseen.reporting.records import Collection
 from unseen.reporting.tables import FORMS, LONGEST_FOR_PEOPLE, Table, shown, sort_value
 from unseen.reporting.texts import file_name
@@ -103,7 +103,7 @@ def page(content: Content) -> str:
         more_settings=len(settings) - len(cards),
         models=sorted({setting.group.model for setting in settings}),
         data_sets=sorted({setting.group.data for setting in settings}),
-        probes=PROBES,
+        probes=SHOWN,
         nmi_chance=any(("unseen", CHANCE_PROBE) in setting.group.probes for setting in settings),
         accuracy_missing=any((setting.accuracy_of_steps.n[:-1] == 0).any() for setting in settings),
         many_lines=MOST_LINES if any(len(one.settings) > MOST_LINES for one in analysis.contests) else 0,

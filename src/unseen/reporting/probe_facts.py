@@ -1,4 +1,4 @@
-"""What a reader must know of each probe: its name, its definition, where chance lies and where its ceiling.
+"""Levels that a score is read against: chance, ceiling, raw pixels; and the controls of the NMI.
 
 Legend: R runs (seeds), T steps, L layers.
 """
@@ -10,52 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unseen.probe_table import SCORES, Counts
 from unseen.reporting.groups import RunGroup
 from unseen.reporting.records import Floats
-from unseen.reporting.statistics import neighbor_chance
-from unseen.scores import CHANCE_PROBE, NOISE_FLOOR_PROBE, destroyed_level
-
-
-@dataclass(frozen=True)
-class ProbeFacts:
-    """A probe as it is shown.
-
-    Attributes:
-        name: In scores.csv.
-        heading: For people.
-        meaning: One sentence.
-    """
-
-    name: str
-    heading: str
-    meaning: str
-
-
-PROBES = (
-    ProbeFacts(
-        "nmi",
-        "NMI",
-        "agreement of k-means clusters with the classes: normalised mutual information, arithmetic mean, 0..1",
-    ),
-    ProbeFacts("nn1", "NN@1", "share of images whose nearest other image is of the same class"),
-    ProbeFacts(
-        "nnk",
-        "NN@k",
-        "share of the k nearest other images that are of the same class; k is the size of the largest unseen class, "
-        "so a smaller class cannot reach 1 (the ceiling)",
-    ),
-    ProbeFacts(
-        "r_precision",
-        "R-precision",
-        "as NN@k, with k the number of other images of the same class: its ceiling is always 1",
-    ),
-    ProbeFacts(
-        "linear_probe",
-        "linear probe",
-        "accuracy of logistic regression on a fifth of the images, trained on the other four",
-    ),
-)
-HEADINGS = {probe.name: probe.heading for probe in PROBES}
+from unseen.scores import NOISE_FLOOR_PROBE, destroyed_level
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +37,11 @@ def references(group: RunGroup, split: str, probe: str) -> list[Reference]:
     chance = _chance(group, split, probe)
     if chance is not None:
         found.append(chance)
-    if probe == "nnk":
-        ceiling = _last(group, split, "nnk_ceiling")
+    limit = SCORES[probe].ceiling if probe in SCORES else None
+    if limit:
+        ceiling = _last(group, split, limit)
         if ceiling is not None:
-            found.append(Reference("ceiling", ceiling[:1], "mean of min(class size - 1, k) / k"))
+            found.append(Reference("ceiling", ceiling[:1], SCORES[limit].meaning))
     pixels = group.pixels(split, probe)[:, -1]
     if np.isfinite(pixels).any():
         found.append(Reference("pixels", np.array([np.nanmean(pixels)]), "the same probe on the raw pixels"))
@@ -90,23 +49,24 @@ def references(group: RunGroup, split: str, probe: str) -> list[Reference]:
 
 
 def _chance(group: RunGroup, split: str, probe: str) -> Reference | None:
-    facts = group.runs[0].facts
-    if probe == "nmi":
-        permuted = _last(group, split, CHANCE_PROBE)
-        meaning = "the same clustering against permuted labels"
-        return None if permuted is None else Reference("chance", permuted, meaning)
-    if probe == "linear_probe":
-        classes = facts.unseen_classes if split == "unseen" else facts.seen_classes
-        if not classes:
-            return None
-        return Reference("chance", np.array([1 / classes]), "1 / number of classes")
-    ceiling = _last(group, split, "nnk_ceiling")
-    k = facts.k_seen or facts.k if split == "seen" else facts.k
-    images = facts.unseen_images if split == "unseen" else facts.seen_test_images
-    if ceiling is None or not k or not images:
+    chance = SCORES[probe].chance if probe in SCORES else None
+    if chance is None:
         return None
-    level = neighbor_chance(float(ceiling[0]), k, images)
-    return Reference("chance", np.array([level]), "mean of (class size - 1) / (images - 1)")
+    if isinstance(chance.level, str):
+        values = _last(group, split, chance.level)
+    else:
+        facts, unseen = group.runs[0].facts, split == "unseen"
+        ceiling = _last(group, split, SCORES["nnk"].ceiling or "")
+        level = chance.level(
+            Counts(
+                images=facts.unseen_images if unseen else facts.seen_test_images,
+                classes=facts.unseen_classes if unseen else facts.seen_classes,
+                k=facts.k if unseen else facts.k_seen or facts.k,
+                ceiling=None if ceiling is None else float(ceiling[0]),
+            )
+        )
+        values = None if level is None else np.array([level])
+    return None if values is None else Reference("chance", values, chance.meaning)
 
 
 def _last(group: RunGroup, split: str, probe: str) -> Floats | None:

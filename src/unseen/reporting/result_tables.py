@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from unseen.probe_table import HEADINGS
 from unseen.reporting.analysis import Analysis, Setting
 from unseen.reporting.listing_tables import (
     NOT_MEASURED,
@@ -17,7 +18,7 @@ from unseen.reporting.listing_tables import (
     runs,
 )
 from unseen.reporting.paper import PaperRow
-from unseen.reporting.probe_facts import HEADINGS, references
+from unseen.reporting.probe_facts import references
 from unseen.reporting.records import LeftOut, Run
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.scores import SPLITS

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from unseen.probe_table import SCORES
 from unseen.reporting.facts import LARGEST, check_name
 from unseen.reporting.records import RunScores
 from unseen.reporting.texts import quoted
@@ -26,7 +27,7 @@ from unseen.scores import (
 )
 
 _MOST_LAYERS = 2000
-_SHARES = {"nmi", "nn1", "nnk", "nnk_ceiling", "r_precision", "linear_probe", ACCURACY}  # 0..1 by definition
+_SHARES = {ACCURACY} | {score.name for score in SCORES.values() if score.share}  # 0..1 by definition
 _ROUNDING = 1e-6
 
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from unseen.probe_table import HEADINGS
 from unseen.reporting.analysis import Setting
 from unseen.reporting.figure_parts import NUMBERS, Spec, number_row, short, sized, tips, where_there_are
 from unseen.reporting.looks import Look
-from unseen.reporting.probe_facts import HEADINGS, references
+from unseen.reporting.probe_facts import references
 from unseen.reporting.statistics import estimates
 from unseen.scores import SPLITS
 

@@ -205,20 +205,6 @@ def depth_shape(values: Floats, noise: Floats | None = None) -> DepthShape:
     return DepthShape(int((signs > 0).sum()), int((signs < 0).sum()), changes, judged_by, len(values))
 
 
-def neighbor_chance(ceiling: float, k: int, num_samples: int) -> float:
-    """Return what NN@1, NN@k and R-precision are where neighbours are drawn at random.
-
-    That is the mean of (n_c - 1) / (N - 1) over samples. The NN@k ceiling is the mean of min(n_c - 1, k) / k, so
-    for k at least as large as every class the class sizes need not be known; for a smaller k this is a lower bound.
-
-    >>> round(neighbor_chance(0.998, 500, 2500), 4)  # five classes of 500: 499 of 2499 others
-    0.1997
-    """
-    if num_samples < 2:
-        return math.nan
-    return ceiling * min(k, num_samples - 1) / (num_samples - 1)
-
-
 def at_depths(curve: Floats, depths: Floats, wanted: Floats) -> Floats:
     """Return (L,) scores at other depths by linear interpolation.
 

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from unseen.atomic_files import clear_leftovers
 from unseen.folder_lock import FolderLock
+from unseen.probe_table import SETTINGS
 from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
 from unseen.run_state import read_summary
@@ -297,8 +298,9 @@ class Run:
         from unseen.probes import ProbeSuite
 
         progress = PhaseProgress(console(), at)
-        settings = {key: plain["probe"][key] for key in ("n_init", "seed", "standardize")}
-        suite = ProbeSuite(k=self._k["unseen"], **settings)  # the seen split cuts it as `neighbors` says
+        settings = {name: plain["probe"][name] for name in SETTINGS}
+        # `neighbors` cuts k for the seen images
+        suite = ProbeSuite(**settings | {"k": self._k["unseen"]})
         made: list[Callback] = [StepAxis(at)]
         probe: LayerProbe | None = None
         for name, node in plain["callbacks"].items():

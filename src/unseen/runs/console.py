@@ -13,18 +13,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from unseen.probe_table import SHOWN
 from unseen.process_rank import is_first_process
 from unseen.run_state import RunState
 from unseen.scores import INPUT_LAYER, SPLITS, Generalization, ScoreTable
 
 # Without a terminal rich would fold everything to 80 columns; a log file has no edge.
 _WIDTH_IN_FILES = 140
-_COLUMNS = (("nmi", "NMI"), ("nn1", "NN@1"), ("nnk", "NN@k"), ("linear_probe", "linear probe"))
-# the last goes first where the screen is too narrow for all: (split, probe)
-_IMPORTANCE = (
-    ("unseen", "nmi"), ("unseen", "nn1"), ("unseen", "linear_probe"), ("seen", "nmi"), ("seen", "linear_probe"),
-    ("seen", "nn1"), ("unseen", "nnk"), ("seen", "nnk"),
-)  # fmt: skip
+_COLUMNS = [score for score in SHOWN if score.screen]
+# (split, score); the last is left out first where the screen is too narrow for all
+_IMPORTANCE = [
+    (split, score.name) for score in sorted(_COLUMNS, key=lambda score: score.screen or 0) for split in SPLITS
+]
 _SHORTEST_NAME = 19  # a layer's name and mark may be cut to so many letters, a number never
 
 
@@ -61,7 +61,8 @@ def layer_table(
     """
     best = scores.generalization()
     assert best is not None
-    columns = [(split, probe, heading) for split in SPLITS for probe, heading in _COLUMNS]
+    headings = [(score.name, str(score.heading)) for score in _COLUMNS]
+    columns = [(split, probe, heading) for split in SPLITS for probe, heading in headings]
     for number in range(len(_IMPORTANCE), 0, -1):
         chosen = [one for one in columns if one[:2] in _IMPORTANCE[:number]]
         table = _layer_table(scores, best, chosen, title=title, k=k)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from unseen.reporting.probe_facts import PROBES
+from unseen.probe_table import SHOWN
 from unseen.runs.wandb_view import STEP, depth_panel
 from unseen.scores import metric_name
 
@@ -49,7 +49,7 @@ def workspace(project: str, entity: str, name: str) -> Workspace:
         panels.RunComparer(diff_only="split"),
     ]  # fmt: skip
     depth = []
-    for probe in PROBES:
+    for probe in SHOWN:
         chart = depth_panel(probe)
         depth.append(
             panels.CustomChart(

@@ -6,8 +6,10 @@ import difflib
 from collections.abc import Container, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError
+
+from unseen.probe_table import SETTINGS, ProbeSetting
 
 _MOST = 2**31 - 1  # more steps, images or clusters than any run has; libraries overflow somewhere above it
 Count = Annotated[int, Field(ge=1, le=_MOST)]
@@ -122,11 +124,18 @@ class _Data(_Settings):
     cache_gb: float = Field(ge=0, le=1e6)
 
 
-class _Probe(_Settings):
-    n_init: int = Field(ge=1, le=10_000)
-    seed: Seed
-    k: Count | None
-    standardize: bool
+def _of_table(setting: ProbeSetting) -> Any:
+    """Return pydantic's type and field of a setting in the table of probes."""
+    kind = setting.kind | None if setting.optional else setting.kind
+    return kind, Field(ge=setting.least, le=setting.most)
+
+
+_TableSettings = create_model(
+    "_TableSettings", __base__=_Settings, **{name: _of_table(setting) for name, setting in SETTINGS.items()}
+)
+
+
+class _Probe(_TableSettings):  # type: ignore[misc, valid-type]
     at_start: bool
     save_embeddings: bool
     noise_levels: Annotated[list[float], AfterValidator(_shares_of_noise)]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import Any, BinaryIO
 
-from unseen.reporting.probe_facts import PROBES, ProbeFacts
+from unseen.probe_table import SHOWN, ScoreFacts
 from unseen.run_folder import RunFolder, Scoring
 from unseen.runs.console import notice
 from unseen.runs.errors import one_line
@@ -102,7 +102,7 @@ class DepthPanel:
     strings: dict[str, str]
 
 
-def depth_panel(probe: ProbeFacts, *, every_step: bool = False) -> DepthPanel:
+def depth_panel(probe: ScoreFacts, *, every_step: bool = False) -> DepthPanel:
     """Return the chart of the last evaluation, or of every one, a line each."""
     when = "every evaluation" if every_step else "last evaluation"
     return DepthPanel(
@@ -132,7 +132,7 @@ def _depth_charts(scores: Iterable[Score], run: str, *, every_step: bool = False
             return f"{_section(every_step)}/scores"
 
     rows = list(scores)
-    probes = [probe for probe in PROBES if any(row.probe == probe.name for row in rows)]
+    probes = [probe for probe in SHOWN if any(row.probe == probe.name for row in rows)]
     names = [probe.name for probe in probes]
     table = _table([*_PLACE, *names], _wide(rows, names, run, every_step=every_step))
     charts = {}
