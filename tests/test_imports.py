@@ -12,10 +12,8 @@ ALLOWED: dict[str, set[str]] = {
     "scores": {"atomic_files", "regular_files", "probe_table"},
     "atomic_files": set(),
     "regular_files": set(),
-    "csv_cells": set(),
     "run_folder": {"atomic_files", "scores"},
-    "folder_lock": set(),
-    "run_state": {"folder_lock", "regular_files"},
+    "run_state": {"regular_files"},
     "threads": set(),
     "full_precision": set(),
     "distributed": set(),
@@ -29,7 +27,6 @@ ALLOWED: dict[str, set[str]] = {
         "probe_table",
         "atomic_files",
         "regular_files",
-        "csv_cells",
         "scores",
         "run_folder",
         "run_state",
@@ -45,10 +42,8 @@ ALLOWED: dict[str, set[str]] = {
         "scores",
         "run_folder",
         "run_state",
-        "folder_lock",
         "atomic_files",
         "regular_files",
-        "csv_cells",
         "process_rank",
         "threads",
     },
@@ -61,7 +56,6 @@ PURE = {
     "scores": {"torch", "numpy"},
     "run_folder": {"torch", "numpy"},
     "run_state": {"torch", "numpy"},
-    "folder_lock": {"torch", "numpy"},
 }
 
 

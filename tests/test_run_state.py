@@ -1,16 +1,116 @@
-"""How a run stands, from its folder alone."""
+"""A folder belongs to one process, and says how its run stands."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.test_folder_lock import holder
-from unseen.run_state import RunState, read_summary, state_of
+from unseen.run_state import RunState, is_locked, lock_folder, read_summary, state_of
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from unseen.run_state import lock_folder
+lock = lock_folder(Path(sys.argv[1]))
+child = os.fork() if sys.argv[2:] else None
+if child != 0:
+    print("held", child, flush=True)
+time.sleep(60)
+"""
+
+
+def holder(folder: Path, *more: str) -> subprocess.Popen[str]:
+    """A process that holds the folder already."""
+    source = {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder), *more],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | source,
+    )
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_a_second_process_is_refused_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)
+    process = holder(tmp_path)
+    assert said(process) == "held None"
+    assert is_locked(tmp_path)
+    with pytest.raises(ValueError, match="another process is running in"):
+        lock_folder(tmp_path)
+    process.kill()
+    process.wait()
+    assert not is_locked(tmp_path)
+    lock = lock_folder(tmp_path)
+    assert is_locked(tmp_path)
+    lock.release()
+    lock.release()
+    assert not is_locked(tmp_path)
+
+
+def test_a_child_that_outlives_a_killed_run_does_not_hold_its_folder(tmp_path: Path) -> None:
+    """Such as a worker of a data loader, which is forked."""
+    process = holder(tmp_path, "fork")
+    child = int(said(process).removeprefix("held "))
+    assert is_locked(tmp_path)
+    process.kill()
+    process.wait()
+    assert not is_locked(tmp_path)
+    os.kill(child, signal.SIGKILL)
+
+
+def test_who_looks_does_not_keep_a_run_from_starting(tmp_path: Path) -> None:
+    """Looking takes the lock for a moment; a run that begins in that moment must not be refused."""
+    (tmp_path / ".lock").touch()
+    looking = os.open(tmp_path / ".lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    threading.Timer(0.2, os.close, [looking]).start()
+    lock_folder(tmp_path).release()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+@pytest.mark.filterwarnings("ignore:flock not supported")
+def test_a_file_system_without_locks(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(number, "No locks here")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    lock = lock_folder(tmp_path)
+    with pytest.raises(ValueError, match="another process"):
+        lock_folder(tmp_path)
+    assert not is_locked(tmp_path)  # nothing to see there
+    lock.release()
+    lock_folder(tmp_path).release()
+
+
+def test_a_pipe_named_like_the_lock_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".lock")
+    assert not is_locked(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(PermissionError, match=str(tmp_path)):
+            lock_folder(tmp_path)
+        assert not is_locked(tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
 
 
 def write(folder: Path, **content: object) -> None:
@@ -21,6 +121,7 @@ def test_a_running_process_is_told_from_a_killed_one(tmp_path: Path) -> None:
     """The word in summary.json is the same; the lock is not."""
     write(tmp_path, status="running", written="2026-01-02T03:04:05+00:00")
     process = holder(tmp_path)
+    assert said(process) == "held None"
     assert state_of(tmp_path).status == "running"
     process.kill()
     process.wait()

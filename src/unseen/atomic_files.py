@@ -1,15 +1,19 @@
-"""Files that are there whole or not at all, whenever the process is killed."""
+"""Files that are there whole or not at all, whenever the process is killed, and their texts: JSON, CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+_OPENS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object], *, durable: bool = True) -> None:
@@ -63,3 +67,24 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and (not math.isfinite(value)):
         return None
     return value
+
+
+def csv_text(heading: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    r"""Return a table as CSV in which no text is a formula when it is opened in a spreadsheet.
+
+    A text that begins with one of = + - @ (also in full width), a tab or a line break, after spaces or not, gets an
+    apostrophe in front, by which spreadsheets know text. Numbers are left as they are.
+
+    >>> csv_text(["job", "g"], [["+a=1", -0.5], ["vit", None]])
+    "job,g\n'+a=1,-0.5\nvit,\n"
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heading)
+    writer.writerows(map(_no_formula, row) for row in rows)
+    return text.getvalue()
+
+
+def _no_formula(cell: object) -> object:
+    is_formula = isinstance(cell, str) and cell.lstrip(" ").startswith(_OPENS_A_FORMULA)
+    return f"'{cell}" if is_formula else cell

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unseen.folder_lock import FolderLock
+from unseen.run_state import lock_folder
 from unseen.runs.own_folder import _claim, give_back, is_claimed, refusal
 
 
@@ -68,7 +68,7 @@ def test_which_run_may_be_replaced(status: str, own_checkpoint: bool, refused: b
 
 
 def test_a_running_one_never(tmp_path: Path) -> None:
-    lock = FolderLock(tmp_path)
+    lock = lock_folder(tmp_path)
     assert "another process is running" in str(refusal(tmp_path, own_checkpoint=True))
     lock.release()
     assert refusal(tmp_path, own_checkpoint=False) is None

@@ -13,8 +13,7 @@ import pytest
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from unseen.folder_lock import FolderLock
-from unseen.run_state import state_of
+from unseen.run_state import lock_folder, state_of
 from unseen.runs import launch
 from unseen.runs.cli import job_folder
 from unseen.runs.console import aggregate, job_outcome, sweep_tables
@@ -105,7 +104,7 @@ def test_a_broken_or_foreign_summary_is_no_run(content: str, tmp_path: Path) -> 
 def test_nothing_is_written_into_a_folder_that_another_process_holds(tmp_path: Path) -> None:
     """Two sweeps of one line: the job that came second ends with a refusal, the first one's results stay."""
     path = folder(tmp_path, "a", status="running", config_hash="x", g=0.5)
-    lock = FolderLock(path)
+    lock = lock_folder(path)
     before = (path / "summary.json").read_bytes()
     jobs = [Job(["seed=0"], path, "x")]
     record_end(jobs[0], 1)

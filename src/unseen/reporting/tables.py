@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unseen.atomic_files import write_text
-from unseen.csv_cells import plain_cell
+from unseen.atomic_files import csv_text, write_text
 from unseen.reporting.statistics import Estimate
 
 Cell = str | int | float | Estimate | None
@@ -137,26 +134,20 @@ def to_csv(table: Table) -> str:
     for column, is_wide in zip(table.columns, wide, strict=True):
         parts = ("", " std", " low", " high", " n") if is_wide else ("",)
         header += [column.heading + part for part in parts]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
+    rows: list[list[object]] = []
     for row in table.rows:
         cells: list[object] = []
         for cell, is_wide in zip(row.cells, wide, strict=True):
             if isinstance(cell, Estimate):
                 cells += [_plain(value) for value in (cell.mean, cell.std, cell.low, cell.high)] + [cell.n]
             else:
-                cells += [plain_cell(_plain(cell)) if isinstance(cell, str) else _plain(cell)] + (
-                    [""] * 4 if is_wide else []
-                )
-        writer.writerow(cells)
-    return text.getvalue()
+                cells += [_plain(cell)] + ([None] * 4 if is_wide else [])
+        rows.append(cells)
+    return csv_text(header, rows)
 
 
-def _plain(cell: str | float | None) -> str:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return ""
-    return repr(cell) if isinstance(cell, float) else str(cell)
+def _plain(cell: str | float | None) -> str | float | None:
+    return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
 def to_markdown(table: Table) -> str:

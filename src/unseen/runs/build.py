@@ -14,11 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unseen.atomic_files import clear_leftovers
-from unseen.folder_lock import FolderLock
 from unseen.probe_table import SETTINGS
 from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
-from unseen.run_state import read_summary
+from unseen.run_state import lock_folder, read_summary
 from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import one_line, user_errors
@@ -90,7 +89,7 @@ class Run:
                 facts | {"checkpoint": self._checkpoint, "command": sys.argv, "versions": library_versions()},
                 writes=is_first_process(),
             )
-            self._lock = FolderLock(folder) if is_first_process() else None
+            self._lock = lock_folder(folder) if is_first_process() else None
             if self._lock:
                 if os.environ.get(JOB) and read_summary(folder).get("status") == "finished":
                     raise ValueError(f"{folder} was finished by another process in the meantime")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 import tempfile
@@ -14,11 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unseen.atomic_files import clear_leftovers, write_json, write_text
-from unseen.csv_cells import plain_cell
-from unseen.folder_lock import FolderLock
+from unseen.atomic_files import clear_leftovers, csv_text, write_json, write_text
 from unseen.run_folder import SCHEMA
-from unseen.run_state import read_summary, state_of
+from unseen.run_state import lock_folder, read_summary, state_of
 from unseen.runs.console import console, job_outcome, notice, shown_path, sweep_tables
 from unseen.runs.ending import end_on_signals
 from unseen.runs.errors import UserError
@@ -273,7 +269,7 @@ def record_end(job: Job, code: int) -> None:
     no error: how the job stands is then told from its folder (`run_state`).
     """
     try:
-        lock = FolderLock(job.folder)
+        lock = lock_folder(job.folder)
     except (ValueError, OSError):
         return
     try:
@@ -325,12 +321,9 @@ def _write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
                 "folder": os.path.relpath(job.folder, folder),
             }
         )
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _SWEEP_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: plain_cell(cell) for name, cell in row.items()} for row in rows)
+    text = csv_text(_SWEEP_COLUMNS, ([row[name] for name in _SWEEP_COLUMNS] for row in rows))
     try:
-        write_text(folder / "sweep.csv", text.getvalue())
+        write_text(folder / "sweep.csv", text)
     except OSError as error:  # the jobs go on; their folders have everything
         notice(f"the table cannot be written: {error.strerror}: {error.filename}")
     return rows
