@@ -16,11 +16,12 @@ ALLOWED: dict[str, set[str]] = {
     "run_state": {"regular_files"},
     "threads": set(),
     "full_precision": set(),
+    "wording": set(),
     "distributed": set(),
     "process_rank": set(),
     "probes": {"probe_table"},
-    "backbones": set(),
-    "data": set(),
+    "backbones": {"wording"},
+    "data": {"wording"},
     "training": {"atomic_files", "backbones", "full_precision", "scores"},
     "callbacks": {"backbones", "probes", "distributed", "full_precision", "scores", "run_folder"},
     "reporting": {
@@ -46,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
         "regular_files",
         "process_rank",
         "threads",
+        "wording",
     },
 }
 NOT_BELOW_RUNS = {"hydra", "omegaconf"}

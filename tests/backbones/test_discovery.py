@@ -160,7 +160,9 @@ def test_patterns_pick_modules_in_the_order_in_which_they_run() -> None:
 
 def test_what_cannot_be_read_is_named() -> None:
     network, firings = shared()
-    with pytest.raises(UnusableTapsError, match=r"'stam' matches no module that runs; did you mean stem\?"):
+    with pytest.raises(
+        UnusableTapsError, match=r"'stam' matches no module that runs \(did you mean stem\?\)"
+    ):
         find_taps(network, firings, ["stam"])
     with pytest.raises(UnusableTapsError, match="'unused' matches no module that runs"):
         find_taps(network, firings, ["unused"])

@@ -26,7 +26,11 @@ def cvt(compose_model: Callable[..., Any]) -> TransformersSpec:
 def test_what_is_refused_before_anything_is_loaded(pvt: TransformersSpec, cvt: TransformersSpec) -> None:
     for spec, image_size, message in [
         (replace(pvt, architecture="pvt2"), 32, "architecture='pvt2' is not one of pvt, cvt"),
-        (replace(pvt, options={"depht": [1]}), 32, r"'depht' is not a setting of pvt; did you mean depths\?"),
+        (
+            replace(pvt, options={"depht": [1]}),
+            32,
+            r"'depht' is not a setting of pvt \(did you mean depths\?\)",
+        ),
         (replace(pvt, options={"num_labels": 3}), 32, "'num_labels' is not a setting of pvt"),
         (
             replace(pvt, pretrained=True),

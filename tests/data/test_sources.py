@@ -385,7 +385,7 @@ def test_a_missing_network_says_what_to_do(svhn_is, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [(None, "data.dataset is missing;"), ("svhn", "data.dataset=svhn is unknown, did you mean SVHN\\?"),
+    [(None, "data.dataset is missing;"), ("svhn", "data.dataset=svhn is unknown \\(did you mean SVHN\\?\\)"),
      ("CocoDetection", "CocoDetection is unknown")],
 )  # fmt: skip
 def test_unknown_sets(name, words):

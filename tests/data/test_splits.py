@@ -76,7 +76,7 @@ def test_explicit_seen_leaves_the_rest_out():
         (
             ["popy", "rose"],
             None,
-            ["'popy' does not exist", "did you mean poppy?", "lily, oak, poppy, rose, tulip"],
+            ["'popy' does not exist", "(did you mean poppy?)", "lily, oak, poppy, rose, tulip"],
         ),
         ([7, "rose"], None, ["unseen class 7 does not exist", "ids 0 to 4"]),
         ([-1, "rose"], None, ["unseen class -1 does not exist"]),

@@ -3,7 +3,6 @@
 Shapes: B batch, S image size, D features.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +14,7 @@ from torch import nn
 
 from unseen.backbones.protocol import Layout, Tap
 from unseen.backbones.taps import first_tensor
+from unseen.wording import suggestion
 
 _BATCH = 2
 _CONTAINERS = ("stages", "blocks", "layers")
@@ -145,12 +145,6 @@ def is_cube(shape: tuple[int, ...] | None) -> bool:
     return shape is not None and len(shape) == 4 and len(set(shape[1:])) == 1
 
 
-def close_matches(name: str, known: Iterable[str]) -> str:
-    """`; did you mean a or b?`, or nothing where nothing comes close."""
-    matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(matches)}?" if matches else ""
-
-
 def _matching(firings: dict[str, Firing], patterns: Sequence[str]) -> list[str]:
     matched: set[str] = set()
     for pattern in patterns:
@@ -164,7 +158,7 @@ def _matching(firings: dict[str, Firing], patterns: Sequence[str]) -> list[str]:
         if not hits:
             raise UnusableTapsError(
                 f"model.backbone.taps: {pattern!r} matches no module that runs"
-                + close_matches(pattern, firings)
+                + suggestion(pattern, firings, most=3)
             )
         matched.update(hits)
     return [name for name in firings if name in matched]

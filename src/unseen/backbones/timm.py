@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from unseen.wording import suggestion
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -137,8 +139,6 @@ class TimmSpec:
             raise ValueError(f"model.backbone.weights={self.weights!r} is not one of hub, efficientnet_lite0")
 
     def _pretrained_cfg(self) -> Any:
-        from unseen.backbones.discovery import close_matches
-
         timm = load_timm()
         base, _, tag = self.architecture.partition(".")
         if ":" in base:
@@ -149,7 +149,7 @@ class TimmSpec:
         if not timm.is_model(base):
             raise ValueError(
                 f"model.name={self.architecture!r} is not an architecture of timm "
-                f"{timm.__version__}{close_matches(base, timm.list_models())}"
+                f"{timm.__version__}{suggestion(base, timm.list_models(), most=3)}"
             )
         tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{base}.*")]
         if tag and tag not in tags:

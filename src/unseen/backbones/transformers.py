@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from unseen.wording import suggestion
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -98,8 +100,6 @@ class TransformersSpec:
         )
 
     def _check_settings(self) -> None:
-        from unseen.backbones.discovery import close_matches
-
         if self.architecture not in _CLASSES:
             raise ValueError(
                 f"model.backbone.architecture={self.architecture!r} is not one of {', '.join(_CLASSES)}"
@@ -115,7 +115,7 @@ class TransformersSpec:
             if option not in known or option in ("image_size", "num_labels"):
                 raise ValueError(
                     f"model.backbone.options: {option!r} is not a setting of {self.architecture}"
-                    f"{close_matches(option, known)}"
+                    f"{suggestion(option, known, most=3)}"
                 )
 
     def _library(self) -> tuple[Any, Any]:

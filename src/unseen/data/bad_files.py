@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unseen.data.splits import ClassSplit
-from unseen.data.wording import count, listing, printable
+from unseen.wording import count, listing, printable
 
 _SHOWN = 10
 

@@ -37,7 +37,7 @@ from unseen.data.canvases import (
 )
 from unseen.data.mapped_arrays import delete_unused, file_size, hold, is_whole, map_array, row_writer
 from unseen.data.memory import check_memory
-from unseen.data.wording import count
+from unseen.wording import count
 
 _PREFIX, _SUFFIX = "canvases-", ".npy"
 _GB = 2**30

@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from unseen.data.selection import Chosen
-from unseen.data.wording import count
+from unseen.wording import count
 
 Pixels = npt.NDArray[np.uint8]
 Read = Callable[[str], Image.Image]

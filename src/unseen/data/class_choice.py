@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unseen.data.splits import ClassRef, ClassSplit
-from unseen.data.wording import count, listing
+from unseen.wording import count, listing
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from unseen.data.selection import Chosen, SelectionRule, check_neighbors, check_
 from unseen.data.splits import ClassRef, ClassSplit
 from unseen.data.transforms import raw_pixels, to_images
 from unseen.data.view import View
-from unseen.data.wording import count, listing
+from unseen.wording import count, listing
 
 _TEST, _UNSEEN = 0, 1  # which evaluation set; each has angles of its own
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from unseen.data.file_tree import FileTree
 from unseen.data.files import FolderTree
 from unseen.data.left_out import LIKE_IMAGES, LeftOut, within
-from unseen.data.wording import listing
+from unseen.wording import listing
 
 Role = Literal["train", "test"]
 # train, Training, train_images, val2017, "Test Set": but neither "trains" nor "test tube"

@@ -17,8 +17,8 @@ from unseen.data.catalog import Entry, Part
 from unseen.data.file_tree import DEEPEST, TOO_DEEP, FileTree, Found
 from unseen.data.images import MAX_BYTES, BadImageError
 from unseen.data.left_out import LIKE_IMAGES, SYSTEM, LeftOut, reason_for_name, reason_for_suffix, within
-from unseen.data.wording import listing
 from unseen.data.zip_tree import ZipTree
+from unseen.wording import listing
 
 # A clock may stand still for two seconds (FAT): a file written twice in that time looks as if written once.
 _SETTLED_SECONDS = 5.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from unseen.data.wording import count, listing
+from unseen.wording import count, listing
 
 _SUFFIXES = """.jpg .jpeg .jpe .jfif .png .apng .bmp .dib .gif .tif .tiff .webp .avif
     .ppm .pgm .pbm .pnm .tga .jp2 .j2k"""

@@ -15,7 +15,7 @@ import numpy as np
 
 from unseen.data.catalog import Catalog, Counts, Entry, Part
 from unseen.data.splits import ClassSplit
-from unseen.data.wording import count, listing
+from unseen.wording import count, listing
 
 MIN_TRAIN, MIN_TEST, MIN_UNSEEN = 2, 1, 2
 _DIVIDE, _SUBSAMPLE, _UNSEEN = 11, 12, 13  # one stream of random numbers each

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from unseen.data.wording import listing, suggestion
+from unseen.wording import listing, suggestion
 
 ClassRef = str | int
 """A class as a user types it: its name, or its id."""

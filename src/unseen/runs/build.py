@@ -20,7 +20,7 @@ from unseen.run_folder import RunFolder
 from unseen.run_state import lock_folder, read_summary
 from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
-from unseen.runs.errors import one_line, user_errors
+from unseen.runs.errors import user_errors
 from unseen.runs.identity import config_hash, typed_checkpoint
 from unseen.runs.loggers import finish_wandb
 from unseen.runs.machine_processes import processes_to_fit, ranks_of
@@ -40,6 +40,7 @@ from unseen.runs.settings import check_settings, checkpoint_path
 from unseen.runs.signatures import check_objects, make
 from unseen.runs.stored import check_trusted, check_weights, read_checkpoint
 from unseen.runs.trainer import check_trainer, make_trainer
+from unseen.wording import one_line
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer

@@ -19,19 +19,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unseen.runs.ending import interruption, what_is_left
-from unseen.runs.errors import (
-    UsageError,
-    UserError,
-    close_match,
-    configuration_sentence,
-    failure_sentence,
-    one_line,
-)
+from unseen.runs.errors import UsageError, UserError, configuration_sentence, failure_sentence
 from unseen.runs.isolation import follow_parent, leave_allocation
 from unseen.runs.other_launchers import failed_jobs, is_worker, run_job
 from unseen.runs.sweep import SweepFailedError
 from unseen.runs.typed_line import prepare
 from unseen.threads import settle_threads
+from unseen.wording import one_line, suggestion
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 _LONGEST_FOLDER_NAME = 120
@@ -140,7 +134,7 @@ def _check_keys(config: DictConfig, known: Mapping[str, Sequence[str]]) -> None:
             if key not in allowed:
                 raise UserError(
                     f"{'.'.join(filter(None, (group, key)))} is not a setting: nothing reads it"
-                    f"{close_match(key, allowed)}; there are {', '.join(allowed)}"
+                    f"{suggestion(key, allowed)}; there are {', '.join(allowed)}"
                 )
 
 

@@ -8,9 +8,10 @@ from omegaconf import DictConfig
 
 from unseen.atomic_files import write_json
 from unseen.runs.console import console, notice, shown_path
-from unseen.runs.errors import UserError, one_line, user_errors
+from unseen.runs.errors import UserError, user_errors
 from unseen.runs.loggers import has_key
 from unseen.runs.typed_words import typed_output, typed_text
+from unseen.wording import one_line
 
 
 def dashboard_job(config: DictConfig) -> None:

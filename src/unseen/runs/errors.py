@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from hydra.errors import (
 )
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from unseen.wording import one_line, suggestion
 
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.I)
 _PORT = re.compile(r"EADDRINUSE|address already in use", re.I)
@@ -41,21 +42,6 @@ def user_errors(*kinds: type[Exception]) -> Iterator[None]:
         raise UserError(one_line(error)) from error
 
 
-def one_line(error: BaseException) -> str:
-    """Return the error's text on one line, its class name where it has no text."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def close_match(value: str, allowed: list[str]) -> str:
-    """Return ' (did you mean X?)' where X is the nearest allowed name, else ''.
-
-    >>> close_match("vti", ["vit", "swin"])
-    ' (did you mean vit?)'
-    """
-    near = difflib.get_close_matches(value, allowed, n=1, cutoff=0.5)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
 def configuration_sentence(error: Exception) -> str | None:
     """Return a sentence for an error of Hydra or OmegaConf that a typed setting caused, None for others."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
@@ -65,7 +51,7 @@ def configuration_sentence(error: Exception) -> str | None:
             return one_line(error)
         if group == "hydra/launcher":
             return f"{group}={name} is not installed (pip install 'unseen[{name}]'); there are {', '.join(allowed)}"
-        return f"{group}={name} is not known{close_match(name, allowed)}; choose one of {', '.join(allowed)}"
+        return f"{group}={name} is not known{suggestion(name, allowed)}; choose one of {', '.join(allowed)}"
     if isinstance(error, OverrideParseException):
         return f"cannot read the setting {error.override!r}: write key=value, and quote values with special characters"
     if isinstance(error, ConfigCompositionException):

@@ -13,8 +13,9 @@ from omegaconf import DictConfig
 from unseen.process_rank import is_first_process
 from unseen.runs.console import fail, shown_path
 from unseen.runs.ending import begin_ending, end_on_signals, interruption, say_what_is_left
-from unseen.runs.errors import UserError, failure_sentence, one_line
+from unseen.runs.errors import UserError, failure_sentence
 from unseen.runs.ranks import Ranks, leave_word
+from unseen.wording import one_line
 
 if TYPE_CHECKING:
     from unseen.runs.build import Parts, Run

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from unseen.wording import one_line, suggestion
+
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
@@ -74,14 +76,13 @@ def wandb_logger(
     os.environ["WANDB_SILENT"] = os.environ.get("WANDB_SILENT", "true")
     import wandb
 
-    from unseen.runs.errors import close_match
     from unseen.runs.wandb_run import started_logger
 
     known = sorted({*inspect.signature(wandb.init).parameters, "prefix", "checkpoint_name"} - _OURS)
     for name in settings:
         if name not in known:
             raise ValueError(
-                f"logger.wandb.{name} is not a setting here{close_match(name, known)}; W&B's files are in the run "
+                f"logger.wandb.{name} is not a setting here{suggestion(name, known)}; W&B's files are in the run "
                 f"folder, and there are offline, log_model, project, {', '.join(known)}"
             )
     if mode is None and not offline and not has_key():
@@ -107,7 +108,6 @@ def finish_wandb(*, failed: bool) -> None:
         wandb.finish(exit_code=int(failed))
     except Exception as error:
         from unseen.runs.console import notice
-        from unseen.runs.errors import one_line
 
         notice(f"W&B did not close the run: {one_line(error)}; the run folder has all numbers")
         with suppress(Exception):

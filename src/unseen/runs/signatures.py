@@ -10,7 +10,8 @@ from typing import Any
 from hydra.utils import get_object, instantiate
 
 from unseen.backbones.timm import FILE_OF_WEIGHTS
-from unseen.runs.errors import UserError, close_match, one_line
+from unseen.runs.errors import UserError
+from unseen.wording import one_line, suggestion
 
 _HYDRA_KEYS = {"_target_", "_args_", "_partial_", "_recursive_", "_convert_"}
 _PLAIN: dict[str, tuple[type, ...]] = {
@@ -147,7 +148,7 @@ def _check(node: Any, place: str, ours: dict[str, str] | None = None) -> None:
         if key not in _HYDRA_KEYS and known is not None and key not in known:
             raise ValueError(
                 f"{place}.{key} is not a setting: {target.rpartition('.')[2]} does not take it"
-                f"{close_match(str(key), sorted(known))}"
+                f"{suggestion(str(key), sorted(known))}"
             )
         for name, inner in _objects(value, f"{place}.{key}"):
             _check(inner, name)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from unseen.data.splits import ClassSplit
-from unseen.runs.errors import one_line
+from unseen.wording import one_line
 
 SCHEMA = 1
 HASH_DIGITS = 12

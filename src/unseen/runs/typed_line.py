@@ -11,7 +11,8 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, RangeSweep
 
-from unseen.runs.errors import UsageError, UserError, close_match
+from unseen.runs.errors import UsageError, UserError
+from unseen.wording import suggestion
 
 _SHORT = {
     "-h": "--help", "-c": "--cfg", "-p": "--package", "-r": "--run", "-m": "--multirun", "-sc": "--shell-completion",
@@ -106,7 +107,7 @@ def _meant(typed: str, equals: str, known: Sequence[str]) -> str:
     if equals or not typed.startswith("--"):
         return f"; settings are written without dashes: {typed.lstrip('-') or 'key'}=value"
     return (
-        close_match(typed, list(known)) or f"; settings are written without dashes: {typed.lstrip('-')}=value"
+        suggestion(typed, list(known)) or f"; settings are written without dashes: {typed.lstrip('-')}=value"
     )
 
 

@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from unseen.process_rank import is_first_process
 from unseen.runs.console import notice
-from unseen.runs.errors import one_line
+from unseen.wording import one_line
 
 _PATIENCE = {"init_timeout": 20.0, "finish_timeout": 300.0}  # seconds; W&B's own are 90 and without end
 _ENVIRONMENT = {"init_timeout": "WANDB_INIT_TIMEOUT", "finish_timeout": "WANDB_FINISH_TIMEOUT"}

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 from unseen.probe_table import SHOWN, ScoreFacts
 from unseen.run_folder import RunFolder, Scoring
 from unseen.runs.console import notice
-from unseen.runs.errors import one_line
 from unseen.runs.run_figures import draw_figures
 from unseen.scores import COLUMNS, INPUT_LAYER, SPLITS, Generalization, Score, metric_name
+from unseen.wording import one_line
 
 STEP = "trainer/global_step"
 _PLACE = ("step", "classes", "line", "layer", "layer_name", "depth")

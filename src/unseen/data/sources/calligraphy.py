@@ -20,7 +20,7 @@ from unseen.data.file_tree import FileTree
 from unseen.data.files import class_entries, open_tree, tree_at
 from unseen.data.images import decode
 from unseen.data.left_out import LeftOut
-from unseen.data.wording import listing
+from unseen.wording import listing
 
 COMMIT = "6248cad64014a2a0894a3754a7b1041d4ee7563c"
 URL = f"https://github.com/evgerritz/calligraphy_data/archive/{COMMIT}.zip"

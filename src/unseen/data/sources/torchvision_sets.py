@@ -17,7 +17,7 @@ from PIL import Image
 from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, Part
 from unseen.data.files import file_stamps
 from unseen.data.images import to_rgb
-from unseen.data.wording import listing, suggestion
+from unseen.wording import listing, suggestion
 
 _NAMES = """
     CIFAR10 CIFAR100 Caltech101 Caltech256 Country211 DTD EMNIST EuroSAT FER2013 FGVCAircraft

@@ -1,9 +1,9 @@
-"""Wording for messages about names that were typed wrong."""
+"""Wording of messages: lists of names, numbers with a noun, "did you mean", errors on one line."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 _SHOWN = 12
 
@@ -33,15 +33,15 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
-def suggestion(value: object, allowed: Sequence[str]) -> str:
-    """Return ', did you mean X?' where X is the allowed name nearest to `value`, else ''.
+def suggestion(value: object, allowed: Iterable[str], most: int = 1) -> str:
+    """Return ' (did you mean X?)' with at most `most` of the allowed names that are nearest to `value`, else ''.
 
-    >>> suggestion("popy", ["poppy", "rose"])
-    ', did you mean poppy?'
+    >>> suggestion("Popy", ["poppy", "rose"]), suggestion("x", ["poppy"]), suggestion("vti", ["vit", "vti_b"], 2)
+    (' (did you mean poppy?)', '', ' (did you mean vti_b or vit?)')
     """
-    by_lower = {name.lower(): name for name in reversed(allowed)}
-    near = difflib.get_close_matches(str(value).lower(), list(by_lower), n=1, cutoff=0.6)
-    return f", did you mean {by_lower[near[0]]}?" if near else ""
+    by_lower = {name.lower(): name for name in reversed(list(allowed))}
+    near = difflib.get_close_matches(str(value).lower(), by_lower, n=most, cutoff=0.6)
+    return f" (did you mean {' or '.join(by_lower[name] for name in near)}?)" if near else ""
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -51,3 +51,8 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     ('1 image', '9,100 images', '2 classes')
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def one_line(error: BaseException) -> str:
+    """Return the error's text on one line, its class name where it has no text."""
+    return " ".join(str(error).split()) or type(error).__name__
