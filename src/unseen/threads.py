@@ -1,8 +1,12 @@
-"""How many threads a process uses, and what they do while they wait; settled before torch is loaded."""
+"""How many cores and threads a process uses, and how threads wait; set before torch is loaded."""
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 _SPINS = "5000"  # libgomp's own choice is 300,000
 
@@ -20,14 +24,68 @@ def settle_threads() -> None:
     if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("OMP_NUM_THREADS") == "1":
         # torchrun's default, which nobody chose
         ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        os.environ["OMP_NUM_THREADS"] = str(max(1, cores() // ranks))
+        os.environ["OMP_NUM_THREADS"] = str(cores(ranks))
 
 
-def cores() -> int:
-    """Return how many cores this process may use, which a cluster or a container may have made fewer than there are."""
+def cores(
+    processes: int = 1,
+    *,
+    affinity: int | None = None,
+    membership: Path = Path("/proc/self/cgroup"),
+    groups: Path = Path("/sys/fs/cgroup"),
+    environment: Mapping[str, str] = os.environ,
+) -> int:
+    """Return how many cores each of so many processes of this machine may use, at least 1.
+
+    The least counts of the CPU affinity, the CPU quotas of the control groups (versions 1 and 2), and what SLURM has
+    allocated. A task of srun has cores of its own, so they are not divided.
+
+    Args:
+        processes: How many processes of a run share this machine.
+        affinity: How many cores the process is bound to; None: the system is asked.
+        membership: Lists the control groups of this process.
+        groups: Where control groups are mounted.
+        environment: SLURM's variables.
+    """
+    is_task = "SLURM_PROCID" in environment
+    allocated = "" if is_task else environment.get("SLURM_CPUS_ON_NODE", "")
+    allocated = allocated or environment.get("SLURM_CPUS_PER_TASK", "")
+    limits = [float(allocated)] if allocated.isdecimal() else []
+    limits += [_quota(folder) for folder in _cpu_groups(membership, groups)]
+    return max(1, int(min([affinity or _affinity(), *limits]) / (1 if is_task else processes)))
+
+
+def _affinity() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _cpu_groups(membership: Path, groups: Path) -> Iterator[Path]:
+    """Yield the folders of the control groups that limit the CPU time of this process, up to the outermost."""
+    try:
+        lines = membership.read_text().splitlines()
+    except (OSError, ValueError):
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = groups / "cpu" if controllers else groups  # version 2 has one tree for all controllers
+        inner = top / path.strip("/")
+        yield inner
+        yield from (folder for folder in inner.parents if folder.is_relative_to(top))
+
+
+def _quota(group: Path) -> float:
+    """Return how many cores' worth of time a control group may use; infinite where it has no limit."""
+    with suppress(OSError, ValueError):  # not this version, or "max"
+        quota, period = map(int, (group / "cpu.max").read_text().split())
+        return quota / period
+    with suppress(OSError, ValueError):
+        quota, period = (int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+        return quota / period if quota > 0 else math.inf  # -1: no limit
+    return math.inf
 
 
 def share(processes: int) -> dict[str, str]:
@@ -38,7 +96,7 @@ def share(processes: int) -> dict[str, str]:
     """
     if "OMP_NUM_THREADS" in os.environ:
         return {}
-    return {"OMP_NUM_THREADS": str(max(1, cores() // processes))}
+    return {"OMP_NUM_THREADS": str(cores(processes))}
 
 
 def follow_environment() -> None:
