@@ -360,7 +360,7 @@ def test_a_split_among_the_options_is_the_whole_set(svhn_is, tmp_path):
 
 
 def test_images_that_are_files_have_stamps_and_those_in_memory_have_none(svhn_is, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(files, "_CLOCK_NS", 0)
     svhn_is(Undivided)
     assert TorchvisionSet("SVHN", root=str(tmp_path)).stamps(["whole/0000001"]) is None
     torchvision_sets._load.cache_clear()

@@ -1,7 +1,7 @@
 """Canvases kept on disk: jobs of a sweep, processes of a job and later runs decode them once and share their memory.
 
 An entry is one .npy file (N, 3, S+2p, S+2p) uint8 with all images of a run, mapped read-only. Its name is a hash of
-all that makes its pixels, so an entry is never out of date: changed images have another name.
+all that makes its pixels, so an entry is never stale: changed images have another name.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,36 +31,31 @@ from unseen.data.canvases import (
     decode_each,
     decode_into_memory,
     progress,
-    quiet_pillow,
-    to_canvas,
 )
-from unseen.data.mapped_arrays import delete_unused, file_size, hold, is_whole, map_array, row_writer
 from unseen.data.memory import check_memory
-from unseen.wording import count
+from unseen.wording import count, one_line
 
-_PREFIX, _SUFFIX = "canvases-", ".npy"
 _GB = 2**30
 _SPARE_BYTES = _GB  # of the disk are left to checkpoints and logs
-_COMPARED = 8  # images of an entry that are decoded again before it is believed
 _CODECS = ("libjpeg_turbo", "jpg", "jpg_2000", "zlib", "libtiff", "webp")
 _log = logging.getLogger(__name__)
 
 Stamps = Callable[[Sequence[str]], Sequence[str] | None]
 """Gives for each reference what changes with the content of its file, or None: `ImageSource.stamps`."""
+Fill = Callable[[Pixels], tuple[dict[int, str], bool]]
+"""Decodes into canvases (N, 3, S+2p, S+2p); gives the bad files by position, and whether to keep the canvases."""
 
 
 @dataclass
 class CanvasCache:
-    """A folder of decoded images.
-
-    Where anything is wrong with the folder, images are decoded into memory, and `notice` says why.
+    """A folder of decoded images; where it cannot be used they are decoded into memory, and `notice` says why.
 
     Attributes:
         folder: Made when the first entry is written.
-        limit: Bytes that all entries may have together. A new entry makes room by deleting those that were used
-            longest ago, but none that a running process has mapped.
-        processes: How many processes of this machine decode the same images; each needs memory of its own where they
-            cannot be kept.
+        limit: Bytes that all entries may have together; a new one makes room by deleting those used longest ago.
+            (A process that has mapped a deleted file still has it, except on a network file system.)
+        processes: How many processes of this machine decode the same images, each of which needs memory of its own
+            where they cannot be kept.
         notice: Why the images are in memory after all; None: they are not, or were not meant to be kept.
     """
 
@@ -89,62 +83,57 @@ class CanvasCache:
         Raises:
             ValueError: The images cannot be kept and do not fit into memory.
         """
-        began = time.monotonic()
-        found = stamps(references)
-        remedy = ""
-        if found is not None:
-            images = _Images(stamps, read, references, frame, tuple(found), show_progress)
+        before, remedy = stamps(references), ""
+        if before is not None:
+
+            def fill(canvases: Pixels) -> tuple[dict[int, str], bool]:
+                put = canvases.__setitem__
+                reasons = decode_each(read, references, frame, put, show_progress=show_progress)
+                return reasons, not reasons and stamps(references) == before
+
+            entry = self.folder / f"canvases-{_key(references, before, frame)}.npy"
             try:
-                return self._keep(images, began)
+                return self._kept(entry, (len(references), *frame.shape), fill, show_progress)
             except (OSError, NotImplementedError) as error:  # the second: a file system without locks
-                reason = " ".join(str(error).split())
-                self.notice = f"decoded images are in memory, not in {self.folder}: {reason}"
-                remedy = f"; they cannot be read from {self.folder} instead: {reason}"
+                self.notice = f"decoded images are in memory, not in {self.folder}: {one_line(error)}"
+                remedy = f"; they cannot be read from {self.folder} instead: {one_line(error)}"
                 _log.warning(self.notice)
         check_memory(len(references), frame, remedy, processes=self.processes)
         return decode_into_memory(read, references, frame, show_progress=show_progress)
 
-    def _keep(self, images: _Images, began: float) -> Decoded:
-        """Return the entry, which is made if it is not there."""
-        entry = self.folder / f"{_PREFIX}{images.key}{_SUFFIX}"
-        canvases = _open(entry, images)
+    def _kept(self, entry: Path, shape: tuple[int, ...], fill: Fill, show_progress: bool) -> Decoded:
+        """Return the entry, which is made if it is not there; of several processes one makes it."""
+        canvases = _mapped(entry, shape)
         if canvases is None:
-            if (needed := file_size(images.shape)) > self.limit:
-                raise OSError(f"they take {needed / _GB:.2g} GB, and data.cache_gb={self.limit / _GB:g}")
             self.folder.mkdir(parents=True, exist_ok=True)
-            with _turn(entry.with_suffix(".lock"), images.show_progress):
-                canvases = _open(entry, images)  # another process may have made it meanwhile
+            with _locked(entry, show_progress):
+                canvases = _mapped(entry, shape)  # another process may have made it meanwhile
                 if canvases is None:
-                    return self._make(entry, images)
+                    return self._make(entry, shape, fill)
         with suppress(OSError):  # another user's entry
             os.utime(entry)  # it was used just now
-        number, seconds = count(len(images.references), "decoded image"), time.monotonic() - began
-        _log.info("mapped %s in %.2f s from %s", number, seconds, entry)
+        _log.info("mapped %s from %s", count(shape[0], "decoded image"), entry)
         return Decoded(canvases, {})
 
-    def _make(self, entry: Path, images: _Images) -> Decoded:
-        """Decode into a file beside the entry and move it into place; keep nothing that has bad images."""
-        with FileLock(self.folder / ".lock"):  # one process at a time counts and deletes
-            self._make_room(file_size(images.shape))
-            descriptor, name = tempfile.mkstemp(prefix=f".{entry.stem}.", suffix=".part", dir=self.folder)
-            file = os.fdopen(descriptor, "w+b", buffering=0)
-            hold(file)
-        part = Path(name)
+    def _make(self, entry: Path, shape: tuple[int, ...], fill: Fill) -> Decoded:
+        """Decode into a file beside the entry and move it into place."""
+        self._make_room(math.prod(shape))
+        part = entry.with_suffix(".part")
         try:
-            with file:
-                reasons = images.decode(row_writer(file, images.shape))
-                canvases = map_array(file, images.shape)
-                if reasons or not images.unchanged():
-                    why = "bad" if reasons else "changing"
-                    _log.info("images are not kept for later runs: there are %s files among them", why)
-                    return Decoded(canvases, reasons)  # a file without a name lives until its last user ends
-                os.fsync(file.fileno())  # else a power cut could leave the name without the pixels
-                os.fchmod(file.fileno(), 0o644)
+            canvases = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+            if hasattr(os, "posix_fallocate"):  # else a disk that fills up later would kill the process
+                with part.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
+            reasons, keep = fill(canvases)
+            if not keep:
+                _log.info("images are not kept for later runs: some are bad, or changed meanwhile")
+                return Decoded(np.asarray(canvases), reasons)  # mapped: the file lives on without a name
+            canvases.flush()  # else a power cut could leave the name without the pixels
             part.replace(entry)
-            _log.info("kept for later runs in %s", entry)
-            return Decoded(canvases, {})
         finally:
             part.unlink(missing_ok=True)
+        _log.info("kept for later runs in %s", entry)
+        return Decoded(np.asarray(np.lib.format.open_memmap(entry, mode="r")), {})
 
     def _make_room(self, needed: int) -> None:
         """Delete what dead processes left behind, and the entries used longest ago until `needed` bytes fit.
@@ -152,83 +141,56 @@ class CanvasCache:
         Raises:
             OSError: They do not fit.
         """
-        for part in self.folder.glob(f".{_PREFIX}*.part"):
-            delete_unused(part)
-        sizes: dict[Path, os.stat_result] = {}
-        for path in [*self.folder.glob(f"{_PREFIX}*{_SUFFIX}"), *self.folder.glob(f".{_PREFIX}*.part")]:
-            with suppress(FileNotFoundError):  # moved into place meanwhile
-                sizes[path] = path.stat()
-        used = sum(status.st_size for status in sizes.values())
-        oldest_first = sorted(sizes, key=lambda path: sizes[path].st_mtime_ns)
-        free = shutil.disk_usage(self.folder).free
+        size = f"they take {needed / _GB:.2g} GB"
+        if needed > self.limit:
+            raise OSError(f"{size}, and data.cache_gb={self.limit / _GB:g}")
+        for part in self.folder.glob("canvases-*.part"):
+            with suppress(Timeout), FileLock(part.with_suffix(".lock")).acquire(timeout=0):
+                part.unlink(missing_ok=True)
+        entries = []
+        for path in self.folder.glob("canvases-*.npy"):
+            with suppress(FileNotFoundError):  # another process has deleted it
+                status = path.stat()
+                entries.append((status.st_mtime_ns, status.st_size, path))
+        used, free = sum(entry[1] for entry in entries), shutil.disk_usage(self.folder).free
         if free + used < needed + _SPARE_BYTES:  # then nothing is deleted in vain
             raise OSError(
-                f"they take {needed / _GB:.2g} GB of the disk, of which {free / _GB:.2g} GB are free and "
-                f"{_SPARE_BYTES / _GB:g} GB are left to other files"
+                f"{size} of the disk, of which {free / _GB:.2g} GB are free and {_SPARE_BYTES / _GB:g} GB are "
+                "left to other files"
             )
-        for path in oldest_first:
+        for _, gained, path in sorted(entries):
             if used + needed <= self.limit and free >= needed + _SPARE_BYTES:
                 return
-            if delete_unused(path):
-                path.with_suffix(".lock").unlink(missing_ok=True)
-                used -= sizes[path].st_size
-                free = shutil.disk_usage(self.folder).free
-        if used + needed > self.limit or free < needed + _SPARE_BYTES:
-            raise OSError(
-                f"the room that data.cache_gb={self.limit / _GB:g} gives is taken by what other runs use"
-            )
+            path.unlink(missing_ok=True)
+            used, free = used - gained, free + gained
 
 
-@dataclass(frozen=True)
-class _Images:
-    """All that makes the pixels of an entry."""
+def _key(references: Sequence[str], stamps: Sequence[str], frame: Frame) -> str:
+    """Return a hash of all that makes the pixels."""
+    versions = [PIXELS_VERSION, PIL.__version__, *(features.version(name) for name in _CODECS)]
+    sizes = [frame.size, frame.pad, frame.margin]
+    content = json.dumps([versions, sizes, list(references), list(stamps)])
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
-    stamps_of: Stamps
-    read: Read
-    references: Sequence[str]
-    frame: Frame
-    stamps: tuple[str, ...]
-    show_progress: bool
 
-    @property
-    def key(self) -> str:
-        """Name of the entry."""
-        versions = [PIXELS_VERSION, PIL.__version__, *(features.version(name) for name in _CODECS)]
-        frame = [self.frame.size, self.frame.pad, self.frame.margin]
-        content = json.dumps([versions, frame, list(self.references), self.stamps])
-        return hashlib.sha256(content.encode()).hexdigest()[:32]
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(N, 3, S+2p, S+2p)."""
-        return (len(self.references), *self.frame.shape)
-
-    def decode(self, put: Callable[[int, Pixels], object]) -> dict[int, str]:
-        """Hand on every canvas; return what is wrong with bad files."""
-        return decode_each(self.read, self.references, self.frame, put, show_progress=self.show_progress)
-
-    def unchanged(self) -> bool:
-        """Return whether the files are still those that the key was made of."""
-        found = self.stamps_of(self.references)
-        return found is not None and tuple(found) == self.stamps
-
-    def agree_with(self, canvases: Pixels) -> bool:
-        """Return whether a few images, decoded now, are bit for bit what the entry has for them."""
-        last = len(self.references) - 1
-        try:
-            with quiet_pillow():
-                return all(
-                    np.array_equal(canvases[place], to_canvas(self.read(self.references[place]), self.frame))
-                    for place in {last * step // (_COMPARED - 1) for step in range(_COMPARED)}
-                )
-        except Exception:  # a file that cannot be read any more: decoding all will say which and why
-            return False
+def _mapped(entry: Path, shape: tuple[int, ...]) -> Pixels | None:
+    """Return the canvases of an entry, read-only; None: there are none, or the file is damaged."""
+    try:
+        canvases = np.lib.format.open_memmap(entry, mode="r")
+        if canvases.shape == shape and canvases.dtype == np.uint8:
+            return np.asarray(canvases)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        pass
+    _log.warning("%s is damaged; its images are decoded again", entry)
+    return None
 
 
 @contextmanager
-def _turn(path: Path, show_progress: bool) -> Iterator[None]:
-    """Wait until no other process makes the same entry; a process that dies gives its turn away."""
-    lock = FileLock(path)
+def _locked(entry: Path, show_progress: bool) -> Iterator[None]:
+    """Wait until no other process makes the same entry; the lock of a process that dies is free."""
+    lock = FileLock(entry.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -240,18 +202,3 @@ def _turn(path: Path, show_progress: bool) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _open(entry: Path, images: _Images) -> Pixels | None:
-    """Return the entry's canvases, or None if there are none that can be believed."""
-    try:
-        file = entry.open("rb")
-    except FileNotFoundError:
-        return None
-    with file:
-        hold(file)
-        canvases = map_array(file, images.shape) if is_whole(file, images.shape) else None
-    if canvases is None or not images.agree_with(canvases):
-        _log.warning("%s is damaged, or made by other code; its images are decoded again", entry)
-        return None
-    return canvases

@@ -20,8 +20,7 @@ from unseen.data.left_out import LIKE_IMAGES, SYSTEM, LeftOut, reason_for_name, 
 from unseen.data.zip_tree import ZipTree
 from unseen.wording import listing
 
-# A clock may stand still for two seconds (FAT): a file written twice in that time looks as if written once.
-_SETTLED_SECONDS = 5.0
+_CLOCK_NS = 2 * 10**9  # the coarsest clock of a file system (FAT): two changes within it may look like one
 _VIRTUAL = ("/proc", "/sys")  # file systems without files: links there lead through all of the machine
 _log = logging.getLogger(__name__)
 
@@ -150,16 +149,15 @@ def kind_of(mode: int) -> str:
 def file_stamps(paths: Iterable[str | os.PathLike[str]]) -> list[str] | None:
     """Return for each file where it really lies, its size, and when content and status last changed, in ns.
 
-    The status cannot be set back by a program that keeps the times of the files it copies, so a file replaced by
-    another of the same size and date has another stamp.
+    A program that keeps the times of the files it copies cannot set back the time of the status, so a file replaced
+    by another of the same size and date has another stamp.
 
     Returns:
-        None where a stamp proves nothing: a file was changed in the last seconds, and could be again without
-        its times moving; or a file cannot be found.
+        None where a file was changed so recently that another change might have the same times, or cannot be found.
     """
     folders: dict[str, str] = {}  # a folder's links are followed once
-    found, newest = [], 0
-    now = time.time_ns()
+    stamps = []
+    recent = time.time_ns() - _CLOCK_NS
     try:
         for path in paths:
             folder, name = os.path.split(path)
@@ -170,14 +168,13 @@ def file_stamps(paths: Iterable[str | os.PathLike[str]]) -> list[str] | None:
                 if folder not in folders:
                     folders[folder] = os.path.realpath(folder)
                 place = f"{folders[folder]}/{name}"
-            newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
-            found.append(f"{place} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}")
+            if max(status.st_mtime_ns, status.st_ctime_ns) >= recent:
+                _log.info("images are not kept for later runs: some were changed in the last seconds")
+                return None
+            stamps.append(f"{place} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}")
     except OSError:
         return None
-    if newest > now - _SETTLED_SECONDS * 1e9:
-        _log.info("image files changed less than %g s ago: their times prove nothing yet", _SETTLED_SECONDS)
-        return None
-    return found
+    return stamps
 
 
 def open_tree(root: str | Path, setting: str = "data.root") -> FileTree:
