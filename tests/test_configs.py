@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from omegaconf import OmegaConf
 
 from unseen.runs.build import _datamodule
 from unseen.runs.cli import register_resolvers
+from unseen.runs.identity import _leaves as leaves
 from unseen.runs.identity import config_hash
 from unseen.runs.schema import check_types
 from unseen.runs.stored import KNOWN_CLASSES
+from unseen.settings import EFFECTS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
@@ -41,8 +44,13 @@ def resolved(*overrides: str, config: str = "train") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: value)
-def test_every_yaml_composes_and_passes_the_schema(group: str, option: str) -> None:
-    check_types(resolved(f"{group}={option}"))
+def test_every_yaml_composes_and_each_setting_has_one_effect(group: str, option: str) -> None:
+    """A new setting must be put into the table: what it affects decides which runs are the same run."""
+    plain = resolved(f"{group}={option}")
+    check_types(plain)
+    for key, _ in leaves(plain):
+        effects = [effect for effect in EFFECTS if any(fnmatchcase(key, one) for one in EFFECTS[effect])]
+        assert len(effects) == 1, f"{key}: {effects}"
 
 
 @pytest.mark.parametrize("config", ["train", "eval"])

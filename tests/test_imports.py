@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "wording": set(),
     "distributed": set(),
     "process_rank": set(),
+    "settings": {"probe_table"},
     "probes": {"probe_table"},
     "backbones": {"wording"},
     "data": {"wording"},
@@ -31,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
         "scores",
         "run_folder",
         "run_state",
+        "settings",
     },
     "runs": {
         "backbones",
@@ -46,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         "atomic_files",
         "regular_files",
         "process_rank",
+        "settings",
         "threads",
         "wording",
     },
@@ -56,6 +59,7 @@ PURE = {
     "probes": {"lightning", "rich", "wandb"},
     "probe_table": {"torch", "numpy"},
     "scores": {"torch", "numpy"},
+    "settings": {"torch", "numpy"},
     "run_folder": {"torch", "numpy"},
     "run_state": {"torch", "numpy"},
 }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from reporting.synthetic import Made, make_run
+from reporting.synthetic import Made, change_summary, make_run
 
 from unseen.reporting.collect import collect
 from unseen.reporting.groups import RunGroup, group_runs
@@ -54,6 +54,16 @@ def test_other_images_under_the_same_name_are_another_group(tmp_path: Path) -> N
     facts = json.loads((folder / "summary.json").read_text()) | {"split_hash": "other"}
     (folder / "summary.json").write_text(json.dumps(facts))
     assert len(groups_of(tmp_path)) == 2
+
+
+def test_images_are_known_by_their_files_wherever_they_are(tmp_path: Path) -> None:
+    for seed, images in enumerate(("same", "same", "others")):
+        made = Made(model="cvt", seed=seed, settings=(("data.root", f"/disk{seed}"),))
+        change_summary(make_run(tmp_path / str(seed), made), images_hash=images)
+    assert sorted(group.seeds for group in groups_of(tmp_path)) == [(0, 1), (2,)]
+    for folder in tmp_path.iterdir():  # of a version that wrote no hash
+        change_summary(folder, "images_hash")
+    assert len(groups_of(tmp_path)) == 3
 
 
 def test_only_shared_steps_count(tmp_path: Path) -> None:

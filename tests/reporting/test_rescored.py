@@ -92,10 +92,11 @@ def test_an_evaluation_alone_is_a_setting(tmp_path: Path) -> None:
 
 
 def test_runs_with_and_without_added_rows_are_one_setting(tmp_path: Path) -> None:
-    for seed, added in enumerate(((), (("probe.noise_levels", [1.0]),), (("probe.save_embeddings", False),))):
+    others = ("probe.noise_levels", [1.0]), ("probe.save_embeddings", False), ("data.eval_batch_size", 10)
+    for seed, added in enumerate(((), *((one,) for one in others))):
         make_run(tmp_path / str(seed), Made(model="cvt", seed=seed, settings=added))
     (group,), left_out = group_runs(collect([tmp_path]).runs)
-    assert group.seeds == (0, 1, 2)
+    assert group.seeds == (0, 1, 2, 3)
     assert left_out == ()
 
 

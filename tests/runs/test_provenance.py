@@ -31,6 +31,15 @@ def test_a_run_goes_on_with_another_cache_and_without() -> None:
         check_resumable(stored(rotation=5), stored(), Path("last.ckpt"))
 
 
+def test_a_run_goes_on_with_its_images_elsewhere_but_not_with_other_images() -> None:
+    source = {"_target_": "TorchvisionSet", "dataset": "SVHN", "root": "/here"}
+    now = stored(root="/there", source=source | {"root": "/there"}, skip_bad=True, eval_batch_size=9)
+    check_resumable(now, stored(root="/here", source=source), Path("last.ckpt"))
+    other = stored(root="/here", source=source | {"dataset": "MNIST"})
+    with pytest.raises(ValueError, match=r"data\.source\.dataset=SVHN \(now MNIST\)"):
+        check_resumable(other, stored(root="/here", source=source), Path("last.ckpt"))
+
+
 @pytest.mark.parametrize("typed", [set(), {"data.cache_gb"}, {"ckpt_path", "data.cache_gb"}])
 def test_a_checkpoint_is_scored_on_its_own_data_with_the_cache_of_here(typed: set[str]) -> None:
     found = scored_as_trained(plain(name="digits", cache_gb=1), stored(), typed)

@@ -70,6 +70,7 @@ class Facts(BaseModel):
         checkpoint: What an evaluation scored.
         config_hash: Equal for runs that compute the same.
         split_hash: Equal for runs with the same seen and unseen classes.
+        images_hash: Equal for the same image files, wherever they are; None where none were typed.
         k: Neighbours of NN@k.
         k_seen: The same in the seen split, where it has fewer images; None: `k`.
         seen_classes: How many.
@@ -96,6 +97,7 @@ class Facts(BaseModel):
     checkpoint: Annotated[str, AfterValidator(check_path)] | None = None
     config_hash: Name | None = None
     split_hash: Name | None = None
+    images_hash: Name | None = None
     k: Positive | None = None
     k_seen: Positive | None = None
     seen_classes: Positive | None = None

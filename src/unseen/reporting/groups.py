@@ -19,7 +19,7 @@ from unseen.reporting.settings import flat_settings
 from unseen.reporting.texts import digest, file_name
 
 _LONGEST_VALUE = 100  # characters of a setting in a label
-_SHARED = ("data.", "probe.", "trainer.max_steps", "trainer.max_epochs", "(classes)", "(script)")
+_SHARED = ("data.", "probe.", "trainer.max_steps", "trainer.max_epochs", "(classes)", "(images)", "(script)")
 
 
 @dataclass(frozen=True, eq=False)

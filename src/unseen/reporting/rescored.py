@@ -12,9 +12,18 @@ from unseen.reporting.records import Key, LeftOut, Run
 from unseen.reporting.settings import flat_settings
 from unseen.scores import is_control
 
-# What decides the scores of a network that is there already; where its images lie and when it is scored does not.
-_DECIDING = ("probe.", "data.", "model.pooling", "(model)", "(data)", "(size)", "(classes)", "(layers)")
-_NOT_DECIDING = ("probe.at_start", "data.root", "data.source", "data.skip_bad", "data.eval_batch_size")
+# What decides the scores of a network that is there already.
+_DECIDING = (
+    "probe.",
+    "data.",
+    "model.pooling",
+    "(model)",
+    "(data)",
+    "(size)",
+    "(classes)",
+    "(images)",
+    "(layers)",
+)
 
 
 def merge_rescored(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
@@ -54,11 +63,7 @@ def _scored_alike(run: Run, trained: Run) -> bool:
 
 
 def _deciding(run: Run) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in flat_settings(run).items()
-        if name.startswith(_DECIDING) and not name.startswith(_NOT_DECIDING)
-    }
+    return {name: value for name, value in flat_settings(run).items() if name.startswith(_DECIDING)}
 
 
 def _with_controls_of(run: Run, trained: Run) -> tuple[Run, list[str]]:

@@ -1,4 +1,4 @@
-"""What a run computes, as flat settings that can be compared."""
+"""The settings of a run that change its result, flat, so that runs can be compared."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ from collections.abc import Iterable
 from typing import Any
 
 from unseen.reporting.records import Run
+from unseen.settings import IMAGE_ROOTS, effect_of
 
-# They say where a run happens and who watches, not what it computes.
-_ELSEWHERE = ("hydra", "paths", "logger", "resume", "plan", "seed")
-# They add rows and files or say where images are kept; the scores of a run are the same with and without.
-_ADDED = ("probe.noise_levels", "probe.save_embeddings", "data.cache_gb")
 _ANY_PLACE = {"output_dir": "<run folder>", "data_dir": "<data>"}
 _SHORTEST_FOLDER = 4  # a path such as "/" must not be replaced inside other settings
 
 
 def flat_settings(run: Run) -> dict[str, str]:
-    """Return what the run computes, seed left out: a dotted key for each setting, values as JSON."""
-    config = {key: value for key, value in run.config.items() if key not in _ELSEWHERE}
-    if run.entry == "train":
-        config.pop("ckpt_path", None)  # a resumed run is the same run
+    """Return what changes a run's result, seed left out: a dotted key for each setting, values as JSON."""
     paths = run.config.get("paths") or {}
     places = {str(paths[key]): text for key, text in _ANY_PLACE.items() if paths.get(key)}
     places = {place: text for place, text in places.items() if len(place) >= _SHORTEST_FOLDER}
-    flat = {name: value for name, value in _flatten(config, places) if name not in _ADDED}
+    # a resumed training is the same run; runs of before wrote no hash of their images
+    left_out = {"seed", "ckpt_path"} if run.entry == "train" else {"seed"}
+    kept = set() if run.facts.images_hash else {f"data.{key}" for key in IMAGE_ROOTS}
+    flat = {
+        name: value
+        for name, value in _flatten(run.config, places)
+        if name in kept or (effect_of(name) == "result" and name not in left_out)
+    }
     facts = {
         "model": run.model,
         "data": run.data,
         "size": run.size,
         "script": run.entry,
         "classes": run.facts.split_hash,
+        "images": run.facts.images_hash,
         "layers": len(run.scores.layer_names),
     }
     return flat | {f"({key})": json.dumps(value) for key, value in facts.items()}

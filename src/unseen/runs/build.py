@@ -21,7 +21,7 @@ from unseen.run_state import lock_folder, read_summary
 from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice
 from unseen.runs.errors import user_errors
-from unseen.runs.identity import config_hash, typed_checkpoint
+from unseen.runs.identity import config_hash, images_hash, typed_checkpoint
 from unseen.runs.loggers import finish_wandb
 from unseen.runs.machine_processes import processes_to_fit, ranks_of
 from unseen.runs.overrides import taken_literally
@@ -195,6 +195,7 @@ class Run:
             image_size=plain["data"]["image_size"],
             split_hash=datamodule.split.hash(),
             config_hash=self._config_hash,
+            images_hash=images_hash(plain),
             k=self._k["unseen"],
             k_seen=self._k["seen"],
             **counts,

@@ -13,11 +13,9 @@ from unseen.data.splits import ClassSplit
 from unseen.run_folder import RunFolder
 from unseen.runs.stored import HASH_DIGITS, SCHEMA, read_checkpoint
 from unseen.scores import ScoreTable
+from unseen.settings import IMAGE_ROOTS, effect_of
 
-# A run may go on elsewhere: these do not change what it computes.
-_FREE = ("data.root", "data.test_root", "data.source", "data.skip_bad", "data.eval_batch_size")
 _CACHE = "cache_gb"  # of the machine that runs, never of the one that trained
-_PLACES = ("root", "test_root")  # paths, relative to a folder that nobody remembers
 
 
 def make_provenance(
@@ -74,7 +72,7 @@ def _check_sum(reference: str) -> str:
 def _with_absolute_places(settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {
         key: str(Path(settings[key]).expanduser().absolute())
-        for key in _PLACES
+        for key in IMAGE_ROOTS
         if isinstance(settings.get(key), str)
     }
 
@@ -85,10 +83,9 @@ def check_resumable(provenance: dict[str, Any], stored: dict[str, Any], checkpoi
     Raises:
         ValueError: The sentence names the first settings that differ.
     """
-    differing = []
+    differing: list[str] = []
     for key in ("seed", "num_classes", "split_hash", "model", "data"):
         differing += _differences(key, stored[key], provenance[key])
-    differing = [line for line in differing if not line.startswith(_FREE)]
     if differing:
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
         raise ValueError(
@@ -112,7 +109,7 @@ def _differences(path: str, stored: Any, now: Any) -> list[str]:
         keys = sorted(stored.keys() | now.keys())
         return [line for key in keys for line in _differences(f"{path}.{key}", stored.get(key), now.get(key))]
     stored, now = (list(value) if isinstance(value, tuple) else value for value in (stored, now))
-    return [] if stored == now else [f"{path}={stored} (now {now})"]
+    return [f"{path}={stored} (now {now})"] if stored != now and effect_of(path) == "result" else []
 
 
 def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[str]) -> dict[str, Any]:

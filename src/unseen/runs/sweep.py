@@ -22,6 +22,7 @@ from unseen.runs.isolation import Child, start, stop, warm_up
 from unseen.runs.overrides import key_of, override
 from unseen.runs.own_folder import CONTINUE, JOB
 from unseen.runs.ranks import how_killed
+from unseen.settings import effect_of
 
 _POLL_SECONDS = 0.05
 _SWEEP_COLUMNS = (
@@ -81,8 +82,7 @@ class Job:
 
 def asks_for_a_way_of_running(typed: str) -> bool:
     """Return whether an override asks for a way of running, not for another result; a job need not hear of it."""
-    key = key_of(typed)
-    return key in {"resume", "plan"} or key.startswith(("hydra.", "hydra/"))
+    return effect_of(key_of(typed)) == "command"
 
 
 def label_jobs(jobs: Sequence[Job]) -> None:
