@@ -6,25 +6,29 @@ of a pinned commit: 188 MB, 84,022 training and 21,007 test images.
 
 from __future__ import annotations
 
+import http.client
+import logging
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
 from PIL import Image
 
 from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry
-from unseen.data.download import download
 from unseen.data.file_tree import FileTree
 from unseen.data.files import class_entries, open_tree, tree_at
 from unseen.data.images import decode
 from unseen.data.left_out import LeftOut
-from unseen.wording import listing
+from unseen.wording import listing, one_line
 
 COMMIT = "6248cad64014a2a0894a3754a7b1041d4ee7563c"
 URL = f"https://github.com/evgerritz/calligraphy_data/archive/{COMMIT}.zip"
 _ADVICE = "or get the images another way and write data.root=path/to/folder/or/zip"
+_log = logging.getLogger(__name__)
 
 
 def _numbers(text: str) -> dict[str, int]:
@@ -82,13 +86,13 @@ class Calligraphy:
         return {name: {"train": TRAIN_COUNTS[name], "test": TEST_COUNTS[name]} for name in TRAIN_COUNTS}
 
     def prepare(self) -> None:
-        """Download the archive unless it is there; an interrupted download goes on where it ended.
+        """Download the archive unless it is there.
 
         Raises:
             DataUnavailableError: It could not be downloaded, or is not what it should be.
         """
         if self.root is None and not self.archive.exists():
-            download(self.url, self.archive, verify=verify_archive, advice=_ADVICE)
+            _download(self.url, self.archive)
 
     def list(self) -> Catalog:
         """Return every image file.
@@ -134,6 +138,30 @@ class Calligraphy:
                 f"the calligraphy images are not in {self.archive}; download them first, {_ADVICE}"
             )
         return open_tree(self.archive, "the download")
+
+
+def _download(url: str, target: Path) -> None:
+    """Leave the archive at `target` once all of it is there and verified; of several processes one downloads it."""
+    from torch.hub import download_url_to_file
+
+    part = target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):
+            if target.exists():  # another process was faster
+                return
+            _log.info("downloading %s to %s", url, target)
+            try:
+                download_url_to_file(url, str(part), progress=sys.stderr.isatty())
+                verify_archive(part)
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise DataUnavailableError(
+            f"{url} could not be downloaded to {target} ({one_line(error)}); connect to the network and run this "
+            f"again, or save it there by hand, {_ADVICE}"
+        ) from error
 
 
 def verify_archive(path: Path) -> None:
