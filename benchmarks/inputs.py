@@ -18,8 +18,7 @@ from benchmarks.rows import Row, paired
 from benchmarks.setting import Setting
 from benchmarks.timing import alternate, seconds, spread, timed
 from unseen.data.canvases import Frame, to_canvas
-from unseen.data.transforms import to_images
-from unseen.data.view import View
+from unseen.data.transforms import View, to_images
 
 SOURCE_SIDE = 64  # of the calligraphy's files
 ROTATION = 10.0

@@ -14,10 +14,8 @@ from torchvision.transforms import functional as tv
 
 from unseen.data import transforms
 from unseen.data.canvases import Frame, decode_all, to_canvas
-from unseen.data.noise import Noise
 from unseen.data.selection import Chosen
-from unseen.data.transforms import max_rotation, raw_pixels, to_images
-from unseen.data.view import View
+from unseen.data.transforms import Noise, View, max_rotation, raw_pixels, to_images
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZES = [(64, 64), (100, 64), (64, 101), (37, 90), (301, 200), (33, 32), (8, 8), (5, 9), (1, 1), (500, 70)]
@@ -149,7 +147,6 @@ def test_largest_rotation(size, margin, degrees):
 @pytest.mark.parametrize("size", [8, 26, 28, 32, 48, 64, 96, 224, 384])
 def test_the_papers_angle_is_allowed_at_every_size_and_shows_no_corner(size):
     view = View(size, rotation=10)
-    view.check()
     white = torch.full((1, *view.frame.shape), 255, dtype=torch.uint8)
     for angle in (-10.0, 10.0):
         rotated = tv.rotate(white, angle, fill=0)
@@ -157,26 +154,26 @@ def test_the_papers_angle_is_allowed_at_every_size_and_shows_no_corner(size):
 
 
 @pytest.mark.parametrize(
-    ("view", "words"),
+    ("settings", "words"),
     [
         (
-            View(224, rotation=12),
+            {"image_size": 224, "rotation": 12},
             r"rotation=12 must lie between 0 and 11.4 degrees.*pad=0.0893 at image_size=224",
         ),
-        (View(224, rotation=-1), "rotation=-1 must lie between 0"),
-        (View(224, rotation=1, pad=0), "between 0 and 0 degrees"),
-        (View(0), "image_size=0"),
-        (View(8, pad=-0.1), "pad=-0.1"),
-        (View(8, seed=-1), "seed=-1"),
+        ({"image_size": 224, "rotation": -1}, "rotation=-1 must lie between 0"),
+        ({"image_size": 224, "rotation": 1, "pad": 0}, "between 0 and 0 degrees"),
+        ({"image_size": 0}, "image_size=0"),
+        ({"image_size": 8, "pad": -0.1}, "pad=-0.1"),
+        ({"image_size": 8, "seed": -1}, "seed=-1"),
     ],
 )
-def test_impossible_views(view, words):
+def test_impossible_views(settings, words):
     with pytest.raises(ValueError, match=words):
-        view.check()
+        View(**settings)
 
 
 def test_a_wide_pad_allows_every_angle():
-    View(64, rotation=180, pad=0.25).check()
+    assert View(64, rotation=180, pad=0.25).frame.margin == 16
 
 
 def test_angles_are_pure_uniform_and_within_bounds():

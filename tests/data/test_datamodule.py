@@ -406,7 +406,7 @@ def test_pictures_of_every_kind_in_one_folder(tmp_path):
 
 def test_the_pure_modules_load_neither_torch_nor_lightning():
     code = (
-        "import sys, unseen.data.splits, unseen.data.selection, unseen.data.class_choice, unseen.data.sources.digits, "
+        "import sys, unseen.data.splits, unseen.data.selection, unseen.data.sources.digits, "
         "unseen.data.sources.calligraphy, unseen.data.sources.cifar100, unseen.data.sources.image_folder, "
         "unseen.data.sources.torchvision_sets; "
         "print([name for name in ('torch', 'lightning', 'torchvision', 'sklearn', 'omegaconf') if name in sys.modules])"

@@ -4,8 +4,7 @@ import pytest
 import torch
 from tests.fake_cuda import fake_device
 
-from unseen.data.noise import Noise
-from unseen.data.transforms import raw_pixels, to_images
+from unseen.data.transforms import Noise, raw_pixels, to_images
 
 HALF = (0.5, 0.5, 0.5)
 

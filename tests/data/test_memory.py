@@ -8,7 +8,7 @@ from unseen.data import memory
 from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.memory import check_memory, free_memory
 from unseen.data.sources.digits import Digits
-from unseen.data.view import View
+from unseen.data.transforms import View
 
 GB = 2**30
 

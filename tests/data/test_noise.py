@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unseen.data.noise import Noise, NoiseSource
-from unseen.data.transforms import to_images
+from unseen.data.transforms import Noise, NoiseSource, to_images
 
 PLAIN = {"size": 2, "mean": (0.0,) * 3, "std": (1.0,) * 3}
 

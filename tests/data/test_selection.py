@@ -146,7 +146,7 @@ def test_impossible_selections(images, rule, words):
 )
 def test_impossible_rules(rule, words):
     with pytest.raises(ValueError, match=words):
-        SelectionRule(**rule).check()
+        SelectionRule(**rule)
 
 
 def test_more_neighbours_than_images():

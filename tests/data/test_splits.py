@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from unseen.data.class_choice import ClassChoice
-from unseen.data.splits import ClassSplit
+from unseen.data.splits import ClassChoice, ClassSplit
 
 _NAMES = "bdsr csl fwq gj htj hy lgq lqs lx mf mzd oyx sgt shz smh wxz wzm yyr yzq zmf"
 ARTISTS = _NAMES.split()

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from unseen.data.canvases import CanvasStore
-from unseen.data.noise import Noise, NoiseSource
+from unseen.data.transforms import Noise, NoiseSource
 
 # An evaluation set gives at least so many batches, so that up to so many processes see equal ones.
 _EVAL_BATCHES = 8

@@ -16,19 +16,24 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from unseen.data.bad_files import check_still_complete, refuse_bad_files
 from unseen.data.batches import Batch, BatchLoader, CanvasBatch, CanvasDataset, EvalSampler, TrainSampler
 from unseen.data.canvas_cache import CanvasCache
 from unseen.data.canvases import CanvasStore, decode_all, decode_into_memory
 from unseen.data.catalog import Catalog, Counts, ImageSource
-from unseen.data.class_choice import ClassChoice
 from unseen.data.left_out import HIDDEN, SYSTEM, left_out_sentence
 from unseen.data.memory import check_memory
-from unseen.data.noise import NoiseSource
-from unseen.data.selection import Chosen, SelectionRule, check_neighbors, check_shares, planned_sizes, select
-from unseen.data.splits import ClassRef, ClassSplit
-from unseen.data.transforms import raw_pixels, to_images
-from unseen.data.view import View
+from unseen.data.selection import (
+    Chosen,
+    SelectionRule,
+    check_neighbors,
+    check_shares,
+    check_still_complete,
+    planned_sizes,
+    refuse_bad_files,
+    select,
+)
+from unseen.data.splits import ClassChoice, ClassRef, ClassSplit
+from unseen.data.transforms import NoiseSource, View, raw_pixels, to_images
 from unseen.wording import count, listing
 
 _TEST, _UNSEEN = 0, 1  # which evaluation set; each has angles of its own
@@ -66,6 +71,9 @@ class SeenUnseenDataModule(LightningDataModule):
         seed: Order of the training images and angles.
         cache: Where decoded images are kept on disk and shared with other processes; None: in memory.
         processes: How many processes of this machine will hold the images in memory, if they are not on disk.
+
+    Raises:
+        ValueError: One sentence that names a number and what is allowed.
     """
 
     def __init__(
@@ -96,6 +104,9 @@ class SeenUnseenDataModule(LightningDataModule):
         processes: int = 1,
     ) -> None:
         super().__init__()
+        for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if value < 1:
+                raise ValueError(f"{key}={value} must be at least 1")
         self.source, self._cache, self._processes = source, cache, processes
         self.image_size = image_size
         self.mean, self.std = tuple(mean), tuple(std)
@@ -133,7 +144,6 @@ class SeenUnseenDataModule(LightningDataModule):
             ValueError: One sentence that names the value and what is allowed.
         """
         self._neighbors, self._ranks = k, ranks
-        self._check_numbers()
         self.source.check()
         counts = self.source.known_counts()
         classes = tuple(sorted(counts)) if counts is not None else self.source.known_classes()
@@ -141,13 +151,6 @@ class SeenUnseenDataModule(LightningDataModule):
             split = self._make_split(classes)
             if counts is not None:
                 self._check_counts(counts, split)
-
-    def _check_numbers(self) -> None:
-        self._view.check()
-        self._rule.check()
-        for key, value in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
-            if value < 1:
-                raise ValueError(f"{key}={value} must be at least 1")
 
     def _make_split(self, classes: tuple[str, ...]) -> ClassSplit:
         split = self._choice.split(classes, self.source.default_unseen, self.source.default_seen)
@@ -184,7 +187,6 @@ class SeenUnseenDataModule(LightningDataModule):
         """
         if self._stores is not None:
             return
-        self._check_numbers()
         self.source.check()
         catalog = self.source.list()
         split = self._make_split(catalog.classes())
@@ -202,7 +204,7 @@ class SeenUnseenDataModule(LightningDataModule):
             refuse_bad_files(bad_files, len(chosen))
         train, test, unseen = stores
         if bad_files:
-            check_still_complete(split, train.labels, test.labels, unseen.labels)
+            check_still_complete(split, *(store.labels.tolist() for store in stores))
             left = torch.bincount(unseen.labels).tolist()
             check_neighbors(self._neighbors, dict(zip(split.unseen_names, left, strict=True)))
         self._identity = {

@@ -1,4 +1,4 @@
-"""Which images of a catalog are trained on, tested on and held out; pure.
+"""Which images of a catalog are trained on, tested on and held out, and when there are too few; pure.
 
 Every draw has its own generator made of the split seed and the class name, so that a class keeps its images
 when other classes change sides.
@@ -10,14 +10,16 @@ import hashlib
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 
 from unseen.data.catalog import Catalog, Counts, Entry, Part
 from unseen.data.splits import ClassSplit
-from unseen.wording import count, listing
+from unseen.wording import count, listing, printable
 
 MIN_TRAIN, MIN_TEST, MIN_UNSEEN = 2, 1, 2
+_BAD_SHOWN = 10
 _DIVIDE, _SUBSAMPLE, _UNSEEN = 11, 12, 13  # one stream of random numbers each
 
 
@@ -32,6 +34,9 @@ class SelectionRule:
         test_size: Test images in all; None: every one.
         unseen_per_class: At most this many images of each unseen class; None: every one.
         stratified: Sizes keep the classes' shares, at least one image each; False: all images alike.
+
+    Raises:
+        ValueError: One sentence that names the value and what is allowed.
     """
 
     seed: int = 0
@@ -41,21 +46,15 @@ class SelectionRule:
     unseen_per_class: int | None = None
     stratified: bool = True
 
-    def check(self) -> None:
-        """Refuse impossible values.
-
-        Raises:
-            ValueError: One sentence that names the value and what is allowed.
-        """
-        for key, least in (
-            ("train_size", 1),
-            ("test_size", 1),
-            ("unseen_per_class", MIN_UNSEEN),
-            ("seed", 0),
+    def __post_init__(self) -> None:
+        for key, value, least in (
+            ("train_size", self.train_size, 1),
+            ("test_size", self.test_size, 1),
+            ("unseen_per_class", self.unseen_per_class, MIN_UNSEEN),
+            ("split_seed", self.seed, 0),
         ):
-            value = getattr(self, key)
             if value is not None and value < least:
-                raise ValueError(f"{'split_seed' if key == 'seed' else key}={value} must be at least {least}")
+                raise ValueError(f"{key}={value} must be at least {least}")
         if not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction={self.test_fraction} must lie between 0 and 1")
 
@@ -158,6 +157,46 @@ def check_shares(processes: int, test: int, unseen: int) -> None:
                 f"{processes} processes cannot share {images} {what}; use trainer.devices={images} or fewer, or more "
                 "images (data.test_size, data.unseen_per_class)"
             )
+
+
+def refuse_bad_files(bad: Sequence[tuple[str, str]], num_files: int) -> NoReturn:
+    """Stop because of image files that cannot be used.
+
+    Args:
+        bad: Reference and reason of each.
+        num_files: Number of files that were read.
+
+    Raises:
+        ValueError: Always; it lists the first ten files.
+    """
+    shown = ", ".join(
+        f"{printable(reference)} ({printable(reason)})" for reference, reason in bad[:_BAD_SHOWN]
+    )
+    more = f" and {len(bad) - _BAD_SHOWN:,} more" if len(bad) > _BAD_SHOWN else ""
+    raise ValueError(
+        f"{len(bad):,} of {count(num_files, 'image file')} cannot be used: {shown}{more}; mend or remove "
+        "them, or leave them out with data.skip_bad=true"
+    )
+
+
+def check_still_complete(
+    split: ClassSplit, train: Sequence[int], test: Sequence[int], unseen: Sequence[int]
+) -> None:
+    """Refuse classes that lost all their images.
+
+    Args:
+        split: The classes.
+        train: Labels of the training images that are left.
+        test: Labels of the test images of the seen classes.
+        unseen: Labels of the images of the unseen classes.
+
+    Raises:
+        ValueError: It names the classes.
+    """
+    seen, names = split.seen_names, split.unseen_names
+    for kind, labels, classes in (("training", train, seen), ("test", test, seen), ("unseen", unseen, names)):
+        if empty := [classes[label] for label in sorted({*range(len(classes))} - set(labels))]:
+            raise ValueError(f"no {kind} images are left of these classes: {listing(empty)}")
 
 
 def select(catalog: Catalog, split: ClassSplit, rule: SelectionRule) -> Selection:

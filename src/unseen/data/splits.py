@@ -1,4 +1,4 @@
-"""Which classes training sees and which it never sees; pure.
+"""Which classes training sees and which it never sees; pure (needs neither torch nor the images).
 
 Classes are names sorted as text. An id is a position in that order. Seen classes have labels 0..S-1 and
 unseen classes labels 0..U-1, both in the order of their names, whatever order they were typed in.
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from unseen.wording import listing, suggestion
+from unseen.wording import count, listing, suggestion
 
 ClassRef = str | int
 """A class as a user types it: its name, or its id."""
@@ -171,6 +171,58 @@ class ClassSplit:
             )
         classes, seed = [str(name) for name in content["classes"]], int(content.get("seed", 0))
         return cls.explicit(classes, list(content["unseen"]), list(content["seen"]), seed=seed)
+
+
+@dataclass(frozen=True)
+class ClassChoice:
+    """Which classes are unseen and seen, as far as a user said so.
+
+    Attributes:
+        unseen: Names or ids; None: `num_unseen`, else the source's own.
+        num_unseen: How many to draw.
+        seen: Names or ids; None: the source's own without the unseen ones, else all that are not unseen.
+        seed: Split seed.
+    """
+
+    unseen: ClassRef | Sequence[ClassRef] | None = None
+    num_unseen: int | None = None
+    seen: ClassRef | Sequence[ClassRef] | None = None
+    seed: int = 0
+
+    def split(
+        self,
+        classes: Sequence[str],
+        default_unseen: Sequence[str] | None,
+        default_seen: Sequence[str] | None,
+    ) -> ClassSplit:
+        """Return the split.
+
+        Args:
+            classes: All names.
+            default_unseen: The source's own unseen classes.
+            default_seen: The source's own seen classes.
+
+        Raises:
+            ValueError: Nothing says which classes are unseen, two settings say it, or the split is impossible.
+        """
+        if self.unseen is not None and self.num_unseen is not None:
+            raise ValueError(
+                f"unseen={self.unseen} and num_unseen={self.num_unseen} exclude each other; give one of them"
+            )
+        unseen = default_unseen if self.unseen is None else self.unseen
+        if self.num_unseen is not None:
+            split = ClassSplit.draw(classes, self.num_unseen, seed=self.seed, seen=self.seen)
+        elif unseen is not None:
+            split = ClassSplit.explicit(classes, unseen, self.seen, seed=self.seed)
+        else:
+            raise ValueError(
+                "no class is unseen: write data.unseen=[...] with names or ids, or data.num_unseen=...; "
+                f"there are {count(len(classes), 'class', 'classes')}: {listing(classes)}"
+            )
+        if self.seen is not None or default_seen is None:
+            return split
+        seen = [name for name in default_seen if name not in split.unseen_names]
+        return ClassSplit.explicit(split.classes, split.unseen_names, seen, seed=self.seed)
 
 
 def _resolve(wanted: ClassRef | Sequence[ClassRef], names: tuple[str, ...], what: str) -> tuple[int, ...]:

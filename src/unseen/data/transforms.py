@@ -1,23 +1,128 @@
-"""Canvases to network input, a batch at a time, on whatever device the batch is.
+"""How images are shown to a network: size, rotation, noise; canvases to network input, a batch at a time.
 
-Equal to rotating about the centre (nearest pixel), cropping the centre, scaling to 0..1 and normalising.
+The result equals rotating about the centre (nearest pixel), cropping the centre, scaling to 0..1 and normalising, on
+whatever device the batch is. Angles and noise are pure functions of a seed and of the image's index.
+
+Legend: N images, B batch, S image side, p margin of a canvas.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unseen.data.noise import Noise
+from unseen.data.canvases import Frame
 
 RAW_SIDE = 32
+_TRAIN, _EVAL, _NOISE = 31, 32, 41  # streams of random numbers, beside that of the order
 _CHUNK = 64  # images made small at once
 # Pixels that go through all steps before the next ones do: their working copies, 40 bytes each, stay in the cache.
 _PIXELS = 2**18
+EpochAngles = Callable[[int], Tensor]
+"""Gives the angles (N,) of an epoch."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Size and rotation of the images.
+
+    Attributes:
+        image_size: S.
+        rotation: Largest angle in degrees; angles are uniform in [-rotation, rotation].
+        pad: White border before the rotation, as a share of S.
+        eval_deterministic: True: evaluation shows images unrotated; False: each by an angle that it keeps.
+        seed: Makes the angles.
+
+    Raises:
+        ValueError: One sentence that names the value and what is allowed.
+    """
+
+    image_size: int
+    rotation: float = 0.0
+    pad: float = 20 / 224
+    eval_deterministic: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1:
+            raise ValueError(f"image_size={self.image_size} must be at least 1")
+        if self.seed < 0:
+            raise ValueError(f"seed={self.seed} must be at least 0")
+        if not 0 <= self.pad <= 1:
+            raise ValueError(f"pad={self.pad} must lie between 0 and 1")
+        allowed = max_rotation(self.image_size, self._pad_pixels)
+        if not 0 <= self.rotation <= allowed:
+            raise ValueError(
+                f"rotation={self.rotation} must lie between 0 and {math.floor(allowed * 10) / 10:g} degrees: "
+                "a larger angle would show black corners with "
+                f"pad={self.pad:.3g} at image_size={self.image_size}"
+            )
+
+    @property
+    def _pad_pixels(self) -> int:
+        """The border in pixels, 20 at 224; rounded up so that every size allows the angles that 224 allows."""
+        return math.ceil(self.image_size * self.pad - 1e-6)
+
+    @property
+    def frame(self) -> Frame:
+        """The sizes of a canvas; without rotation there is no need to keep a margin."""
+        return Frame(self.image_size, self._pad_pixels, margin=self._pad_pixels if self.rotation > 0 else 0)
+
+    def train_angles(self, num_samples: int) -> EpochAngles | None:
+        """Return what draws a new angle for each sample in each epoch, or None where nothing is rotated."""
+        if self.rotation == 0:
+            return None
+        return lambda epoch: self._draw(num_samples, _TRAIN, epoch)
+
+    def eval_angles(self, num_samples: int, which: int) -> EpochAngles | None:
+        """Return what gives each sample of evaluation set number `which` the angle that it keeps, or None."""
+        if self.rotation == 0 or self.eval_deterministic:
+            return None
+        return lambda _epoch: self._draw(num_samples, _EVAL, which)
+
+    def _draw(self, num_samples: int, *stream: int) -> Tensor:
+        rng = np.random.default_rng([self.seed, *stream])
+        return torch.from_numpy(rng.uniform(-self.rotation, self.rotation, num_samples).astype(np.float32))
+
+
+class Noise(NamedTuple):
+    """What a batch is mixed with: pixels (B, S, S, 3) uint8, and their share in the mixture, 0..1."""
+
+    pixels: Tensor
+    level: float
+
+
+@dataclass(frozen=True)
+class NoiseSource:
+    """Gives each image noise of its own, uniform over the 256 values of a pixel.
+
+    It is a pure function of the seed and the image's index, so it is the same for any batch and any number of
+    processes. The level does not enter: at a higher level there is more of the same noise.
+
+    Attributes:
+        level: Share of noise, 0..1; at 1 nothing of the image is left.
+        seed: Makes the noise.
+        size: S.
+    """
+
+    level: float
+    seed: int
+    size: int
+
+    def draw(self, indices: Tensor) -> Noise:
+        """Return the noise of the images with these indices (B,)."""
+        pixels = np.empty((len(indices), self.size, self.size, 3), dtype=np.uint8)
+        for place, index in enumerate(indices.tolist()):
+            rng = np.random.default_rng([self.seed, _NOISE, index])
+            pixels[place] = rng.integers(0, 256, pixels.shape[1:], dtype=np.uint8)
+        return Noise(torch.from_numpy(pixels), self.level)
 
 
 def max_rotation(size: int, margin: int) -> float:
