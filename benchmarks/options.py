@@ -31,7 +31,7 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from benchmarks.timing import PAIRS, Pair, alternate, seconds, spread, timed  # noqa: E402
-from unseen.backbones.memory_format import prefers_channels_last  # noqa: E402
+from unseen.backbones.protocol import prefers_channels_last  # noqa: E402
 from unseen.backbones.timm import TimmSpec  # noqa: E402
 
 CLASSES = 15

@@ -105,8 +105,12 @@ def test_every_pair_is_built(model: str, data: str, photos: Path) -> None:
     extra = {
         "image_folder": [f"data.root={photos}", "data.unseen=[cat,owl]"],
         "torchvision": ["data.dataset=SVHN", "data.num_unseen=3"],
+        "module": [
+            "model.backbone.network._target_=tests.backbones.test_module.Net",
+            "model.backbone.taps=[first]",
+        ],
     }
-    plain = resolved(f"model={model}", f"data={data}", *extra.get(data, []))
+    plain = resolved(f"model={model}", f"data={data}", *extra.get(data, []), *extra.get(model, []))
     spec = instantiate(plain["model"]["backbone"], _convert_="all")
     size = plain["data"]["image_size"]
     spec.check(size)

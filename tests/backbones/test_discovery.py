@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unseen.backbones.discovery import UnusableTapsError, find_taps, trace
-from unseen.backbones.survey import nearest_sizes, patch_of
+from unseen.backbones.discovery import UnusableTapsError, find_taps, nearest_sizes, patch_of, trace
 from unseen.backbones.timm import TimmSpec
 
 # What the rule finds: how many layers, the first two and the last, and the layout and prefix tokens of the last.

@@ -11,8 +11,7 @@ from hydra.utils import instantiate
 from tests.fake_cuda import fake_device, moved
 from torch import Tensor, nn
 
-from unseen.backbones.memory_format import prefers_channels_last
-from unseen.backbones.protocol import Backbone
+from unseen.backbones.protocol import Backbone, prefers_channels_last
 from unseen.backbones.taps import Pooling, record_taps
 from unseen.training import SeenClassifier
 

@@ -12,8 +12,7 @@ from hydra.utils import instantiate
 from tests.torch_modes import filled_memory
 from torch import Tensor, nn
 
-from unseen.backbones.memory_format import prefers_channels_last
-from unseen.backbones.protocol import Backbone
+from unseen.backbones.protocol import Backbone, prefers_channels_last
 from unseen.backbones.taps import first_tensor, pool, record_taps
 
 NAMES = ["resnet", "vit", "swin", "pvt", "cvt", "poolformer", "convnext", "efficientnet_lite0", "timm"]

@@ -8,7 +8,7 @@ from unseen.runs.errors import UsageError, UserError
 from unseen.runs.typed_line import prepare
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-MODELS = "convnext,cvt,efficientnet_lite0,poolformer,pvt,resnet,swin,timm,vit"
+MODELS = "convnext,cvt,efficientnet_lite0,module,poolformer,pvt,resnet,swin,timm,vit"
 
 
 @pytest.mark.parametrize(

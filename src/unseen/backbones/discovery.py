@@ -1,4 +1,4 @@
-"""Finding a network's layers by running it once without memory or arithmetic (on torch's meta device).
+"""Finding a network's layers, and whether it takes an image size, by running it once, mostly without memory.
 
 Shapes: B batch, S image size, D features.
 """
@@ -6,13 +6,15 @@ Shapes: B batch, S image size, D features.
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 import torch
 from torch import nn
 
 from unseen.backbones.protocol import Layout, Tap
+from unseen.backbones.spec import NetworkSpec
 from unseen.backbones.taps import first_tensor
 from unseen.wording import suggestion
 
@@ -34,14 +36,15 @@ class Firing:
     shape: tuple[int, ...] | None
 
 
-def trace(network: nn.Module, image_size: int) -> dict[str, Firing]:
-    """What every module of a meta-device network does with images (2, 3, S, S), in the order in which they end.
+def trace(network: nn.Module, image_size: int, device: str = "meta") -> dict[str, Firing]:
+    """What every module of a network does with images (2, 3, S, S), in the order in which they end.
 
     Modules inside the network that are never called are absent.
 
     Args:
-        network: Lives on the meta device; left in eval mode.
+        network: Left in eval mode.
         image_size: S.
+        device: Where the network is.
 
     Raises:
         Exception: Whatever the network raises when it cannot take this size.
@@ -62,7 +65,7 @@ def trace(network: nn.Module, image_size: int) -> dict[str, Firing]:
     handles = [module.register_forward_hook(watch(name)) for name, module in network.named_modules() if name]
     try:
         with torch.no_grad():
-            network.eval()(torch.zeros(_BATCH, 3, image_size, image_size, device="meta"))
+            network.eval()(torch.zeros(_BATCH, 3, image_size, image_size, device=device))
     finally:
         for handle in handles:
             handle.remove()
@@ -241,3 +244,143 @@ def _has_class_token(network: nn.Module) -> bool:
 def _names_class_token(network: nn.Module) -> bool:
     """Whether a parameter of the network is called a class token: cls_token, cls_token_0, class_token."""
     return any(_CLASS_TOKEN.fullmatch(name.rpartition(".")[2]) for name, _ in network.named_parameters())
+
+
+@lru_cache(maxsize=64)
+def survey(spec: NetworkSpec, image_size: int) -> tuple[Tap, ...]:
+    """The layers of a network that is built and run once; the global random state is left alone.
+
+    They are remembered, so that building after checking does not look for them twice.
+
+    Args:
+        spec: Describes the network.
+        image_size: S.
+
+    Raises:
+        ValueError: One sentence: the size cannot be taken (with the nearest that can), the options make no network,
+            or the layers cannot be read.
+    """
+    if image_size < 1:
+        raise ValueError(f"data.image_size={image_size} is not a positive number of pixels")
+
+    def taps_at(size: int) -> tuple[Tap, ...]:
+        with torch.random.fork_rng(devices=[]), torch.device(spec.traced_on):
+            network = spec.create(size, num_classes=2)
+            patch = patch_of(network)
+            if size % patch:
+                raise ValueError(f"its patches of {patch} x {patch} pixels tile multiples of {patch} only")
+            prefix = spec.prefix_tokens
+            if prefix is None:
+                prefix = getattr(network, "num_prefix_tokens", None)
+            firings = trace(network, size, spec.traced_on)
+            taps = find_taps(network, firings, spec.taps, prefix_tokens=prefix)
+            if _positions(taps[0], firings[taps[0].name]) == 1:
+                raise ValueError(
+                    f"already its first layer {taps[0].name} would see the image as a single position"
+                )
+
+            def at_twice_the_size() -> dict[str, Firing]:
+                return trace(spec.create(2 * size, num_classes=2), 2 * size, spec.traced_on)
+
+            return _with_known_layout(taps, firings, at_twice_the_size)
+
+    def works(size: int) -> bool:
+        try:
+            taps_at(size)
+        except Exception:  # any of them means no
+            return False
+        return True
+
+    try:
+        return taps_at(image_size)
+    except UnusableTapsError as error:
+        raise ValueError(f"model {spec.shown!r}: {error}") from error
+    except Exception as error:  # each library has its own way to refuse a size
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        sizes = () if isinstance(error, TypeError) else nearest_sizes(image_size, works)
+        if sizes:
+            raise ValueError(
+                f"model {spec.shown!r} cannot take data.image_size={image_size}: {reason}; "
+                f"the nearest sizes that it takes: {' and '.join(map(str, sizes))}"
+            ) from error
+        raise ValueError(
+            f"model {spec.shown!r} cannot be built with model.backbone.options={dict(spec.options)}: {reason}"
+        ) from error
+
+
+def check_single_images(spec: object, image_size: int) -> None:
+    """Refuse to train on one image at a time where batch normalisation has a single value for each channel.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    if not isinstance(spec, NetworkSpec):
+        return
+    with torch.random.fork_rng(devices=[]), torch.device(spec.traced_on):
+        network = spec.create(image_size, num_classes=2).train()
+        try:
+            network(torch.zeros(1, 3, image_size, image_size))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                "data.batch_size=1 is too few: this network normalises over the batch, and its last layers see an "
+                "image as a single position; use at least 2"
+            ) from error
+
+
+def patch_of(network: nn.Module) -> int:
+    """Pixels per side of the patches that the first convolution cuts without overlap or padding, else 1.
+
+    An image that they do not tile would lose its right and bottom edge without a word.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+            (height, width), stride = module.kernel_size, module.stride
+            tiles = (height, width) == tuple(stride) and not any(_as_numbers(module.padding))
+            return int(height) if tiles and height == width else 1
+    return 1
+
+
+def nearest_sizes(image_size: int, works: Callable[[int], bool]) -> tuple[int, ...]:
+    """The nearest image size below and above that `works` accepts, among multiples of usual patches and strides."""
+    units = (8, 7, 16, 14, 32, 64, 112, 224)
+    below = {image_size // unit * unit for unit in units} | {image_size - image_size % 2}
+    above = {(image_size // unit + 1) * unit for unit in units}
+    found = []
+    for candidates in (sorted(below, reverse=True), sorted(above)):
+        found += [next((size for size in candidates if size > 0 and size != image_size and works(size)), 0)]
+    return tuple(size for size in found if size)
+
+
+def _with_known_layout(
+    taps: tuple[Tap, ...], firings: dict[str, Firing], at_another_size: Callable[[], dict[str, Firing]]
+) -> tuple[Tap, ...]:
+    """The taps, where maps that are as deep as they are wide have their layout read off at another size.
+
+    Raises:
+        UnusableTapsError: The network takes no other size, so that nothing says which side the channels are.
+    """
+    cubes = {tap.name for tap in taps if is_cube(firings[tap.name].shape)}
+    if not cubes:
+        return taps
+    try:
+        other = at_another_size()
+    except Exception as error:
+        raise UnusableTapsError(
+            f"cannot tell channels from positions in {', '.join(sorted(cubes))}"
+        ) from error
+    return tuple(
+        replace(tap, layout=layout_of(other[tap.name].shape)) if tap.name in cubes else tap for tap in taps
+    )
+
+
+def _positions(tap: Tap, firing: Firing) -> int:
+    shape = firing.shape or ()
+    if tap.layout == "tokens":
+        return shape[1] - tap.prefix_tokens
+    return shape[2] * shape[3] if tap.layout == "nchw" else shape[1] * shape[2]
+
+
+def _as_numbers(padding: str | tuple[int, ...]) -> tuple[int, ...]:
+    return (0,) if padding == "valid" else (1,) if isinstance(padding, str) else tuple(padding)

@@ -3,18 +3,21 @@
 Shapes: S image size, C classes.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from unseen.backbones.spec import NetworkSpec, check_has_checkpoint
 from unseen.wording import suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from unseen.backbones.protocol import Backbone, Channels
+    from unseen.backbones.protocol import Channels
 
 
 FILE_OF_WEIGHTS = (
@@ -36,7 +39,7 @@ _NOT_OPTIONS = {
 
 
 @dataclass(frozen=True)
-class TimmSpec:
+class TimmSpec(NetworkSpec):
     """A timm architecture, its options, and which of its modules are the layers.
 
     Attributes:
@@ -59,76 +62,31 @@ class TimmSpec:
     has_checkpoint: bool = True
     weights: str = "hub"
 
+    __hash__ = NetworkSpec.__hash__
+
     @property
-    def mean(self) -> "Channels":
-        """Per-channel mean that the weights were trained with."""
+    def shown(self) -> str:
+        """What messages call it."""
+        return self.name or self.architecture
+
+    @property
+    def mean(self) -> Channels:
+        """Mean of each channel that the weights were trained with."""
         return _triple(self._pretrained_cfg().mean)
 
     @property
-    def std(self) -> "Channels":
-        """Per-channel standard deviation that the weights were trained with."""
+    def std(self) -> Channels:
+        """Standard deviation of each channel that the weights were trained with."""
         return _triple(self._pretrained_cfg().std)
 
-    @property
-    def prefix_tokens(self) -> None:
-        """Tokens before those of patches: timm's networks say themselves."""
-
-    def __hash__(self) -> int:
-        return hash(repr(self))  # the fields themselves hold lists and dicts
-
-    def check(self, image_size: int) -> None:
-        """Builds and runs the network without memory, weights or network access.
-
-        Raises:
-            ValueError: An unknown architecture, tag, option or tap, weights that do not exist, or an image size
-                that the network cannot take.
-        """
-        from unseen.backbones.survey import survey
-
-        self._check_weights()
-        survey(self, image_size)
-
-    def build(self, num_classes: int, image_size: int) -> "Backbone":
-        """The network with a new head of C outputs, initialised from the global torch generator.
-
-        The generator moves as far with pretrained weights as without.
-
-        Raises:
-            ValueError: As `check`.
-            unseen.backbones.weights.WeightsUnavailable: The weights are not here and cannot be fetched.
-        """
-        import torch
-
-        from unseen.backbones.protocol import Backbone
-        from unseen.backbones.survey import survey
-        from unseen.backbones.weights import transplant
-
-        self._check_weights()
-        taps = survey(self, image_size)
-        weights = None
-        if self.pretrained:
-            with torch.random.fork_rng(devices=[]):
-                weights = self._pretrained_weights(image_size)
-        network = self.create(image_size, num_classes=num_classes)
-        if weights is not None:
-            head = self._pretrained_cfg().classifier
-            transplant(weights, network, (head,) if isinstance(head, str) else tuple(head))
-        return Backbone(
-            network, taps, num_classes=num_classes, image_size=image_size, mean=self.mean, std=self.std
-        )
-
-    def _check_weights(self) -> None:
+    def _check_settings(self) -> None:
         for option in self.options:
             if option in _NOT_OPTIONS:
                 raise ValueError(
                     f"model.backbone.options.{option} cannot be set there; {_NOT_OPTIONS[option]}"
                 )
         has_weights = self._pretrained_cfg().has_weights  # also refuses an unknown architecture
-        if self.pretrained and not self.has_checkpoint:
-            raise ValueError(
-                f"model.pretrained=true, but nobody has trained this small variant of {self.shown!r}: "
-                "use model.pretrained=false, or size=paper for the published weights"
-            )
+        check_has_checkpoint(self, self.has_checkpoint)
         if self.pretrained and not has_weights:
             tagged = load_timm().list_pretrained(f"{self.architecture.partition('.')[0]}.*")
             raise ValueError(
@@ -159,7 +117,7 @@ class TimmSpec:
             )
         return timm.get_pretrained_cfg(self.architecture)
 
-    def create(self, image_size: int, **settings: Any) -> "nn.Module":
+    def create(self, image_size: int, **settings: Any) -> nn.Module:
         """The network for this image size, untrained unless the settings say otherwise."""
         timm = load_timm()
         settings = {**self.options, **settings}
@@ -173,21 +131,16 @@ class TimmSpec:
             network = timm.create_model(self.architecture, **settings)
         return network
 
-    def _pretrained_weights(self, image_size: int) -> "dict[str, Tensor]":
+    def _pretrained_weights(self, image_size: int) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         from unseen.backbones.weights import efficientnet_lite0_weights, hub_errors_in_one_sentence
 
-        if self.weights == "efficientnet_lite0":
-            return efficientnet_lite0_weights(self.create(image_size))
         cfg = self._pretrained_cfg()
+        head = (cfg.classifier,) if isinstance(cfg.classifier, str) else tuple(cfg.classifier)
+        if self.weights == "efficientnet_lite0":
+            return efficientnet_lite0_weights(self.create(image_size)), head
         with hub_errors_in_one_sentence(cfg.hf_hub_id or cfg.url):
             # With its own number of classes timm loads strictly, and adapts position tables to the image size.
-            weights: dict[str, Tensor] = self.create(image_size, pretrained=True).state_dict()
-        return weights
-
-    @property
-    def shown(self) -> str:
-        """What messages call it."""
-        return self.name or self.architecture
+            return self.create(image_size, pretrained=True).state_dict(), head
 
 
 def load_timm() -> Any:
@@ -213,6 +166,6 @@ def _hidden(library: str) -> Iterator[None]:
         del sys.modules[library]
 
 
-def _triple(values: Sequence[float]) -> "Channels":
+def _triple(values: Sequence[float]) -> Channels:
     red, green, blue = values
     return float(red), float(green), float(blue)

@@ -3,16 +3,19 @@
 Shapes: S image size, C classes, B batch, D features.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from unseen.backbones.spec import NetworkSpec, check_has_checkpoint
 from unseen.wording import suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from unseen.backbones.protocol import Backbone, Channels
+    from unseen.backbones.protocol import Channels
 
 _CLASSES = {
     "pvt": ("PvtConfig", "PvtForImageClassification"),
@@ -23,7 +26,7 @@ _CHECKPOINT_CLASSES = 1000  # ImageNet-1k, both checkpoints
 
 
 @dataclass(frozen=True)
-class TransformersSpec:
+class TransformersSpec(NetworkSpec):
     """A transformers architecture with every setting written out, so that untrained networks need no download.
 
     Attributes:
@@ -47,68 +50,30 @@ class TransformersSpec:
     has_checkpoint: bool = True
     checkpoint_image_size: int = 224
     options: Mapping[str, Any] = field(default_factory=dict)
-    mean: "Channels" = (0.485, 0.456, 0.406)
-    std: "Channels" = (0.229, 0.224, 0.225)
+    mean: Channels = (0.485, 0.456, 0.406)
+    std: Channels = (0.229, 0.224, 0.225)
 
-    def __hash__(self) -> int:
-        return hash(repr(self))  # the fields themselves hold lists and dicts
+    __hash__ = NetworkSpec.__hash__
 
-    def check(self, image_size: int) -> None:
-        """Builds and runs the network without memory, weights or network access.
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        return self.name or self.architecture
 
-        Raises:
-            ValueError: An unknown architecture, option or tap, no checkpoint to start from, or an image size that the
-                network cannot take.
+    @property
+    def prefix_tokens(self) -> int:
+        """Tokens before those of patches: PVT's class token, which is there in the last stage only.
+
+        CvT keeps its own outside the stage's map.
         """
-        from unseen.backbones.survey import survey
-
-        self._check_settings()
-        survey(self, image_size)
-
-    def build(self, num_classes: int, image_size: int) -> "Backbone":
-        """The network with a new head of C outputs, initialised from the global torch generator.
-
-        The generator moves as far with pretrained weights as without. Position tables of another image size are
-        resized bilinearly.
-
-        Raises:
-            ValueError: As `check`.
-            unseen.backbones.weights.WeightsUnavailable: The weights are not here and cannot be fetched.
-        """
-        import torch
-
-        from unseen.backbones.protocol import Backbone
-        from unseen.backbones.survey import survey
-        from unseen.backbones.weights import transplant
-
-        self._check_settings()
-        taps = survey(self, image_size)
-        weights = None
-        if self.pretrained:
-            with torch.random.fork_rng(devices=[]):
-                weights = self._pretrained_weights()
-        network = self.create(image_size, num_classes)
-        if weights is not None:
-            transplant(_resized_positions(weights, network.state_dict()), network, _HEAD)
-        return Backbone(
-            network,
-            taps,
-            num_classes=num_classes,
-            image_size=image_size,
-            mean=self.mean,
-            std=self.std,
-        )
+        return 1 if self.architecture == "pvt" else 0
 
     def _check_settings(self) -> None:
         if self.architecture not in _CLASSES:
             raise ValueError(
                 f"model.backbone.architecture={self.architecture!r} is not one of {', '.join(_CLASSES)}"
             )
-        if self.pretrained and not self.has_checkpoint:
-            raise ValueError(
-                f"model.pretrained=true, but nobody has trained this small variant of {self.shown!r}: "
-                "use model.pretrained=false, or size=paper for the published weights"
-            )
+        check_has_checkpoint(self, self.has_checkpoint)
         # The configuration class takes any keyword without a word, so that a misspelt one would be lost.
         known = {setting.name for setting in fields(self._library()[0])}
         for option in self.options:
@@ -131,20 +96,12 @@ class TransformersSpec:
         sized = {"image_size": image_size} if self.architecture == "pvt" else {}
         return configuration(num_labels=num_classes, **sized, **self.options)
 
-    @property
-    def prefix_tokens(self) -> int:
-        """Tokens before those of patches: PVT's class token, which is there in the last stage only.
-
-        CvT keeps its own outside the stage's map.
-        """
-        return 1 if self.architecture == "pvt" else 0
-
-    def create(self, image_size: int, num_classes: int) -> "nn.Module":
+    def create(self, image_size: int, *, num_classes: int) -> nn.Module:
         """The network for this image size, untrained."""
         network: nn.Module = self._library()[1](self._configuration(image_size, num_classes))
         return network
 
-    def _pretrained_weights(self) -> "dict[str, Tensor]":
+    def _pretrained_weights(self, image_size: int) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         from unseen.backbones.weights import hub_errors_in_one_sentence
 
         with hub_errors_in_one_sentence(self.checkpoint):
@@ -158,18 +115,11 @@ class TransformersSpec:
             raise RuntimeError(
                 f"the checkpoint {self.checkpoint!r} does not fit {self.architecture}: {wrong}"
             )
-        weights: dict[str, Tensor] = donor.state_dict()
-        return weights
-
-    @property
-    def shown(self) -> str:
-        """What messages call it."""
-        return self.name or self.architecture
+        target = self.create(image_size, num_classes=_CHECKPOINT_CLASSES).state_dict()
+        return _resized_positions(donor.state_dict(), target), _HEAD
 
 
-def _resized_positions(
-    weights: "Mapping[str, Tensor]", target: "Mapping[str, Tensor]"
-) -> "dict[str, Tensor]":
+def _resized_positions(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights with each position table (1, [class token +] h * w, D) resized to the target's grid."""
     from torch.nn.functional import interpolate
 

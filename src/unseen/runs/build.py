@@ -122,7 +122,7 @@ class Run:
             quiet_libraries()
             check_trainer(plain["trainer"])
         self.folder.write_summary("running")
-        from unseen.backbones.survey import check_single_images
+        from unseen.backbones.discovery import check_single_images
 
         with user_errors():
             spec: BackboneSpec = make(
@@ -227,7 +227,7 @@ class Run:
     ) -> SeenClassifier:
         from lightning.pytorch import seed_everything
 
-        from unseen.backbones.memory_format import prefers_channels_last
+        from unseen.backbones.protocol import prefers_channels_last
         from unseen.training import SeenClassifier
 
         seed_everything(plain["seed"], workers=True, verbose=False)

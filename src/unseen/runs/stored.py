@@ -18,6 +18,7 @@ HASH_DIGITS = 12
 # The only classes that a file may name. Others are named by the configuration of who runs the command.
 KNOWN_CLASSES = frozenset(
     {
+        "unseen.backbones.module.ModuleSpec",
         "unseen.backbones.timm.TimmSpec",
         "unseen.backbones.transformers.TransformersSpec",
         "unseen.data.sources.calligraphy.Calligraphy",
@@ -151,11 +152,16 @@ def check_trusted(stored: dict[str, Any], plain: dict[str, Any], checkpoint: Pat
             )
         if node.get("_convert_", "all") != "all" or {"_args_", "_partial_", "_recursive_"} & node.keys():
             raise ValueError(f"ckpt_path={checkpoint} says how to call {part}.{key}, which a file may not")
-        for inner in (*node.values(), *(value for name, value in stored[part].items() if name != key)):
-            if "_target_" in _texts(inner):
-                raise ValueError(
-                    f"ckpt_path={checkpoint} names a class inside {part}, and a file may not choose code"
-                )
+        for at, found, known in (
+            (f"{part}.{key}", node, plain[part][key]),
+            (part, stored[part], plain[part]),
+        ):
+            for name, inner in found.items():
+                if inner is not node and "_target_" in _texts(inner) and inner != known.get(name):
+                    raise ValueError(
+                        f"ckpt_path={checkpoint} names a class in {at}.{name}, and a file may not choose code; if you "
+                        f"know it, name it yourself: {part}=<your file in configs/{part}>"
+                    )
     if any("${" in text for part in ("model", "data", "probe") for text in _texts(stored.get(part))):
         raise ValueError(f"ckpt_path={checkpoint} holds an interpolation ('${{'), which a file may not")
 

@@ -1,0 +1,46 @@
+"""Every command of examples/*/README.md runs as written, at a small size."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unseen.scores import ScoreTable
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["trainer.max_steps=2", "trainer.val_check_interval=2", "probe.at_start=false", "trainer=cpu"]
+
+
+def commands(readme: Path) -> list[str]:
+    """The lines in the blocks of shell commands."""
+    blocks = readme.read_text(encoding="utf-8").split("```bash\n")[1:]
+    return [line for block in blocks for line in block.split("```")[0].splitlines() if line.strip()]
+
+
+def run(line: str, logs: Path, root: Path = ROOT) -> ScoreTable:
+    """Run a line as typed, but for its size and its folder of logs; return the scores of its run."""
+    words = shlex.split(line)
+    variables = dict(word.split("=", 1) for word in words if "=" in word and word.split("=")[0].isupper())
+    words = [
+        sys.executable if word == "python" else word for word in words if word.split("=")[0] not in variables
+    ]
+    done = subprocess.run(
+        [*words, *SMALL, f"paths.log_dir={logs}"],
+        cwd=root, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (scores,) = logs.rglob("scores.csv")
+    return ScoreTable.read(scores)
+
+
+@pytest.mark.slow
+def test_a_network_of_ones_own(tmp_path: Path) -> None:
+    (line,) = commands(ROOT / "examples/network/README.md")
+    table = run(line, tmp_path)
+    assert {row.layer_name for row in table} == {"input", "head", "stem", "blocks.0", "blocks.1"}
+    assert table.generalization().num_layers == 3
