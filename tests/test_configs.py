@@ -76,6 +76,7 @@ def test_the_papers_experiment_is_the_papers() -> None:
     )
     assert (plain["trainer"]["max_steps"], plain["trainer"]["val_check_interval"]) == (500, 100)
     assert plain["trainer"]["gradient_clip_val"] == 1.0
+    assert (plain["trainer"]["precision"], plain["trainer"]["eval_precision"]) == ("16-mixed", 32)
     assert (plain["probe"]["n_init"], plain["probe"]["k"], plain["model"]["pooling"]) == (1, 500, "paper")
     assert plain["callbacks"]["layer_probe"]["pooling"] == "paper"
     assert resolved("experiment=calligraphy", "model=resnet")["model"]["scheduler"]["epochs"] == 5

@@ -50,6 +50,16 @@ def test_the_last_checkpoint_knows_the_best(tiny_run: Ran) -> None:
     assert Path(known["best_model_path"]).name == "best.ckpt"
 
 
+def test_the_best_checkpoint_holds_weights_only(tiny_run: Ran, train, evaluate) -> None:
+    best, last = (tiny_run.folder / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
+    assert best.stat().st_size < 0.5 * last.stat().st_size
+    scored = evaluate(f"ckpt_path={best}")
+    assert scored.code == 0, scored.out + scored.err
+    refused = train("model=resnet", *TINY, f"ckpt_path={best}")
+    assert refused.code == 1
+    assert "holds weights only, as best.ckpt does; training goes on from a last.ckpt" in refused.err
+
+
 def test_the_summary_has_what_others_rely_on(tiny_run: Ran) -> None:
     summary = tiny_run.summary()
     assert summary["status"] == "finished"

@@ -10,7 +10,9 @@ import pytest
 import torch
 from tests.cli.conftest import TINY, run_command
 
+from unseen.full_precision import full_precision
 from unseen.probes import ProbePool, ProbeSuite, run_probes
+from unseen.runs.trainer import make_trainer
 
 pytestmark = [
     pytest.mark.gpu,
@@ -45,6 +47,31 @@ def test_scores_are_those_of_the_cpu(dtype: torch.dtype) -> None:
 def test_scores_repeat_bit_for_bit() -> None:
     (layer,), labels = layers(1)
     assert run_probes(layer.cuda(), labels, ProbeSuite()) == run_probes(layer.cuda(), labels, ProbeSuite())
+
+
+def test_training_is_in_bfloat16_where_the_gpu_has_it() -> None:
+    settings = {"_target_": "lightning.pytorch.Trainer", "accelerator": "gpu", "devices": 1, "num_nodes": 1,
+                "precision": "auto", "max_steps": 1, "val_check_interval": 1}  # fmt: skip
+    has_bfloat16 = torch.cuda.get_device_capability() >= (8, 0)
+    assert make_trainer(settings, [], []).precision == ("bf16-mixed" if has_bfloat16 else "16-mixed")
+
+
+def test_evaluation_is_in_the_precision_that_was_asked_for() -> None:
+    """Of random numbers: products in float32 are right to 1e-6, with factors of ten bits to 1e-3."""
+    if torch.cuda.get_device_capability() < (8, 0):
+        pytest.skip("this GPU has no TF32")
+    torch.manual_seed(0)
+    images, matrix = torch.randn(4, 64, 32, 32), torch.randn(512, 512)
+    layer = torch.nn.Conv2d(64, 64, 3)
+    with torch.no_grad():
+        expected = layer.double()(images.double()), matrix.double() @ matrix.double()
+        layer = layer.float().cuda()
+        for precision, least, most in ((32, 0.0, 1e-5), ("tf32", 1e-5, 3e-3)):
+            with full_precision(torch.device("cuda"), precision):  # type: ignore[arg-type]
+                found = layer(images.cuda()), matrix.cuda() @ matrix.cuda()
+            for got, wanted in zip(found, expected, strict=True):
+                error = (got.cpu() - wanted).norm() / wanted.norm()
+                assert least <= error <= most
 
 
 @pytest.mark.parametrize("model", ["resnet", "vit", "swin"])

@@ -14,7 +14,14 @@ SPLIT = ClassSplit(("ant", "bee", "cat", "dog"), (0, 1), (2, 3))
 def plain(**data: Any) -> dict[str, Any]:
     model = {"name": "vit", "pooling": "auto", "backbone": {"pretrained": True}}
     settings = {"name": "image_folder", "image_size": 32, "rotation": 10, "cache_gb": 20} | data
-    return {"model": model, "data": settings, "size": "demo", "seed": 0, "callbacks": {}}
+    return {
+        "model": model,
+        "data": settings,
+        "size": "demo",
+        "seed": 0,
+        "callbacks": {},
+        "trainer": {"eval_precision": "tf32"},
+    }
 
 
 def stored(**data: Any) -> dict[str, Any]:
@@ -79,6 +86,15 @@ def test_what_contradicts_a_checkpoint_is_named(typed: set[str], says: str) -> N
     with pytest.raises(ValueError, match=says):
         scored_as_trained(now, stored() | {"seed": 3}, typed)
     assert scored_as_trained(now, stored() | {"seed": 3}, set())["seed"] == 3
+
+
+def test_a_checkpoint_is_scored_in_the_precision_it_was_scored_in() -> None:
+    then = stored()
+    now = plain() | {"trainer": {"eval_precision": 32}}
+    assert scored_as_trained(now, then, set())["trainer"]["eval_precision"] == "tf32"
+    assert scored_as_trained(now, then, {"trainer.eval_precision"})["trainer"]["eval_precision"] == 32
+    del then["eval_precision"]  # of a version that always computed in 32
+    assert scored_as_trained(plain(), then, set())["trainer"]["eval_precision"] == 32
 
 
 def test_places_are_stored_as_absolute_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from lightning.pytorch.plugins import AsyncCheckpointIO
 from tests.torch_modes import same_modes_afterwards
 
 from unseen.runs.errors import UserError
-from unseen.runs.trainer import check_trainer, make_trainer
+from unseen.runs.trainer import _half_precision, check_trainer, make_trainer
 from unseen.training.checkpoint_files import StreamedCheckpointIO
 
 SETTINGS = {
@@ -30,6 +30,14 @@ def test_checkpoints_are_streamed(strategy: object) -> None:
     with same_modes_afterwards():
         trainer = make_trainer(SETTINGS | {"strategy": strategy}, [], [])
         assert isinstance(trainer.strategy.checkpoint_io, StreamedCheckpointIO)
+
+
+@pytest.mark.parametrize(("has_bfloat16", "precision"), [(True, "bf16-mixed"), (False, "16-mixed")])
+def test_half_precision_is_bfloat16_where_the_gpu_computes_in_it(
+    has_bfloat16: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bfloat16)
+    assert _half_precision() == precision
 
 
 def test_another_way_to_save_is_left() -> None:

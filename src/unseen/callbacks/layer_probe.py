@@ -24,7 +24,7 @@ from unseen.callbacks.kept_layers import EmbeddingsKeeper, KeptLayers, save_embe
 from unseen.callbacks.preserve import preserve
 from unseen.callbacks.score_rows import logged_numbers, score_rows
 from unseen.distributed import ProcessGroup
-from unseen.full_precision import full_precision
+from unseen.full_precision import EvalPrecision, full_precision
 from unseen.probes import PendingScores, ProbePool, ProbeSuite
 from unseen.run_folder import Scoring
 from unseen.scores import (
@@ -189,7 +189,8 @@ class LayerProbe(Callback):
     def _embed(self, trainer: Trainer, pl_module: LightningModule, loader: Any, phrase: str) -> EmbeddingBank:
         bank = self._new_bank(pl_module)
         device = trainer.strategy.root_device
-        with torch.no_grad(), full_precision(device):
+        precision: EvalPrecision = pl_module.eval_precision  # type: ignore[assignment]
+        with torch.no_grad(), full_precision(device, precision):
             for done, batch in enumerate(loader):
                 self._on_phase(phrase, done, len(loader))
                 moved = trainer.strategy.batch_to_device(batch, device)

@@ -250,6 +250,7 @@ class Run:
             provenance=provenance,
             channels_last=channels_last,
             log_steps=plain["trainer"]["log_every_n_steps"],
+            eval_precision=plain["trainer"]["eval_precision"],
             score_accuracy=training or (stored is not None and _tests_it(stored, provenance, datamodule)),
         )
 

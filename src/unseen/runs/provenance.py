@@ -41,6 +41,7 @@ def make_provenance(
         "seed": plain["seed"],
         "image_size": plain["data"]["image_size"],
         "num_classes": num_classes,
+        "eval_precision": plain["trainer"]["eval_precision"],
         "split": split.to_dict(),
         "split_hash": split.hash(),
         "trained_on": "".join(map(_check_sum, trained_on)),
@@ -150,6 +151,11 @@ def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[
     probe = plain.get("probe")
     if stored.get("probe") is not None and "probe" not in typed:
         probe = _with_typed("probe", stored["probe"], plain["probe"], typed)
+    trainer = plain["trainer"]
+    if (
+        not {"trainer.eval_precision", "recipe.eval_precision"} & typed
+    ):  # before there was a choice, it was 32
+        trainer = trainer | {"eval_precision": stored.get("eval_precision", 32)}
     callbacks = plain["callbacks"]
     if callbacks.get("layer_probe"):
         callbacks = callbacks | {"layer_probe": callbacks["layer_probe"] | {"pooling": model["pooling"]}}
@@ -159,6 +165,7 @@ def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[
         "probe": probe,
         "size": stored["size"],
         "seed": stored["seed"],
+        "trainer": trainer,
         "callbacks": callbacks,
     }
 

@@ -59,6 +59,8 @@ class _Recipe(_Settings):
     schedule_epochs: float | None
     max_steps: int
     val_check_interval: int | float
+    precision: str
+    eval_precision: int | str
 
 
 class _Paths(_Settings):
@@ -151,6 +153,7 @@ class _Trainer(_Settings):
     deterministic: bool | Literal["warn"] | None = None
     benchmark: bool | None = None
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"]
+    eval_precision: Literal[32, "tf32"]
     max_steps: Annotated[int, AfterValidator(_a_bound)]
     max_epochs: Count | None
     val_check_interval: Annotated[

@@ -77,7 +77,7 @@ def check_objects(plain: dict[str, Any]) -> None:
     """
     _check(plain["model"]["backbone"], "model.backbone")
     _check(plain["data"]["source"], "data.source")
-    _check(plain["trainer"], "trainer")
+    _check({key: value for key, value in plain["trainer"].items() if key != "eval_precision"}, "trainer")
     for group in ("callbacks", "logger"):
         for name, node in plain[group].items():
             if node is not None:

@@ -64,6 +64,7 @@ class _Provenance(_Stored):
     num_classes: int = Field(ge=2, le=1_000_000)
     split: _Split
     split_hash: str
+    eval_precision: Literal[32, "tf32"] = 32
     trained_on: Annotated[str, Field(pattern=r"^[0-9a-f]*$")] = ""
 
 
@@ -126,6 +127,10 @@ def read_checkpoint(checkpoint: Path, *, resume: bool) -> dict[str, Any]:
     if content["unseen"].get("schema") != SCHEMA:
         raise ValueError(
             f"ckpt_path={checkpoint} has schema {_short(content['unseen'].get('schema'))}, this version reads {SCHEMA}"
+        )
+    if resume and "optimizer_states" not in content:
+        raise ValueError(
+            f"ckpt_path={checkpoint} holds weights only, as best.ckpt does; training goes on from a last.ckpt"
         )
     _check_structure(content, checkpoint, resume=resume)
     return content

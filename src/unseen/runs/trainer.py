@@ -77,7 +77,8 @@ def make_trainer(
     settings = dict(settings)
     if settings["precision"] == "auto":
         on_gpu = settings["accelerator"] in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
-        settings["precision"] = "16-mixed" if on_gpu else "32-true"
+        settings["precision"] = _half_precision() if on_gpu else "32-true"
+    settings.pop("eval_precision", None)  # the module's
     every = settings.pop("val_check_interval")
     callbacks = [EvaluationSteps(every), *callbacks]
     with user_errors(Exception):  # of Lightning, of an accelerator's own library, of a strategy's
@@ -107,6 +108,13 @@ def make_trainer(
             "SLURM allocation ask for one task a device"
         )
     return trainer
+
+
+def _half_precision() -> str:
+    """Return bfloat16 where the GPU computes in it: its range is float32's, so no loss has to be scaled."""
+    import torch
+
+    return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
 
 
 @contextmanager

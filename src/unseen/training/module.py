@@ -18,7 +18,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from unseen.backbones.protocol import Backbone
-from unseen.full_precision import full_precision
+from unseen.full_precision import EvalPrecision, full_precision
 from unseen.scores import ACCURACY, metric_name
 from unseen.training.schedule import linear_decay
 
@@ -50,6 +50,7 @@ class SeenClassifier(LightningModule):
         provenance: Plain dictionary of what made this network; it is stored in every checkpoint.
         log_steps: Steps between two logged training losses.
         channels_last: Keep images and weights with the channels innermost (for convolutional networks).
+        eval_precision: Of the products in an evaluation on CUDA: 32 or "tf32".
         score_accuracy: False where the data's seen classes are not the ones the head knows.
     """
 
@@ -68,11 +69,20 @@ class SeenClassifier(LightningModule):
         score_accuracy: bool = True,
         log_steps: int = 10,
         channels_last: bool = False,
+        eval_precision: EvalPrecision = 32,
     ) -> None:
         super().__init__()
         betas = (float(betas[0]), float(betas[1]))
         self.save_hyperparameters(
-            ignore=["backbone", "provenance", "score_accuracy", "log_steps", "channels_last"], logger=False
+            ignore=[
+                "backbone",
+                "provenance",
+                "score_accuracy",
+                "log_steps",
+                "channels_last",
+                "eval_precision",
+            ],
+            logger=False,
         )
         # another order of the axes in memory; the numbers stay within rounding
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -84,6 +94,7 @@ class SeenClassifier(LightningModule):
         self._provenance = provenance or {}
         self._score_accuracy = score_accuracy
         self._log_steps = log_steps
+        self.eval_precision: EvalPrecision = eval_precision
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, C) logits of (B, 3, S, S) images."""
@@ -146,8 +157,8 @@ class SeenClassifier(LightningModule):
                 torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, batch: LabelledImages, batch_idx: int) -> None:
-        """Count the right answers on seen test images, in full precision as the papers do."""
-        with full_precision(self.device):
+        """Count the right answers on seen test images, in float32 as the papers do."""
+        with full_precision(self.device, self.eval_precision):
             logits = self(batch.images).float()
         if not self._score_accuracy:
             return
