@@ -92,7 +92,13 @@ def test_where_decoded_images_are_does_not_make_another_run() -> None:
     register_resolvers()
     hashes = set()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        for override in ("data.cache_gb=20", "data.cache_gb=0", "~data.cache_gb"):
+        for override in (
+            "data.cache_gb=20",
+            "data.cache_gb=0",
+            "~data.cache_gb",
+            "data.decode=on_the_fly",
+            "data.workers=2",
+        ):
             hashes.add(config_hash(compose("train", overrides=["paths.output_dir=out", override])))
         other = config_hash(compose("train", overrides=["paths.output_dir=out", "data.pad=0"]))
     assert len(hashes) == 1

@@ -36,7 +36,7 @@ EFFECTS: dict[Effect, tuple[str, ...]] = {
         "callbacks.best_checkpoint*", "callbacks.last_checkpoint*",
     ),
     # time and memory
-    "speed": ("data.eval_batch_size", "data.cache_gb", "data.skip_bad"),
+    "speed": ("data.eval_batch_size", "data.cache_gb", "data.decode", "data.workers", "data.skip_bad"),
     # where something is on this machine; two places of images are compared by the files in them
     "place": (
         "paths*", "data.root", "data.test_root", "data.source.root", "data.source.test_root", "data.source.data_dir",

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, DistributedSampler
 
 from unseen.data.batches import (
@@ -11,17 +12,18 @@ from unseen.data.batches import (
     epoch_order,
     split_into_batches,
 )
-from unseen.data.canvases import CanvasStore
+from unseen.data.canvases import CanvasStore, Frame, Names
 
 
 def store(size: int) -> CanvasStore:
     """Canvas i is filled with i, its label is i mod 4."""
     canvases = torch.arange(size, dtype=torch.uint8).view(size, 1, 1, 1).expand(size, 3, 6, 6).contiguous()
-    return CanvasStore(canvases, torch.arange(size) % 4, tuple(str(i) for i in range(size)))
+    names = Names(str(i) for i in range(size))
+    return CanvasStore(torch.arange(size) % 4, names, canvases, read=Image.open, frame=Frame(6, 0, 0))
 
 
 def run(sampler) -> list[tuple[int, list[int]]]:
-    return [(epoch, indices.tolist()) for epoch, indices in sampler]
+    return [(share.epoch, share.indices.tolist()) for share in sampler]
 
 
 def test_orders_are_permutations_and_pure():
@@ -48,7 +50,7 @@ def test_sizes_of_batches(samples, batch, sizes):
     assert [end - first for first, end in split_into_batches(samples, batch)] == sizes
     sampler = TrainSampler(samples, batch, seed=0)
     assert len(sampler) == len(sizes)
-    assert [len(indices) for _, indices in sampler] == sizes
+    assert [len(share.indices) for share in sampler] == sizes
 
 
 def test_every_sample_comes_once_an_epoch():
@@ -132,7 +134,7 @@ def test_with_more_processes_than_batches_each_has_one():
 def test_lightning_leaves_the_samplers_alone():
     # it replaces every sampler that is no DistributedSampler when there are several processes
     for sampler in (TrainSampler(8, 4, seed=0), EvalSampler(8, 4)):
-        loader = BatchLoader(CanvasDataset(store(8), None), sampler)
+        loader = BatchLoader(CanvasDataset(store(8)), sampler)
         assert isinstance(loader, DataLoader)
         assert isinstance(loader.sampler, DistributedSampler)
         loader.sampler.set_epoch(3)  # Lightning does; the position counts, not this
@@ -140,7 +142,7 @@ def test_lightning_leaves_the_samplers_alone():
 
 
 def test_batches_hold_what_their_indices_say():
-    loader = BatchLoader(CanvasDataset(store(23), None), TrainSampler(23, 5, seed=0))
+    loader = BatchLoader(CanvasDataset(store(23)), TrainSampler(23, 5, seed=0))
     batches = list(loader)
     assert len(batches) == len(loader) == 5
     for batch in batches:
@@ -153,18 +155,24 @@ def test_batches_hold_what_their_indices_say():
 
 
 def test_angles_belong_to_epoch_and_sample():
-    data = CanvasDataset(store(23), lambda epoch: torch.arange(23.0) + 100 * epoch)
     position = 0
-    loader = BatchLoader(data, TrainSampler(23, 5, seed=0, position=lambda: position))
+
+    def angles(epoch):
+        return torch.arange(23.0) + 100 * epoch
+
+    sampler = TrainSampler(23, 5, seed=0, position=lambda: position, angles=angles)
+    loader = BatchLoader(CanvasDataset(store(23)), sampler)
     for epoch in (0, 1):
         position = 5 * epoch
         for batch in loader:
             assert torch.equal(batch.angles, batch.indices + 100.0 * epoch)
+    for batch in BatchLoader(CanvasDataset(store(23)), EvalSampler(23, 5, angles=angles)):
+        assert torch.equal(batch.angles, batch.indices.float())
 
 
 def test_batches_are_copies():
     kept = store(4)
-    batch = next(iter(BatchLoader(CanvasDataset(kept, None), EvalSampler(4, 4))))
+    batch = next(iter(BatchLoader(CanvasDataset(kept), EvalSampler(4, 4))))
     batch.images.zero_()
     batch.labels.zero_()
     assert kept.canvases[3, 0, 0, 0] == 3
@@ -172,7 +180,7 @@ def test_batches_are_copies():
 
 
 def test_no_global_generator_is_read_or_written():
-    loader = BatchLoader(CanvasDataset(store(23), None), TrainSampler(23, 5, seed=0))
+    loader = BatchLoader(CanvasDataset(store(23)), TrainSampler(23, 5, seed=0))
     before, np_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     first = [batch.indices.tolist() for batch in loader]
     assert torch.equal(before, torch.get_rng_state())
@@ -182,9 +190,7 @@ def test_no_global_generator_is_read_or_written():
 
 
 def test_a_checkpoint_of_other_batches_is_refused():
-    loader = BatchLoader(
-        CanvasDataset(store(8), None), TrainSampler(8, 4, seed=0), {"batch_size": 4, "seed": 0}
-    )
+    loader = BatchLoader(CanvasDataset(store(8)), TrainSampler(8, 4, seed=0), {"batch_size": 4, "seed": 0})
     state = loader.state_dict()
     loader.load_state_dict(state)
     with pytest.raises(ValueError, match=r"written with batch_size=72, and this run has batch_size=4"):

@@ -333,7 +333,7 @@ def test_pictures_in_memory_are_not_kept(cache):
     )
     made.setup()
     assert not cache.folder.exists()
-    assert made.cache_notice is None
+    assert made.decode_notice is None
 
 
 # ------------------------------------------------------------------ damage
@@ -405,7 +405,7 @@ def test_a_run_keeps_what_it_has_mapped_when_it_is_deleted(archive, cache):
     (entry,) = entries(cache)
     os.utime(entry, (0, 0))
     cache.limit = 1.5 * entry.stat().st_size
-    assert data(archive, cache, split_seed=1).cache_notice is None
+    assert data(archive, cache, split_seed=1).decode_notice is None
     assert len(entries(cache)) == 1
     assert not entry.exists()
     assert equal(everything(used), everything(data(archive)))
@@ -415,7 +415,7 @@ def test_nothing_is_deleted_where_that_would_not_help(archive, cache, monkeypatc
     data(archive, cache)
     before = entries(cache)
     monkeypatch.setattr(canvas_cache, "_SPARE_BYTES", 1e18)
-    assert "GB are left to other files" in data(archive, cache, split_seed=1).cache_notice
+    assert "GB are left to other files" in data(archive, cache, split_seed=1).decode_notice
     assert entries(cache) == before
 
 
@@ -426,7 +426,7 @@ def test_a_full_disk_is_cleared_of_old_entries(archive, cache, monkeypatch):
     # half an entry is free, and as much again as is deleted
     free = lambda folder: shutil._ntuple_diskusage(0, 0, size * (0.5 if entry.exists() else 1.5))  # noqa: E731
     monkeypatch.setattr(canvas_cache.shutil, "disk_usage", free)
-    assert data(archive, cache, split_seed=1).cache_notice is None
+    assert data(archive, cache, split_seed=1).decode_notice is None
     assert len(entries(cache)) == 1
     assert not entry.exists()
 
@@ -481,10 +481,10 @@ def test_a_cache_that_cannot_be_used_costs_a_sentence_not_the_run(
     break_it(cache, monkeypatch)
     made = data(archive, cache)
     assert equal(everything(made), without)
-    assert made.cache_notice.startswith(f"decoded images are in memory, not in {cache.folder}: ")
-    assert re.search(says, made.cache_notice)
+    assert made.decode_notice.startswith(f"decoded images are in memory, not in {cache.folder}: ")
+    assert re.search(says, made.decode_notice)
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
-        made.cache_notice
+        made.decode_notice
     ]
     assert not cache.folder.is_dir() or not list(cache.folder.glob("*.[np]*"))
 
@@ -494,19 +494,22 @@ def test_images_on_disk_need_no_memory(archive, cache, monkeypatch):
     with pytest.raises(
         ValueError, match=r"are free.*, or raise data\.cache_gb, which keeps decoded files on disk"
     ):
-        data(archive)
+        data(archive, decode="ahead")
     made = data(archive, cache)
     assert made.num_images("unseen") == 10
     cache.limit = 1000
     with pytest.raises(ValueError, match=r"or raise data\.cache_gb"):
-        data(archive, cache)
+        data(archive, cache, decode="ahead")
 
 
 def test_neither_disk_nor_memory(archive, cache, monkeypatch):
     cache.folder.write_bytes(b"a file")
     monkeypatch.setattr(memory, "free_memory", lambda: 1000.0)
     with pytest.raises(ValueError, match=r"GB are free.*; they cannot be read from .*cache instead: "):
-        data(archive, cache)
+        data(archive, cache, decode="ahead")
+    without_either = data(archive, cache)
+    assert "GB of memory and" in without_either.decode_notice
+    assert without_either._store("train").canvases is None
 
 
 # ------------------------------------------------------------------ processes

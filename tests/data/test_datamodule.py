@@ -156,16 +156,22 @@ def test_evaluation_is_repeatable_rotated_or_not(digits):
     assert torch.equal(images(plain), images(unrotated))
 
 
+def on_device(data, device):
+    """The same images under a trainer of this device."""
+    data = copy.copy(data)
+    data._on_device = {}
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    data.trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1, limit_train_batches=1.0)
+    return data
+
+
 def test_memory_is_pinned_for_a_gpu_that_is_used_and_for_no_other(digits, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # the machine has one
+    monkeypatch.setattr(
+        torch.cuda, "mem_get_info", lambda device: (0, 8 * 2**30)
+    )  # without room for canvases
     for device, pinned in (("cpu", False), ("cuda", True)):
-        data = copy.copy(digits)
-        data.trainer = SimpleNamespace(
-            strategy=SimpleNamespace(root_device=torch.device(device)),
-            global_rank=0,
-            world_size=1,
-            limit_train_batches=1.0,
-        )
+        data = on_device(digits, device)
         loaders = (data.train_dataloader(), data.val_dataloader(), data.unseen_dataloader())
         assert [loader.pin_memory for loader in loaders] == [pinned] * 3
     assert not digits.val_dataloader().pin_memory
@@ -185,7 +191,7 @@ def test_raw_pixels(digits):
     assert labels.tolist() == [0] * 20 + [1] * 20 + [2] * 20
     assert torch.equal(pixels, digits.raw_pixels("unseen")[0])
     assert 0 <= pixels.min() < pixels.max() <= 1
-    images = [digits.source.read(reference) for reference in digits._stores[2].references[:1]]
+    images = [digits.source.read(reference) for reference in digits.references("unseen")[:1]]
     expected = (
         np.asarray(images[0].resize((16, 16), Image.Resampling.BILINEAR)).transpose(2, 0, 1).ravel() / 255
     )
@@ -199,7 +205,7 @@ def test_everything_follows_from_the_seeds(seed):
         data = make(rotation=10, train_size=50, test_size=20, **settings)
         data.setup()
         batches = [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
-        return torch.cat([batch.images for batch in batches]), data._stores[0].references
+        return torch.cat([batch.images for batch in batches]), data.references("train")
 
     torch.manual_seed(1)
     before = torch.get_rng_state()

@@ -1,9 +1,14 @@
 """Canvases on a device that is not the CPU become images on the same device."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from tests.fake_cuda import fake_device
 
+from unseen.data.canvases import CanvasStore, Frame, Names
+from unseen.data.datamodule import SeenUnseenDataModule
+from unseen.data.sources.digits import Digits
 from unseen.data.transforms import Noise, raw_pixels, to_images
 
 HALF = (0.5, 0.5, 0.5)
@@ -40,3 +45,24 @@ def test_what_was_left_on_the_cpu_is_found(left: str) -> None:
         pixels = torch.zeros(2, 224, 224, 3, dtype=torch.uint8, device="cpu" if left == "noise" else "cuda")
         with pytest.raises(RuntimeError, match="device"):
             to_images(canvases, angles, size=224, mean=HALF, std=HALF, noise=Noise(pixels, 0.5))
+
+
+@pytest.mark.parametrize(("room", "device"), [(8, "cuda"), (7.9, "cpu")])  # for how many times the canvases
+def test_canvases_are_where_the_network_is_if_they_fit(
+    room: float, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canvases_bytes = 40 * 3 * 16 * 16
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(room * canvases_bytes), 80 * 2**30))
+    data = SeenUnseenDataModule(Digits(), image_size=16, mean=HALF, std=HALF, eval_batch_size=16)
+    strategy = SimpleNamespace(root_device=torch.device("cuda"))
+    data.trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1)  # type: ignore[assignment]
+    with fake_device():
+        labels, canvases = torch.zeros(40, dtype=torch.long), torch.zeros(40, 3, 16, 16, dtype=torch.uint8)
+        names = Names(map(str, range(40)))
+        data._stores = {"seen": CanvasStore(labels, names, canvases, Digits().read, Frame(16, 0, 0))}
+        loader = data.val_dataloader()
+        assert loader.pin_memory == (device == "cpu")  # what is on the device cannot be pinned
+        share = next(iter(loader.sampler))
+        batch = loader.dataset[share]
+        assert (batch.images.device.type, batch.images.shape) == (device, (len(share.indices), 3, 16, 16))
+        assert data.val_dataloader().dataset._store is loader.dataset._store  # moved once

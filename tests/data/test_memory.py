@@ -85,6 +85,6 @@ def test_a_run_of_many_processes_needs_the_images_many_times(monkeypatch):
     size = 1797 * 3 * 16 * 16
     monkeypatch.setattr(memory, "free_memory", lambda: 3.5 * size)
     settings = {"image_size": 16, "mean": (0.5,) * 3, "std": (0.5,) * 3}
-    SeenUnseenDataModule(Digits(), processes=3, **settings).check()
+    SeenUnseenDataModule(Digits(), processes=3, decode="ahead", **settings).check()
     with pytest.raises(ValueError, match="in each of 4 processes"):
-        SeenUnseenDataModule(Digits(), processes=4, **settings).check()
+        SeenUnseenDataModule(Digits(), processes=4, decode="ahead", **settings).check()

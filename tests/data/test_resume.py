@@ -113,6 +113,17 @@ def test_resuming_from_every_checkpoint_gives_the_same_images_and_weights(whole)
         assert torch.equal(resumed.head.weight, model.head.weight), path
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_images_decoded_on_the_fly_resume_alike(whole, workers):
+    model, saved = whole
+    for step, path in saved[::7]:
+        resumed = fit(checkpoint=path, data=datamodule(decode="on_the_fly", workers=workers))
+        assert [entry[2:] for entry in resumed.log_of_batches] == [
+            entry[2:] for entry in model.log_of_batches[step:]
+        ], path
+        assert torch.equal(resumed.head.weight, model.head.weight), path
+
+
 def test_lightnings_own_checkpoints_resume_too(tmp_path):
     model = fit([ModelCheckpoint(tmp_path, every_n_train_steps=3, save_top_k=-1, filename="{step}")])
     assert sorted(path.name for path in tmp_path.iterdir()) == [

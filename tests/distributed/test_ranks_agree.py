@@ -16,6 +16,9 @@ PROBE = ("probe.n_init=2", "probe.noise_levels=[0.5,1.0]")
 SIZES = ("data.train_size=150", "data.test_size=61", "data.unseen_per_class=19", *PROBE)
 
 
+ON_THE_FLY = ("data.decode=on_the_fly", "data.workers=1")
+
+
 def rows(ran: Ran) -> dict[tuple[str, ...], float]:
     with (ran.folder / "scores.csv").open() as file:
         return {
@@ -64,7 +67,7 @@ def test_what_was_scored_in_training_is_what_the_checkpoint_scores(trained: Ran,
 
 @pytest.mark.parametrize("processes", [2, 3])
 def test_equal_for_any_number_of_processes(trained: Ran, alone: Ran, tmp_path: Path, processes: int) -> None:
-    together = score(trained, tmp_path, "trainer=ddp_cpu", f"trainer.devices={processes}")
+    together = score(trained, tmp_path, "trainer=ddp_cpu", f"trainer.devices={processes}", *ON_THE_FLY)
     assert rows(together) == pytest.approx(rows(alone), abs=1e-6)
     assert {key[3] for key in rows(together)} >= {"accuracy", "nmi_noise_0.5", "nmi_noise_1"}
     ours, theirs = (np.load(ran.folder / "embeddings.npz") for ran in (together, alone))

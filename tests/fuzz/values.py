@@ -96,6 +96,8 @@ SETTINGS = (
     Setting("data.eval_batch_size", {"250": 250, "1": 1, "16": 16}, (*NO_WHOLE, "null", "0")),
     Setting("data.num_labels", {"null": None, "7": 7, "95": 95}, (*NO_WHOLE, "0", "6", "50%", HUGE)),
     Setting("data.cache_gb", {"0": 0.0, "1": 1.0, "0.5": 0.5}, (*NO_NUMBER, "null", "-1", "inf", "1e400")),
+    Setting("data.decode", {d: d for d in ("auto", "ahead", "on_the_fly")}, (*NONSENSE, "null", "Ahead", "1", "true")),
+    Setting("data.workers", {"auto": "auto", "0": 0, "2": 2}, (*NO_WHOLE, "null", "1025", HUGE)),
     _switch("data.stratified"),
     _switch("data.eval_deterministic"),
     _switch("data.skip_bad"),

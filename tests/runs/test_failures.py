@@ -18,6 +18,10 @@ from unseen.runs.errors import UserError, failure_sentence
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "out of memory: use a smaller data.batch_size"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "data.eval_batch_size"),
         (RuntimeError("DefaultCPUAllocator: not enough memory"), "data.image_size"),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+            "a process that decodes images was",
+        ),
         (RuntimeError("EADDRINUSE: port 29500"), "the port for the processes of this run is in use"),
         (OSError(98, "Address already in use"), "unset MASTER_PORT"),
         (OSError(28, "No space left on device", "/x"), "No space left on device: /x"),

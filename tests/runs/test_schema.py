@@ -60,6 +60,8 @@ GOOD = {
         "stratified": True,
         "eval_deterministic": True,
         "cache_gb": 20,
+        "decode": "auto",
+        "workers": "auto",
     },
     "probe": {
         "n_init": 10,
@@ -107,6 +109,8 @@ def test_a_good_configuration_passes() -> None:
         ("data.batch_size", 0, "data.batch_size=0 must be greater than or equal to 1"),
         ("data.unseen", "cat", "data.unseen='cat' must be a valid list"),
         ("data.cache_gb", -1, "data.cache_gb=-1 must be greater than or equal to 0"),
+        ("data.decode", "later", "data.decode='later' must be 'auto', 'ahead' or 'on_the_fly'"),
+        ("data.workers", -1, "data.workers=-1 must be greater than or equal to 0"),
         ("data.cache_gb", math.nan, "data.cache_gb=nan must be a finite number"),
         ("data.cache_gb", math.inf, "data.cache_gb=inf must be a finite number"),
         ("model.optimizer.eps", math.inf, "model.optimizer.eps=inf must be a finite number"),

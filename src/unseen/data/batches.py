@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from unseen.data.canvases import CanvasStore
+from unseen.data.canvases import CanvasStore, UnreadableImageError
 from unseen.data.transforms import Noise, NoiseSource
+from unseen.process_rank import die_with_parent
 
 # An evaluation set gives at least so many batches, so that up to so many processes see equal ones.
 _EVAL_BATCHES = 8
@@ -39,10 +44,15 @@ class CanvasBatch(NamedTuple):
 
 
 class Share(NamedTuple):
-    """The samples of one batch: the epoch and their indices (B,)."""
+    """The samples of one batch: the epoch, their indices (B,), and the angles (B,) that turn them, or None."""
 
     epoch: int
     indices: Indices
+    angles: npt.NDArray[np.float32] | None = None
+
+
+Angles = Callable[[int], Tensor]
+"""Gives the angles (N,) of an epoch."""
 
 
 def epoch_order(num_samples: int, seed: int, epoch: int) -> Indices:
@@ -88,6 +98,7 @@ class TrainSampler(DistributedSampler[Share]):
         rank: This process takes every `world_size`-th sample of the epoch's order, from the `rank`-th on.
         world_size: W. Where W does not divide N, the epoch's first samples come again, so that all ranks
             have the same number of batches.
+        angles: Gives the angles of an epoch; None: nothing is turned.
     """
 
     def __init__(
@@ -100,10 +111,11 @@ class TrainSampler(DistributedSampler[Share]):
         limit: float = 1.0,
         rank: int = 0,
         world_size: int = 1,
+        angles: Angles | None = None,
     ) -> None:
         super().__init__(_Length(num_samples), num_replicas=world_size, rank=rank, seed=seed)
         self._count = num_samples
-        self._position = position
+        self._position, self._angles = position, angles
         per_rank = -(-num_samples // world_size)
         self._batches = split_into_batches(per_rank, batch_size)
         full = len(self._batches)
@@ -118,8 +130,9 @@ class TrainSampler(DistributedSampler[Share]):
         order = epoch_order(self._count, self.seed, epoch)
         padded = np.resize(order, -(-self._count // self.num_replicas) * self.num_replicas)
         mine = padded[self.rank :: self.num_replicas]  # (N / W,)
+        angles = self._angles(epoch).numpy()[mine] if self._angles else None
         for first, end in self._batches[done:]:
-            yield Share(epoch, mine[first:end])
+            yield Share(epoch, mine[first:end], None if angles is None else angles[first:end])
 
 
 class EvalSampler(DistributedSampler[Share]):
@@ -134,9 +147,18 @@ class EvalSampler(DistributedSampler[Share]):
         batch_size: At most so many samples per batch.
         rank: r.
         world_size: W; at most N.
+        angles: Gives the angles that the samples keep, those of epoch 0; None: nothing is turned.
     """
 
-    def __init__(self, num_samples: int, batch_size: int, *, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        num_samples: int,
+        batch_size: int,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        angles: Angles | None = None,
+    ) -> None:
         super().__init__(range(num_samples), num_replicas=world_size, rank=rank, shuffle=False)  # type: ignore[arg-type]
         if world_size > num_samples:
             raise ValueError(f"{num_samples} images to evaluate cannot be shared by {world_size} processes")
@@ -145,59 +167,48 @@ class EvalSampler(DistributedSampler[Share]):
         if len(starts) < world_size:  # the last ranks would get nothing
             starts = range(0, num_samples, size := 1)
         self._batches = [np.arange(start, min(start + size, num_samples), dtype=np.int64) for start in starts]
+        self._angles = angles
 
     def __len__(self) -> int:
         return len(range(self.rank, len(self._batches), self.num_replicas))
 
     def __iter__(self) -> Iterator[Share]:
+        angles = self._angles(0).numpy() if self._angles else None
         for batch in self._batches[self.rank :: self.num_replicas]:
-            yield Share(0, batch)
+            yield Share(0, batch, None if angles is None else angles[batch])
 
 
-class CanvasDataset(Dataset[CanvasBatch]):
+class CanvasDataset(Dataset["CanvasBatch | UnreadableImageError"]):
     """Whole batches from a store.
 
     Args:
         store: N canvases.
-        angles: Gives the angles (N,) of an epoch; None: nothing is rotated.
         noise: Gives what the images are mixed with; None: nothing.
     """
 
-    def __init__(
-        self,
-        store: CanvasStore,
-        angles: Callable[[int], Tensor] | None,
-        noise: NoiseSource | None = None,
-    ) -> None:
-        self._store = store
-        self._angles = angles
-        self._noise = noise
-        self._latest: tuple[int, Tensor] | None = None
+    def __init__(self, store: CanvasStore, noise: NoiseSource | None = None) -> None:
+        self._store, self._noise = store, noise
 
     def __len__(self) -> int:
         return len(self._store)
 
-    def __getitem__(self, share: Share) -> CanvasBatch:
-        """Return the batch with the given samples."""
-        indices = torch.from_numpy(np.ascontiguousarray(share.indices, dtype=np.int64))
-        return CanvasBatch(
-            # [indices] would go pixel by pixel
-            images=self._store.canvases.index_select(0, indices),
-            labels=self._store.labels[indices],
-            indices=indices,
-            angles=self._epoch_angles(share.epoch)[indices] if self._angles else None,
-            noise=self._noise.draw(indices) if self._noise else None,
-        )
+    def __getitem__(self, share: Share) -> CanvasBatch | UnreadableImageError:
+        """Return the batch with the given samples, or which file it could not be made of.
 
-    def _epoch_angles(self, epoch: int) -> Tensor:
-        assert self._angles is not None
-        if self._latest is None or self._latest[0] != epoch:
-            self._latest = (epoch, self._angles(epoch))
-        return self._latest[1]
+        Raised in a worker process, the error would come out with the stack trace of the worker as its text.
+        """
+        indices = torch.from_numpy(np.ascontiguousarray(share.indices, dtype=np.int64))
+        try:
+            images = self._store.take(indices)
+        except UnreadableImageError as error:
+            return error
+        noise = self._noise.draw(indices) if self._noise else None
+        angles = None if share.angles is None else torch.from_numpy(share.angles)
+        return CanvasBatch(images, self._store.labels[indices], indices, angles, noise)
 
 
 class BatchLoader(DataLoader[CanvasBatch]):
-    """A loader of whole batches: the canvases are in memory, so there is nothing for worker processes to do.
+    """A loader of whole batches.
 
     Its state says what a resumed run must have in common with the interrupted one; the place in the epoch
     comes from the trainer. Having a state is also what tells Lightning that it may resume in the middle of an
@@ -207,6 +218,7 @@ class BatchLoader(DataLoader[CanvasBatch]):
         dataset: Batches by share.
         sampler: Which batches.
         identity: Plain values that make the sequence of batches; a checkpoint with others is refused.
+        workers: Processes that make batches ahead of time; 0: this process makes each when it is asked for.
         pin_memory: Put batches where a CUDA device can fetch them by itself; this opens a CUDA context.
     """
 
@@ -216,17 +228,37 @@ class BatchLoader(DataLoader[CanvasBatch]):
         sampler: TrainSampler | EvalSampler,
         identity: dict[str, Any] | None = None,
         *,
+        workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
+        workers = min(workers, len(sampler))
         super().__init__(
-            dataset,
+            dataset,  # type: ignore[arg-type]
             sampler=sampler,
             batch_size=None,
             collate_fn=_unchanged,
+            num_workers=workers,
+            worker_init_fn=_begin_worker,
+            # a forked worker starts at once, and shares what the source has read (an index of an archive, say)
+            multiprocessing_context="fork" if workers and sys.platform.startswith("linux") else None,
             pin_memory=pin_memory,
             generator=torch.Generator(),  # else every iterator draws from the global generator
         )
         self._identity = dict(identity or {})
+
+    def __iter__(self) -> Iterator[CanvasBatch]:  # type: ignore[override]
+        """Yield the batches.
+
+        A generator: workers start when the first batch is asked for. Lightning makes an iterator before it has read
+        from the checkpoint where training stands.
+
+        Raises:
+            UnreadableImageError: A file is no usable image.
+        """
+        for batch in super().__iter__():
+            if isinstance(batch, UnreadableImageError):
+                raise batch
+            yield batch
 
     def state_dict(self) -> dict[str, Any]:
         """Return what makes the sequence of batches."""
@@ -248,3 +280,15 @@ class BatchLoader(DataLoader[CanvasBatch]):
 
 def _unchanged(batch: Any) -> Any:
     return batch
+
+
+def _begin_worker(number: int) -> None:
+    """Leave it to the main process to end a worker: Ctrl-C and a closed terminal reach all of them at once."""
+    del number
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: os._exit(0))
+    main = multiprocessing.parent_process()
+    if main is not None and main.pid is not None:
+        die_with_parent(main.pid)

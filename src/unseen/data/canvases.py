@@ -1,4 +1,4 @@
-"""Images decoded once, up front, into canvases of one size.
+"""Images as canvases of one size, decoded ahead or when they are asked for.
 
 A canvas is the picture with its shortest side resized to S, padded with white, and cut about its centre to
 S + 2p: what is left is all that a rotation by an allowed angle and a centre crop to S can show. Its three channels lie
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,8 @@ from PIL import Image
 from torch import Tensor
 
 from unseen.data.selection import Chosen
-from unseen.wording import count
+from unseen.threads import cores
+from unseen.wording import count, printable
 
 Pixels = npt.NDArray[np.uint8]
 Read = Callable[[str], Image.Image]
@@ -71,16 +71,76 @@ class Frame:
         return math.prod(self.shape)
 
 
+class UnreadableImageError(ValueError):
+    """A file met while images are decoded on the fly that is no usable image; the message is a sentence."""
+
+
+class Names:
+    """Many strings in one block of bytes, without an object for each.
+
+    A million paths then take 40 MB instead of 130, and processes forked from this one share them: reading an object
+    would write its reference count, and so copy the memory around it.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        encoded = [name.encode("utf-8", "surrogateescape") for name in names]
+        self._bytes = b"".join(encoded)
+        self._ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, position: int) -> str:
+        first, end = self._ends[position : position + 2]
+        return self._bytes[first:end].decode("utf-8", "surrogateescape")
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.__getitem__, range(len(self)))
+
+
 @dataclass(frozen=True)
 class CanvasStore:
-    """Canvases (N, 3, S+2p, S+2p) uint8 with labels (N,) int64; the position is a sample's index."""
+    """N labelled canvases; the position is a sample's index.
 
-    canvases: Tensor
+    Attributes:
+        labels: (N,) int64.
+        references: N names that `read` takes.
+        canvases: (N, 3, S+2p, S+2p) uint8 on any device; None: they are decoded when they are asked for.
+        read: Gives the pictures.
+        frame: The size of the canvases.
+    """
+
     labels: Tensor
-    references: tuple[str, ...]
+    references: Names
+    canvases: Tensor | None
+    read: Read
+    frame: Frame
 
     def __len__(self) -> int:
         return len(self.references)
+
+    def take(self, indices: Tensor) -> Tensor:
+        """Return the canvases (B, 3, S+2p, S+2p) with these indices (B,), a copy.
+
+        Raises:
+            UnreadableImageError: A file that is decoded now is no usable image.
+        """
+        if self.canvases is not None:
+            return self.canvases.index_select(
+                0, indices.to(self.canvases.device)
+            )  # [indices] goes pixel by pixel
+        canvases = np.empty((len(indices), *self.frame.shape), dtype=np.uint8)
+        with quiet_pillow():
+            for place, index in enumerate(indices.tolist()):
+                reference = self.references[index]
+                try:
+                    canvases[place] = to_canvas(self.read(reference), self.frame)
+                except Exception as error:
+                    raise UnreadableImageError(
+                        f"{printable(reference)} cannot be used ({printable(_reason(error))}); mend or remove it, or "
+                        "have all files read before the start, and such files left out, with data.skip_bad=true"
+                    ) from error
+        return torch.from_numpy(canvases)
 
 
 def to_canvas(image: Image.Image, frame: Frame) -> Pixels:
@@ -110,9 +170,9 @@ def _crop_start(length: int, size: int) -> int:
 
 
 class Decoded(NamedTuple):
-    """Canvases (N, 3, S+2p, S+2p) uint8, maybe read-only, and why some are worthless: reasons by position."""
+    """Canvases (N, 3, S+2p, S+2p) uint8, maybe read-only, or None; and why some are worthless: reasons by position."""
 
-    canvases: Pixels
+    canvases: Pixels | None
     reasons: Mapping[int, str]
 
 
@@ -152,7 +212,7 @@ def decode_each(
             try:
                 canvas = to_canvas(read(references[position]), frame)
             except Exception as error:
-                reasons[position] = " ".join(str(error).split()) or type(error).__name__
+                reasons[position] = _reason(error)
             else:
                 put(position, canvas)
         return last - first
@@ -171,6 +231,17 @@ def decode_into_memory(
     canvases = np.empty((len(references), *frame.shape), dtype=np.uint8)  # (N, 3, S+2p, S+2p)
     put = canvases.__setitem__
     return Decoded(canvases, decode_each(read, references, frame, put, show_progress=show_progress))
+
+
+def decode_later(read: Read, references: Sequence[str], frame: Frame, *, show_progress: bool) -> Decoded:
+    """Return no canvases, and no reasons: nothing is read."""
+    del read, references, frame, show_progress
+    return Decoded(None, {})
+
+
+def check_each(read: Read, references: Sequence[str], frame: Frame, *, show_progress: bool) -> Decoded:
+    """Return no canvases, but the reasons: every image is decoded once and forgotten."""
+    return Decoded(None, decode_each(read, references, frame, lambda *_: None, show_progress=show_progress))
 
 
 def decode_all(
@@ -196,13 +267,18 @@ def decode_all(
     stores, first = [], 0
     for kind in kinds:
         last = first + len(kind.references)
-        good = [position for position in range(first, last) if position not in reasons]
-        whole = len(good) == last - first
-        kept = canvases[first:last] if whole else canvases[good]
-        names = tuple(references[position] for position in good)
-        stores.append(CanvasStore(_tensor(kept), torch.from_numpy(labels[good]), names))
+        good: slice | list[int] = slice(first, last)
+        if any(first <= position < last for position in reasons):
+            good = [position for position in range(first, last) if position not in reasons]
+        names = Names(references[good] if isinstance(good, slice) else [references[i] for i in good])
+        kept = None if canvases is None else _tensor(canvases[good])
+        stores.append(CanvasStore(torch.from_numpy(labels[good]), names, kept, read, frame))
         first = last
     return stores, tuple((references[position], reasons[position]) for position in sorted(reasons))
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _tensor(canvases: Pixels) -> Tensor:
@@ -219,7 +295,7 @@ def _tensor(canvases: Pixels) -> Tensor:
 def _run_in_threads(
     task: Callable[[int], int], arguments: Sequence[int], advance: Callable[[int], None]
 ) -> None:
-    pool = ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1), thread_name_prefix="decode")
+    pool = ThreadPoolExecutor(min(_MAX_THREADS, cores()), thread_name_prefix="decode")
     try:
         for done in as_completed([pool.submit(task, argument) for argument in arguments]):
             advance(done.result())

@@ -1,6 +1,6 @@
 """The LightningDataModule over any source: seen classes to train and test on, unseen classes to probe with.
 
-    source -> catalog -> split (classes) -> selection (images) -> canvases (decoded once) -> batches -> images
+    source -> catalog -> split (classes) -> selection (images) -> canvases -> batches -> images
 
 Every random choice is a pure function of `split_seed` (which classes and images) or of `seed`, the epoch and
 the sample (order and rotation); no global generator is read or written.
@@ -8,6 +8,7 @@ the sample (order and rotation); no global generator is read or written.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
@@ -18,12 +19,20 @@ from torch import Tensor
 
 from unseen.data.batches import Batch, BatchLoader, CanvasBatch, CanvasDataset, EvalSampler, TrainSampler
 from unseen.data.canvas_cache import CanvasCache
-from unseen.data.canvases import CanvasStore, decode_all, decode_into_memory
+from unseen.data.canvases import (
+    CanvasStore,
+    Decode,
+    check_each,
+    decode_all,
+    decode_into_memory,
+    decode_later,
+)
 from unseen.data.catalog import Catalog, Counts, ImageSource
 from unseen.data.left_out import HIDDEN, SYSTEM, left_out_sentence
-from unseen.data.memory import check_memory
+from unseen.data.memory import DoesNotFitError, check_memory, free_memory
 from unseen.data.selection import (
     Chosen,
+    Selection,
     SelectionRule,
     check_neighbors,
     check_shares,
@@ -34,16 +43,22 @@ from unseen.data.selection import (
 )
 from unseen.data.splits import ClassChoice, ClassRef, ClassSplit
 from unseen.data.transforms import NoiseSource, View, raw_pixels, to_images
+from unseen.threads import cores
 from unseen.wording import count, listing
 
+Kind = Literal["train", "seen", "unseen"]
 _TEST, _UNSEEN = 0, 1  # which evaluation set; each has angles of its own
+_SHARE_OF_MEMORY = 0.5  # that canvases may take of what is free, before images are decoded on the fly
+_SHARE_OF_GPU = 1 / 8  # that the canvases of a kind may take of what is free on a CUDA device
+_MOST_WORKERS = 16  # unless the user wants more: each holds two batches in shared memory
 
 
 class SeenUnseenDataModule(LightningDataModule):
     """Batches of a labelled image set whose classes are divided into seen and unseen.
 
     Making one costs nothing. `check` finds what is wrong with the settings, `prepare_data` downloads, `setup`
-    decodes every image once. `on_after_batch_transfer` makes network input on the device.
+    chooses the images and decodes them, unless that is left to the loaders. `on_after_batch_transfer` makes network
+    input on the device. Batches are the same bit for bit, wherever and whenever images are decoded.
 
     Args:
         source: Where the images are.
@@ -67,10 +82,14 @@ class SeenUnseenDataModule(LightningDataModule):
         batch_size: Training images per step and process.
         eval_batch_size: Images per evaluation step and process.
         num_labels: Outputs of the head, at least the number of seen classes; None: just as many.
-        skip_bad: Leave out image files that cannot be read instead of refusing to start.
+        skip_bad: Leave out image files that cannot be read instead of refusing to start. Where images are decoded
+            on the fly, all are read once before, as only then it is known which images there are.
         seed: Order of the training images and angles.
         cache: Where decoded images are kept on disk and shared with other processes; None: in memory.
         processes: How many processes of this machine will hold the images in memory, if they are not on disk.
+        decode: `ahead`: all images before the first step, which finds all bad files at once; `on_the_fly`: each when
+            it is needed, in worker processes; `auto`: ahead if they fit into the cache or half of the free memory.
+        workers: Processes that decode on the fly; 0: none but this one; `auto`: as many as it may use cores.
 
     Raises:
         ValueError: One sentence that names a number and what is allowed.
@@ -102,12 +121,17 @@ class SeenUnseenDataModule(LightningDataModule):
         seed: int = 0,
         cache: CanvasCache | None = None,
         processes: int = 1,
+        decode: Literal["auto", "ahead", "on_the_fly"] = "auto",
+        workers: int | Literal["auto"] = "auto",
     ) -> None:
         super().__init__()
         for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if value < 1:
                 raise ValueError(f"{key}={value} must be at least 1")
+        if workers != "auto" and workers < 0:
+            raise ValueError(f"workers={workers} must be at least 0, or auto")
         self.source, self._cache, self._processes = source, cache, processes
+        self.decode, self.workers = decode, workers
         self.image_size = image_size
         self.mean, self.std = tuple(mean), tuple(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
@@ -124,7 +148,9 @@ class SeenUnseenDataModule(LightningDataModule):
             stratified=stratified,
         )
         self._split: ClassSplit | None = None
-        self._stores: tuple[CanvasStore, CanvasStore, CanvasStore] | None = None
+        self._stores: dict[Kind, CanvasStore] = {}
+        self._on_device: dict[Kind, CanvasStore] = {}
+        self._why_on_the_fly = ""
         self._identity: dict[str, Any] = {}
         self._catalog = Catalog(())
         self._neighbors: int | None = None
@@ -166,9 +192,14 @@ class SeenUnseenDataModule(LightningDataModule):
         check_neighbors(self._neighbors, unseen)
         check_shares(self._ranks, test, sum(unseen.values()))
         images, frame = train + test + sum(unseen.values()), self._view.frame
-        if self._stores is None and (self._cache is None or not self._cache.holds(images, frame)):
-            remedy = ", or raise data.cache_gb, which keeps decoded files on disk"
+        if self.decode == "ahead" and not self._stores and not self._cache_holds(images):
+            remedy = (
+                ", write data.decode=on_the_fly, or raise data.cache_gb, which keeps decoded files on disk"
+            )
             check_memory(images, frame, remedy, processes=self._processes)
+
+    def _cache_holds(self, images: int) -> bool:
+        return self._cache is not None and self._cache.holds(images, self._view.frame)
 
     # ------------------------------------------------------------------ data
     def prepare_data(self) -> None:
@@ -185,21 +216,14 @@ class SeenUnseenDataModule(LightningDataModule):
         Raises:
             ValueError: As `check`, or files that are no usable images (all found in one pass).
         """
-        if self._stores is not None:
+        if self._stores:
             return
         self.source.check()
         catalog = self.source.list()
         split = self._make_split(catalog.classes())
         self._check_counts(catalog.counts(), split)
         chosen = select(catalog, split, self._rule)
-        keep = None if self._cache is None else partial(self._cache.decode, self.source.stamps)
-        stores, bad_files = decode_all(
-            self.source.read,
-            (chosen.train, chosen.test, chosen.unseen),
-            self._view.frame,
-            decode=keep or decode_into_memory,
-            show_progress=self._place()[0] == 0,
-        )
+        stores, bad_files = self._decode(chosen)
         if bad_files and not self.skip_bad:
             refuse_bad_files(bad_files, len(chosen))
         train, test, unseen = stores
@@ -208,13 +232,47 @@ class SeenUnseenDataModule(LightningDataModule):
             left = torch.bincount(unseen.labels).tolist()
             check_neighbors(self._neighbors, dict(zip(split.unseen_names, left, strict=True)))
         self._identity = {
-            "images": Chosen(train.references, tuple(train.labels.tolist())).fingerprint(),
+            "images": Chosen(tuple(train.references), tuple(train.labels.tolist())).fingerprint(),
             "batch_size": self.batch_size,
             "seed": self.seed,
             "rotation": float(self._view.rotation),
         }
-        self._catalog, self.bad_files = catalog, bad_files
-        self._split, self._stores = split, (train, test, unseen)
+        self._catalog, self.bad_files = dataclasses.replace(catalog, entries=()), bad_files
+        self._split, self._stores = split, {"train": train, "seen": test, "unseen": unseen}
+
+    def _decode(self, chosen: Selection) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
+        """Return a store for each kind of images, and the bad files."""
+        later = check_each if self.skip_bad else decode_later
+        ahead = decode_into_memory if self._cache is None else partial(self._cache.decode, self.source.stamps)
+
+        def stores(decode: Decode) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
+            kinds = (chosen.train, chosen.test, chosen.unseen)
+            frame, shows = self._view.frame, self._place()[0] == 0
+            return decode_all(self.source.read, kinds, frame, decode=decode, show_progress=shows)
+
+        if self.decode == "on_the_fly":
+            return stores(later)
+        if self.decode == "ahead":
+            return stores(ahead)
+        self._why_on_the_fly = self._too_large(len(chosen))
+        if not self._why_on_the_fly:
+            try:
+                return stores(ahead)
+            except DoesNotFitError as error:  # the cache had no room after all
+                self._why_on_the_fly = str(error).partition("; lower ")[0]
+        return stores(later)
+
+    def _too_large(self, images: int) -> str:
+        """Return what is larger than what; empty: so many canvases fit into the cache, or into memory."""
+        needed, free = images * self._view.frame.bytes, free_memory()
+        if self._cache_holds(images) or needed * self._processes <= _SHARE_OF_MEMORY * free:
+            return ""
+        each = f" in each of {self._processes} processes" if self._processes > 1 else ""
+        cache_gb = 0.0 if self._cache is None else self._cache.limit / 2**30
+        return (
+            f"{images:,} images at image_size={self.image_size} take {needed / 2**30:.3g} GB{each}, more than "
+            f"data.cache_gb={cache_gb:g} and half of the {free / 2**30:.1f} GB of free memory"
+        )
 
     # ------------------------------------------------------------------ facts
     @property
@@ -241,7 +299,7 @@ class SeenUnseenDataModule(LightningDataModule):
         """Number of outputs that the head needs."""
         return self._num_labels or len(self.split.seen)
 
-    def num_images(self, which: Literal["train", "seen", "unseen"]) -> int:
+    def num_images(self, which: Kind) -> int:
         """Return the number of training, seen test or unseen images."""
         return len(self._store(which))
 
@@ -270,9 +328,9 @@ class SeenUnseenDataModule(LightningDataModule):
         k = k or int(torch.bincount(self._store("unseen").labels).max())
         return {"unseen": k, "seen": min(k, self.num_images("seen") - 1)}
 
-    def references(self, which: Literal["train", "seen", "unseen"]) -> tuple[str, ...]:
+    def references(self, which: Kind) -> tuple[str, ...]:
         """Return what the source calls the training, seen test or unseen images, in the order of their indices."""
-        return self._store(which).references
+        return tuple(self._store(which).references)
 
     def description(self) -> str:
         """Return in a line which classes are held out, and how many images there are of each kind."""
@@ -297,36 +355,47 @@ class SeenUnseenDataModule(LightningDataModule):
         return left_out_sentence(left_out)
 
     @property
-    def cache_notice(self) -> str | None:
-        """Why decoded images could not be kept on disk; None: they could, or were not meant to be."""
+    def decode_notice(self) -> str | None:
+        """Why images are decoded on the fly, or not kept on disk; None: they are where they were meant to be."""
+        if self._why_on_the_fly:
+            return f"images are decoded on the fly (data.decode=auto): {self._why_on_the_fly}"
         return None if self._cache is None else self._cache.notice
 
-    def raw_pixels(self, which: Literal["seen", "unseen"]) -> tuple[Tensor, Tensor]:
-        """Return unrotated images of at most 32 x 32 as (N, D) float32 in 0..1, and their labels (N,) int64."""
-        store = self._store(which)
-        return raw_pixels(store.canvases, size=self.image_size), store.labels.clone()
+    def raw_pixels(self, which: Kind) -> tuple[Tensor, Tensor]:
+        """Return unrotated images of at most 32 x 32 as (N, D) float32 in 0..1, and their labels (N,) int64.
 
-    def _store(self, which: Literal["train", "seen", "unseen"]) -> CanvasStore:
-        if self._stores is None:
+        Beside them, a few batches of canvases are held.
+        """
+        store = self._store(which)
+        flat = torch.empty(0)
+        sampler = EvalSampler(len(store), self.eval_batch_size)
+        for batch in BatchLoader(CanvasDataset(store), sampler, workers=self._workers(store)):
+            rows = raw_pixels(batch.images, size=self.image_size)
+            flat = flat if len(flat) else torch.empty(len(store), rows.shape[1])
+            flat[batch.indices] = rows
+        return flat, store.labels.clone()
+
+    def _store(self, which: Kind) -> CanvasStore:
+        if not self._stores:
             raise RuntimeError("the images are there after setup()")
-        return self._stores[("train", "seen", "unseen").index(which)]
+        return self._stores[which]
 
     # ------------------------------------------------------------------ loaders
     def train_dataloader(self) -> BatchLoader:
         """Return shuffled training batches, from the batch where the trainer stands."""
-        store, rank, world_size = self._store("train"), *self._place()
+        rank, world_size = self._place()
+        images = self.num_images("train")
         sampler = TrainSampler(
-            len(store),
+            images,
             self.batch_size,
             seed=self.seed,
             position=self._batches_done,
             limit=1.0 if self.trainer is None else self.trainer.limit_train_batches,
             rank=rank,
             world_size=world_size,
+            angles=self._view.train_angles(images),
         )
-        dataset = CanvasDataset(store, self._view.train_angles(len(store)))
-        identity = self._identity | {"processes": world_size}
-        return BatchLoader(dataset, sampler, identity, pin_memory=self._feeds_gpu())
+        return self._loader("train", sampler, self._identity | {"processes": world_size})
 
     def val_dataloader(self) -> BatchLoader:
         """Return the test images of the seen classes, in order."""
@@ -342,17 +411,54 @@ class SeenUnseenDataModule(LightningDataModule):
         noise = NoiseSource(noise_level, noise_seed, self.image_size) if noise_level > 0 else None
         return self._eval_loader("unseen", _UNSEEN, noise)
 
-    def _eval_loader(
-        self, which: Literal["seen", "unseen"], number: int, noise: NoiseSource | None = None
-    ) -> BatchLoader:
-        store, rank, world_size = self._store(which), *self._place()
-        sampler = EvalSampler(len(store), self.eval_batch_size, rank=rank, world_size=world_size)
-        dataset = CanvasDataset(store, self._view.eval_angles(len(store), number), noise)
-        return BatchLoader(dataset, sampler, pin_memory=self._feeds_gpu())
+    def _eval_loader(self, which: Kind, number: int, noise: NoiseSource | None = None) -> BatchLoader:
+        rank, world_size = self._place()
+        images = self.num_images(which)
+        angles = self._view.eval_angles(images, number)
+        sampler = EvalSampler(images, self.eval_batch_size, rank=rank, world_size=world_size, angles=angles)
+        return self._loader(which, sampler, noise=noise)
 
-    def _feeds_gpu(self) -> bool:
-        """Return whether batches go to a CUDA device; on a machine with one, training may still be on the CPU."""
-        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+    def _loader(
+        self,
+        which: Kind,
+        sampler: TrainSampler | EvalSampler,
+        identity: dict[str, Any] | None = None,
+        noise: NoiseSource | None = None,
+    ) -> BatchLoader:
+        store = self._near_network(which)
+        on_device = store.canvases is not None and store.canvases.is_cuda
+        return BatchLoader(
+            CanvasDataset(store, noise),
+            sampler,
+            identity,
+            workers=self._workers(store),
+            pin_memory=self._root_device().type == "cuda" and not on_device,
+        )
+
+    def _near_network(self, which: Kind) -> CanvasStore:
+        """Return the store, its canvases on the CUDA device that trains where there is ample room for them."""
+        store, device = self._store(which), self._root_device()
+        if store.canvases is None or device.type != "cuda":
+            return store
+        if which not in self._on_device:
+            free, _ = torch.cuda.mem_get_info(device)
+            if store.canvases.nbytes > _SHARE_OF_GPU * free:
+                return store
+            self._on_device[which] = dataclasses.replace(store, canvases=store.canvases.to(device))
+        return self._on_device[which]
+
+    def _workers(self, store: CanvasStore) -> int:
+        """Return how many processes make batches of a store: none where that is only to copy canvases."""
+        if store.canvases is not None:
+            return 0
+        if self.workers == "auto":
+            processes = 1 if self.trainer is None else self.trainer.num_devices
+            return min(_MOST_WORKERS, cores(processes))
+        return self.workers
+
+    def _root_device(self) -> torch.device:
+        """Return where the network is; on a machine with a GPU, training may still be on the CPU."""
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
     def _place(self) -> tuple[int, int]:
         """Return rank and world size."""

@@ -12,6 +12,10 @@ _MEMINFO, _GROUPS_OF_PROCESS = Path("/proc/meminfo"), Path("/proc/self/cgroup")
 _GROUPS = Path("/sys/fs/cgroup")
 
 
+class DoesNotFitError(ValueError):
+    """Decoded images need more memory than is free."""
+
+
 def check_memory(images: int, frame: Frame, remedy: str = "", *, processes: int = 1) -> None:
     """Refuse a data set that the machine cannot hold, before decoding begins.
 
@@ -22,12 +26,12 @@ def check_memory(images: int, frame: Frame, remedy: str = "", *, processes: int 
         processes: How many processes of this machine will hold canvases of their own.
 
     Raises:
-        ValueError: The canvases need more memory than is free.
+        DoesNotFitError: The canvases need more memory than is free.
     """
     needed, free = images * frame.bytes, free_memory()
     if needed * processes > free:
         each = f" in each of {processes} processes" if processes > 1 else ""
-        raise ValueError(
+        raise DoesNotFitError(
             f"{images:,} images at image_size={frame.size} need {needed / 2**30:.1f} GB of memory{each} and "
             f"{free / 2**30:.1f} GB are free; lower data.image_size, data.train_size, data.test_size or "
             f"data.unseen_per_class{remedy}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import stat
 import struct
 import threading
@@ -10,10 +12,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unseen.data.file_tree import DEEPEST, TOO_DEEP, Found
 from unseen.data.images import MAX_BYTES, BadImageError
 from unseen.data.left_out import reason_for_name, reason_for_suffix
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 # Bytes asked for at once. Of methods other than "deflated" Python unpacks all that so many packed bytes give.
 _CHUNK, _SMALL_CHUNK = 1 << 20, 1 << 12
@@ -29,6 +35,36 @@ class _Folder:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
+class _OwnPosition(io.RawIOBase):
+    """A file whose position is this object's: processes forked from this one would share a descriptor's."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        starts = {
+            os.SEEK_SET: 0,
+            os.SEEK_CUR: self._position,
+            os.SEEK_END: os.fstat(self._file.fileno()).st_size,
+        }
+        self._position = starts[whence] + offset
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        content = os.pread(self._file.fileno(), len(view), self._position)
+        view[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+
 class ZipTree:
     """A zip archive, read where it lies; links inside it are left out.
 
@@ -39,7 +75,7 @@ class ZipTree:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         try:
-            self._zip = zipfile.ZipFile(path)
+            self._zip = zipfile.ZipFile(io.BufferedReader(_OwnPosition(path)))
         except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, struct.error) as error:
             raise ValueError(f"{path} is not a zip archive that can be read: {error}") from error
         self._infos: dict[str, zipfile.ZipInfo] = {}

@@ -212,8 +212,8 @@ class Run:
             )
         if datamodule.bad_files:
             notice(f"{len(datamodule.bad_files)} unreadable images were left out (data.skip_bad=true)")
-        if datamodule.cache_notice:
-            notice(datamodule.cache_notice)
+        if datamodule.decode_notice:
+            notice(datamodule.decode_notice)
 
     def _module(
         self,

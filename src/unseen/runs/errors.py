@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from unseen.wording import one_line, suggestion
 
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.I)
+_WORKER = re.compile(r"DataLoader worker \(pid")  # torch's words for one that was killed
 _PORT = re.compile(r"EADDRINUSE|address already in use", re.I)
 
 
@@ -76,6 +77,11 @@ def failure_sentence(error: BaseException) -> str | None:
         return (
             "out of memory: use a smaller data.batch_size, data.eval_batch_size or data.image_size, fewer images "
             f"(data.train_size, data.test_size, data.unseen_per_class), or a smaller network ({text[:200]})"
+        )
+    if isinstance(error, RuntimeError) and _WORKER.search(text):
+        return (
+            "a process that decodes images was killed, probably as it was out of memory: use fewer of them "
+            f"(data.workers, 0 for none), or a smaller data.batch_size and data.eval_batch_size ({text[:200]})"
         )
     if _PORT.search(text):
         port = os.environ.get("MASTER_PORT", "not set")

@@ -6,7 +6,6 @@ process group or a GPU context. Everything a job leaves behind (environment, ope
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import pkgutil
@@ -20,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import unseen
+from unseen.process_rank import die_with_parent
 from unseen.threads import follow_environment
 
-_PR_SET_PDEATHSIG = 1
 # Left by a launcher around us; a job that inherits them would believe to be one rank of another job.
 _SCRUBBED = ("LOCAL_RANK", "NODE_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
 # The process that one of ours must not outlive; set for those that we do not fork ourselves.
@@ -58,15 +57,6 @@ def follow_parent() -> None:
         die_with_parent(os.getppid())
     elif parent:
         die_with_parent(int(parent))
-
-
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends, however that happens (Linux; elsewhere nothing)."""
-    if not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before we asked
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def warm_up() -> None:

@@ -17,8 +17,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from unseen.process_rank import die_with_parent
 from unseen.runs.identity import config_hash
-from unseen.runs.isolation import PARENT, die_with_parent, job_environment
+from unseen.runs.isolation import PARENT, job_environment
 from unseen.runs.overrides import key_of
 from unseen.runs.sweep import Job, label_jobs, record_end, write_table
 from unseen.threads import cores, share

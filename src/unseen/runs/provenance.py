@@ -15,7 +15,7 @@ from unseen.runs.stored import HASH_DIGITS, SCHEMA, read_checkpoint
 from unseen.scores import ScoreTable
 from unseen.settings import IMAGE_ROOTS, effect_of
 
-_CACHE = "cache_gb"  # of the machine that runs, never of the one that trained
+_MACHINE = ("cache_gb", "decode", "workers")  # of the machine that runs, never of the one that trained
 
 
 def make_provenance(
@@ -29,7 +29,7 @@ def make_provenance(
         num_classes: Outputs of the head.
         trained_on: References of the training images; a check sum of each is kept.
     """
-    data = {key: value for key, value in plain["data"].items() if key != _CACHE}
+    data = {key: value for key, value in plain["data"].items() if key not in _MACHINE}
     if "source" in data:
         data["source"] = _with_absolute_places(data["source"])
     return {
@@ -161,7 +161,7 @@ def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[
         callbacks = callbacks | {"layer_probe": callbacks["layer_probe"] | {"pooling": model["pooling"]}}
     return plain | {
         "model": model,
-        "data": data | {"image_size": stored["image_size"], _CACHE: plain["data"][_CACHE]},
+        "data": data | {"image_size": stored["image_size"]} | {key: plain["data"][key] for key in _MACHINE},
         "probe": probe,
         "size": stored["size"],
         "seed": stored["seed"],

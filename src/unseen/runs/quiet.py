@@ -14,7 +14,7 @@ _NOISY_LOGGERS = (
     "lightning.pytorch",
 )
 _BESIDE_THE_POINT = (
-    ".*does not have many workers.*",  # the images are in memory
+    ".*does not have many workers.*",  # the images are in memory, or the user chose the number
     ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run continues in its folder
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # between Lightning and torch
     ".*smaller than the logging interval.*",  # a short run logs its first step

@@ -124,6 +124,8 @@ class _Data(_Settings):
     eval_deterministic: bool
     num_labels: Annotated[int, Field(ge=2, le=_MOST)] | None
     cache_gb: float = Field(ge=0, le=1e6)
+    decode: Literal["auto", "ahead", "on_the_fly"]
+    workers: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"]
 
 
 def _of_table(setting: ProbeSetting) -> Any:
