@@ -116,6 +116,10 @@ def test_every_pair_is_built(model: str, data: str, photos: Path) -> None:
             "model.backbone.network._target_=tests.backbones.test_module.Net",
             "model.backbone.taps=[first]",
         ],
+        "torch_dataset": [
+            "data.source.dataset={_target_: torchvision.datasets.FakeData, size: 40, num_classes: 4}",
+            "data.num_unseen=2",
+        ],
     }
     plain = resolved(f"model={model}", f"data={data}", *extra.get(data, []), *extra.get(model, []))
     spec = instantiate(plain["model"]["backbone"], _convert_="all")

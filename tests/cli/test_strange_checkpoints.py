@@ -203,6 +203,15 @@ def test_a_class_that_the_configuration_names_may_be_made(content: Content, plai
         check_trusted(stored, typed, Path("x.ckpt"))
     typed["data"]["source"]["_target_"] = "my.Source"
     check_trusted(stored, typed, Path("x.ckpt"))
+    stored["data"]["source"]["dataset"] = {"_target_": "my.Dataset", "number": 1}
+    for other in (None, {"_target_": "my.Dataset", "number": 2}, {"_target_": "my.Other", "number": 1}):
+        typed["data"]["source"]["dataset"] = other
+        with pytest.raises(
+            ValueError, match=r"names a class in data\.source\.dataset, .* name it yourself: data=<your file"
+        ):
+            check_trusted(stored, typed, Path("x.ckpt"))
+    typed["data"]["source"]["dataset"] = stored["data"]["source"]["dataset"]
+    check_trusted(stored, typed, Path("x.ckpt"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from unseen.data.datamodule import SeenUnseenDataModule
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-NAMES = ["calligraphy", "cifar100", "digits", "image_folder", "torchvision"]
+NAMES = ["calligraphy", "cifar100", "digits", "image_folder", "torch_dataset", "torchvision"]
 PROMISED = {"name", "root", "image_size", "unseen", "num_unseen", "skip_bad", "split_seed"}
 FOR_SOURCES = {"name", "source", "root", "image_sizes", "test_root", "dataset", "options", "cache_gb"}
 
@@ -83,7 +83,11 @@ def test_drawing_needs_no_other_change(composed):
 
 
 def test_missing_settings_say_so(composed):
-    for name, words in (("image_folder", "data.root is missing"), ("torchvision", "data.dataset is missing")):
+    for name, words in (
+        ("image_folder", "data.root is missing"),
+        ("torchvision", "data.dataset is missing"),
+        ("torch_dataset", "data.source.dataset is missing"),
+    ):
         with pytest.raises(ValueError, match=words):
             build(composed(f"data={name}")).check()
 
@@ -107,3 +111,12 @@ def test_the_papers_settings_are_settings(composed):
     )  # fmt: skip
     data.check(k=500)
     assert data.num_classes == 95
+
+
+def test_a_torch_dataset_by_its_target(composed):
+    dataset = "{_target_: torchvision.datasets.FakeData, size: 40, num_classes: 4, image_size: [3, 8, 8]}"
+    data = build(composed("data=torch_dataset", f"data.source.dataset={dataset}", "data.num_unseen=2"))
+    data.check()
+    data.setup()
+    assert sum(data.num_images(which) for which in ("train", "seen", "unseen")) == 40
+    assert data.split.classes == ("0", "1", "2", "3")

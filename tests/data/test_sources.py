@@ -19,7 +19,7 @@ from unseen.data.sources.calligraphy import Calligraphy
 from unseen.data.sources.cifar100 import CLASSES, Cifar100
 from unseen.data.sources.digits import Digits
 from unseen.data.sources.image_folder import ImageFolder
-from unseen.data.sources.torchvision_sets import CLASSIFICATION_SETS, TorchvisionSet, class_names
+from unseen.data.sources.torchvision_sets import CLASSIFICATION_SETS, TorchvisionSet
 
 
 @pytest.fixture(autouse=True)
@@ -396,40 +396,6 @@ def test_unknown_sets(name, words):
 def test_every_listed_set_exists():
     assert [name for name in CLASSIFICATION_SETS if not hasattr(torchvision.datasets, name)] == []
     assert list(CLASSIFICATION_SETS) == sorted(CLASSIFICATION_SETS)
-
-
-class Labelled:
-    def __init__(self, **attributes):
-        self.__dict__.update(attributes)
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, i):
-        return None, [2, 0, 2][i]
-
-
-@pytest.mark.parametrize(
-    ("attributes", "expected"),
-    [
-        ({"targets": np.array([0, 1]), "classes": ["b", "a"]}, ["b", "a"]),
-        ({"labels": np.array([9, 11])}, ["09", "11"]),
-        ({"labels": [0, -1]}, ["0", None]),
-        ({"_labels": [1, 0], "classes": [("tench", "Tinca tinca"), ("shark",)]}, ["shark", "tench"]),
-        ({"y": [1, 1], "categories": ["x", "y"]}, ["y", "y"]),
-        ({"_samples": [("file", 1), ("file", 0)], "classes": ["x", "y"]}, ["y", "x"]),
-        ({"targets": [0, 2], "classes": ["x", "y"]}, ["0", "2"]),  # not one name for each label
-        ({"targets": [0, 1], "classes": ["x", "x"]}, ["0", "1"]),  # two classes of one name
-        ({}, ["2", "0", "2"]),  # no list of labels: one by one
-    ],
-)
-def test_class_names_of_the_kinds_of_sets(attributes, expected):
-    assert class_names({"whole": Labelled(**attributes)}) == {"whole": expected}
-
-
-def test_numbers_have_one_width_in_all_parts():
-    names = class_names({"train": Labelled(labels=[3, 10]), "test": Labelled(labels=[3])})
-    assert names == {"train": ["03", "10"], "test": ["03"]}
 
 
 def test_a_real_set_of_torchvision(tmp_path):

@@ -25,6 +25,7 @@ KNOWN_CLASSES = frozenset(
         "unseen.data.sources.cifar100.Cifar100",
         "unseen.data.sources.digits.Digits",
         "unseen.data.sources.image_folder.ImageFolder",
+        "unseen.data.sources.torch_dataset.TorchDatasetSource",
         "unseen.data.sources.torchvision_sets.TorchvisionSet",
     }
 )

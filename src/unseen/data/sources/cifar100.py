@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from PIL import Image
-
-from unseen.data.catalog import Catalog, Counts
+from unseen.data.catalog import Counts
 from unseen.data.sources.torchvision_sets import TorchvisionSet
 
 _NAMES = """
@@ -25,23 +24,18 @@ _TRAIN_PER_CLASS, _TEST_PER_CLASS = 500, 100
 
 
 @dataclass(frozen=True)
-class Cifar100:
+class Cifar100(TorchvisionSet):
     """The 100 classes, 500 training and 100 test images each, 32 x 32 pixels.
 
     Attributes:
-        root: Where torchvision finds or puts the data set; None: `data_dir`.
-        data_dir: Where downloads are kept.
         default_unseen: The papers' five: the superclass of flowers.
         default_seen: The papers' twenty: the first in the alphabet.
     """
 
-    root: str | None = None
-    data_dir: str = "data"
+    dataset: str | None = field(default="CIFAR100", init=False)
+    options: dict[str, Any] = field(default_factory=dict, init=False, hash=False)
     default_unseen: tuple[str, ...] | None = ("orchid", "poppy", "rose", "sunflower", "tulip")
     default_seen: tuple[str, ...] | None = CLASSES[:20]
-
-    def check(self) -> None:
-        """There is nothing to get wrong."""
 
     def known_classes(self) -> tuple[str, ...]:
         """Return the 100 names."""
@@ -51,28 +45,5 @@ class Cifar100:
         """Return 500 training and 100 test images of every class."""
         return {name: {"train": _TRAIN_PER_CLASS, "test": _TEST_PER_CLASS} for name in CLASSES}
 
-    def prepare(self) -> None:
-        """Download the data set unless it is there.
-
-        Raises:
-            DataUnavailableError: It could not be downloaded.
-        """
-        self._set().prepare()
-
-    def list(self) -> Catalog:
-        """Return every image.
-
-        Raises:
-            ValueError: The data are not there.
-        """
-        return self._set().list()
-
-    def read(self, reference: str) -> Image.Image:
-        """Return a 32 x 32 picture as RGB."""
-        return self._set().read(reference)
-
     def stamps(self, references: Sequence[str]) -> None:
         """Return None: the pictures are in memory."""
-
-    def _set(self) -> TorchvisionSet:
-        return TorchvisionSet("CIFAR100", root=self.root, data_dir=self.data_dir)

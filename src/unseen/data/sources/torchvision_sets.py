@@ -5,18 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, Part
+from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Part
 from unseen.data.files import file_stamps
-from unseen.data.images import to_rgb
+from unseen.data.sources.torch_dataset import catalog_of, labels_of, to_picture
 from unseen.wording import listing, suggestion
 
 _NAMES = """
@@ -29,10 +28,7 @@ _SPLIT_NAMES: dict[Part, tuple[str, ...]] = {
     "train": ("train", "trainval", "train-standard"),
     "test": ("test", "val", "valid"),
 }
-_LABELS = ("targets", "labels", "_labels", "y")
-_PAIRS = ("samples", "_samples", "imgs")
-_IMAGE_FILES = ("_image_files", "_images", *_PAIRS)
-_CLASS_NAMES = ("classes", "categories")
+_IMAGE_FILES = ("_image_files", "_images", "samples", "_samples", "imgs")
 
 
 @dataclass(frozen=True)
@@ -106,21 +102,13 @@ class TorchvisionSet:
             raise ValueError(
                 f"{self.dataset} is not in {self._folder()}: {' '.join(str(error).split())}"
             ) from error
-        names = class_names(parts)
-        return Catalog.of(
-            [
-                Entry(f"{part}/{i:07d}", name, part)
-                for part in parts
-                for i, name in enumerate(names[part])
-                if name is not None
-            ]
-        )
+        return catalog_of(parts, {part: labels_of(images) for part, images in parts.items()})
 
     def read(self, reference: str) -> Image.Image:
         """Return an image as 8-bit RGB."""
         part, _, position = reference.partition("/")
-        image = self._parts(download=False)[part][int(position)][0]  # type: ignore[index]
-        return to_rgb(image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image)))
+        images = self._parts(download=False)[part]  # type: ignore[index]
+        return to_picture(images[int(position)][0])
 
     def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
         """Return what changes with the content of each file; None for sets that are arrays in memory."""
@@ -182,32 +170,6 @@ def _first_split(factory: Any, names: tuple[str, ...], arguments: dict[str, Any]
             if "split" not in str(error):
                 raise
     return factory(split=names[-1], **arguments)
-
-
-def class_names(parts: Mapping[Part, Any]) -> dict[Part, list[str | None]]:
-    """Return the class name of every image of torchvision's data sets by part, None for the unlabelled.
-
-    Sets that name no classes, or not one for each label, have the numbers as names.
-    """
-    labels = {part: _labels(images) for part, images in parts.items()}
-    highest = max((max(some, default=0) for some in labels.values()), default=0)
-    width = len(str(highest))  # "07" sorts before "10"
-    images = next(iter(parts.values()))
-    names = next((list(getattr(images, key)) for key in _CLASS_NAMES if getattr(images, key, None)), [])
-    texts = [str(name[0]) if isinstance(name, tuple | list) else str(name) for name in names]
-    if len(set(texts)) < len(texts) or highest >= len(texts):
-        texts = [f"{label:0{width}d}" for label in range(highest + 1)]
-    return {part: [texts[label] if label >= 0 else None for label in some] for part, some in labels.items()}
-
-
-def _labels(images: Any) -> list[int]:
-    for key in _LABELS:
-        if (found := getattr(images, key, None)) is not None:
-            return [int(label) for label in found]
-    for key in _PAIRS:
-        if (found := getattr(images, key, None)) is not None:
-            return [int(pair[1]) for pair in found]
-    return [int(images[i][1]) for i in range(len(images))]
 
 
 def _files(images: Any) -> list[str | os.PathLike[str]] | None:
