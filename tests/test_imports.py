@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
         "run_folder",
         "run_state",
         "settings",
+        "wording",
     },
     "runs": {
         "backbones",

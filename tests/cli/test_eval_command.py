@@ -9,7 +9,6 @@ from tests.cli.conftest import ROOT, TINY, Ran, run_command
 
 from unseen.reporting.collect import collect
 from unseen.reporting.groups import group_runs
-from unseen.reporting.probe_facts import destroyed_images
 from unseen.scores import ScoreTable
 
 pytestmark = pytest.mark.slow
@@ -30,10 +29,10 @@ def test_controls_measured_afterwards_stand_with_the_training_run(tiny_run: Ran,
         f"ckpt_path='{tiny_run.folder}/checkpoints/last.ckpt'", "probe.n_init=1", "probe.noise_levels=[1.0]"
     )
     assert ran.code == 0, ran.out + ran.err
-    (group,), left_out = group_runs(collect([tiny_run.folder, ran.folder]).runs)
-    assert [run.name for run in group.runs] == [str(tiny_run.folder)]
-    assert [level for level, _ in destroyed_images(group)] == [1.0]
-    assert [one.name for one in left_out] == [str(ran.folder)]
+    (one,), left_out = group_runs(collect([tiny_run.folder, ran.folder]).runs)
+    assert [run.name for run in one.runs] == [str(tiny_run.folder)]
+    assert [level for level, _ in one.destroyed] == [1.0]
+    assert [other.name for other in left_out] == [str(ran.folder)]
 
 
 def test_other_data_keep_the_network(tiny_run: Ran, photos, evaluate) -> None:

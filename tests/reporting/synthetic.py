@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from unseen.scores import Score, ScoreTable
+from unseen.scores import Score, ScoreTable, destroyed_probe
 
 LAYERS = {
     "resnet": 5, "vit": 13, "swin": 5, "pvt": 9, "cvt": 3, "poolformer": 4, "convnext": 5, "efficientnet_lite0": 9,
@@ -185,6 +185,50 @@ def make_scores(made: Made) -> ScoreTable:
         if made.controls:
             put(step, "seen", -2, "accuracy", _accuracy(made, step))
     return ScoreTable(rows)
+
+
+def make_evaluation(folder: Path, made: Made, trained: Path, *, step: int = 200, **changes: Any) -> Path:
+    """Write the folder of `eval.py ckpt_path=... probe.noise_levels=[1.0]`: the training run's configuration hash."""
+    make_run(folder, made)
+    table = ScoreTable.read(folder / "scores.csv")
+    rows = table.at(step)
+    layers, noise = LAYERS[made.model], destroyed_probe(1)
+    rows += [
+        Score(step, 0, "unseen", layer, f"blocks.{layer}", layer / (layers - 1), noise, 0.01 * (layer + 1))
+        for layer in range(layers)
+    ]
+    ScoreTable(rows).write(folder / "scores.csv")
+    change_summary(folder, *FOUND)
+    checkpoint = str(trained / "checkpoints" / "last.ckpt")
+    facts = json.loads((folder / "summary.json").read_text())
+    facts |= {"steps": step, "checkpoint": checkpoint, "command": ["src/eval.py", f"ckpt_path={checkpoint}"]}
+    (folder / "summary.json").write_text(json.dumps(facts | changes.get("facts", {})))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["ckpt_path"] = checkpoint
+    config["model"]["backbone"]["pretrained"] = False
+    config["probe"] |= {"noise_levels": [1.0], "at_start": True} | changes.get("probe", {})
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def put_nmi(folder: Path, curve: list[float], *, pixels: float = 0.05, extra: tuple[Score, ...] = ()) -> None:
+    """Give a run this NMI curve at its only step."""
+    rows = [Score(0, 0, "unseen", -1, "stage-1", None, "nmi", pixels), *extra]
+    for layer, value in enumerate(curve):
+        rows.append(
+            Score(0, 0, "unseen", layer, f"stage{layer}", layer / max(len(curve) - 1, 1), "nmi", value)
+        )
+    ScoreTable(rows).write(folder / "scores.csv")
+    change_summary(folder, *FOUND)
+
+
+def make_curves(
+    root: Path, model: str, curves: list[list[float]], data: str = "digits", **more: float
+) -> None:
+    """Write a run with one step for each NMI curve, seeds 0, 1, ..."""
+    for seed, curve in enumerate(curves):
+        folder = make_run(root / f"{model}{data}{seed}", Made(model=model, data=data, seed=seed, steps=(0,)))
+        put_nmi(folder, curve, **more)
 
 
 def _write_embeddings(folder: Path, made: Made) -> None:

@@ -92,7 +92,10 @@ def test_filters_narrow_cards_tables_and_lines(browser: Browser) -> None:
     browser.wait_for(lambda: browser.run(lines) == 1, 20)
     choose(browser, "filter-data", "cifar100")
     assert count(browser, "#layers .card:not([hidden])") == 1
-    assert browser.run("document.getElementById('shown-count').textContent") == f"1 of {cards} settings shown"
+    assert (
+        browser.run("document.getElementById('shown-count').textContent")
+        == f"1 of {cards} configurations shown"
+    )
     choose(browser, "filter-model", "")
     choose(browser, "filter-data", "")
     assert count(browser, "#layers .card:not([hidden])") == cards

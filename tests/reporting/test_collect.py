@@ -9,7 +9,7 @@ import pytest
 from reporting.synthetic import Made, make_run, make_scores
 
 from unseen.reporting.collect import collect
-from unseen.reporting.score_arrays import arrays_of
+from unseen.reporting.run_files import arrays_of
 from unseen.scores import Score, ScoreTable
 
 
@@ -116,7 +116,7 @@ def test_evaluations_are_not_mistaken_for_training(tmp_path: Path) -> None:
         facts["command"][0] = script
         (folder / "summary.json").write_text(json.dumps(facts))
     found = collect([tmp_path])
-    assert sorted(run.entry for run in found.runs) == ["eval", "train"]
+    assert sorted(run.facts.entry for run in found.runs) == ["eval", "train"]
 
 
 def row(layer: int, probe: str = "nmi", split: str = "unseen") -> Score:

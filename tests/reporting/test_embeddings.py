@@ -9,14 +9,14 @@ import pytest
 from reporting.synthetic import Made, make_run
 from sklearn.decomposition import PCA
 
-from unseen.reporting.analysis import Setting, analyse
 from unseen.reporting.collect import collect
+from unseen.reporting.configuration import Configuration
 from unseen.reporting.embeddings import pictures, principal_plane
 from unseen.reporting.groups import group_runs
 
 
-def setting_of(root: Path) -> Setting:
-    return analyse(group_runs(collect([root]).runs)[0]).settings[0]
+def configuration_of(root: Path) -> Configuration:
+    return group_runs(collect([root]).runs)[0][0]
 
 
 def test_plane_by_hand() -> None:
@@ -45,7 +45,7 @@ def test_constant_embeddings_are_a_point() -> None:
 def test_first_best_and_last_layer(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a", Made(model="poolformer", data="calligraphy", embeddings=True))
     (folder / "split.json").write_text('{"unseen": ["csl", "hy", "mf", "shz", "wzm"]}')
-    found, problem = pictures(setting_of(tmp_path))
+    found, problem = pictures(configuration_of(tmp_path))
     assert problem == ""
     assert [picture.title.split(",")[0] for picture in found] == [
         "layer 0 (first)",
@@ -59,7 +59,7 @@ def test_first_best_and_last_layer(tmp_path: Path) -> None:
 
 
 def test_titles_say_what_is_special(tmp_path: Path) -> None:
-    """A run whose own best layer is not the setting's, saved at an earlier step, its first layer constant."""
+    """A run whose own best layer is not the configuration's, saved at an earlier step, its first layer constant."""
     folder = make_run(tmp_path / "a", Made(model="poolformer"))
     facts = json.loads((folder / "summary.json").read_text()) | {"best_layer": 1}
     (folder / "summary.json").write_text(json.dumps(facts))
@@ -68,7 +68,7 @@ def test_titles_say_what_is_special(tmp_path: Path) -> None:
         folder / "embeddings.npz", unseen_0=np.ones((6, 4), np.float16), unseen_1=points, unseen_3=points,
         unseen_labels=np.array([0, 1, 2, 0, 1, 2], np.int16), step=np.array(100),
     )  # fmt: skip
-    found, problem = pictures(setting_of(tmp_path))
+    found, problem = pictures(configuration_of(tmp_path))
     assert problem == ""
     titles = [picture.title for picture in found]
     assert titles[0] == "layer 0 (first), seed 0, step 100, all images at one point"
@@ -82,17 +82,17 @@ def test_of_several_runs_the_one_with_the_wanted_layer_is_shown(tmp_path: Path) 
         folder = make_run(tmp_path / str(seed), made)
         facts = json.loads((folder / "summary.json").read_text()) | {"best_layer": best}
         (folder / "summary.json").write_text(json.dumps(facts))
-    setting = setting_of(tmp_path)
-    assert setting.g.best_layer == 2
-    assert all("seed 1" in picture.title for picture in pictures(setting)[0])
+    one = configuration_of(tmp_path)
+    assert one.g.best_layer == 2
+    assert all("seed 1" in picture.title for picture in pictures(one)[0])
 
 
 def test_no_embeddings_and_broken_ones(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a", Made(model="poolformer"))
-    assert pictures(setting_of(tmp_path)) == ([], "embeddings were not saved")
+    assert pictures(configuration_of(tmp_path)) == ([], "embeddings were not saved")
     (folder / "embeddings.npz").write_bytes(b"not a zip file")
-    found, problem = pictures(setting_of(tmp_path))
+    found, problem = pictures(configuration_of(tmp_path))
     assert found == []
     assert "cannot be read" in problem
     np.savez(folder / "embeddings.npz", other=np.zeros(3))
-    assert "cannot be read" in pictures(setting_of(tmp_path))[1]
+    assert "cannot be read" in pictures(configuration_of(tmp_path))[1]

@@ -1,17 +1,21 @@
-"""Which runs are averaged: those that differ in their seed only."""
+"""Which runs are averaged: those that differ in their seed only; a checkpoint that is scored again is no network."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from reporting.synthetic import Made, change_summary, make_run
+import pytest
+from reporting.synthetic import Made, change_summary, make_evaluation, make_run
 
 from unseen.reporting.collect import collect
-from unseen.reporting.groups import RunGroup, group_runs
+from unseen.reporting.configuration import Configuration
+from unseen.reporting.groups import group_runs
+from unseen.scores import destroyed_probe
 
 
-def groups_of(root: Path) -> tuple[RunGroup, ...]:
+def groups_of(root: Path) -> tuple[Configuration, ...]:
     return group_runs(collect([root]).runs)[0]
 
 
@@ -86,3 +90,62 @@ def test_a_seed_counts_once_even_without_a_hash(tmp_path: Path) -> None:
     groups, left_out = group_runs(collect([tmp_path]).runs)
     assert [Path(run.name).name for run in groups[0].runs] == ["b"]
     assert [(Path(one.name).name, one.status) for one in left_out] == [("a", "duplicate")]
+
+
+MADE = Made(model="cvt", steps=(0, 100, 200))
+
+
+def test_its_controls_stand_with_the_training_run(tmp_path: Path) -> None:
+    trained = make_run(tmp_path / "train", MADE)
+    make_evaluation(tmp_path / "eval", MADE, trained)
+    collection = collect([tmp_path])
+    assert len({run.facts.config_hash for run in collection.runs}) == 1
+    assert sorted(run.facts.entry for run in collection.runs) == ["eval", "train"]
+    (one,), (left_out,) = group_runs(collection.runs)
+    assert [run.facts.entry for run in one.runs] == ["train"]
+    assert one.label == "cvt"
+    assert [(level, values.tolist()) for level, values in one.destroyed] == [(1, [0.01, 0.02, 0.03])]
+    assert left_out.name.endswith("eval")
+    assert "train again, which counts already; its nmi_noise_1 stand with that run" in left_out.reason
+
+
+def test_a_checkpoint_of_an_earlier_step_lends_nothing_to_the_last(tmp_path: Path) -> None:
+    trained = make_run(tmp_path / "train", MADE)
+    make_evaluation(tmp_path / "eval", MADE, trained, step=100)
+    (one,), _ = group_runs(collect([tmp_path]).runs)
+    assert one.destroyed == []
+    assert np.isfinite(one.layers("unseen", destroyed_probe(1))[0]).all(axis=1).tolist() == [
+        False, True, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"probe": {"n_init": 1}},
+        {"facts": {"split_hash": "others"}},
+        {"facts": {"data": "photos"}},
+        {"facts": {"checkpoint": "elsewhere/checkpoints/last.ckpt"}},
+    ],
+)
+def test_anything_else_stays_a_configuration_of_its_own(tmp_path: Path, changes: dict[str, Any]) -> None:
+    trained = make_run(tmp_path / "train", MADE)
+    make_evaluation(tmp_path / "eval", MADE, trained, **changes)
+    groups, left_out = group_runs(collect([tmp_path]).runs)
+    assert len(groups) == 2
+    assert left_out == ()
+
+
+def test_an_evaluation_alone_is_a_configuration(tmp_path: Path) -> None:
+    make_evaluation(tmp_path / "eval", MADE, tmp_path / "not_here")
+    ((one,), _) = group_runs(collect([tmp_path]).runs)
+    assert len(one.destroyed) == 1
+
+
+def test_runs_with_and_without_added_rows_are_one_configuration(tmp_path: Path) -> None:
+    others = ("probe.noise_levels", [1.0]), ("probe.save_embeddings", False), ("data.eval_batch_size", 10)
+    for seed, added in enumerate(((), *((one,) for one in others))):
+        make_run(tmp_path / str(seed), Made(model="cvt", seed=seed, settings=added))
+    (one,), left_out = group_runs(collect([tmp_path]).runs)
+    assert one.seeds == (0, 1, 2, 3)
+    assert left_out == ()

@@ -8,10 +8,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from reporting.synthetic import Made, make_run
+from reporting.synthetic import Made, make_evaluation, make_run
 
+from unseen.reporting.analysis import analyse
 from unseen.reporting.build import build_report, run_commands
 from unseen.reporting.collect import collect
+from unseen.reporting.groups import group_runs
 
 
 class Tags(HTMLParser):
@@ -94,7 +96,7 @@ def test_no_finished_run_still_makes_a_page(tmp_path: Path) -> None:
     make_run(tmp_path / "runs" / "a", Made(status="failed", reason="out of memory"))
     made = build_report([tmp_path / "runs"], tmp_path / "out")
     text = made.page.read_text(encoding="utf-8")
-    assert (made.runs, made.left_out, made.answers) == (0, 1, ())
+    assert (made.runs, made.left_out, made.summaries) == (0, 1, ())
     assert "No finished run was found" in text
     assert "out of memory" in text
 
@@ -110,9 +112,6 @@ def test_old_files_of_a_run_are_enough(tmp_path: Path) -> None:
 
 
 def test_commands_run_all_seeds_again(tmp_path: Path) -> None:
-    from unseen.reporting.analysis import analyse
-    from unseen.reporting.groups import group_runs
-
     for model, seed in (("cvt", 0), ("cvt", 2), ("vit", 0), ("vit", 2), ("swin", 1)):
         folder = make_run(tmp_path / model / str(seed), Made(model=model, seed=seed))
         facts = json.loads((folder / "summary.json").read_text())
@@ -120,11 +119,39 @@ def test_commands_run_all_seeds_again(tmp_path: Path) -> None:
         facts["command"][1:1] = ["--config-path", "/somewhere/.configs"]
         facts["command"] += ["hydra.run.dir='/somewhere'", "data.unseen=[a b]"]
         (folder / "summary.json").write_text(json.dumps(facts))
-    settings = analyse(group_runs(collect([tmp_path]).runs)[0]).settings
-    assert run_commands(settings) == [
+    found = analyse(group_runs(collect([tmp_path]).runs)[0]).configurations
+    assert run_commands(found) == [
         "python src/train.py -m data=calligraphy 'data.unseen=[a b]' model=cvt,vit seed=0,2",
         "python src/train.py data=calligraphy 'data.unseen=[a b]' model=swin seed=1",
     ]
+
+
+def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
+    trained = make_run(tmp_path / "runs" / "train", Made(model="cvt", controls=True, embeddings=True))
+    make_evaluation(tmp_path / "runs" / "eval", Made(model="cvt"), trained)
+    make_run(tmp_path / "runs" / "other", Made(model="pvt"))
+    build_report([tmp_path / "runs"], tmp_path / "report")
+    html = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    said = html.split('<section id="controls">')[1].split("</p>", maxsplit=1)[0]
+    assert (
+        "Measured, of 2 configurations: NMI by chance (nmi_chance) in 1, k-means noise (nmi_start_sd) in 1"
+        in said
+    )
+    assert (
+        "in 1, seen accuracy at every step in 1, saved embeddings (probe.save_embeddings=true) in 1." in said
+    )
+    assert "which counts already" in html
+
+
+def test_controls_are_no_probes_of_their_own(report: Path) -> None:
+    """The sweep has nmi_chance and nmi_start_sd for every layer and for the raw pixels."""
+    html = (report / "index.html").read_text(encoding="utf-8")
+    assert '<option value="nmi">' in html
+    assert '<option value="nmi_' not in html
+    table = (report / "tables" / "layer_scores.csv").read_text()
+    assert ",nmi," in table
+    assert "nmi_chance" not in table
+    assert "nmi_start_sd" not in table
 
 
 def test_no_torch_on_the_way() -> None:

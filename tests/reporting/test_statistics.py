@@ -1,19 +1,27 @@
-"""Means, intervals and g against hand-worked cases, scipy and the reference values of the method."""
+"""Means, intervals, g and permutation tests against hand-worked cases, scipy and the reference values of the method."""
 
+import itertools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, kendalltau, spearmanr
 
 from unseen.reporting.statistics import (
-    at_depths,
+    RankAgreement,
     depth_shape,
     estimate,
     estimates,
     generalization,
-    paired_difference,
+    holm,
+    kendall,
+    sign_flip_p,
+    spearman,
 )
+
+Coefficient = Callable[[Any, Any], RankAgreement]
 
 
 def test_estimate_by_hand() -> None:
@@ -57,11 +65,11 @@ def test_equal_runs_have_an_interval_of_no_width() -> None:
 def test_missing_numbers_lower_n() -> None:
     values = np.array([[0.1, np.nan, np.nan], [0.3, 0.5, np.nan], [0.5, np.nan, np.nan]])  # 3 runs, 3 numbers
     found = estimates(values)
-    assert found.n.tolist() == [3, 1, 0]
-    assert found.mean[:2].tolist() == [pytest.approx(0.3), 0.5]
-    assert math.isnan(found.mean[2])
-    assert math.isnan(found.low[1])  # one run
-    assert found.at(0) == estimate(values[:, 0])
+    assert [one.n for one in found] == [3, 1, 0]
+    assert [one.mean for one in found[:2]] == [pytest.approx(0.3), 0.5]
+    assert math.isnan(found[2].mean)
+    assert math.isnan(found[1].low)  # one run
+    assert found[0] == estimate(values[:, 0])
 
 
 # Two runs, three layers. Means .35, .45, .40: the paper's way says layer 1 with .45.
@@ -112,10 +120,9 @@ def test_undefined_layers_do_not_count() -> None:
 def test_paired_difference_uses_the_pairs() -> None:
     # the runs differ by far more than the layers: unpaired the intervals overlap, paired the difference is .1 sharp
     first, second = np.array([0.9, 0.5, 0.2]), np.array([0.8, 0.4, 0.1])
-    found = paired_difference(first, second)
+    found = estimate(first - second)
     assert found.mean == pytest.approx(0.1)
     assert (found.low, found.high) == (pytest.approx(0.1), pytest.approx(0.1))
-    assert paired_difference(first, np.full(3, np.nan)).n == 0
 
 
 def test_a_turn_must_be_beyond_the_uncertainty() -> None:
@@ -136,6 +143,77 @@ def test_one_run_is_judged_by_the_noise_of_k_means() -> None:
     assert depth_shape(one, np.full(3, 0.06)).sign_changes == 0
 
 
-def test_at_depths_interpolates() -> None:
-    found = at_depths(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([0.0, 0.25, 1.0]))
-    assert found.tolist() == [0.0, 0.25, 1.0]
+@pytest.mark.parametrize("coefficient", [spearman, kendall])
+def test_perfect_order_by_hand(coefficient: Coefficient) -> None:
+    found = coefficient([1, 2, 3, 4], [10, 20, 30, 40])
+    assert found.value == pytest.approx(1)
+    assert found.p == pytest.approx(
+        2 / 24
+    )  # of 4! orders the one in order and the one reversed are as far from zero
+    assert (found.exact, found.n) == (True, 4)
+
+
+@pytest.mark.parametrize("n", [3, 5])
+@pytest.mark.parametrize("ties", ["none", "one side", "both sides"])
+@pytest.mark.parametrize(("coefficient", "oracle"), [(spearman, spearmanr), (kendall, kendalltau)])
+def test_exact_p_counts_every_order(coefficient: Coefficient, oracle: Any, n: int, ties: str) -> None:
+    x, y = np.random.default_rng(n).normal(size=(2, n))
+    if ties != "none":
+        x[0] = x[1]
+    if ties == "both sides":
+        y[1] = y[2]
+    found, expected = coefficient(x, y), oracle(x, y).statistic
+    permuted = [oracle(x, y[list(order)]).statistic for order in itertools.permutations(range(n))]
+    assert found.value == pytest.approx(expected)
+    assert found.p == pytest.approx(np.mean(np.abs(permuted) >= abs(expected) - 1e-9))
+
+
+def test_many_points_are_drawn() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=30)
+    y = x + 2 * rng.normal(size=30)
+    rho, tau = spearman(x, y), kendall(x, y)
+    assert not rho.exact
+    assert tau.p == pytest.approx(kendalltau(x, y, method="exact").pvalue, abs=0.01)
+    assert rho.p == pytest.approx(spearmanr(x, y).pvalue, abs=0.01)
+    assert spearman(x, x).p == pytest.approx(1 / 10_000)  # never zero
+    assert spearman(x, y) == rho  # the same draws each time
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "n"),
+    [([1, 2], [1, 2], 2), ([1, 1, 1], [1, 2, 3], 3), ([1, 2, math.nan], [1, 2, 3], 2), ([], [], 0)],
+)
+def test_too_little_to_say(x: list[float], y: list[float], n: int) -> None:
+    for found in (spearman(x, y), kendall(x, y)):
+        assert found.n == n
+        assert math.isnan(found.value)
+        assert math.isnan(found.p)
+
+
+def test_sign_flips_by_hand() -> None:
+    # sums of +-1 +-2 +-4: 7, 3, 5 (-1), 1, and their negatives; |sum| >= 5 holds for +-7, +-5: 4 of 8
+    assert sign_flip_p([-1, 2, 4]) == pytest.approx(4 / 8)
+    assert sign_flip_p([]) != sign_flip_p([])  # NaN
+    assert sign_flip_p([0.3]) == 1.0  # one pair can show nothing
+    steps = np.random.default_rng(1).normal(0.4, 1, 9)
+    sums = np.array(list(itertools.product((1, -1), repeat=9))) @ steps
+    assert sign_flip_p(steps) == pytest.approx(np.mean(np.abs(sums) >= abs(steps.sum()) - 1e-9))
+
+
+def test_many_flips_are_drawn() -> None:
+    steps = np.random.default_rng(2).normal(0.3, 1, 20)
+    drawn = sign_flip_p(steps)
+    rng = np.random.default_rng(5)
+    sums = rng.choice([-1, 1], size=(200_000, 20)) @ steps
+    assert drawn == pytest.approx(float((np.abs(sums) >= abs(steps.sum())).mean()), abs=0.02)
+
+
+def test_holm_by_hand() -> None:
+    # ascending .01, .02, .03, .04 times 4, 3, 2, 1 = .04, .06, .06, .04; never below an earlier one
+    assert holm([0.04, 0.01, 0.03, 0.02]) == [pytest.approx(value) for value in (0.06, 0.04, 0.06, 0.06)]
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    corrected = holm([math.nan, 0.02, 0.5])
+    assert math.isnan(corrected[0])
+    assert corrected[1:] == [0.04, 0.5]
+    assert holm([]) == []

@@ -1,1 +1,1 @@
-"""From run folders to the answer: statistics, tables, figures and one page. Knows no torch and no network."""
+"""From run folders to statistics, tables, figures and one page. Knows no torch and no network."""

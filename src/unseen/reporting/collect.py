@@ -1,4 +1,4 @@
-"""Run folders to records: finished runs as arrays, everything else as a line with its reason."""
+"""Run folders to records: finished runs with their files, every other folder as a line with its reason."""
 
 from __future__ import annotations
 
@@ -6,28 +6,89 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unseen.regular_files import MEBIBYTE, read_text
-from unseen.reporting.facts import Facts, entry_of, read_facts
-from unseen.reporting.records import Collection, LeftOut, Run, RunScores
-from unseen.reporting.run_config import read_config
-from unseen.reporting.score_arrays import arrays_of, check_rows
-from unseen.reporting.texts import printable, quoted
-from unseen.run_folder import SCHEMA
+from unseen.reporting.run_files import (
+    Facts,
+    RunScores,
+    arrays_of,
+    check_rows,
+    entry_of,
+    read_config,
+    read_facts,
+)
+from unseen.reporting.texts import one_line, printable, quoted
+from unseen.run_folder import EMBEDDINGS, SCHEMA
 from unseen.run_state import state_of
 from unseen.scores import LARGEST_FILE, ScoreTable
 
-KNOWN_SCHEMAS = (SCHEMA,)
 _NOT_ENTERED = {"wandb", "checkpoints", "metrics", "tables", "figures", "__pycache__"}
 _LARGEST_SUMMARY = 4 * MEBIBYTE  # a run writes a few kB, and a line for each unreadable image
-_SAME = 1e-9
+_ROUNDING = 1e-9
 _LONGEST_PATH = 5000
 
 
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One finished run.
+
+    Attributes:
+        folder: Where it is.
+        name: The folder as shown to a person.
+        facts: From summary.json.
+        config: From config.yaml; empty where there is none.
+        scores: From scores.csv.
+    """
+
+    folder: Path
+    name: str
+    facts: Facts
+    config: dict[str, Any]
+    scores: RunScores
+
+    @property
+    def embeddings(self) -> Path | None:
+        """Its saved embeddings, None where they were not saved."""
+        path = self.folder / EMBEDDINGS
+        return path if os.path.lexists(path) else None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A folder that no number of the report comes from, and why.
+
+    Attributes:
+        name: The folder as shown to a person.
+        status: failed, died (its process is gone), unfinished, duplicate, refused (schema) or unreadable.
+        reason: One sentence.
+        model: "" where it is not known, as for `data`, `size` and `seed`.
+        data: Data set.
+        size: demo or paper.
+        seed: Seed.
+    """
+
+    name: str
+    status: str
+    reason: str
+    model: str = ""
+    data: str = ""
+    size: str = ""
+    seed: str = ""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Everything found below some folders: finished runs, each configuration once, and all other folders."""
+
+    runs: tuple[Run, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
 class _LeaveOutError(Exception):
-    """This folder cannot be used; the text says why."""
+    """This folder cannot be used; the text is the reason."""
 
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(reason)
@@ -37,22 +98,34 @@ class _LeaveOutError(Exception):
 def collect(roots: Sequence[Path]) -> Collection:
     """Read every run folder below `roots`.
 
-    A folder that fails to be read is listed, never an error. Of several finished runs of one configuration the
-    newest is kept, the others are listed as duplicates.
+    A folder that cannot be read is listed, never an error. Of several finished runs of one configuration the newest
+    is kept, the others are listed as duplicates.
     """
     found: list[Run] = []
     left_out: list[LeftOut] = []
     for folder in find_folders(roots):
-        facts: dict[str, Any] = {}
+        content: dict[str, Any] = {}
         name = _shown(folder)
         try:
-            facts.update(_read_summary(folder))
-            found.append(_read_run(folder, name, facts))
+            content.update(_read_summary(folder))
+            found.append(_read_run(folder, name, content))
         except _LeaveOutError as error:
-            left_out.append(_left_out(name, error.status, str(error), facts))
+            known = {
+                key: printable(content[key], 60)
+                for key in ("model", "data", "size", "seed")
+                if content.get(key) is not None
+            }
+            reason = f"{error}{_kind(content.get('command'))}"
+            left_out.append(LeftOut(name, error.status, reason, **known))
     runs, duplicates = _newest_of_each(found)
-    runs.sort(key=lambda run: (run.data, run.size, run.model, run.seed, run.name))
+    runs.sort(key=lambda run: (run.facts.data, run.facts.size, run.facts.model, run.facts.seed, run.name))
     return Collection(tuple(runs), tuple(left_out + duplicates))
+
+
+def duplicate(run: Run, reason: str) -> LeftOut:
+    """Return a finished run as one that does not count."""
+    facts = run.facts
+    return LeftOut(run.name, "duplicate", reason, facts.model, facts.data, facts.size, str(facts.seed))
 
 
 def find_folders(roots: Iterable[Path]) -> list[Path]:
@@ -74,64 +147,55 @@ def _read_summary(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise _LeaveOutError("unfinished", "there are scores but no summary.json") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise _LeaveOutError("unreadable", f"summary.json: {_one_line(error)}") from error
+        raise _LeaveOutError("unreadable", f"summary.json: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise _LeaveOutError("unreadable", "summary.json holds no table of facts")
     return content
 
 
-def _read_run(folder: Path, name: str, said: dict[str, Any]) -> Run:
-    _check_finished(folder, said)
+def _read_run(folder: Path, name: str, content: dict[str, Any]) -> Run:
+    _check_finished(folder, content)
+    file, config = "summary.json", {}
     try:
-        facts = read_facts(said)
-    except ValueError as error:
-        raise _LeaveOutError("unreadable", f"summary.json: {_one_line(error)}") from error
-    try:
-        table = ScoreTable.parse(read_text(folder / "scores.csv", LARGEST_FILE))
+        facts = read_facts(content)
+        file = "scores.csv"
+        table = ScoreTable.parse(read_text(folder / file, LARGEST_FILE))
         check_rows(table)
         scores = arrays_of(table, facts.seen_accuracy)
         _check_agree(facts, table, scores)
+        file = "config.yaml"
+        with suppress(FileNotFoundError):
+            config = read_config(folder / file)
     except FileNotFoundError as error:
-        raise _LeaveOutError("unreadable", "scores.csv is missing") from error
+        raise _LeaveOutError("unreadable", f"{file} is missing") from error
     except (OSError, ValueError) as error:
-        raise _LeaveOutError("unreadable", f"scores.csv: {_one_line(error)}") from error
-    try:
-        config = read_config(folder / "config.yaml")
-    except FileNotFoundError:
-        config = {}
-    except (OSError, ValueError) as error:
-        raise _LeaveOutError("unreadable", f"config.yaml: {_one_line(error)}") from error
+        raise _LeaveOutError("unreadable", f"{file}: {one_line(error)}") from error
     return Run(folder, name, facts, config, scores)
 
 
-def _check_finished(folder: Path, said: dict[str, Any]) -> None:
-    status, schema = said.get("status"), said.get("schema")
-    known = isinstance(schema, int) and not isinstance(schema, bool) and schema in KNOWN_SCHEMAS
+def _check_finished(folder: Path, content: dict[str, Any]) -> None:
+    status, schema = content.get("status"), content.get("schema")
+    known = isinstance(schema, int) and not isinstance(schema, bool) and schema == SCHEMA
     if status == "failed" and (known or schema is None):  # a sweep writes why a job died without a schema
-        raise _LeaveOutError("failed", printable(said.get("reason") or "no reason was written"))
+        raise _LeaveOutError("failed", printable(content.get("reason") or "no reason was written"))
     if not known:
-        ours = ", ".join(str(version) for version in KNOWN_SCHEMAS)
         theirs = "does not say its schema" if schema is None else f"has schema {quoted(schema)}"
         raise _LeaveOutError(
             "refused",
-            f"summary.json {theirs}, this report reads schema {ours}; run the job again with this version",
+            f"summary.json {theirs}, this report reads schema {SCHEMA}; run the job again with this version",
         )
     if status == "finished":
         return
     state = state_of(folder)
     if state.status == "died":
         raise _LeaveOutError("died", printable(state.reason))
-    when = f", last written {printable(said['written'], 60)}" if said.get("written") else ""
+    when = f", last written {printable(content['written'], 60)}" if content.get("written") else ""
     what = "it is running" if state.status == "running" else "it is neither finished nor failed nor running"
     raise _LeaveOutError("unfinished", f"status is {quoted(status)}: {what}{when}")
 
 
 def _check_agree(facts: Facts, table: ScoreTable, scores: RunScores) -> None:
-    """Refuse a folder whose two files are of different evaluations: one of them is cut or was changed.
-
-    Raises:
-        ValueError: What they disagree in.
-    """
+    """Refuse a folder whose two files are of different evaluations: one of them is cut or was changed."""
     last = int(scores.steps[-1])
     if facts.steps is not None and facts.steps != last:
         raise ValueError(f"it ends at step {last}, the run at {facts.steps}: it is cut")
@@ -141,7 +205,7 @@ def _check_agree(facts: Facts, table: ScoreTable, scores: RunScores) -> None:
         )
     if facts.g is not None:
         found = table.generalization(last)
-        if found is None or abs(found.g - facts.g) > _SAME:
+        if found is None or abs(found.g - facts.g) > _ROUNDING:
             raise ValueError(f"g is {found.g if found else None} by its rows and {facts.g} by summary.json")
 
 
@@ -154,31 +218,19 @@ def _newest_of_each(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
         *older, newest = sorted(same, key=lambda run: (run.facts.written or "", run.name))
         kept.append(newest)
         reason = f"the same configuration was run again; the newest is used: {newest.name}"
-        duplicates += [_left_out(run.name, "duplicate", reason, run.facts.model_dump()) for run in older]
+        duplicates += [duplicate(run, reason + _kind(run.facts.command)) for run in older]
     return kept, duplicates
 
 
 def _identity(run: Run) -> tuple[str, ...]:
-    digest = run.facts.config_hash
-    # an evaluation has its network's configuration, so the checkpoint belongs to what it is
-    scored = str(run.config.get("ckpt_path")) if run.entry == "eval" else ""
-    return (run.entry, digest, scored) if digest else (run.entry, "", run.name)
+    facts = run.facts
+    # an evaluation has its network's configuration, so the checkpoint is part of its identity
+    scored = str(run.config.get("ckpt_path")) if facts.entry == "eval" else ""
+    return (facts.entry, facts.config_hash, scored) if facts.config_hash else (facts.entry, "", run.name)
 
 
-def _left_out(name: str, status: str, reason: str, said: dict[str, Any]) -> LeftOut:
-    known = {
-        key: printable(said[key], 60)
-        for key in ("model", "data", "size", "seed")
-        if said.get(key) is not None
-    }
-    kind = "" if entry_of(said.get("command")) == "train" else " (evaluation)"
-    return LeftOut(name, status, reason + kind, **known)
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # the folder is named beside it
-    return printable(" ".join(str(error).split()) or type(error).__name__, 200)
+def _kind(command: object) -> str:
+    return "" if entry_of(command) == "train" else " (evaluation)"
 
 
 def _shown(folder: Path) -> str:

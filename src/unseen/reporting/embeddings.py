@@ -1,4 +1,4 @@
-"""Pictures of saved embeddings: the first two principal components of a layer.
+"""Saved embeddings of a run and pictures of them: the first two principal components of a layer.
 
 Legend: N samples, D features.
 """
@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.regular_files import MEBIBYTE, read_text
-from unseen.reporting.analysis import Setting
-from unseen.reporting.records import Floats, Run
-from unseen.reporting.saved_embeddings import saved_embeddings
-from unseen.reporting.texts import printable
+from unseen.regular_files import MEBIBYTE, open_regular, read_text
+from unseen.reporting.collect import Run
+from unseen.reporting.configuration import Configuration
+from unseen.reporting.run_files import Floats
+from unseen.reporting.texts import one_line, printable
 
 _MOST_POINTS = 450
 _SEED = 20240501
 _LARGEST_SPLIT = 4 * MEBIBYTE
+_LARGEST_FILE = 1024 * MEBIBYTE
+_LARGEST_ARRAY = 512 * MEBIBYTE
+_LONGEST_READ = 4 * MEBIBYTE
+_MOST_FEATURES = 8192  # wider ones take minutes to draw
+_MOST_CLASSES = 10_000
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,53 @@ class Picture:
     classes: tuple[str, ...]
 
 
+def pictures(one: Configuration) -> tuple[list[Picture], str]:
+    """Return the pictures of the first, the best and the last layer of one run of a configuration.
+
+    Returns:
+        The pictures and "", or none and why.
+    """
+    saved = [run for run in one.runs if run.embeddings]
+    if not saved:
+        return [], "embeddings were not saved"
+    # each run saves its own best layer: one whose best is the configuration's has the picture that is wanted
+    run = next((run for run in saved if run.facts.best_layer == one.g.best_layer), saved[0])
+    try:
+        return _pictures(run, one), ""
+    except (OSError, ValueError) as error:
+        return [], f"{run.name}/embeddings.npz cannot be read: {one_line(error)}"
+
+
+def _pictures(run: Run, one: Configuration) -> list[Picture]:
+    assert run.embeddings is not None
+    best, own = one.g.best_layer, run.facts.best_layer
+    roles = [("first", 0), ("best", best), ("last", one.last_layer)]
+    if own is not None and own != best:
+        roles.insert(2, ("best of this run", own))
+    wanted: dict[int, str] = {}
+    for role, layer in roles:
+        wanted[layer] = f"{wanted[layer]} and {role}" if layer in wanted else role
+    found = []
+    with saved_embeddings(run.embeddings) as saved:
+        chosen = _spread_over_classes(saved.labels)
+        names = _class_names(run, int(saved.labels.max()) + 1)
+        when = "" if saved.step in {None, int(run.scores.steps[-1])} else f", step {saved.step}"
+        for layer, role in wanted.items():
+            embeddings = saved.layer(layer)
+            if embeddings is None:
+                continue
+            plane, share = principal_plane(embeddings[chosen])
+            scale = float(np.abs(plane).max()) or 1.0
+            points = [
+                {"x": round(float(x) / scale, 3), "y": round(float(y) / scale, 3), "c": names[label]}
+                for (x, y), label in zip(plane, saved.labels[chosen], strict=True)
+            ]
+            variance = "all images at one point" if math.isnan(share) else f"{share:.0%} of the variance"
+            title = f"layer {layer} ({role}), seed {run.facts.seed}{when}, {variance}"
+            found.append(Picture(title, points, names))
+    return found
+
+
 def principal_plane(embeddings: Floats) -> tuple[Floats, float]:
     """Return (N, 2) coordinates on the first two principal components, and the share of variance they hold.
 
@@ -51,55 +108,8 @@ def principal_plane(embeddings: Floats) -> tuple[Floats, float]:
     plane[:, :used] = left[:, :used] * sizes[:used]
     signs = np.sign(plane[np.abs(plane).argmax(axis=0), [0, 1]])
     total = float((sizes**2).sum())
-    share = float((sizes[:2] ** 2).sum() / total) if total > 0 else float("nan")
+    share = float((sizes[:2] ** 2).sum() / total) if total > 0 else math.nan
     return plane * np.where(signs == 0, 1, signs), share
-
-
-def pictures(setting: Setting) -> tuple[list[Picture], str]:
-    """Return the pictures of the first, the best and the last layer of one run of a setting.
-
-    Returns:
-        The pictures and "", or none and why.
-    """
-    saved = [run for run in setting.group.runs if run.embeddings]
-    if not saved:
-        return [], "embeddings were not saved"
-    # each run saves its own best layer: one whose best is the setting's has the picture that is wanted
-    run = next((run for run in saved if run.facts.best_layer == setting.g.best_layer), saved[0])
-    try:
-        return _pictures(run, setting), ""
-    except (OSError, ValueError) as error:
-        return [], f"{run.name}/embeddings.npz cannot be read: {printable(' '.join(str(error).split()))}"
-
-
-def _pictures(run: Run, setting: Setting) -> list[Picture]:
-    assert run.embeddings is not None
-    wanted: dict[int, str] = {}
-    best, own = setting.g.best_layer, run.facts.best_layer
-    roles = [("first", 0), ("best", best), ("last", setting.last_layer)]
-    if isinstance(own, int) and own != best:
-        roles.insert(2, ("best of this run", own))
-    for role, layer in roles:
-        wanted[layer] = f"{wanted[layer]} and {role}" if layer in wanted else role
-    found = []
-    with saved_embeddings(run.embeddings) as saved:
-        some = _spread_over_classes(saved.labels)
-        names = _class_names(run, int(saved.labels.max()) + 1)
-        when = "" if saved.step in {None, int(run.scores.steps[-1])} else f", step {saved.step}"
-        for layer, role in wanted.items():
-            embeddings = saved.layer(layer)
-            if embeddings is None:
-                continue
-            plane, share = principal_plane(embeddings[some])
-            scale = float(np.abs(plane).max()) or 1.0
-            points = [
-                {"x": round(float(x) / scale, 3), "y": round(float(y) / scale, 3), "c": names[label]}
-                for (x, y), label in zip(plane, saved.labels[some], strict=True)
-            ]
-            said = "all images at one point" if math.isnan(share) else f"{share:.0%} of the variance"
-            title = f"layer {layer} ({role}), seed {run.seed}{when}, {said}"
-            found.append(Picture(title, points, names))
-    return found
 
 
 def _spread_over_classes(labels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -107,17 +117,95 @@ def _spread_over_classes(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     classes = np.unique(labels)
     each = max(1, _MOST_POINTS // len(classes))
     rng = np.random.default_rng(_SEED)
-    parts = [rng.permutation(np.flatnonzero(labels == one))[:each] for one in classes]
+    parts = [rng.permutation(np.flatnonzero(labels == label))[:each] for label in classes]
     return np.sort(np.concatenate(parts))
 
 
 def _class_names(run: Run, count: int) -> tuple[str, ...]:
-    """Return the names in split.json, or numbers where it has not as many."""
+    """Return the names in split.json, or numbers where their count differs."""
     try:
-        split = json.loads(read_text(run.folder / "split.json", _LARGEST_SPLIT))
-        found = split["unseen"]
+        names = json.loads(read_text(run.folder / "split.json", _LARGEST_SPLIT))["unseen"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        found = None
-    if not isinstance(found, list) or len(found) != count:
-        found = [f"class {number}" for number in range(count)]
-    return tuple(printable(name, 60) for name in found)
+        names = None
+    if not isinstance(names, list) or len(names) != count:
+        names = [f"class {number}" for number in range(count)]
+    return tuple(printable(name, 60) for name in names)
+
+
+class _ShortReads:
+    """A file that refuses to be read in one large piece: zipfile would list millions of members at once."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        found = self._file.read(min(size, _LONGEST_READ + 1) if size >= 0 else _LONGEST_READ + 1)
+        if len(found) > _LONGEST_READ:
+            raise ValueError("it is not a list of a few arrays")
+        return found
+
+
+class SavedEmbeddings:
+    """The unseen embeddings of some layers of one run.
+
+    Attributes:
+        labels: (N,) class of each sample, 0..C-1.
+        step: Of the evaluation; None where it was not saved.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._names = set(archive.namelist())
+        self.labels: NDArray[np.int64] = self._read("unseen_labels", "iu", 1).astype(np.int64)
+        if not len(self.labels) or not 0 <= self.labels.min() <= self.labels.max() < _MOST_CLASSES:
+            raise ValueError(f"unseen_labels are not classes of 0 to at most {_MOST_CLASSES - 1}")
+        self.step = int(self._read("step", "iu", 0)) if "step.npy" in self._names else None
+
+    def layer(self, number: int) -> Floats | None:
+        """Return (N, D) of a layer, None where it was not saved.
+
+        Raises:
+            ValueError: It is no such array, or has a number that is not finite.
+        """
+        key = f"unseen_{number}"
+        if f"{key}.npy" not in self._names:
+            return None
+        found: Floats = self._read(key, "f", 2).astype(np.float64)
+        if len(found) != len(self.labels) or not 1 <= found.shape[1] <= _MOST_FEATURES:
+            raise ValueError(f"{key} has the shape {found.shape}, there are {len(self.labels)} samples")
+        if not np.isfinite(found).all():
+            raise ValueError(f"{key} has a number that is not finite")
+        return found
+
+    def _read(self, key: str, kinds: str, dimensions: int) -> NDArray[Any]:
+        if f"{key}.npy" not in self._names:
+            raise ValueError(f"{key} is missing")
+        member = self._archive.getinfo(f"{key}.npy")
+        if (
+            member.file_size > _LARGEST_ARRAY
+        ):  # zipfile unpacks no more than this, whatever the array's header says
+            raise ValueError(f"{key} has more than {_LARGEST_ARRAY // MEBIBYTE} MiB")
+        with self._archive.open(member) as file:
+            found: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        if found.dtype.kind not in kinds or found.ndim != dimensions:
+            raise ValueError(f"{key} is {found.dtype} of the shape {found.shape}")
+        return found
+
+
+@contextmanager
+def saved_embeddings(path: Path) -> Iterator[SavedEmbeddings]:
+    """Open the embeddings that a run saved. Nothing in the file can run code or fill the memory.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not what a run saves.
+    """
+    damages = (
+        zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, KeyError, TypeError, MemoryError, zlib.error,
+    )  # fmt: skip
+    try:
+        with open_regular(path, _LARGEST_FILE) as file, zipfile.ZipFile(_ShortReads(file)) as archive:
+            yield SavedEmbeddings(archive)
+    except damages as error:
+        raise ValueError(f"it is damaged ({error})") from error

@@ -1,194 +1,207 @@
-"""Runs that differ only in their seed, put together.
-
-Legend: R runs (seeds), T steps, L layers.
-"""
+"""Runs to configurations: which runs differ only in their seed, and in which settings configurations differ."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unseen.reporting.records import Floats, LeftOut, Run
-from unseen.reporting.rescored import merge_rescored
-from unseen.reporting.settings import flat_settings
+from unseen.reporting.collect import LeftOut, Run, duplicate
+from unseen.reporting.configuration import Configuration
 from unseen.reporting.texts import digest, file_name
+from unseen.scores import is_control
+from unseen.settings import IMAGE_ROOTS, effect_of
 
-_LONGEST_VALUE = 100  # characters of a setting in a label
+_ANY_PLACE = {"output_dir": "<run folder>", "data_dir": "<data>"}
+_SHORTEST_FOLDER = 4  # a path such as "/" must not be replaced inside other settings
+# What affects the scores of a trained network.
+_AFFECTS_SCORES = (
+    "probe.", "data.", "model.pooling", "(model)", "(data)", "(size)", "(classes)", "(images)", "(layers)",
+)  # fmt: skip
+# Networks that are compared should not differ in these; in settings of their own they may.
 _SHARED = ("data.", "probe.", "trainer.max_steps", "trainer.max_epochs", "(classes)", "(images)", "(script)")
+_NAMED_LAST = ("callbacks.", "(")  # often repeat another setting
+_LONGEST_VALUE = 100  # characters of a setting in a label
 
 
-@dataclass(frozen=True, eq=False)
-class RunGroup:
-    """R runs of one setting.
-
-    Attributes:
-        runs: In the order of their seeds.
-        variant: Settings in which it differs from other groups of this model, data and size, as typed.
-    """
-
-    runs: tuple[Run, ...]
-    variant: tuple[str, ...] = field(default=())
-
-    @property
-    def model(self) -> str:
-        """Its network."""
-        return self.runs[0].model
-
-    @property
-    def data(self) -> str:
-        """Its data set."""
-        return self.runs[0].data
-
-    @property
-    def size(self) -> str:
-        """Size: demo or paper."""
-        return self.runs[0].size
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The R seeds, ascending."""
-        return tuple(run.seed for run in self.runs)
-
-    @property
-    def label(self) -> str:
-        """Model and variant, without the data set."""
-        return f"{self.model} ({', '.join(self.variant)})" if self.variant else self.model
-
-    @property
-    def identifier(self) -> str:
-        """A short name for files and anchors, the same in each report on the same runs."""
-        setting = json.dumps(flat_settings(self.runs[0]), sort_keys=True)
-        return f"{file_name(f'{self.model}-{self.data}-{self.size}')}-{digest(setting)}"
-
-    @property
-    def layer_names(self) -> tuple[str, ...]:
-        """L module paths."""
-        return self.runs[0].scores.layer_names
-
-    @property
-    def depths(self) -> Floats:
-        """(L,) normalised depth."""
-        return self.runs[0].scores.depths
-
-    @cached_property
-    def steps(self) -> NDArray[np.int64]:
-        """(T,) steps that every run has."""
-        shared = set(self.runs[0].scores.steps.tolist())
-        for run in self.runs[1:]:
-            shared &= set(run.scores.steps.tolist())
-        return np.array(sorted(shared), dtype=np.int64)
-
-    @cached_property
-    def probes(self) -> frozenset[tuple[str, str]]:
-        """(split, probe) that at least one run has."""
-        return frozenset(key for run in self.runs for key in run.scores.layers)
-
-    def layers(self, split: str, probe: str) -> Floats:
-        """Return (R, T, L) scores; NaN where a run has none."""
-        shape = (len(self.steps), len(self.layer_names))
-        return np.stack(
-            [
-                run.scores.layers[split, probe][_places(run, self.steps)]
-                if (split, probe) in run.scores.layers
-                else np.full(shape, np.nan)
-                for run in self.runs
-            ]
-        )
-
-    def pixels(self, split: str, probe: str) -> Floats:
-        """Return (R, T) scores of the raw pixels; NaN where a run has none."""
-        return np.stack(
-            [
-                run.scores.pixels[split, probe][_places(run, self.steps)]
-                if (split, probe) in run.scores.pixels
-                else np.full(len(self.steps), np.nan)
-                for run in self.runs
-            ]
-        )
-
-    @cached_property
-    def accuracy(self) -> Floats:
-        """(R, T) seen-class accuracy; NaN where it was not written."""
-        return np.stack([run.scores.accuracy[_places(run, self.steps)] for run in self.runs])
+def flat_settings(run: Run) -> dict[str, str]:
+    """Return what changes a run's result, seed left out: a dotted key for each setting, values as JSON."""
+    facts = run.facts
+    paths = run.config.get("paths") or {}
+    places = {str(paths[key]): text for key, text in _ANY_PLACE.items() if paths.get(key)}
+    places = {place: text for place, text in places.items() if len(place) >= _SHORTEST_FOLDER}
+    # a resumed training is the same run; runs of earlier versions wrote no hash of their images
+    left_out = {"seed", "ckpt_path"} if facts.entry == "train" else {"seed"}
+    kept = set() if facts.images_hash else {f"data.{key}" for key in IMAGE_ROOTS}
+    flat = {
+        name: value
+        for name, value in _flatten(run.config, places)
+        if name in kept or (effect_of(name) == "result" and name not in left_out)
+    }
+    about = {
+        "model": facts.model, "data": facts.data, "size": facts.size, "script": facts.entry,
+        "classes": facts.split_hash, "images": facts.images_hash, "layers": len(run.scores.layer_names),
+    }  # fmt: skip
+    return flat | {f"({key})": json.dumps(value) for key, value in about.items()}
 
 
-def group_runs(runs: Iterable[Run]) -> tuple[tuple[RunGroup, ...], tuple[LeftOut, ...]]:
+def _flatten(value: Any, places: dict[str, str], prefix: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flatten(item, places, f"{prefix}.{key}" if prefix else str(key))
+        return
+    text = json.dumps(value, default=str)
+    for place, name in places.items():
+        text = text.replace(place, name)
+    yield prefix, text
+
+
+def group_runs(runs: Iterable[Run]) -> tuple[tuple[Configuration, ...], tuple[LeftOut, ...]]:
     """Put runs together that differ only in their seed.
 
     Returns:
-        The groups, ordered by data, size and label; and runs left out because they score another run's network again,
-        or because the group has their seed already or shares no scored step with them.
+        The configurations, ordered by data, size and label; and runs left out because they score another run's
+        network again, or because the configuration has their seed already or shares no scored step with them.
     """
-    by_setting: dict[str, list[Run]] = {}
+    members: dict[str, list[Run]] = {}
     settings: dict[str, dict[str, str]] = {}
-    counted, rescored = merge_rescored(list(runs))
+    counted, left_out = merge_reevaluations(list(runs))
     for run in counted:
-        found = flat_settings(run)
-        key = json.dumps(found, sort_keys=True)
-        by_setting.setdefault(key, []).append(run)
-        settings[key] = found
-    variants = _variants(by_setting, settings)
-    groups: list[RunGroup] = []
-    left_out = list(rescored)
-    for key, members in by_setting.items():
-        kept, dropped = _one_each_seed(members)
+        flat = flat_settings(run)
+        key = json.dumps(flat, sort_keys=True)
+        members.setdefault(key, []).append(run)
+        settings[key] = flat
+    variants = _variants(members, settings)
+    found = []
+    for key, same in members.items():
+        kept, dropped = _one_each_seed(same)
         left_out += dropped
-        groups.append(RunGroup(tuple(kept), variants[key]))
-    return tuple(sorted(groups, key=lambda group: (group.data, group.size, group.label))), tuple(left_out)
+        facts = same[0].facts
+        identifier = f"{file_name(f'{facts.model}-{facts.data}-{facts.size}')}-{digest(key)}"
+        found.append(Configuration(tuple(kept), variants[key], identifier))
+    return tuple(sorted(found, key=lambda one: (one.data, one.size, one.label))), tuple(left_out)
 
 
-def unlike(groups: Sequence[RunGroup]) -> tuple[str, ...]:
-    """Return in which settings of data, probing and training length groups differ that are compared with each other.
+def merge_reevaluations(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
+    """Take out evaluations that score a network again as its own training run did: it must not count twice.
+
+    What such an evaluation measured beyond that (chance, k-means noise, destroyed images) goes to the training run,
+    at the step of the checkpoint.
+
+    Returns:
+        The runs that count, and the evaluations with their reason.
+    """
+    kept: dict[Path, Run] = {run.folder.resolve(): run for run in runs}
+    left_out = []
+    for run in sorted(runs, key=_written):
+        checkpoint = run.facts.checkpoint or run.config.get("ckpt_path")
+        if run.facts.entry != "eval" or not checkpoint:
+            continue
+        folder = Path(checkpoint).resolve().parent.parent
+        trained = kept.get(folder)
+        if trained is None or not _scored_alike(run, trained):
+            continue
+        del kept[run.folder.resolve()]
+        kept[folder], added = _with_controls_of(run, trained)
+        reason = f"it scores a checkpoint of {trained.name} again, which counts already"
+        if added:
+            reason += f"; its {', '.join(added)} stand with that run"
+        left_out.append(duplicate(run, reason))
+    return list(kept.values()), left_out
+
+
+def _scored_alike(run: Run, trained: Run) -> bool:
+    if trained.facts.entry != "train" or run.scores.steps[-1] not in trained.scores.steps:
+        return False
+    ours, theirs = (
+        {name: value for name, value in flat_settings(one).items() if name.startswith(_AFFECTS_SCORES)}
+        for one in (run, trained)
+    )
+    return ours == theirs
+
+
+def _with_controls_of(run: Run, trained: Run) -> tuple[Run, list[str]]:
+    """Return the training run with the controls that only the evaluation has, and their names."""
+    place = int(np.searchsorted(trained.scores.steps, run.scores.steps[-1]))
+    layers, added = dict(trained.scores.layers), set()
+    for key, values in run.scores.layers.items():
+        if not is_control(key[1]):
+            continue
+        filled = layers.get(key, np.full_like(trained.scores.layers["unseen", "nmi"], np.nan)).copy()
+        if np.isnan(filled[place]).all():
+            filled[place] = values[-1]
+            layers[key] = filled
+            added.add(key[1])
+    return replace(trained, scores=replace(trained.scores, layers=layers)), sorted(added)
+
+
+def _one_each_seed(members: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
+    newest: dict[int, Run] = {}
+    dropped: list[LeftOut] = []
+    for run in sorted(members, key=_written):
+        if run.facts.seed in newest:
+            reason = f"the same configuration and seed were run again: {run.name} is used"
+            dropped.append(duplicate(newest[run.facts.seed], reason))
+        newest[run.facts.seed] = run
+    kept: list[Run] = []
+    for run in sorted(newest.values(), key=lambda run: run.facts.seed):
+        if len(Configuration((*kept, run)).steps):
+            kept.append(run)
+        else:
+            reason = "it shares no scored step with the other seeds of its configuration"
+            dropped.append(duplicate(run, reason))
+    return kept, dropped
+
+
+def _written(run: Run) -> tuple[str, str]:
+    return (run.facts.written or "", run.name)
+
+
+def shared_settings_that_differ(configurations: Sequence[Configuration]) -> tuple[str, ...]:
+    """Return in which settings of data, probing and training length configurations differ that are compared.
 
     A network's own settings may differ; these should not.
     """
-    found = [flat_settings(group.runs[0]) for group in groups]
-    names = sorted({name for one in found for name in one if name.startswith(_SHARED) or name in _SHARED})
+    found = [flat_settings(one.runs[0]) for one in configurations]
     texts = []
-    for name in names:
-        values = sorted({_plain(one.get(name)) for one in found})
+    for name in sorted({name for flat in found for name in flat if name.startswith(_SHARED)}):
+        values = sorted({_plain(flat.get(name)) for flat in found})
         if len(values) > 1:
             texts.append(f"{name.strip('()')} is {' or '.join(values)}")
     return tuple(texts)
 
 
 def _variants(
-    by_setting: dict[str, list[Run]], settings: dict[str, dict[str, str]]
+    members: dict[str, list[Run]], settings: dict[str, dict[str, str]]
 ) -> dict[str, tuple[str, ...]]:
-    """Name each group by the settings in which the groups of one model, data and size differ."""
+    """Return for each configuration the settings in which those of one model, data and size differ."""
     families: dict[tuple[str, str, str], list[str]] = {}
-    for key, members in by_setting.items():
-        families.setdefault((members[0].model, members[0].data, members[0].size), []).append(key)
+    for key, runs in members.items():
+        facts = runs[0].facts
+        families.setdefault((facts.model, facts.data, facts.size), []).append(key)
     found: dict[str, tuple[str, ...]] = {}
     for keys in families.values():
-        names = sorted({name for key in keys for name in settings[key]})
-        differing = [name for name in names if len({settings[key].get(name) for key in keys}) > 1]
+        names = _differing([settings[key] for key in keys])
         for key in keys:
-            found[key] = tuple(
-                f"{name.strip('()')}={_plain(settings[key].get(name))}"
-                for name in _telling(differing, settings, keys)
-            )
+            found[key] = tuple(f"{name.strip('()')}={_plain(settings[key].get(name))}" for name in names)
     return found
 
 
-def _telling(differing: Sequence[str], settings: dict[str, dict[str, str]], keys: Sequence[str]) -> list[str]:
-    """Return the differing settings without those that only repeat another (an interpolation of it)."""
-    kept: list[str] = []
-    patterns: set[tuple[int, ...]] = set()
-    for name in sorted(
-        differing, key=lambda name: (name.startswith(("recipe.", "callbacks.", "(")), name.count("."))
-    ):
-        values = [settings[key].get(name) for key in keys]
+def _differing(settings: Sequence[dict[str, str]]) -> list[str]:
+    """Return the settings that differ, without those that only repeat another (an interpolation of it)."""
+    names = sorted({name for flat in settings for name in flat})
+    names.sort(key=lambda name: (name.startswith(_NAMED_LAST), name.count(".")))
+    kept: dict[tuple[int, ...], str] = {}
+    for name in names:
+        values = [flat.get(name) for flat in settings]
         pattern = tuple(values.index(value) for value in values)
-        if pattern not in patterns:
-            patterns.add(pattern)
-            kept.append(name)
-    return kept
+        if any(pattern):
+            kept.setdefault(pattern, name)
+    return list(kept.values())
 
 
 def _plain(value: str | None) -> str:
@@ -196,31 +209,3 @@ def _plain(value: str | None) -> str:
         return "(absent)"
     text = value.strip('"')
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… #{digest(text)}"
-
-
-def _one_each_seed(members: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
-    newest: dict[int, Run] = {}
-    dropped: list[tuple[Run, str]] = []
-    for run in sorted(members, key=lambda run: (run.facts.written or "", run.name)):
-        if run.seed in newest:
-            dropped.append(
-                (newest[run.seed], f"the same setting and seed were run again: {run.name} is used")
-            )
-        newest[run.seed] = run
-    kept: list[Run] = []
-    for run in sorted(newest.values(), key=lambda run: run.seed):
-        shared = set(run.scores.steps.tolist()).intersection(
-            *(set(other.scores.steps.tolist()) for other in kept)
-        )
-        if shared:
-            kept.append(run)
-        else:
-            dropped.append((run, "it shares no scored step with the other seeds of its setting"))
-    return kept, [
-        LeftOut(run.name, "duplicate", reason, run.model, run.data, run.size, str(run.seed))
-        for run, reason in dropped
-    ]
-
-
-def _places(run: Run, steps: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.searchsorted(run.scores.steps, steps)

@@ -1,4 +1,4 @@
-"""The tables of the report."""
+"""The tables of the report: results, controls, printed numbers, runs, folders that were left out."""
 
 from __future__ import annotations
 
@@ -8,57 +8,59 @@ from collections.abc import Sequence
 import numpy as np
 
 from unseen.probe_table import HEADINGS
-from unseen.reporting.analysis import Analysis, Setting
-from unseen.reporting.listing_tables import (
-    NOT_MEASURED,
-    against_the_paper,
-    controls,
-    left_out,
-    level_at,
-    runs,
-)
-from unseen.reporting.paper import PaperRow
-from unseen.reporting.probe_facts import references
-from unseen.reporting.records import LeftOut, Run
-from unseen.reporting.tables import Cell, Column, Row, Table
-from unseen.scores import SPLITS
+from unseen.reporting.analysis import Analysis, Difference
+from unseen.reporting.collect import LeftOut, Run
+from unseen.reporting.configuration import Configuration
+from unseen.reporting.papers import DATA_SETS, NETWORKS, PROBES, TOLERANCE, PaperRow
+from unseen.reporting.summary import SIGNIFICANT
+from unseen.reporting.tables import Cell, Column, Row, Table, shown
+from unseen.scores import CHANCE_PROBE, SPLITS
+from unseen.wording import count
 
+_NOT_MEASURED = "not measured"
 _INTERVAL = "mean ± standard deviation (ddof 0) [95 % bootstrap interval over seeds]"
 
 
+def all_tables(
+    analysis: Analysis, papers: Sequence[PaperRow], runs: Sequence[Run], left_out: Sequence[LeftOut]
+) -> dict[str, Table]:
+    """Return every table by its name; layer_scores is long and meant for programs."""
+    made = (
+        best_layers(analysis), differences(analysis), accuracy_and_g(analysis), depth_shape(analysis),
+        data_set_agreement(analysis), controls(analysis), against_the_papers(papers), _runs(analysis, runs),
+        _left_out(left_out), layer_scores(analysis),
+    )  # fmt: skip
+    return {table.name: table for table in made}
+
+
 def best_layers(analysis: Analysis) -> Table:
-    """Return g and the best layer of every setting."""
+    """Return g and the best layer of every configuration."""
     rows = []
-    for contest in analysis.contests:
-        for setting in contest.settings:
-            group, g = setting.group, setting.g
+    for comparison in analysis.comparisons:
+        for one in comparison.configurations:
+            g, best = one.g, one.g.best_layer
             cells: tuple[Cell, ...] = (
-                group.label,
-                group.data,
-                group.size,
-                len(group.runs),
+                len(one.runs),
                 g.of_mean,
                 g.of_runs,
-                f"{g.best_layer} of 0..{setting.last_layer} ({group.layer_names[g.best_layer]})",
-                float(group.depths[g.best_layer]),
-                _wins(setting),
+                f"{best} of 0..{one.last_layer} ({one.layer_names[best]})",
+                float(one.depths[best]),
+                _wins(one),
                 g.support,
-                "best is last" if setting.best_is_last else setting.over_last,
-                setting.over_pixels if setting.over_pixels.n else NOT_MEASURED,
-                setting.accuracy,
-                NOT_MEASURED if setting.noise is None else float(setting.noise[g.best_layer]),
+                "best is last" if one.best_is_last else one.over_last,
+                one.over_pixels if one.over_pixels.n else _NOT_MEASURED,
+                one.accuracy,
+                _NOT_MEASURED if one.noise is None else float(one.noise[best]),
             )
-            mark = "best" if setting is contest.winner and len(contest.settings) > 1 else ""
-            rows.append(Row(cells, group.model, group.data, mark))
+            is_best = one is comparison.best and len(comparison.configurations) > 1
+            rows.append(_row(one, cells, "best" if is_best else ""))
     return Table(
         "best_layers",
         "Best layer and g",
         f"{_INTERVAL}. g: NMI of the unseen classes, largest over layers; the papers average over seeds first and "
         "take the largest layer then. The best layer is chosen on the same runs that score it, which favours it.",
         (
-            Column("network"),
-            Column("data"),
-            Column("size"),
+            *_columns("network", "data", "size"),
             Column("n", hint="runs (seeds)"),
             Column("g", hint="mean over seeds first, then the largest layer (as the papers)"),
             Column("g per run", hint="largest layer of each run, then the mean over seeds"),
@@ -80,8 +82,8 @@ def best_layers(analysis: Analysis) -> Table:
     )
 
 
-def _wins(setting: Setting) -> str:
-    wins = setting.g.wins
+def _wins(one: Configuration) -> str:
+    wins = one.g.wins
     ranked = sorted(np.flatnonzero(wins).tolist(), key=lambda layer: (-wins[layer], layer))
     return ", ".join(f"{layer}: {wins[layer]} of {wins.sum()}" for layer in ranked)
 
@@ -89,89 +91,74 @@ def _wins(setting: Setting) -> str:
 def layer_scores(analysis: Analysis) -> Table:
     """Return every score of every layer at the last step, with chance and ceiling."""
     rows = []
-    for setting in analysis.settings:
-        group = setting.group
+    for one in analysis.configurations:
         for split in SPLITS:
             for probe in HEADINGS:
-                if (split, probe) not in group.probes:
+                if (split, probe) not in one.probes:
                     continue
-                found = setting.scores(split, probe)
-                levels = {level.kind: level.values for level in references(group, split, probe)}
-                for layer, name in enumerate(group.layer_names):
-                    limits = tuple(
-                        level_at(levels.get(kind), layer) for kind in ("chance", "ceiling", "pixels")
-                    )
-                    place: tuple[Cell, ...] = (group.label, group.data, group.size, split, probe, layer, name)
-                    cells = (
-                        *place,
-                        float(group.depths[layer]),
-                        found.at(layer),
-                        int(found.n[layer]),
-                        *limits,
-                    )
-                    rows.append(Row(cells, group.model, group.data))
-    headings = ("network", "data", "size", "classes", "probe", "layer", "name", "depth", "score", "n")
-    columns = tuple(Column(heading) for heading in (*headings, "chance", "ceiling", "raw pixels"))
+                levels = one.references(split, probe)
+                for layer, score in enumerate(one.scores(split, probe)):
+                    limits: list[Cell] = [
+                        float(levels[kind].values[layer]) if kind in levels else None
+                        for kind in ("chance", "ceiling", "pixels")
+                    ]
+                    place = (split, probe, layer, one.layer_names[layer], float(one.depths[layer]))
+                    rows.append(_row(one, (*place, score, score.n, *limits)))
+    columns = _columns(
+        "network", "data", "size", "classes", "probe", "layer", "name", "depth", "score", "n", "chance",
+        "ceiling", "raw pixels",
+    )  # fmt: skip
     return Table("layer_scores", "Every layer, every probe, last step", f"{_INTERVAL}.", columns, tuple(rows))
 
 
-def depth_shapes(analysis: Analysis) -> Table:
-    """Return whether the NMI goes one way through the layers."""
+def depth_shape(analysis: Analysis) -> Table:
+    """Return whether the NMI is monotone over the layers."""
     rows = []
-    for setting in analysis.settings:
-        group, trend, shape = setting.group, setting.trend, setting.shape
+    for one in analysis.configurations:
+        shape = one.shape
         if not shape.judged_by:
             verdict = "cannot be judged: one run, k-means noise not measured"
         elif shape.sign_changes:
             verdict = "not monotone"
         elif shape.rises or shape.falls:
-            verdict = "no turn beyond the uncertainty"
+            verdict = "no change of direction beyond the uncertainty"
         else:
             verdict = "no step beyond the uncertainty"
-        place: tuple[Cell, ...] = (group.label, group.data, group.size, shape.n, len(group.layer_names))
-        counts: tuple[Cell, ...] = (
-            (shape.rises, shape.falls, shape.sign_changes) if shape.judged_by else (None,) * 3
-        )
+        counts = (shape.rises, shape.falls, shape.sign_changes) if shape.judged_by else (None,) * 3
         rows.append(
-            Row((*place, trend.spearman, trend.spearman_p, *counts, verdict), group.model, group.data)
+            _row(one, (shape.n, len(one.layer_names), one.trend.value, one.trend.p, *counts, verdict))
         )
     return Table(
         "depth_shape",
-        "Does the NMI go one way through the layers?",
+        "Is the NMI monotone over the layers?",
         "Spearman of layer number and mean NMI with a permutation p (exact up to 8 layers; neighbouring layers are "
         "not independent, so p is too small). A step from layer to layer counts where the 95 % interval of its "
-        "paired difference over seeds leaves out zero (one run: where it exceeds the k-means noise); a turn is a "
-        "rise after a fall or the reverse. The steps are not corrected for their number.",
+        "paired difference over seeds excludes zero (one run: where it exceeds the k-means noise); a change of "
+        "direction is a rise after a fall or the reverse. The steps are not corrected for their number.",
         (
-            Column("network"), Column("data"), Column("size"), Column("n"), Column("layers"),
-            Column("Spearman ρ", 2), Column("p", probability=True), Column("rises"), Column("falls"), Column("turns"),
-            Column("verdict"),
+            *_columns("network", "data", "size", "n", "layers"),
+            Column("Spearman ρ", 2),
+            Column("p", probability=True),
+            *_columns("rises", "falls", "changes of direction", "verdict"),
         ),
         tuple(rows),
-    )  # fmt: skip
+    )
 
 
 def differences(analysis: Analysis) -> Table:
     """Return the networks of one data set against each other."""
-    rows = []
-    for contest in analysis.contests:
-        for difference in contest.differences:
-            found, n = difference.g, difference.g.n
-            first, second = difference.first.group, difference.second.group
-            if n == 0:
-                verdict = "no seed in common"
-            elif n == 1:
-                verdict = "one shared seed: not told apart"
-            elif difference.p < 0.05:
-                verdict = "told apart (p < 0.05)"
-            elif difference.excludes_zero:
-                verdict = f"above in {difference.agree} of {n} seeds; too few for p < 0.05"
-            else:
-                verdict = "not told apart"
-            cells: tuple[Cell, ...] = (
-                first.label, second.label, contest.data, contest.size, n, found, difference.p, verdict,
-            )  # fmt: skip
-            rows.append(Row(cells, "", contest.data))
+    rows = [
+        Row(
+            (
+                found.first.label, found.second.label, comparison.data, comparison.size, found.g.n, found.g, found.p,
+                _verdict(found),
+            ),
+            "",
+            comparison.data,
+        )
+        for comparison in analysis.comparisons
+        for found in comparison.differences
+    ]  # fmt: skip
     return Table(
         "differences",
         "Networks against each other",
@@ -179,44 +166,64 @@ def differences(analysis: Analysis) -> Table:
         "p by flipping signs, corrected by Holm for the pairs of the data set (with three seeds it cannot fall "
         "below 0.25). With fewer than about ten seeds the bootstrap interval is narrower than 95 %.",
         (
-            Column("first"), Column("second"), Column("data"), Column("size"), Column("n", hint="shared seeds"),
-            Column("g first − g second"), Column("p (Holm)", probability=True), Column("verdict"),
+            *_columns("first", "second", "data", "size"),
+            Column("n", hint="shared seeds"),
+            Column("g first − g second"),
+            Column("p (Holm)", probability=True),
+            Column("verdict"),
         ),
         tuple(rows),
-    )  # fmt: skip
+    )
 
 
-def accuracy_against_g(analysis: Analysis) -> Table:
+def _verdict(found: Difference) -> str:
+    if found.g.n == 0:
+        return "no seed in common"
+    if found.g.n == 1:
+        return "one shared seed: not distinguished"
+    if found.p < SIGNIFICANT:
+        return f"different (p < {SIGNIFICANT})"
+    if found.g.low > 0 or found.g.high < 0:
+        return f"above in {found.agree} of {found.g.n} seeds; too few for p < {SIGNIFICANT}"
+    return "not distinguished"
+
+
+def accuracy_and_g(analysis: Analysis) -> Table:
     """Return whether accuracy on seen classes ranks the networks as g does."""
     rows = []
-    for contest in analysis.contests:
-        found = contest.accuracy_and_g
-        enough = not math.isnan(found.spearman)
+    for one in analysis.comparisons:
+        rho, tau = one.spearman, one.kendall
+        how = "exact" if rho.exact else "9,999 permutations"
         cells: tuple[Cell, ...] = (
-            contest.data, contest.size, found.n, found.spearman, found.spearman_p, found.kendall, found.kendall_p,
-            ("exact" if found.exact else "9,999 permutations") if enough else "needs three networks",
+            one.data, one.size, rho.n, rho.value, rho.p, tau.value, tau.p,
+            "needs three networks" if math.isnan(rho.value) else how,
         )  # fmt: skip
-        rows.append(Row(cells, "", contest.data))
+        rows.append(Row(cells, "", one.data))
     return Table(
         "accuracy_and_g",
         "Does accuracy on seen classes rank the networks as g does?",
         "A point a network (mean over its seeds); two-sided permutation p. With six or seven networks only a very "
-        "strong agreement can be told from none: a large p is not evidence that there is no relation.",
+        "strong agreement can be distinguished from none: a large p is not evidence that there is no relation.",
         (
-            Column("data"), Column("size"), Column("n", hint="networks"), Column("Spearman ρ", 2),
-            Column("p", probability=True), Column("Kendall τ", 2), Column("p (τ)", probability=True), Column("how"),
+            *_columns("data", "size"),
+            Column("n", hint="networks"),
+            Column("Spearman ρ", 2),
+            Column("p", probability=True),
+            Column("Kendall τ", 2),
+            Column("p (τ)", probability=True),
+            Column("how"),
         ),
         tuple(rows),
-    )  # fmt: skip
+    )
 
 
-def transfers(analysis: Analysis) -> Table:
+def data_set_agreement(analysis: Analysis) -> Table:
     """Return whether a network's curve is the same on two data sets."""
     rows = [
         Row(
             (
                 found.label, found.size, found.first, found.second, f"{found.seeds[0]} / {found.seeds[1]}",
-                found.layers, found.agreement.spearman, found.agreement.spearman_p, found.agreement_p,
+                found.layers, found.agreement.value, found.agreement.p, found.agreement_p,
                 found.difference, found.difference_p,
             ),
             found.label.split(" ", 1)[0],
@@ -230,23 +237,139 @@ def transfers(analysis: Analysis) -> Table:
         "Spearman with permutation p; difference of the curves with a sign-flip p over layers; both corrected by "
         "Holm for all rows. Neighbouring layers are not independent, so both p are too small.",
         (
-            Column("network"), Column("size"), Column("first"), Column("second"), Column("n", hint="runs of each"),
-            Column("layers"), Column("Spearman ρ", 2), Column("p", probability=True),
+            *_columns("network", "size", "first", "second"),
+            Column("n", hint="runs of each"),
+            Column("layers"),
+            Column("Spearman ρ", 2),
+            Column("p", probability=True),
             Column("p (Holm)", probability=True),
-            Column("first − second"), Column("p (Holm, difference)", probability=True),
+            Column("first − second"),
+            Column("p (Holm, difference)", probability=True),
+        ),
+        tuple(rows),
+    )
+
+
+def controls(analysis: Analysis) -> Table:
+    """Return g against chance, k-means noise and destroyed images."""
+    rows = []
+    for one in analysis.configurations:
+        best, g = one.g.best_layer, one.g.of_mean.mean
+        chance = one.references("unseen", "nmi").get("chance")
+        above: tuple[Cell, ...] = (_NOT_MEASURED, _NOT_MEASURED)
+        if chance:
+            level = float(chance.values[best])
+            above = (level, g - level)
+        noise = _NOT_MEASURED if one.noise is None else float(one.noise[best])
+        destroyed = ", ".join(f"{level:g}: {shown(float(values[best]))}" for level, values in one.destroyed)
+        rows.append(_row(one, (len(one.runs), g, *above, noise, destroyed or _NOT_MEASURED)))
+    return Table(
+        "controls",
+        "Controls",
+        "NMI is above zero by chance: chance is the same clustering scored against permuted labels. k-means noise is "
+        "the standard deviation of the NMI over single k-means starts; a difference below about three times this is "
+        "within what k-means does by itself (less where several starts are used). Destroyed images: the NMI of the "
+        "best layer as noise replaces the images step by step; it must fall to chance.",
+        _columns(
+            "network", "data", "size", "n", "g", "chance (permuted labels)", "g above chance", "k-means noise",
+            "destroyed images (noise level: NMI)",
         ),
         tuple(rows),
     )  # fmt: skip
 
 
-def all_tables(
-    analysis: Analysis, paper: Sequence[PaperRow], found: Sequence[Run], others: Sequence[LeftOut]
-) -> dict[str, Table]:
-    """Return every table by its name; layer_scores is long and meant for programs."""
-    labels = {run.name: setting.group.label for setting in analysis.settings for run in setting.group.runs}
-    made = (
-        best_layers(analysis), differences(analysis), accuracy_against_g(analysis), depth_shapes(analysis),
-        transfers(analysis), controls(analysis), against_the_paper(paper), runs(found, labels), left_out(others),
-        layer_scores(analysis),
-    )  # fmt: skip
-    return {table.name: table for table in made}
+def what_was_measured(analysis: Analysis) -> str:
+    """Return which rows the runs have beyond their scores, and how to get those that are missing."""
+    all_of_them = analysis.configurations
+    counts = {
+        "NMI by chance (nmi_chance)": sum(("unseen", CHANCE_PROBE) in one.probes for one in all_of_them),
+        "k-means noise (nmi_start_sd)": sum(one.noise is not None for one in all_of_them),
+        "destroyed images (probe.noise_levels=[0.25,0.5,0.75,1.0])": sum(
+            bool(one.destroyed) for one in all_of_them
+        ),
+        "seen accuracy at every step": sum(
+            all(found.n for found in one.accuracy_of_steps) for one in all_of_them
+        ),
+        "saved embeddings (probe.save_embeddings=true)": sum(
+            any(run.embeddings for run in one.runs) for one in all_of_them
+        ),
+    }
+    listed = ", ".join(f"{what} in {number or 'none'}" for what, number in counts.items())
+    return f"Measured, of {count(len(all_of_them), 'configuration')}: {listed}."
+
+
+def against_the_papers(papers: Sequence[PaperRow]) -> Table:
+    """Return printed numbers beside ours."""
+    rows = []
+    for row in papers:
+        printed = row.published
+        ours: tuple[Cell, ...] = ("not run", None, None, "not run")
+        if row.ours:
+            verdict = "within the tolerance" if row.within else "outside the tolerance"
+            ours = (row.ours, row.ours.n, row.difference, verdict)
+        what = (NETWORKS[printed.model], DATA_SETS[printed.data], PROBES[printed.split, printed.probe])
+        cells = (*what, printed.value, *ours, printed.source, printed.runs)
+        rows.append(Row(cells, printed.model, printed.data))
+    return Table(
+        "against_the_paper",
+        "Against the papers",
+        f"Step 500, mean over runs first, then the largest layer. Tolerance {TOLERANCE}: what the two papers differ "
+        "by on the same networks. Only runs with size=paper and the papers' own settings are compared; every other "
+        "run, above all the demo size, is no reproduction and is left out.",
+        (
+            *_columns("network", "data", "score"),
+            Column("printed", 2),
+            Column("ours", 2),
+            Column("n"),
+            Column("difference", 2),
+            *_columns("verdict", "source", "their runs"),
+        ),
+        tuple(rows),
+    )
+
+
+def _runs(analysis: Analysis, runs: Sequence[Run]) -> Table:
+    labels = {run.name: one.label for one in analysis.configurations for run in one.runs}
+    rows = []
+    for run in runs:
+        facts, best = run.facts, run.facts.best_layer
+        cells: tuple[Cell, ...] = (
+            labels.get(run.name, facts.model), facts.data, facts.size, facts.seed, facts.g,
+            f"{best} ({facts.best_layer_name})" if best is not None else None,
+            facts.seen_accuracy, int(run.scores.steps[-1]), facts.seconds, facts.config_hash or "", run.name,
+        )  # fmt: skip
+        rows.append(Row(cells, facts.model, facts.data))
+    return Table(
+        "runs",
+        "Runs",
+        "Every finished run; its config.yaml is in its folder.",
+        (
+            *_columns("network", "data", "size", "seed", "g", "best layer", "seen accuracy", "step"),
+            Column("seconds", 0),
+            *_columns("config hash", "folder"),
+        ),
+        tuple(rows),
+    )
+
+
+def _left_out(left_out: Sequence[LeftOut]) -> Table:
+    rows = tuple(
+        Row(
+            (one.status, one.reason, one.model, one.data, one.size, one.seed, one.name),
+            one.model,
+            one.data,
+            "failed",
+        )
+        for one in left_out
+    )
+    columns = _columns("status", "reason", "network", "data", "size", "seed", "folder")
+    return Table("left_out", "Folders that were left out", "None of them is in any mean.", columns, rows)
+
+
+def _columns(*headings: str) -> tuple[Column, ...]:
+    return tuple(Column(heading) for heading in headings)
+
+
+def _row(one: Configuration, cells: tuple[Cell, ...], mark: str = "") -> Row:
+    """Return a row that begins with the network, the data set and the size."""
+    return Row((one.label, one.data, one.size, *cells), one.model, one.data, mark)

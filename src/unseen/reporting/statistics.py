@@ -1,4 +1,4 @@
-"""Means, bootstrap intervals and the generalization index over seeds: pure functions.
+"""Means, bootstrap intervals, the generalization index and permutation tests over seeds: pure functions.
 
 Legend: R runs (seeds), L layers, B resamples. Every result carries its n. Intervals are percentile bootstrap
 intervals over runs, from a generator with a fixed seed; with fewer than two runs there is none (NaN).
@@ -7,8 +7,10 @@ intervals over runs, from a generator with a fixed seed; with fewer than two run
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +18,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+PERMUTATIONS = 9999  # drawn where there are too many to count them all
+_ALL_ORDERS_UP_TO = 8  # 8! = 40,320
+_ALL_FLIPS_UP_TO = 14  # 2^14 = 16,384
+_DIGITS = 9  # permuted statistics that differ by less than this are equal but for rounding
 _SEED = 20240501
-_FEWEST = 2  # runs that an interval needs
 
 
 @dataclass(frozen=True)
@@ -32,32 +37,11 @@ class Estimate:
         n: Runs with a finite value.
     """
 
-    mean: float
-    std: float
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True, eq=False)
-class Estimates:
-    """Means over runs of M numbers at once; the attributes of `Estimate`, each (M,)."""
-
-    mean: Floats
-    std: Floats
-    low: Floats
-    high: Floats
-    n: NDArray[np.int64]
-
-    def at(self, place: int) -> Estimate:
-        """Return one of them."""
-        return Estimate(
-            float(self.mean[place]),
-            float(self.std[place]),
-            float(self.low[place]),
-            float(self.high[place]),
-            int(self.n[place]),
-        )
+    mean: float = math.nan
+    std: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +66,7 @@ class Generalization:
 
 @dataclass(frozen=True)
 class DepthShape:
-    """How a score goes with depth.
+    """Rises and falls of a score from layer to layer.
 
     Attributes:
         rises: Steps from a layer to the next that go up by more than the uncertainty.
@@ -99,6 +83,23 @@ class DepthShape:
     n: int
 
 
+@dataclass(frozen=True)
+class RankAgreement:
+    """A rank correlation of n pairs; NaN where n < 3 or one side is constant.
+
+    Attributes:
+        value: Spearman's rho or Kendall's tau-b.
+        p: Two-sided permutation p.
+        n: Pairs.
+        exact: True where all n! orders were counted, False where 9,999 were drawn.
+    """
+
+    value: float
+    p: float
+    n: int
+    exact: bool
+
+
 @lru_cache(maxsize=64)
 def _weights(n: int) -> Floats:
     """Return (B, n): how often each run is drawn in each resample, divided by n."""
@@ -107,41 +108,10 @@ def _weights(n: int) -> Floats:
     return weights
 
 
-def resampled_means(values: Floats) -> Floats:
-    """Return (B, M) means of resampled runs from (R, M) values.
-
-    The same runs are drawn for all M columns, so differences between columns stay paired.
-    """
+def _resampled_means(values: Floats) -> Floats:
+    """Return (B, M) from (R, M): the same runs are drawn for all columns, so their differences stay paired."""
     means: Floats = _weights(len(values)) @ values
     return means
-
-
-def estimate(values: Floats) -> Estimate:
-    """Return the mean over R values, NaN left out.
-
-    >>> estimate(np.array([0.2, 0.4])).std
-    0.1
-    """
-    return estimates(np.asarray(values, dtype=float)[:, None]).at(0)
-
-
-def estimates(values: Floats) -> Estimates:
-    """Return mean, spread and interval over runs of each of M numbers.
-
-    Args:
-        values: (R, M); NaN where a run lacks a number.
-    """
-    finite = np.isfinite(values)  # (R, M)
-    mean, std, low, high = np.full((4, values.shape[1]), np.nan)
-    for pattern in np.unique(finite, axis=1).T:  # columns that the same runs have, together
-        columns = (finite == pattern[:, None]).all(axis=0)
-        if not pattern.any():
-            continue
-        some = values[pattern][:, columns]  # (r, m)
-        mean[columns], std[columns] = some.mean(axis=0), some.std(axis=0)
-        if len(some) >= _FEWEST:
-            low[columns], high[columns] = _interval(resampled_means(some))
-    return Estimates(mean, std, low, high, finite.sum(axis=0))
 
 
 def _interval(resamples: Floats) -> tuple[Floats, Floats]:
@@ -150,21 +120,53 @@ def _interval(resamples: Floats) -> tuple[Floats, Floats]:
     return low, high
 
 
+def estimate(values: Floats) -> Estimate:
+    """Return the mean over R values, NaN left out.
+
+    >>> estimate(np.array([0.2, 0.4])).std
+    0.1
+    """
+    return estimates(np.asarray(values, dtype=float)[:, None])[0]
+
+
+def estimates(values: Floats) -> list[Estimate]:
+    """Return mean, spread and interval over runs of each of M numbers.
+
+    Args:
+        values: (R, M); NaN where a run lacks a number.
+    """
+    found = [Estimate()] * values.shape[1]
+    finite = np.isfinite(values)
+    for pattern in np.unique(finite, axis=1).T:  # columns that the same runs have, together
+        if not pattern.any():
+            continue
+        columns = np.flatnonzero((finite == pattern[:, None]).all(axis=0))
+        some = values[pattern][:, columns]  # (r, m)
+        low = high = np.full(len(columns), np.nan)
+        if len(some) > 1:
+            low, high = _interval(_resampled_means(some))
+        mean, std = some.mean(axis=0), some.std(axis=0)
+        for at, column in enumerate(columns):
+            found[column] = Estimate(
+                float(mean[at]), float(std[at]), float(low[at]), float(high[at]), len(some)
+            )
+    return found
+
+
 def generalization(nmi: Floats) -> Generalization | None:
     """Return g and the best layer of R runs from their (R, L) NMI; None where no layer has a finite mean.
 
     Layers whose NMI is NaN in a run do not count (a probe that was undefined there).
     """
-    usable = np.isfinite(nmi).all(axis=0)
-    if not usable.any():
+    layers = np.flatnonzero(np.isfinite(nmi).all(axis=0))
+    if not len(layers):
         return None
-    layers = np.flatnonzero(usable)
     some = nmi[:, layers]  # (R, l)
     means = some.mean(axis=0)
     best = int(means.argmax())
     low = high = support = math.nan
-    if len(some) >= _FEWEST:
-        resamples = resampled_means(some)  # (B, l)
+    if len(some) > 1:
+        resamples = _resampled_means(some)  # (B, l)
         low, high = (float(end) for end in _interval(resamples.max(axis=1)))
         support = float((resamples.argmax(axis=1) == best).mean())
     of_mean = Estimate(float(means[best]), float(some[:, best].std()), low, high, len(some))
@@ -172,46 +174,120 @@ def generalization(nmi: Floats) -> Generalization | None:
     return Generalization(of_mean, estimate(some.max(axis=1)), int(layers[best]), wins, support)
 
 
-def paired_difference(first: Floats, second: Floats) -> Estimate:
-    """Return the mean of first - second over the runs that have both, with its paired bootstrap interval.
-
-    Args:
-        first: (R,).
-        second: (R,) of the same runs or the same seeds.
-    """
-    return estimate(np.asarray(first, dtype=float) - np.asarray(second, dtype=float))
-
-
 def depth_shape(values: Floats, noise: Floats | None = None) -> DepthShape:
-    """Return how often a score turns on its way through the layers, beyond the uncertainty.
+    """Return how often a score changes direction over the layers, beyond the uncertainty.
 
     Args:
         values: (R, L) scores of R runs.
         noise: (L,) standard deviation of one run's score by its own randomness; used where there is one run.
     """
     steps = np.diff(values, axis=1)  # (R, L-1)
-    if len(values) >= _FEWEST:
+    if len(values) > 1:
         found = estimates(steps)
-        signs = np.where(found.low > 0, 1, np.where(found.high < 0, -1, 0))
+        signs = np.array([(step.low > 0) - (step.high < 0) for step in found], dtype=int)
         judged_by = "interval"
     elif noise is not None and np.isfinite(noise).any():
         floor = 1.96 * np.hypot(noise[1:], noise[:-1])  # two independent errors, 95 %
-        signs = np.where(steps[0] > floor, 1, np.where(steps[0] < -floor, -1, 0))
+        signs = (steps[0] > floor).astype(int) - (steps[0] < -floor)
         judged_by = "noise"
     else:
         return DepthShape(0, 0, 0, "", len(values))
-    told = signs[signs != 0]
-    changes = int((np.diff(told) != 0).sum())
+    changes = int((np.diff(signs[signs != 0]) != 0).sum())
     return DepthShape(int((signs > 0).sum()), int((signs < 0).sum()), changes, judged_by, len(values))
 
 
-def at_depths(curve: Floats, depths: Floats, wanted: Floats) -> Floats:
-    """Return (L,) scores at other depths by linear interpolation.
+def spearman(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -> RankAgreement:
+    """Return Spearman's rho of two lists, with average ranks for ties; pairs with NaN are left out.
 
-    Args:
-        curve: Scores of the layers.
-        depths: Their normalised depths, ascending.
-        wanted: (L,) depths asked for.
+    >>> round(spearman([1, 2, 3, 4], [1, 3, 2, 4]).value, 3)
+    0.8
     """
-    values: Floats = np.interp(wanted, depths, curve)
-    return values
+    from scipy.stats import spearmanr
+
+    return _rank_agreement(first, second, spearmanr, lambda x, y: y @ (x - x.mean()))
+
+
+def kendall(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -> RankAgreement:
+    """Return Kendall's tau-b of two lists; pairs with NaN are left out.
+
+    >>> round(kendall([1, 2, 3, 4], [1, 3, 2, 4]).value, 3)
+    0.667
+    """
+    from scipy.stats import kendalltau
+
+    def concordant(x: Floats, y: Floats) -> Floats:
+        """Return (P,) concordant minus discordant pairs of places for (P, n) orders."""
+        i, j = np.triu_indices(len(x), 1)
+        difference: Floats = np.sign(y[..., i] - y[..., j]) @ np.sign(x[i] - x[j])
+        return difference
+
+    return _rank_agreement(first, second, kendalltau, concordant)
+
+
+def _rank_agreement(
+    first: Sequence[float] | Floats,
+    second: Sequence[float] | Floats,
+    coefficient: Callable[[Floats, Floats], Any],
+    numerator: Callable[[Floats, Floats], Floats],
+) -> RankAgreement:
+    """Return a coefficient and its p; `numerator` is what a permutation of the second list changes in it."""
+    from scipy.stats import permutation_test, rankdata
+
+    x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = rankdata(x[both]), rankdata(y[both])
+    n, exact = len(x), len(x) <= _ALL_ORDERS_UP_TO
+    if n < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:  # two points always lie on a line
+        return RankAgreement(math.nan, math.nan, n, exact)
+    test = permutation_test(
+        (y,),
+        lambda orders, axis: np.abs(numerator(x, np.moveaxis(orders, axis, -1))).round(_DIGITS),
+        permutation_type="pairings",
+        vectorized=True,
+        alternative="greater",
+        n_resamples=math.inf if exact else PERMUTATIONS,
+        batch=1000,  # keeps the memory small for many points
+        rng=np.random.default_rng(_SEED),
+    )
+    return RankAgreement(float(coefficient(x, y).statistic), float(test.pvalue), n, exact)
+
+
+def sign_flip_p(differences: Sequence[float] | Floats) -> float:
+    """Return the two-sided p of paired differences having mean zero, by flipping their signs.
+
+    All 2^n flips are counted up to n = 14, 9,999 are drawn beyond. NaN differences are left out; n = 0 gives NaN.
+    With n = 3 it cannot fall below 0.25.
+
+    >>> sign_flip_p([1.0, 2.0, 3.0])
+    0.25
+    """
+    from scipy.stats import permutation_test
+
+    d = np.asarray(differences, dtype=float)
+    d = d[np.isfinite(d)]
+    if len(d) < 2:  # one difference is as far from zero as its negative
+        return 1.0 if len(d) else math.nan
+    test = permutation_test(
+        (d,),
+        lambda flipped, axis: np.abs(flipped.sum(axis=axis)).round(_DIGITS),
+        permutation_type="samples",
+        vectorized=True,
+        alternative="greater",
+        n_resamples=math.inf if len(d) <= _ALL_FLIPS_UP_TO else PERMUTATIONS,
+        rng=np.random.default_rng(_SEED),
+    )
+    return float(test.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number (Holm 1979), in the order given; NaN stay NaN and do not count.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    corrected, largest = [math.nan] * len(p_values), 0.0
+    for rank, (p, place) in enumerate(order):
+        largest = max(largest, min(1.0, p * (len(order) - rank)))
+        corrected[place] = largest
+    return corrected

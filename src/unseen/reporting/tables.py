@@ -11,11 +11,11 @@ from unseen.atomic_files import csv_text, write_text
 from unseen.reporting.statistics import Estimate
 
 Cell = str | int | float | Estimate | None
-_LATEX = {
+_LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--", "−": "$-$", "×": r"$\times$",
     "τ": r"$\tau$", "ρ": r"$\rho$", "≤": r"$\leq$", "<": r"\textless{}", ">": r"\textgreater{}", "→": r"$\to$",
-}  # fmt: skip
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -130,41 +130,40 @@ def to_csv(table: Table) -> str:
         any(isinstance(row.cells[place], Estimate) for row in table.rows)
         for place in range(len(table.columns))
     ]
-    header: list[str] = []
-    for column, is_wide in zip(table.columns, wide, strict=True):
-        parts = ("", " std", " low", " high", " n") if is_wide else ("",)
-        header += [column.heading + part for part in parts]
-    rows: list[list[object]] = []
+    heading = [
+        column.heading + part
+        for column, is_wide in zip(table.columns, wide, strict=True)
+        for part in (("", " std", " low", " high", " n") if is_wide else ("",))
+    ]
+    rows = []
     for row in table.rows:
-        cells: list[object] = []
+        cells: list[Cell] = []
         for cell, is_wide in zip(row.cells, wide, strict=True):
             if isinstance(cell, Estimate):
-                cells += [_plain(value) for value in (cell.mean, cell.std, cell.low, cell.high)] + [cell.n]
+                cells += [cell.mean, cell.std, cell.low, cell.high, cell.n]
             else:
-                cells += [_plain(cell)] + ([None] * 4 if is_wide else [])
-        rows.append(cells)
-    return csv_text(header, rows)
-
-
-def _plain(cell: str | float | None) -> str | float | None:
-    return None if isinstance(cell, float) and math.isnan(cell) else cell
+                cells += [cell, None, None, None, None] if is_wide else [cell]
+        rows.append([None if isinstance(cell, float) and math.isnan(cell) else cell for cell in cells])
+    return csv_text(heading, rows)
 
 
 def to_markdown(table: Table) -> str:
     """Return the table as GitHub Markdown, its note below."""
-    lines = [_markdown_row([column.heading for column in table.columns])]
-    lines.append(_markdown_row(["--:" if number else "---" for number in table.numeric]))
-    lines += [_markdown_row(_texts(table, row)) for row in table.rows]
+    rows = [
+        [column.heading for column in table.columns],
+        ["--:" if number else "---" for number in table.numeric],
+        *(_texts(table, row) for row in table.rows),
+    ]
+    lines = [
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows
+    ]
     return f"**{table.title}**\n\n" + "\n".join(lines) + (f"\n\n{table.note}\n" if table.note else "\n")
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
 def to_latex(table: Table) -> str:
     """Return the table as a LaTeX table that needs the package booktabs."""
     kinds = "".join("r" if number else "l" for number in table.numeric)
+    headings = [column.heading for column in table.columns]
     lines = [
         r"\begin{table}",
         r"\centering",
@@ -172,9 +171,9 @@ def to_latex(table: Table) -> str:
         rf"\label{{tab:{table.name.replace('_', '-')}}}",
         rf"\begin{{tabular}}{{{kinds}}}",
         r"\toprule",
-        " & ".join(_latex(column.heading) for column in table.columns) + r" \\",
+        _latex_row(headings),
         r"\midrule",
-        *(" & ".join(_latex(text) for text in _texts(table, row)) + r" \\" for row in table.rows),
+        *(_latex_row(_texts(table, row)) for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",
@@ -182,8 +181,12 @@ def to_latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(map(_latex, cells)) + r" \\"
+
+
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    return text.translate(_LATEX)
 
 
 def _texts(table: Table, row: Row) -> list[str]:
@@ -194,12 +197,18 @@ FORMS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 LONGEST_FOR_PEOPLE = 600  # rows
 
 
+def forms_of(table: Table) -> tuple[str, ...]:
+    """Return the endings of its files: CSV always, Markdown and LaTeX where a person can read that many rows."""
+    return tuple(FORMS) if len(table.rows) <= LONGEST_FOR_PEOPLE else ("csv",)
+
+
 def write_tables(tables: Sequence[Table], folder: Path) -> None:
     """Write each table as NAME.csv, and one that a person can read as NAME.md and NAME.tex, too."""
     folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
         for ending, form in FORMS.items():
-            if ending != "csv" and len(table.rows) > LONGEST_FOR_PEOPLE:
-                (folder / f"{table.name}.{ending}").unlink(missing_ok=True)  # of an earlier report
-                continue
-            write_text(folder / f"{table.name}.{ending}", form(table))
+            path = folder / f"{table.name}.{ending}"
+            if ending in forms_of(table):
+                write_text(path, form(table))
+            else:
+                path.unlink(missing_ok=True)  # of an earlier report

@@ -7,26 +7,28 @@ import re
 from pathlib import PurePath
 from types import NoneType
 
+from unseen import wording
+
 _LONGEST = 500  # characters
 _LONGEST_QUOTED = 60
-_SHORT = (str, int, float, PurePath, NoneType)
 _LONGEST_FILE_NAME = 80
+_SCALARS = (str, int, float, PurePath, NoneType)
 
 
 def printable(text: object, longest: int = _LONGEST) -> str:
     r"""Return a text with escapes in place of what cannot be shown (control characters, bytes that were not UTF-8).
 
     Args:
-        text: A text, a number, a path or None; of anything else only the type is said.
+        text: A text, a number, a path or None; of anything else only the type is named.
         longest: Characters kept; a longer text ends in "…".
 
     >>> printable("caf\udce9 \x1b[31m")
     'caf\\xe9 \\x1b[31m'
     """
-    if not isinstance(text, _SHORT):  # a list may be nested deeper than repr can go
+    if not isinstance(text, _SCALARS):  # a list may be nested deeper than repr can go
         return f"a {type(text).__name__}"
     cut = str(text)[: longest + 1]
-    shown = cut if cut.isprintable() else "".join(map(_shown, cut))
+    shown = cut if cut.isprintable() else "".join(map(_escaped, cut))
     return shown if len(cut) <= longest else shown[:longest] + "…"
 
 
@@ -36,10 +38,17 @@ def quoted(value: object) -> str:
     >>> quoted("vit"), quoted(None), quoted([1])
     ("'vit'", 'None', 'a list')
     """
-    return printable(repr(value), _LONGEST_QUOTED) if isinstance(value, _SHORT) else printable(value)
+    return printable(repr(value) if isinstance(value, _SCALARS) else value, _LONGEST_QUOTED)
 
 
-def _shown(letter: str) -> str:
+def one_line(error: BaseException, longest: int = 200) -> str:
+    """Return the message of an error without line breaks; of an OSError only what went wrong, not the path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return printable(wording.one_line(error), longest)
+
+
+def _escaped(letter: str) -> str:
     if letter.isprintable():
         return letter
     code = ord(letter)
@@ -51,7 +60,7 @@ def _shown(letter: str) -> str:
 def file_name(*parts: str) -> str:
     """Return a name for a file or an anchor, short and free of slashes, the same for the same parts.
 
-    Parts that cannot stand in a name as they are get a digest behind them, so that two do not share a file.
+    Parts with other characters get a digest appended, so that two do not share a file.
 
     >>> file_name("calligraphy", "demo")
     'calligraphy_demo'
@@ -64,5 +73,5 @@ def file_name(*parts: str) -> str:
 
 
 def digest(*parts: str) -> str:
-    """Return six hexadecimal digits that tell lists of texts apart."""
+    """Return six hexadecimal digits that differ between lists of texts."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:6]

@@ -1,4 +1,4 @@
-"""The report of the command line: which folders, where to, and the answer on the screen."""
+"""The report of the command line: which folders, where to, and its summaries on the screen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unseen.runs.typed_words import typed_folders, typed_output
 
 
 def report_job(config: DictConfig) -> None:
-    """Make the report that `config` asks for and print its answer.
+    """Make the report that `config` asks for and print its summaries.
 
     Raises:
         UserError: A folder does not exist, there is no run folder in any, or the report cannot be written.
@@ -28,7 +28,7 @@ def report_job(config: DictConfig) -> None:
     with user_errors(OSError):
         made = build_report(roots, out, command=sys.argv)
     screen = console()
-    for sentence in made.answers:
+    for sentence in made.summaries:
         screen.print(sentence, soft_wrap=True)
     screen.print(
         f"{made.runs} runs, {made.left_out} folders left out · page in {shown_path(made.page)}",

@@ -18,22 +18,19 @@ def draw_figures(folder: RunFolder) -> dict[str, Image]:
     import vl_convert
     from PIL import Image
 
-    from unseen.reporting.analysis import analyse
-    from unseen.reporting.contest_figures import over_steps
-    from unseen.reporting.facts import read_facts
-    from unseen.reporting.groups import RunGroup
-    from unseen.reporting.looks import FILES
-    from unseen.reporting.records import Run
-    from unseen.reporting.score_arrays import arrays_of
-    from unseen.reporting.setting_figures import layer_curves
+    from unseen.reporting.collect import Run
+    from unseen.reporting.configuration import Configuration
+    from unseen.reporting.figures import layer_curves, over_steps
+    from unseen.reporting.run_files import arrays_of, read_facts
+    from unseen.reporting.theme import FILES
 
     facts = read_facts(folder.summary)
     scores = arrays_of(folder.table, facts.seen_accuracy)
-    (contest,) = analyse([RunGroup((Run(folder.path, folder.path.name, facts, {}, scores),))]).contests
+    one = Configuration((Run(folder.path, folder.path.name, facts, {}, scores),))
     where = f"{facts.model} on {facts.data}, seed {facts.seed}"
-    specs = {"layers": layer_curves(contest.winner, FILES) | {"title": f"NMI, {where}, step {facts.steps}"}}
+    specs = {"layers": layer_curves(one, FILES) | {"title": f"NMI, {where}, step {facts.steps}"}}
     if len(scores.steps) > 1:
-        specs["g_over_steps"] = over_steps(contest, FILES, what="g") | {"title": f"g, {where}"}
+        specs["g_over_steps"] = over_steps([one], FILES, what="g") | {"title": f"g, {where}"}
     return {
         name: Image.open(io.BytesIO(vl_convert.vegalite_to_png(spec | {"padding": 12}, scale=_SCALE)))
         for name, spec in specs.items()

@@ -43,7 +43,7 @@
     setSignal("shown", model.value ? [model.value] : null);
     const cards = [...document.querySelectorAll("#layers .card")];
     const left = cards.filter((card) => !card.hidden).length;
-    count.textContent = left === cards.length ? "" : left + " of " + cards.length + " settings shown";
+    count.textContent = left === cards.length ? "" : left + " of " + cards.length + " configurations shown";
     window.dispatchEvent(new Event("resize"));  // figures that were hidden have no width yet
   }
   function applyProbe() {

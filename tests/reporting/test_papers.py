@@ -8,15 +8,15 @@ import pytest
 from reporting.synthetic import Made, make_run
 
 from unseen.reporting.collect import collect
-from unseen.reporting.groups import RunGroup, group_runs
-from unseen.reporting.listing_tables import against_the_paper
-from unseen.reporting.paper import TOLERANCE, compare, published, why_not_comparable
-from unseen.reporting.statistics import estimates
+from unseen.reporting.configuration import Configuration
+from unseen.reporting.groups import group_runs
+from unseen.reporting.papers import TOLERANCE, compare_with_papers, published, why_not_comparable
+from unseen.reporting.result_tables import against_the_papers
 
 FAITHFUL = Made(model="pvt", data="calligraphy", size="paper", steps=(0, 100, 200, 300, 400, 500))
 
 
-def groups_of(root: Path) -> tuple[RunGroup, ...]:
+def configurations_of(root: Path) -> tuple[Configuration, ...]:
     return group_runs(collect([root]).runs)[0]
 
 
@@ -42,16 +42,14 @@ def test_printed_numbers() -> None:
 def test_a_faithful_run_is_compared(tmp_path: Path, model: str, data: str) -> None:
     for seed in (0, 1):
         make_run(tmp_path / str(seed), replace(FAITHFUL, model=model, data=data, seed=seed))
-    (group,) = groups_of(tmp_path)
-    assert why_not_comparable(group) == ""
-    rows = [row for row in compare([group]) if row.ours]
+    (one,) = configurations_of(tmp_path)
+    assert why_not_comparable(one) == ""
+    rows = [row for row in compare_with_papers([one]) if row.ours]
     if (model, data) == ("resnet", "cifar100"):
         assert rows == []  # nothing is printed for it
         return
     (g,) = [row for row in rows if (row.published.split, row.published.probe) == ("unseen", "nmi")]
-    mean = estimates(
-        group.layers("unseen", "nmi")[:, -1]
-    ).mean.max()  # over seeds first, then the largest layer
+    mean = one.nmi.mean(axis=0).max()  # over seeds first, then the largest layer
     assert g.ours is not None
     assert (g.ours.mean, g.ours.n) == (pytest.approx(mean), 2)
     assert g.difference == pytest.approx(mean - g.published.value)
@@ -74,23 +72,23 @@ def test_a_faithful_run_is_compared(tmp_path: Path, model: str, data: str) -> No
 )
 def test_one_other_setting_is_enough_to_be_left_out(tmp_path: Path, settings: Any, said: str) -> None:
     make_run(tmp_path / "a", replace(FAITHFUL, settings=settings))
-    (group,) = groups_of(tmp_path)
-    assert why_not_comparable(group) == said
-    assert not any(row.ours for row in compare([group]))
+    (one,) = configurations_of(tmp_path)
+    assert why_not_comparable(one) == said
+    assert not any(row.ours for row in compare_with_papers([one]))
 
 
 def test_their_unseen_classes_by_name_are_theirs(tmp_path: Path) -> None:
     make_run(
         tmp_path / "a", replace(FAITHFUL, settings=(("data.unseen", ["wzm", "csl", "hy", "mf", "shz"]),))
     )
-    assert why_not_comparable(groups_of(tmp_path)[0]) == ""
+    assert why_not_comparable(configurations_of(tmp_path)[0]) == ""
 
 
 def test_the_demo_is_never_a_reproduction(tmp_path: Path) -> None:
     make_run(tmp_path / "a", Made(model="pvt", data="calligraphy", size="demo", steps=(0, 500)))
-    groups = groups_of(tmp_path)
-    assert "size is demo, theirs paper" in why_not_comparable(groups[0])
-    table = against_the_paper(compare(groups))
+    found = configurations_of(tmp_path)
+    assert "size is demo, theirs paper" in why_not_comparable(found[0])
+    table = against_the_papers(compare_with_papers(found))
     assert {row.cells[4] for row in table.rows} == {"not run"}
     assert {row.cells[7] for row in table.rows} == {"not run"}
 
@@ -101,7 +99,7 @@ def test_another_step_or_an_unknown_network_is_not_compared(tmp_path: Path) -> N
     make_run(tmp_path / "c", replace(FAITHFUL, data="digits"))
     folder = make_run(tmp_path / "d", replace(FAITHFUL, model="vit"))
     (folder / "config.yaml").unlink()
-    said = {why_not_comparable(group) for group in groups_of(tmp_path)}
+    said = {why_not_comparable(one) for one in configurations_of(tmp_path)}
     assert said == {
         "not scored at step 500",
         "the papers have no efficientnet_lite0",

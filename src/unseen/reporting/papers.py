@@ -1,4 +1,4 @@
-"""The published numbers, and which runs may stand beside them.
+"""The published numbers, and which runs may be compared with them.
 
 Sources: arXiv 2405.01524 (six networks, step 500, mean of three runs, largest layer; its table) and arXiv
 2402.14095 (one run, read off its figure to about 0.01; the only one with ResNet-50).
@@ -14,15 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from unseen.reporting.groups import RunGroup
-from unseen.reporting.statistics import Estimate, estimate, estimates
+from unseen.reporting.configuration import Configuration
+from unseen.reporting.statistics import Estimate, estimates
 
 PUBLISHED_STEP = 500
-TOLERANCE = (
-    0.1  # what the two papers differ by on the same networks: .75 / .63 for CvT, .63 / .50 for ConvNeXtV2
-)
-MAIN_SOURCE = "arXiv 2405.01524"
-FIRST_SOURCE = "arXiv 2402.14095"
+# what the two papers differ by on the same networks: .75 / .63 for CvT, .63 / .50 for ConvNeXtV2
+TOLERANCE = 0.1
+_MAIN_SOURCE = "arXiv 2405.01524"
+_FIRST_SOURCE = "arXiv 2402.14095"
 # our name of the network: name in print
 NETWORKS = {
     "vit": "ViT",
@@ -132,71 +131,67 @@ class PaperRow:
 def published() -> tuple[Published, ...]:
     """Return every printed number, by data set, network and probe."""
     rows = [
-        Published(model, data, split, probe, values[place], 3, MAIN_SOURCE)
+        Published(model, data, split, probe, values[place], 3, _MAIN_SOURCE)
         for data, table in _TABLE.items()
         for place, model in enumerate(_ORDER)
         for (split, probe), values in table.items()
     ]
-    return (*rows, Published("resnet", "calligraphy", "unseen", "nmi", 0.61, 1, FIRST_SOURCE))
+    return (*rows, Published("resnet", "calligraphy", "unseen", "nmi", 0.61, 1, _FIRST_SOURCE))
 
 
-def why_not_comparable(group: RunGroup) -> str:
-    """Return in which settings a group differs from the published experiments, "" where in none."""
-    if group.data not in DATA_SETS:
-        return f"the papers have no {group.data}"
-    if group.model not in NETWORKS:
-        return f"the papers have no {group.model}"
-    config = group.runs[0].config
+def why_not_comparable(one: Configuration) -> str:
+    """Return in which settings a configuration differs from the published experiments, "" where in none."""
+    if one.data not in DATA_SETS:
+        return f"the papers have no {one.data}"
+    if one.model not in NETWORKS:
+        return f"the papers have no {one.model}"
+    config = one.runs[0].config
     if not config:
         return "its config.yaml is missing"
     reasons = []
-    if group.runs[0].entry != "train":
+    if one.runs[0].facts.entry != "train":
         reasons.append("it was only evaluated, not trained")
-    epochs = ("model.scheduler.epochs", 5 if group.model == "resnet" else 4)
-    for key, wanted in (*_SETTINGS, epochs, *_DATA_SETTINGS[group.data]):
+    epochs = ("model.scheduler.epochs", 5 if one.model == "resnet" else 4)
+    for key, wanted in (*_SETTINGS, epochs, *_DATA_SETTINGS[one.data]):
         found = _setting(config, key)
-        if found is _ABSENT or (found != wanted or isinstance(found, bool) != isinstance(wanted, bool)):
-            shown = "absent" if found is _ABSENT else _plain(found)
-            reasons.append(f"{key} is {shown}, theirs {_plain(wanted)}")
+        if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):
+            reasons.append(f"{key} is {_plain(found)}, theirs {_plain(wanted)}")
     unseen = _setting(config, "data.unseen")
-    if isinstance(unseen, list) and sorted(map(str, unseen)) != sorted(_UNSEEN_CLASSES[group.data]):
+    if isinstance(unseen, list) and sorted(map(str, unseen)) != sorted(_UNSEEN_CLASSES[one.data]):
         reasons.append("other unseen classes")
     if _setting(config, "data.seen") not in (None, _ABSENT):
         reasons.append("other seen classes")
-    if PUBLISHED_STEP not in group.steps:
+    if PUBLISHED_STEP not in one.steps:
         reasons.append(f"not scored at step {PUBLISHED_STEP}")
     return "; ".join(reasons)
 
 
-def compare(groups: Sequence[RunGroup]) -> tuple[PaperRow, ...]:
-    """Return each printed number beside ours; only groups with the papers' settings count.
+def compare_with_papers(configurations: Sequence[Configuration]) -> tuple[PaperRow, ...]:
+    """Return each printed number and ours; only configurations with the papers' settings count.
 
-    Where several groups have them, the one with most seeds stands for the network.
+    Where several have them, the one with most seeds represents the network.
     """
-    usable: dict[tuple[str, str], RunGroup] = {}
-    for group in groups:
-        key = (group.model, group.data)
-        if why_not_comparable(group) == "" and (key not in usable or len(group.runs) > len(usable[key].runs)):
-            usable[key] = group
+    usable: dict[tuple[str, str], Configuration] = {}
+    for one in configurations:
+        key = (one.model, one.data)
+        if not why_not_comparable(one) and (key not in usable or len(one.runs) > len(usable[key].runs)):
+            usable[key] = one
     rows = []
     for row in published():
-        group_of_row = usable.get((row.model, row.data))
-        ours = _ours(group_of_row, row) if group_of_row else None
+        match = usable.get((row.model, row.data))
+        ours = _ours(match, row) if match else None
         difference = ours.mean - row.value if ours else math.nan
         rows.append(PaperRow(row, ours, difference, abs(difference) <= TOLERANCE if ours else None))
     return tuple(rows)
 
 
-def _ours(group: RunGroup, row: Published) -> Estimate | None:
-    place = int(np.searchsorted(group.steps, PUBLISHED_STEP))
+def _ours(one: Configuration, row: Published) -> Estimate | None:
+    place = int(np.searchsorted(one.steps, PUBLISHED_STEP))
     if row.probe == "accuracy":
-        found = estimate(group.accuracy[:, place])
+        found = [one.accuracy_of_steps[place]]
     else:
-        over_runs = estimates(group.layers(row.split, row.probe)[:, place])
-        if not np.isfinite(over_runs.mean).any():
-            return None
-        found = over_runs.at(int(np.nanargmax(over_runs.mean)))
-    return found if found.n else None
+        found = estimates(one.layers(row.split, row.probe)[:, place])
+    return max((each for each in found if each.n), key=lambda each: each.mean, default=None)
 
 
 _ABSENT = object()
@@ -212,4 +207,6 @@ def _setting(config: dict[str, Any], key: str) -> Any:
 
 
 def _plain(value: Any) -> str:
+    if value is _ABSENT:
+        return "absent"
     return value if isinstance(value, str) else json.dumps(value, default=str)

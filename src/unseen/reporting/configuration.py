@@ -1,0 +1,268 @@
+"""One configuration: its runs, which differ only in their seed, and what they show at their last step.
+
+Legend: R runs (seeds), T steps, L layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.probe_table import SCORES, Chance, Counts
+from unseen.reporting.collect import Run
+from unseen.reporting.run_files import Floats
+from unseen.reporting.statistics import (
+    DepthShape,
+    Estimate,
+    Generalization,
+    RankAgreement,
+    depth_shape,
+    estimate,
+    estimates,
+    generalization,
+    spearman,
+)
+from unseen.scores import NOISE_FLOOR_PROBE, destroyed_level
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A level that a score must be read against.
+
+    Attributes:
+        kind: chance, ceiling or pixels.
+        values: (L,) the level at each layer.
+        varies: Whether it differs between layers.
+        meaning: How it was found.
+    """
+
+    kind: str
+    values: Floats
+    varies: bool
+    meaning: str
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """R runs that differ only in their seed; results are computed when they are first used.
+
+    Attributes:
+        runs: In the order of their seeds.
+        variant: Settings in which it differs from other configurations of this model, data and size, as typed.
+        identifier: A short name for files and anchors, the same in each report on the same runs.
+    """
+
+    runs: tuple[Run, ...]
+    variant: tuple[str, ...] = ()
+    identifier: str = ""
+    _scores: dict[tuple[str, str], list[Estimate]] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def model(self) -> str:
+        """Its network."""
+        return self.runs[0].facts.model
+
+    @property
+    def data(self) -> str:
+        """Its data set."""
+        return self.runs[0].facts.data
+
+    @property
+    def size(self) -> str:
+        """Size: demo or paper."""
+        return self.runs[0].facts.size
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The R seeds, ascending."""
+        return tuple(run.facts.seed for run in self.runs)
+
+    @property
+    def label(self) -> str:
+        """Model and variant, without the data set."""
+        return f"{self.model} ({', '.join(self.variant)})" if self.variant else self.model
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """L module paths."""
+        return self.runs[0].scores.layer_names
+
+    @property
+    def last_layer(self) -> int:
+        """Number of the deepest layer."""
+        return len(self.layer_names) - 1
+
+    @property
+    def depths(self) -> Floats:
+        """(L,) normalised depth."""
+        return self.runs[0].scores.depths
+
+    @cached_property
+    def steps(self) -> NDArray[np.int64]:
+        """(T,) steps that every run has."""
+        return np.array(sorted(set.intersection(*map(_steps, self.runs))), dtype=np.int64)
+
+    @cached_property
+    def probes(self) -> frozenset[tuple[str, str]]:
+        """(split, probe) that at least one run has."""
+        return frozenset(key for run in self.runs for key in run.scores.layers)
+
+    def layers(self, split: str, probe: str) -> Floats:
+        """Return (R, T, L) scores; NaN where a run has none."""
+        return np.stack(
+            [
+                run.scores.layers[split, probe][self._places(run)]
+                if (split, probe) in run.scores.layers
+                else np.full((len(self.steps), len(self.layer_names)), np.nan)
+                for run in self.runs
+            ]
+        )
+
+    def pixels(self, split: str, probe: str) -> Floats:
+        """Return (R, T) scores of the raw pixels; NaN where a run has none."""
+        return np.stack(
+            [
+                run.scores.pixels[split, probe][self._places(run)]
+                if (split, probe) in run.scores.pixels
+                else np.full(len(self.steps), np.nan)
+                for run in self.runs
+            ]
+        )
+
+    def _places(self, run: Run) -> NDArray[np.int64]:
+        return np.searchsorted(run.scores.steps, self.steps)
+
+    @cached_property
+    def accuracies(self) -> Floats:
+        """(R, T) seen-class accuracy; NaN where it was not written."""
+        return np.stack([run.scores.accuracy[self._places(run)] for run in self.runs])
+
+    @cached_property
+    def nmi(self) -> Floats:
+        """(R, L) unseen NMI at the last step."""
+        return self.layers("unseen", "nmi")[:, -1]
+
+    @property
+    def mean_nmi(self) -> Floats:
+        """(L,) mean unseen NMI of the layers that every run has, NaN for others."""
+        return np.asarray(self.nmi.mean(axis=0))
+
+    def scores(self, split: str, probe: str) -> list[Estimate]:
+        """Return L means over the runs of a probe at the last step."""
+        key = (split, probe)
+        if key not in self._scores:
+            self._scores[key] = estimates(self.layers(split, probe)[:, -1])
+        return self._scores[key]
+
+    @cached_property
+    def is_scored(self) -> bool:
+        """Whether the unseen NMI is defined at a layer of the last step, and g with it."""
+        return generalization(self.nmi) is not None
+
+    @cached_property
+    def g(self) -> Generalization:
+        """G at the last step, both ways."""
+        found = generalization(self.nmi)
+        assert found is not None
+        return found
+
+    @cached_property
+    def g_of_steps(self) -> list[Estimate]:
+        """T times g as the papers average it; the best layer is chosen anew at each step."""
+        nmi = self.layers("unseen", "nmi")
+        found = [generalization(nmi[:, place]) for place in range(len(self.steps))]
+        return [one.of_mean if one else Estimate() for one in found]
+
+    @property
+    def best_is_last(self) -> bool:
+        """Whether no layer is above the last one."""
+        return self.g.best_layer == self.last_layer
+
+    @cached_property
+    def accuracy_of_steps(self) -> list[Estimate]:
+        """Seen-class accuracy at T steps; n = 0 where it is not known."""
+        return estimates(self.accuracies)
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Seen-class accuracy at the last step."""
+        return self.accuracy_of_steps[-1]
+
+    @cached_property
+    def over_last(self) -> Estimate:
+        """NMI of the best layer minus that of the last layer, paired by run; zero where the best is the last."""
+        return estimate(self.nmi[:, self.g.best_layer] - self.nmi[:, -1])
+
+    @cached_property
+    def over_pixels(self) -> Estimate:
+        """NMI of the best layer minus that of the raw pixels, paired by run; n = 0 where not measured."""
+        return estimate(self.nmi[:, self.g.best_layer] - self.pixels("unseen", "nmi")[:, -1])
+
+    @cached_property
+    def trend(self) -> RankAgreement:
+        """Spearman's rho of layer number and mean NMI."""
+        return spearman(np.arange(len(self.layer_names), dtype=float), self.mean_nmi)
+
+    @cached_property
+    def shape(self) -> DepthShape:
+        """Rises and falls of the NMI over the layers."""
+        return depth_shape(self.nmi, self.noise)
+
+    @cached_property
+    def noise(self) -> Floats | None:
+        """(L,) standard deviation of the unseen NMI over single k-means starts, None if not measured."""
+        return self._last("unseen", NOISE_FLOOR_PROBE)
+
+    @cached_property
+    def destroyed(self) -> list[tuple[float, Floats]]:
+        """(noise level, (L,) unseen NMI) where images destroyed by noise were probed, ascending."""
+        found = []
+        for split, probe in self.probes:
+            level = destroyed_level(probe)
+            values = self._last(split, probe) if level is not None and split == "unseen" else None
+            if level is not None and values is not None:
+                found.append((level, values))
+        return sorted(found, key=lambda pair: pair[0])
+
+    def references(self, split: str, probe: str) -> dict[str, Reference]:
+        """Return chance level, ceiling and raw-pixel score of a probe at the last step, as far as they are known."""
+        facts = SCORES.get(probe)
+        found = [self._chance(split, facts.chance)] if facts and facts.chance else []
+        ceiling = self._last(split, facts.ceiling) if facts and facts.ceiling else None
+        if facts and facts.ceiling and ceiling is not None:
+            found.append(self._level("ceiling", ceiling[0], SCORES[facts.ceiling].meaning))
+        pixels = self.pixels(split, probe)[:, -1]
+        if np.isfinite(pixels).any():
+            found.append(self._level("pixels", float(np.nanmean(pixels)), "the same probe on the raw pixels"))
+        return {one.kind: one for one in found if one}
+
+    def _level(self, kind: str, value: float, meaning: str) -> Reference:
+        return Reference(kind, np.full(len(self.layer_names), value), False, meaning)
+
+    def _chance(self, split: str, chance: Chance) -> Reference | None:
+        if isinstance(chance.level, str):
+            measured = self._last(split, chance.level)
+            return None if measured is None else Reference("chance", measured, True, chance.meaning)
+        facts, unseen = self.runs[0].facts, split == "unseen"
+        ceiling = self._last(split, SCORES["nnk"].ceiling or "")
+        level = chance.level(
+            Counts(
+                images=facts.unseen_images if unseen else facts.seen_test_images,
+                classes=facts.unseen_classes if unseen else facts.seen_classes,
+                k=facts.k if unseen else facts.k_seen or facts.k,
+                ceiling=None if ceiling is None else float(ceiling[0]),
+            )
+        )
+        return None if level is None else self._level("chance", level, chance.meaning)
+
+    def _last(self, split: str, probe: str) -> Floats | None:
+        """Return (L,) the mean over runs at the last step, None where no run has it."""
+        means = np.array([one.mean for one in self.scores(split, probe)])
+        return means if np.isfinite(means).any() else None
+
+
+def _steps(run: Run) -> set[int]:
+    return set(run.scores.steps.tolist())

@@ -1,0 +1,327 @@
+"""The figures as Vega-Lite specifications: plain dictionaries that open in any Vega editor, too.
+
+A figure for the page (theme PAGE) is as wide as its place and has parameters: `probe` chooses the probe, `shown` the
+networks. A figure for a file (theme FILES) is fixed.
+
+Fields of the data: v value, lo and hi its 95 % interval, sd standard deviation, n runs, l layer, s split, p probe,
+k kind of reference level, a accuracy, c class.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from unseen.probe_table import HEADINGS
+from unseen.reporting.configuration import Configuration
+from unseen.reporting.statistics import Estimate, estimates
+from unseen.reporting.theme import Theme
+from unseen.scores import SPLITS
+
+Spec = dict[str, Any]
+MOST_LINES = 16  # more cannot be distinguished
+_MOST_CELLS_WITH_TEXT = 8  # columns of a heat map
+_NUMBERS = (("v", "mean"), ("lo", "95 % from"), ("hi", "95 % to"), ("sd", "std"), ("n", "runs"))
+_SHOWN = "!isArray(shown) || indexof(shown, datum.model) >= 0"
+_SPLIT_SHAPES = {"domain": list(SPLITS), "range": ["circle", "square"]}
+_SPLIT_DASHES = {"domain": list(SPLITS), "range": [[1, 0], [5, 3]]}
+_KIND_DASHES = {"domain": ["chance", "ceiling", "pixels"], "range": [[1, 3], [8, 3, 2, 3], [4, 2]]}
+
+
+def layer_curves(one: Configuration, theme: Theme, *, probe: str = "nmi") -> Spec:
+    """Return the scores over the layers at the last step, with intervals, chance, ceiling and raw pixels."""
+    probes = list(HEADINGS) if theme.on_page else [probe]
+    rows = [row for split in SPLITS for name in probes for row in _curve_rows(one, split, name)]
+    levels, paths = _reference_rows(one, probes)
+    last = one.last_layer
+    x = _number("l", "layer", {"domain": [0, max(last, 1)], "nice": False, "padding": 8})
+    x["axis"] = {"values": list(range(0, last + 1, 1 + last // 14)), "format": "d", "grid": False}
+    y = _number("v", None, {"domain": [0, 1]}, tickCount=5)
+    legend = None if theme.on_page else {"title": "classes", "orient": "bottom"}
+    split_colours = {"domain": list(SPLITS), "range": [theme.unseen, theme.seen]}
+    colour = {"field": "s", "type": "nominal", "scale": split_colours, "legend": legend}
+    chosen = [{"filter": "datum.p == probe"}] if theme.on_page else []
+    place = {"x": x, "y": y, "color": colour}
+    level = {
+        "color": colour,
+        "strokeDash": {"field": "k", "type": "nominal", "scale": _KIND_DASHES, "legend": None},
+        "tooltip": _tooltip(("k", "level"), ("s", "classes"), ("v", "value"), ("how", "which is")),
+    }
+    thin = {"strokeWidth": 1.2, "opacity": 0.75}
+    hover = _tooltip(("l", "layer"), ("name", "name"), ("depth", "depth"), ("s", "classes"), *_NUMBERS)
+    layers = [
+        {
+            "data": {"values": levels},
+            "transform": chosen,
+            "mark": {"type": "rule"} | thin,
+            "encoding": {"y": y} | level,
+        },
+        {
+            "data": {"values": paths},
+            "transform": chosen,
+            "mark": {"type": "line"} | thin,
+            "encoding": {"x": x, "y": y} | level,
+        },
+        *_intervals(rows, place, {"type": "area", "opacity": 0.2}, chosen),
+        {
+            "transform": chosen,
+            "mark": {"type": "line", "strokeWidth": 2},
+            "encoding": place | {"strokeDash": {"field": "s", "scale": _SPLIT_DASHES, "legend": None}},
+        },
+        {
+            "transform": chosen,
+            "mark": {"type": "point", "filled": True, "opacity": 1},
+            "encoding": place
+            | {
+                "shape": {"field": "s", "scale": _SPLIT_SHAPES, "legend": None},
+                "size": {"condition": {"test": "datum.best", "value": 150}, "value": 32},
+                "tooltip": hover,
+            },
+        },
+    ]
+    params = {"params": [{"name": "probe", "value": probe}]} if theme.on_page else {}
+    independent = {"scale": {"strokeDash": "independent"}}
+    return _sized({"data": {"values": rows}, "layer": layers, "resolve": independent} | params, theme)
+
+
+def _curve_rows(one: Configuration, split: str, probe: str) -> list[Spec]:
+    if (split, probe) not in one.probes:
+        return []
+    found = one.scores(split, probe)
+    best = -1
+    if split == "unseen" and any(score.n for score in found):
+        best = one.g.best_layer if probe == "nmi" else int(np.nanargmax([score.mean for score in found]))
+    return [
+        _estimate(score)
+        | {"l": layer, "name": one.layer_names[layer], "depth": _short(one.depths[layer]), "s": split, "p": probe}
+        | ({"best": True} if layer == best else {})
+        for layer, score in enumerate(found)
+        if score.n
+    ]  # fmt: skip
+
+
+def _reference_rows(one: Configuration, probes: Sequence[str]) -> tuple[list[Spec], list[Spec]]:
+    """Return the levels that are equal for all layers, and those with a value for each."""
+    levels, paths = [], []
+    for split in SPLITS:
+        for probe in probes:
+            for level in one.references(split, probe).values():
+                row = {"s": split, "p": probe, "k": level.kind, "how": level.meaning}
+                if level.varies:
+                    paths += [row | {"l": at, "v": _short(value)} for at, value in enumerate(level.values)]
+                else:
+                    levels.append(row | {"v": _short(level.values[0])})
+    return levels, paths
+
+
+def heat_map(one: Configuration, theme: Theme, *, top: float) -> Spec:
+    """Return the unseen NMI of every layer at every step; `top` is the upper end of the colours."""
+    nmi = one.layers("unseen", "nmi")  # (R, T, L)
+    rows = [
+        _estimate(found) | {"l": layer, "name": one.layer_names[layer], "step": int(step)}
+        for place, step in enumerate(one.steps)
+        for layer, found in enumerate(estimates(nmi[:, place]))
+        if found.n
+    ]
+    x: Spec = {"field": "step", "type": "ordinal", "title": "training step"}
+    x["axis"] = {"labelAngle": 0, "labelOverlap": True}
+    y = {"field": "l", "type": "ordinal", "sort": "descending", "title": "layer"}
+    colour = _number("v", "NMI", {"scheme": "viridis", "domain": [0, top]})
+    colour["legend"] = {"gradientThickness": 10, "tickCount": 4}
+    hover = _tooltip(("l", "layer"), ("name", "name"), ("step", "step"), *_NUMBERS)
+    layers: list[Spec] = [{"mark": "rect", "encoding": {"x": x, "y": y, "color": colour, "tooltip": hover}}]
+    if len(one.steps) <= _MOST_CELLS_WITH_TEXT:
+        ink = {"condition": {"test": f"datum.v > {0.6 * top}", "value": "#111111"}, "value": "#ffffff"}
+        text = {"x": x, "y": y, "text": {"field": "v", "format": ".2f"}, "color": ink}
+        layers.append({"mark": {"type": "text", "fontSize": 10}, "encoding": text})
+    height = max(100, 20 * len(one.layer_names))
+    return _sized({"data": {"values": rows}, "layer": layers}, theme, height=height)
+
+
+def scatter(points: Sequence[Spec], classes: Sequence[str], theme: Theme) -> Spec:
+    """Return a picture of embeddings: rows with x, y and their class c."""
+    bare = {"type": "quantitative", "axis": None, "scale": {"zero": False}}
+    legend = {"orient": "bottom", "columns": 3, "title": None, "symbolOpacity": 1}
+    by_class = {"field": "c", "type": "nominal", "legend": legend}
+    encoding = {
+        "x": bare | {"field": "x"},
+        "y": bare | {"field": "y"},
+        "color": by_class | {"scale": theme.colours(classes)},
+        "shape": by_class | {"scale": theme.shapes(classes)},
+        "tooltip": _tooltip(("c", "class")),
+    }
+    mark = {"type": "point", "filled": True, "size": 18, "opacity": 0.7}
+    return _sized({"data": {"values": list(points)}, "mark": mark, "encoding": encoding}, theme, height=220)
+
+
+def over_steps(configurations: Sequence[Configuration], theme: Theme, *, what: str) -> Spec:
+    """Return g (what="g") or seen accuracy (what="accuracy") over the training steps, a line a configuration."""
+    rows = [
+        _estimate(found) | {"step": int(step)} | _label(one)
+        for one in configurations[:MOST_LINES]
+        for step, found in zip(
+            one.steps, one.g_of_steps if what == "g" else one.accuracy_of_steps, strict=True
+        )
+        if found.n
+    ]
+    steps = [int(step) for one in configurations for step in one.steps]
+    domain = [min(steps), max(*steps, min(steps) + 1)]
+    colour, shape = _by_label(configurations, theme)
+    x = _number(
+        "step", "training step", {"domain": domain, "nice": False, "padding": 8}, grid=False, tickCount=6
+    )
+    y = _number("v", None, {"zero": True, "nice": True} if what == "g" else {"domain": [0, 1]}, tickCount=5)
+    place = {"x": x, "y": y, "color": colour}
+    hover = _tooltip(("label", "network"), ("step", "step"), *_NUMBERS)
+    layers: list[Spec] = [
+        {"mark": {"type": "line", "strokeWidth": 2}, "encoding": place},
+        *_intervals(rows, place, {"type": "rule", "strokeWidth": 1.5, "opacity": 0.6}),
+        {"mark": _points(45), "encoding": place | {"shape": shape, "tooltip": hover}},
+    ]
+    return _filtered({"data": {"values": rows}, "layer": layers}, theme)
+
+
+def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spec:
+    """Return seen accuracy against g: a large mark a configuration, a small one a run."""
+    means, runs = [], []
+    for one in configurations:
+        if one.accuracy.n:
+            g = one.g.of_mean
+            means.append(_label(one) | {"a": _short(one.accuracy.mean), "v": _short(g.mean), "n": g.n})
+        runs += [
+            _label(one) | {"a": _short(accuracy), "v": _short(value), "seed": seed}
+            for accuracy, value, seed in zip(
+                one.accuracies[:, -1], one.nmi[:, one.g.best_layer], one.seeds, strict=True
+            )
+            if math.isfinite(accuracy) and math.isfinite(value)
+        ]
+    colour, shape = _by_label(configurations, theme)
+    scale = {"zero": False, "padding": 24, "nice": True}
+    place = {
+        "x": _number("a", "accuracy on seen classes", scale, tickCount=5),
+        "y": _number("v", "g (unseen classes)", scale, tickCount=5),
+        "color": colour,
+    }
+    of_run = _tooltip(("label", "network"), ("seed", "seed"), ("a", "accuracy"), ("v", "NMI, best layer"))
+    of_mean = _tooltip(("label", "network"), ("a", "accuracy"), ("v", "g"), ("n", "runs"))
+    layers: list[Spec] = [
+        {"data": {"values": runs}, "mark": _points(22, 0.45), "encoding": place | {"tooltip": of_run}},
+        {
+            "data": {"values": means},
+            "mark": _points(130),
+            "encoding": place | {"shape": shape, "tooltip": of_mean},
+        },
+    ]
+    return _filtered({"layer": layers}, theme, height=280)
+
+
+def destroyed(configurations: Sequence[Configuration], theme: Theme) -> Spec | None:
+    """Return the unseen NMI of the best layers on images destroyed by noise; None where it was not measured."""
+    rows = []
+    for one in configurations[:MOST_LINES]:
+        if one.destroyed:
+            rows.append(_label(one) | {"level": 0.0, "v": _short(one.g.of_mean.mean)})
+        rows += [
+            _label(one) | {"level": level, "v": _short(values[one.g.best_layer])}
+            for level, values in one.destroyed
+        ]
+    if not rows:
+        return None
+    colour, shape = _by_label(configurations, theme)
+    encoding = {
+        "x": {
+            "field": "level",
+            "type": "quantitative",
+            "title": "noise in the images",
+            "axis": {"grid": False},
+        },
+        "y": {"field": "v", "type": "quantitative", "title": "NMI", "scale": {"domain": [0, 1]}},
+        "color": colour,
+        "tooltip": _tooltip(("label", "network"), ("level", "noise"), ("v", "NMI")),
+    }
+    points = {"mark": {"type": "point", "filled": True, "size": 45}, "encoding": encoding | {"shape": shape}}
+    layers = [{"mark": "line", "encoding": encoding}, points]
+    return _filtered({"data": {"values": rows}, "layer": layers}, theme)
+
+
+def side_by_side(
+    titled: Sequence[tuple[str, Spec]], theme: Theme, *, title: str, explained: str, columns: int = 3
+) -> Spec:
+    """Return several figures as one for a file, each under its title, all under one with an explanation."""
+    return {
+        "title": {"text": title, "subtitle": explained, "fontSize": 15, "subtitleFontSize": 12, "offset": 12},
+        "concat": [
+            {key: value for key, value in spec.items() if key != "config"} | {"title": name}
+            for name, spec in titled
+        ],
+        "columns": columns,
+        "config": theme.config(),
+        "spacing": 24,
+        "padding": 12,
+    }
+
+
+def _number(field: str, title: str | None, scale: Spec, **axis: Any) -> Spec:
+    """Return the encoding of a number."""
+    encoding = {"field": field, "type": "quantitative", "title": title, "scale": scale}
+    return encoding | ({"axis": axis} if axis else {})
+
+
+def _points(size: int, opacity: float = 1) -> Spec:
+    return {"type": "point", "filled": True, "size": size, "opacity": opacity}
+
+
+def _tooltip(*fields: tuple[str, str]) -> list[Spec]:
+    """Return what a figure shows when a person points at a mark: (field, title) each."""
+    return [{"field": field, "title": title} for field, title in fields]
+
+
+def _intervals(rows: list[Spec], place: Spec, mark: Spec, chosen: Sequence[Spec] = ()) -> list[Spec]:
+    """Return the layer of the intervals in a list, [] where no row has one: Vega refuses an axis without data."""
+    if not any("lo" in row for row in rows):
+        return []
+    encoding = place | {"y": place["y"] | {"field": "lo"}, "y2": {"field": "hi"}}
+    return [{"transform": [*chosen, {"filter": "isValid(datum.lo)"}], "mark": mark, "encoding": encoding}]
+
+
+def _estimate(found: Estimate) -> Spec:
+    row: Spec = {"v": _short(found.mean), "n": found.n}
+    if math.isfinite(found.low):
+        row |= {"lo": _short(found.low), "hi": _short(found.high), "sd": _short(found.std)}
+    return row
+
+
+def _short(value: float) -> float | None:
+    """Return a number with four digits after the point, None (JSON null) for NaN."""
+    return round(float(value), 4) if math.isfinite(value) else None
+
+
+def _label(one: Configuration) -> Spec:
+    return {"label": one.label, "model": one.model}
+
+
+def _by_label(configurations: Sequence[Configuration], theme: Theme) -> tuple[Spec, Spec]:
+    """Return colour and shape of the configurations, the same in every figure of a data set."""
+    labels = sorted(one.label for one in configurations[:MOST_LINES])
+    legend = {"orient": "bottom", "columns": 2, "title": None, "symbolOpacity": 1, "symbolSize": 70}
+    field = {"field": "label", "type": "nominal", "legend": legend}
+    return field | {"scale": theme.colours(labels)}, field | {"scale": theme.shapes(labels)}
+
+
+def _filtered(spec: Spec, theme: Theme, *, height: int = 200) -> Spec:
+    """Return a layered figure that the page can narrow to some networks by its parameter `shown`."""
+    if theme.on_page:
+        for layer in spec["layer"]:
+            layer["transform"] = [*layer.get("transform", []), {"filter": _SHOWN}]
+        spec["params"] = [{"name": "shown", "value": None}]
+    return _sized(spec, theme, height=height)
+
+
+def _sized(spec: Spec, theme: Theme, *, height: int = 190) -> Spec:
+    width: Spec = {"width": 300}
+    if theme.on_page:
+        width = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+    return spec | width | {"height": height, "config": theme.config()}

@@ -1,0 +1,340 @@
+"""The files of one run folder: summary.json, config.yaml and scores.csv, each checked before it is used.
+
+A folder may have been made by anyone and may be damaged: no file is assumed to be as a run writes it.
+
+Legend: T steps, L layers.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from unseen.probe_table import SCORES
+from unseen.regular_files import MEBIBYTE, read_text
+from unseen.reporting.texts import printable, quoted
+from unseen.scores import (
+    ACCURACY,
+    HEAD_LAYER,
+    INPUT_LAYER,
+    SPLITS,
+    Score,
+    ScoreTable,
+    destroyed_level,
+    is_control,
+)
+
+Floats = NDArray[np.float64]
+Key = tuple[str, str]  # (split, probe)
+Entry = Literal["train", "eval"]
+
+_LONGEST_NAME = 500  # characters
+_LARGEST = 10**12  # of every whole number in summary.json and scores.csv
+_ROUNDING = 1e-6  # a share that was computed in single precision may exceed 1 by this
+_MOST_SHOWN = 3  # wrong facts in a reason
+_MOST_LAYERS = 2000
+_SHARES = {ACCURACY} | {score.name for score in SCORES.values() if score.share}  # 0..1 by definition
+
+_LARGEST_CONFIG = MEBIBYTE
+_MOST_EVENTS = 50_000  # a configuration has some 500
+_DEEPEST = 40
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
+_HALF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_OPENING = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
+_CLOSING = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
+
+
+def _check_name(text: str) -> str:
+    if not text.strip() or len(text) > _LONGEST_NAME or not text.isprintable():
+        raise ValueError(f"must be a name of 1 to {_LONGEST_NAME} printable characters")
+    return text
+
+
+def _in_utc(text: str) -> str:
+    try:
+        when = datetime.fromisoformat(text)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time such as 2026-11-22T10:00:00+00:00") from None
+
+
+def _check_path(text: str) -> str:
+    try:
+        usable = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise ValueError("must be a path")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+Count = Annotated[int, Field(ge=0, le=_LARGEST)]
+Positive = Annotated[int, Field(ge=1, le=_LARGEST)]
+Share = Annotated[float, Field(ge=0, le=1 + _ROUNDING)]
+
+
+class Facts(BaseModel):
+    """The facts of summary.json that the report uses; None where a run did not write one.
+
+    `steps`, `seen_accuracy`, `g` and the best layer are those of the last evaluation.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+    model: Name
+    data: Name
+    size: Literal["demo", "paper"]
+    seed: Count
+    command: list[str] | None = None
+    written: Annotated[str, AfterValidator(_in_utc)] | None = None  # ISO 8601, so that texts sort by time
+    checkpoint: Annotated[str, AfterValidator(_check_path)] | None = None  # what an evaluation scored
+    config_hash: Name | None = None
+    split_hash: Name | None = None  # equal for runs with the same seen and unseen classes
+    images_hash: Name | None = (
+        None  # equal for the same image files, wherever they are; None where none were typed
+    )
+    k: Positive | None = None  # neighbours of NN@k
+    k_seen: Positive | None = None  # in the seen split, where it has fewer images; None: k
+    seen_classes: Positive | None = None
+    unseen_classes: Positive | None = None
+    seen_test_images: Positive | None = None
+    unseen_images: Positive | None = None
+    steps: Count | None = None
+    seen_accuracy: Share | None = None
+    g: Share | None = None
+    best_layer: Count | None = None
+    best_layer_name: Name | None = None
+    seconds: Annotated[float, Field(ge=0, le=_LARGEST)] | None = None
+    versions: dict[str, str] | None = None
+
+    @property
+    def entry(self) -> Entry:
+        """Which script wrote them."""
+        return entry_of(self.command)
+
+
+def entry_of(command: object) -> Entry:
+    """Return which script a command ran; a value that is no command counts as training.
+
+    >>> entry_of(["src/eval.py", "data=digits"])
+    'eval'
+    """
+    first = command[0] if isinstance(command, list) and command else ""
+    return "eval" if isinstance(first, str) and PurePath(first).stem == "eval" else "train"
+
+
+def read_facts(content: dict[str, Any]) -> Facts:
+    """Return the facts of a summary.
+
+    Raises:
+        ValueError: One sentence that names what is missing or wrong.
+    """
+    try:
+        return Facts.model_validate(content)
+    except ValidationError as error:
+        wrong = [_sentence(item) for item in error.errors(include_url=False)]
+    more = f"; and {len(wrong) - _MOST_SHOWN} more" if len(wrong) > _MOST_SHOWN else ""
+    raise ValueError("; ".join(wrong[:_MOST_SHOWN]) + more)
+
+
+def _sentence(item: Any) -> str:
+    if item["type"] == "missing":
+        return f"lacks {item['loc'][0]}"
+    place = printable(".".join(map(str, item["loc"])), 60)
+    message = item["msg"].removeprefix("Input ").removeprefix("Value error, ").replace("should be", "must be")
+    return f"{place} is {quoted(item['input'])}, it {message}"
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the settings of a config.yaml: tables with text keys, lists, texts, numbers, true, false and null.
+
+    Raises:
+        FileNotFoundError: There is none.
+        OSError: It cannot be read.
+        ValueError: It is not what a run writes; the sentence names the place.
+    """
+    # a path that is not UTF-8 is written with escapes that YAML's own reader refuses
+    text = _HALF_A_PAIR.sub(r"\\ufffd", read_text(path, _LARGEST_CONFIG))
+    try:
+        _check_shape(text)
+        content = yaml.load(text, Loader=_LOADER)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(content, dict):
+        raise ValueError("holds no settings")
+    plain: dict[str, Any] = _plain(content)
+    if not isinstance(plain.get("paths") or {}, dict):
+        raise ValueError("paths is not a table of settings")
+    checkpoint = plain.get("ckpt_path")
+    if checkpoint is not None and not isinstance(checkpoint, str):
+        raise ValueError("ckpt_path is not a path")
+    _check_path(checkpoint or "")
+    return plain
+
+
+def _check_shape(text: str) -> None:
+    """Refuse what would fill the memory or the stack on loading: aliases can expand to billions of items."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"has an alias (*{event.anchor}); a run writes none")
+        depth += isinstance(event, _OPENING) - isinstance(event, _CLOSING)
+        if depth > _DEEPEST:
+            raise ValueError(f"has more than {_DEEPEST} levels")
+        if number >= _MOST_EVENTS:
+            raise ValueError(f"has more than {_MOST_EVENTS:,} items")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        if not all(isinstance(key, str | int | float) for key in value):
+            raise ValueError("has a key that is no text")
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, date):  # a text that looks like one; a datetime is a date, too
+        return value.isoformat()
+    if isinstance(value, int) and abs(value) >= 2**64:
+        raise ValueError("has a number of more than 64 bits")
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and not math.isnan(value)):
+        return value
+    raise ValueError(f"has a {type(value).__name__} ({value}) where a setting is expected")
+
+
+@dataclass(frozen=True, eq=False)
+class RunScores:
+    """The scores of one run as arrays; NaN where a number is missing or undefined.
+
+    Attributes:
+        steps: (T,) optimiser steps at which layers were scored, ascending.
+        layer_names: L module paths, shallow to deep.
+        depths: (L,) normalised depth, 0..1.
+        layers: (T, L) for each split and probe.
+        pixels: (T,) for each split and probe: the same probes on raw pixels.
+        accuracy: (T,) seen-class accuracy of the head.
+    """
+
+    steps: NDArray[np.int64]
+    layer_names: tuple[str, ...]
+    depths: Floats
+    layers: dict[Key, Floats]
+    pixels: dict[Key, Floats]
+    accuracy: Floats
+
+
+def check_rows(table: ScoreTable) -> None:
+    """Refuse rows that no evaluation writes.
+
+    Raises:
+        ValueError: Names the first row that occurs twice, or the impossible value.
+    """
+    places = Counter((row.step, row.split, row.layer, row.probe) for row in table)
+    if len(places) < len(table):
+        step, split, layer, probe = places.most_common(1)[0][0]
+        raise ValueError(f"step {step}, {split}, layer {layer}, {probe}: this row is there twice")
+    for step, epoch in {(row.step, row.epoch) for row in table}:
+        if not (0 <= step <= _LARGEST and 0 <= epoch <= _LARGEST):
+            raise ValueError(f"there is no step {step} in epoch {epoch}")
+    for split in {row.split for row in table} - set(SPLITS):
+        raise ValueError(f"split {split!r} is neither {' nor '.join(SPLITS)}")
+    limits = {probe: _limits(probe) for probe in {row.probe for row in table}}
+    for row in table:
+        low, high = limits[row.probe]
+        if not (low <= row.value <= high or math.isnan(row.value)):  # NaN: an undefined score
+            raise ValueError(
+                f"{row.probe} of layer {row.layer} is {row.value}, it lies in {low:.0f}..{high:.0f}"
+            )
+    _check_layers({(row.layer, row.layer_name, row.depth) for row in table})
+
+
+def _limits(probe: str) -> tuple[float, float]:
+    _check_shown("probe", probe)
+    level = destroyed_level(probe)
+    if level is not None and not 0 < level <= _LARGEST:
+        raise ValueError(f"probe {probe}: it has no level of noise")
+    is_share = probe in _SHARES or is_control(probe)
+    return (-_ROUNDING, 1 + _ROUNDING) if is_share else (-float(_LARGEST), float(_LARGEST))
+
+
+def _check_shown(what: str, name: str) -> None:
+    try:
+        _check_name(name)
+    except ValueError as error:
+        raise ValueError(f"{what} is {quoted(name)}, it {error}") from error
+
+
+def _check_layers(found: set[tuple[int, str, float | None]]) -> None:
+    names: dict[int, str] = {}
+    depths: dict[int, float] = {}
+    for layer, name, depth in found:
+        _check_shown(f"the name of layer {layer}", name)
+        if not HEAD_LAYER <= layer <= _MOST_LAYERS:
+            raise ValueError(f"layer {layer}: the layers are 0 to at most {_MOST_LAYERS}")
+        if depth is not None and not 0 <= depth <= 1:
+            raise ValueError(f"layer {layer} has depth {depth}, it lies in 0..1")
+        if names.setdefault(layer, name) != name:
+            raise ValueError(f"layer {layer} has two names")
+        if depth is not None and depths.setdefault(layer, depth) != depth:
+            raise ValueError(f"layer {layer} has two depths")
+    ascending = [depth for layer, depth in sorted(depths.items()) if layer > INPUT_LAYER]
+    if ascending != sorted(ascending):
+        raise ValueError("the depths do not ascend with the layers")
+
+
+def arrays_of(table: ScoreTable, seen_accuracy: float | None = None) -> RunScores:
+    """Return the rows of a run as arrays.
+
+    Args:
+        table: Its rows; those of layer -1 are raw pixels, those of layer -2 the head.
+        seen_accuracy: Of the last step, used where the rows do not have it (folders from before there were such rows).
+
+    Raises:
+        ValueError: There are no rows of layers, or a layer number is missing.
+    """
+    places: dict[int, Score] = {row.layer: row for row in table if row.layer > INPUT_LAYER}
+    if not places or sorted(places) != list(range(len(places))):
+        raise ValueError(f"expected layers 0, 1, ..., found {sorted(places)}")
+    steps = sorted({row.step for row in table if row.layer > INPUT_LAYER})
+    at_step = {step: place for place, step in enumerate(steps)}
+    layers: dict[Key, Floats] = {}
+    pixels: dict[Key, Floats] = {}
+    accuracy = np.full(len(steps), np.nan)
+    for row in table:
+        place = at_step.get(row.step)
+        if place is None:
+            continue
+        key = (row.split, row.probe)
+        if row.layer > INPUT_LAYER:
+            if key not in layers:
+                layers[key] = np.full((len(steps), len(places)), np.nan)
+            layers[key][place, row.layer] = row.value
+        elif row.layer == INPUT_LAYER:
+            if key not in pixels:
+                pixels[key] = np.full(len(steps), np.nan)
+            pixels[key][place] = row.value
+        elif row.layer == HEAD_LAYER and key == ("seen", ACCURACY):
+            accuracy[place] = row.value
+    if ("unseen", "nmi") not in layers:
+        raise ValueError("no NMI of the unseen classes in any row")
+    scored = sum(row.layer > INPUT_LAYER for row in table if (row.split, row.probe) == ("unseen", "nmi"))
+    if scored != len(steps) * len(places):
+        raise ValueError(f"{scored} rows with the NMI of {len(places)} layers at {len(steps)} steps")
+    if seen_accuracy is not None and np.isnan(accuracy[-1]):
+        accuracy[-1] = seen_accuracy
+    ordered = [places[layer] for layer in range(len(places))]
+    even = np.arange(len(ordered)) / max(len(ordered) - 1, 1)
+    depths = [at if row.depth is None else row.depth for row, at in zip(ordered, even, strict=True)]
+    names = tuple(row.layer_name for row in ordered)
+    return RunScores(np.array(steps, dtype=np.int64), names, np.array(depths), layers, pixels, accuracy)

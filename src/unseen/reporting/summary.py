@@ -1,0 +1,194 @@
+"""The results in words: which network, which layer, how certain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unseen.reporting.analysis import Comparison, Difference
+from unseen.reporting.configuration import Configuration
+from unseen.reporting.groups import shared_settings_that_differ
+from unseen.reporting.papers import TOLERANCE, PaperRow
+from unseen.reporting.statistics import Estimate
+
+SIGNIFICANT = 0.05
+_FEW_SEEDS = 5
+_FEW_POINTS = 10
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The result for one data set.
+
+    Attributes:
+        headline: One sentence: which network, which layer, g with its interval and n.
+        details: How certain: seeds, the last layer, the next network, raw pixels.
+    """
+
+    headline: str
+    details: str
+
+
+def summarise(comparison: Comparison) -> Summary:
+    """Return the result for one data set; it says where one run or raw pixels leave nothing to conclude."""
+    best, many = comparison.best, len(comparison.configurations)
+    g, runs = best.g, len(best.runs)
+    layer = f"layer {g.best_layer} of 0 to {best.last_layer} ({best.layer_names[g.best_layer]})"
+    rivals = f" of {many} {_kind(comparison.configurations)}" if many > 1 else ""
+    score = _with_interval(g.of_mean) + (" in one run" if runs == 1 else "")
+    headline = (
+        f"On {comparison.data} ({comparison.size} size) {best.label} separates classes it has never seen best{rivals}, "
+        f"at {layer}: g = {score}."
+    )
+    details = [_how_often(best, runs), _last_layer(best), _next(comparison), _pixels(best)]
+    return Summary(headline, " ".join(text for text in details if text))
+
+
+def _how_often(one: Configuration, runs: int) -> str:
+    if runs == 1:
+        return "This is one run: how much another seed would change it is not known."
+    text = f"That layer is the best in {one.g.wins[one.g.best_layer]} of {runs} seeds"
+    if runs < _FEW_SEEDS:
+        count = {2: "two", 3: "three", 4: "four"}[runs]
+        text += f"; {count} seeds are few, so read the interval as the range of the runs"
+    return text + "."
+
+
+def _last_layer(one: Configuration) -> str:
+    if one.last_layer == 0:
+        return "It has only this layer."
+    if one.best_is_last:
+        return "Its best layer is the last one."
+    found = one.over_last
+    last = one.g.of_mean.mean - found.mean
+    text = f"Its last layer has {last:.2f}, which is lower by {_with_interval(found, runs=False)}"
+    if found.n > 1 and found.low <= 0:
+        return text + ": the runs do not show that the last layer is worse."
+    return text + "."
+
+
+def _next(comparison: Comparison) -> str:
+    if len(comparison.configurations) == 1:
+        return "No other network was run on these data, so nothing shows that it is the right choice."
+    first, second = comparison.configurations[:2]
+    ours, theirs = first.g.of_mean.mean, second.g.of_mean.mean
+    level = f"{theirs:.2f}"
+    if level == f"{ours:.2f}":
+        level = f"{theirs:.3f} against {ours:.3f}"
+    if ours - theirs < 0.0005:
+        level = f"practically the same g ({theirs:.3f})"
+    pair = comparison.differences[0]  # of the best two
+    if pair.g.n == 0:
+        return f"Next is {second.label} with {level}; they share no seed, so the two are not compared."
+    return f"Next is {second.label} with {level}; {_verdict(pair)}."
+
+
+def _verdict(pair: Difference) -> str:
+    n = pair.g.n
+    if n == 1:
+        return "with one shared seed the two cannot be distinguished"
+    if pair.p < SIGNIFICANT:
+        return f"the difference of {_with_interval(pair.g, runs=False)} is beyond chance (p = {pair.p:.3f}, {n} seeds)"
+    if pair.agree == n:
+        return f"it is below in all {n} shared seeds, which are too few to be certain"
+    return f"over {n} shared seeds the two cannot be distinguished"
+
+
+def _pixels(one: Configuration) -> str:
+    found = one.over_pixels
+    if found.n == 0 or found.mean > 0:
+        return ""
+    pixels = one.g.of_mean.mean - found.mean
+    return f"The raw pixels reach {pixels:.2f}: here no layer does better than no network at all."
+
+
+def findings(comparison: Comparison) -> list[str]:
+    """Return what one data set shows on the papers' three claims, each with its n."""
+    members = comparison.configurations
+    kind, several = _kind(members), len(members) > 1
+    found = []
+    differing = shared_settings_that_differ(members)
+    if differing:
+        found.append(
+            f"Not all {kind} were measured alike, so their order may come from that: {'; '.join(differing)}."
+        )
+    if several:
+        found.append(_inside(members, kind))
+    found += [_monotone(members, kind), _accuracy(comparison, kind)]
+    measured = [one for one in members if one.over_pixels.n]
+    if several and measured:
+        above = sum(one.over_pixels.mean > 0 for one in measured)
+        found.append(f"{above} of {len(measured)} {kind} have a layer above the raw pixels.")
+    if not any("chance" in one.references("unseen", "nmi") for one in members):
+        found.append("NMI by chance (permuted labels) was not measured in these runs.")
+    return found
+
+
+def _inside(members: Sequence[Configuration], kind: str) -> str:
+    inside = [one for one in members if not one.best_is_last]
+    text = f"The best layer is not the last in {len(inside)} of {len(members)} {kind}"
+    if inside:
+        beyond = sum(one.over_last.low > 0 for one in inside)
+        text += f"; in {beyond} of these the 95 % interval of the difference excludes zero"
+    return text + "."
+
+
+def _monotone(members: Sequence[Configuration], kind: str) -> str:
+    judged = [one for one in members if one.shape.judged_by]
+    if not judged:
+        return "Whether NMI rises steadily with depth cannot be judged: one run each, k-means noise not measured."
+    turning = sum(one.shape.sign_changes > 0 for one in judged)
+    if len(members) == 1:
+        verb = "changes direction" if turning else "does not change direction"
+        return f"NMI {verb} over the layers, beyond the uncertainty."
+    return (
+        f"NMI changes direction at least once over the layers, beyond the uncertainty, in {turning} of "
+        f"{len(judged)} {kind}."
+    )
+
+
+def _accuracy(comparison: Comparison, kind: str) -> str:
+    rho, tau = comparison.spearman, comparison.kendall
+    if math.isnan(rho.value):
+        return (
+            "Whether accuracy on seen classes ranks networks as g does cannot be tested: it needs three whose accuracy "
+            f"is known and differs ({rho.n} here)."
+        )
+    verdict = "agree beyond chance" if rho.p < SIGNIFICANT else "do not agree beyond chance"
+    few = f"; so few {kind} show only a very strong relation" if rho.n < _FEW_POINTS else ""
+    return (
+        f"Accuracy on seen classes and g {verdict}: Spearman ρ = {_signed(rho.value)} over {rho.n} {kind} "
+        f"(p = {rho.p:.2f}), Kendall τ = {_signed(tau.value)} (p = {tau.p:.2f}){few}."
+    )
+
+
+def paper_sentence(rows: Sequence[PaperRow]) -> str:
+    """Return what the comparison with the papers amounts to."""
+    ours = [row for row in rows if row.ours]
+    if not ours:
+        return (
+            "No run here is comparable with the papers (size=paper, their pooling, k 500, one k-means start, step "
+            "500): nothing on this page is a reproduction of them."
+        )
+    within = sum(bool(row.within) for row in ours)
+    return (
+        f"{len(ours)} of {len(rows)} printed numbers were run with the papers' settings; {within} of these are within "
+        f"the tolerance of {TOLERANCE}."
+    )
+
+
+def _with_interval(found: Estimate, *, runs: bool = True) -> str:
+    if math.isnan(found.low):
+        return f"{found.mean:.2f}"
+    counted = f", {found.n} seeds" if runs else ""
+    return f"{found.mean:.2f} (95 % interval {_signed(found.low)} to {_signed(found.high)}{counted})"
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _kind(members: Sequence[Configuration]) -> str:
+    """Return "networks", or "configurations" where one network was run in several ways."""
+    return "networks" if len({one.model for one in members}) == len(members) else "configurations"
