@@ -1,64 +1,179 @@
-"""What each setting affects: the one table that decides which runs are the same run.
+"""The table of settings: what each may be, and what it affects.
 
-A sweep's `resume=true`, resuming from a checkpoint and the report all read it.
+The check of a configuration reads the types. A sweep's `resume=true`, a training that goes on from a checkpoint and the
+report read the effects: they decide which runs are the same run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Annotated, Any, Literal, LiteralString
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from unseen.probe_table import SETTINGS as PROBE_SETTINGS
 
-Effect = Literal["result", "rows", "speed", "place", "default", "watching", "command"]
-
-# Effect: patterns of dotted keys. A key that no pattern names is somebody's own: it may change the result.
-EFFECTS: dict[Effect, tuple[str, ...]] = {
-    # the network, its training or its scores
-    "result": (
-        "seed", "size", "ckpt_path",
-        "model.name", "model.pretrained", "model.pooling", "model.channels_last",
-        "model.backbone.*", "model.optimizer.*", "model.scheduler.*",
-        "data.name", "data.source._target_", "data.source.dataset*", "data.source.test_dataset*",
-        "data.source.options*", "data.dataset", "data.options*", "data.image_size", "data.unseen*", "data.num_unseen",
-        "data.seen*", "data.split_seed", "data.train_size", "data.test_size", "data.stratified",
-        "data.test_fraction", "data.rotation", "data.pad", "data.eval_deterministic", "data.batch_size",
-        "data.num_labels",
-        *(f"probe.{name}" for name in PROBE_SETTINGS),
-        "trainer._target_", "trainer.accelerator", "trainer.devices*", "trainer.num_nodes", "trainer.strategy*",
-        "trainer.precision", "trainer.eval_precision", "trainer.max_steps", "trainer.max_epochs",
-        "trainer.val_check_interval",
-        "trainer.gradient_clip_val", "trainer.accumulate_grad_batches", "trainer.deterministic", "trainer.benchmark",
-        "callbacks.layer_probe*",
-    ),
-    # further rows or files; every other number stays
-    "rows": (
-        "probe.at_start", "probe.noise_levels*", "probe.save_embeddings", "trainer.log_every_n_steps",
-        "callbacks.best_checkpoint*", "callbacks.last_checkpoint*",
-    ),
-    # time and memory
-    "speed": ("data.eval_batch_size", "data.cache_gb", "data.decode", "data.workers", "data.skip_bad"),
-    # where something is on this machine; two places of images are compared by the files in them
-    "place": (
-        "paths*", "data.root", "data.test_root", "data.source.root", "data.source.test_root", "data.source.data_dir",
-    ),
-    # read by other settings only, which are in the table themselves
-    "default": ("recipe*", "data.image_sizes*", "model.sizes*", "data.source._convert_"),
-    # who is sent the numbers
-    "watching": ("logger*",),
-    # what this command does; the jobs of a sweep do without
-    "command": ("hydra*", "resume", "plan"),
-}  # fmt: skip
+Effect = Literal[
+    "result",  # the network, its training or its scores
+    "rows",  # further rows or files; every other number stays
+    "speed",  # time and memory
+    "place",  # where something is on this machine; two places of images are compared by the files in them
+    "default",  # read by other settings only, which are in the table themselves
+    "watching",  # who is sent the numbers
+    "command",  # what this command does; the jobs of a sweep do without
+]
+SIZES = ("demo", "paper")
 IMAGE_ROOTS = ("root", "test_root")  # settings of `data` and of its source
 
 
-def effect_of(key: str) -> Effect:
-    """Return what a setting affects.
+def _rule(allowed: Callable[[Any], bool], says: LiteralString) -> AfterValidator:
+    def check(value: Any) -> Any:
+        if not allowed(value):
+            raise PydanticCustomError("rule", says)
+        return value
 
-    >>> effect_of("model.optimizer.lr"), effect_of("data.root"), effect_of("data.own_key")
+    return AfterValidator(check)
+
+
+_MOST = 2**31 - 1  # more steps, images or clusters than any run has; libraries overflow somewhere above it
+_Whole = Annotated[int, Field(ge=0, le=_MOST)]
+_Count = Annotated[int, Field(ge=1, le=_MOST)]
+_Two = Annotated[int, Field(ge=2, le=_MOST)]
+_Seed = Annotated[int, Field(ge=0, lt=2**32)]
+_Text = Annotated[str, Field(min_length=1, max_length=4096)]
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
+_Side = Annotated[int, Field(ge=8, le=2048)]
+_Decay = Annotated[float, Field(ge=0, lt=1)]  # AdamW's range
+_Classes = list[_Name | _Whole]
+_Group = dict[str, Any]
+_NOISE = _rule(
+    lambda levels: all(0 < level <= 1 for level in levels) and len(set(levels)) == len(levels),
+    "must be shares of noise above 0 and at most 1, each once, such as [0.25,0.5,1.0]",
+)
+_DEVICES = _rule(
+    lambda number: number == -1 or 1 <= number <= 1024,
+    "must be a number of processes from 1 to 1024, -1 or auto",
+)
+_STEPS = _rule(
+    lambda steps: steps == -1 or 1 <= steps <= _MOST, "must be at least 1, or -1 with a trainer.max_epochs"
+)
+_INTERVAL = _rule(
+    lambda interval: isinstance(interval, int) or interval <= 1,
+    "must be a whole number of steps, or a share of an epoch of at most 1.0",
+)
+
+
+def _between(kind: type, least: float | None, most: float | None, optional: bool = False) -> Any:
+    limited = Annotated[kind, Field(ge=least, le=most)]  # type: ignore[valid-type]
+    return limited | None if optional else limited
+
+
+TABLE: dict[str, tuple[Any, Effect]] = {
+    "seed": (_Seed, "result"),
+    "size": (Literal["demo", "paper"], "result"),
+    "ckpt_path": (_Text | None, "result"),
+    "resume": (bool, "command"),
+    "plan": (bool, "command"),
+    "recipe.pretrained": (bool, "default"),
+    "recipe.lr": (float, "default"),
+    "recipe.warmup_steps": (int, "default"),
+    "recipe.schedule_epochs": (float | None, "default"),
+    "recipe.max_steps": (int, "default"),
+    "recipe.val_check_interval": (int | float, "default"),
+    "recipe.precision": (str, "default"),
+    "recipe.eval_precision": (int | str, "default"),
+    **{f"paths.{name}_dir": (_Text, "place") for name in ("root", "log", "data", "output")},
+    "model.name": (_Name, "result"),
+    "model.pretrained": (bool, "result"),
+    "model.pooling": (Literal["auto", "paper", "mean", "first"], "result"),
+    "model.channels_last": (bool | Literal["auto"], "result"),
+    "model.backbone": (_Group, "result"),
+    **{f"model.sizes.{size}.architecture": (_Name | None, "default") for size in SIZES},
+    **{f"model.sizes.{size}.has_checkpoint": (bool | None, "default") for size in SIZES},
+    **{f"model.sizes.{size}.options": (_Group | None, "default") for size in SIZES},
+    **{f"model.sizes.{size}.taps": (list[str] | None, "default") for size in SIZES},
+    **{f"model.sizes.{size}.epochs": (float | None, "default") for size in SIZES},
+    "model.optimizer.lr": (Annotated[float, Field(gt=0, le=10)], "result"),
+    "model.optimizer.weight_decay": (_between(float, 0, 1000), "result"),
+    "model.optimizer.betas": (Annotated[list[_Decay], Field(min_length=2, max_length=2)], "result"),
+    "model.optimizer.eps": (Annotated[float, Field(gt=0, le=1)], "result"),
+    "model.scheduler.warmup_steps": (_Whole, "result"),
+    "model.scheduler.epochs": (Annotated[float, Field(gt=0, le=1e6)] | None, "result"),
+    "data.name": (_Name, "result"),
+    "data.source": (_Group, "result"),
+    "data.root": (_Text | None, "place"),
+    "data.image_sizes": (dict[str, _Side], "default"),
+    "data.image_size": (_Side, "result"),
+    "data.unseen": (_Classes | None, "result"),
+    "data.num_unseen": (_Two | None, "result"),
+    "data.seen": (_Classes | None, "result"),
+    "data.skip_bad": (bool, "speed"),  # with bad files and without this a run does not begin
+    "data.split_seed": (_Seed, "result"),
+    "data.batch_size": (_Count, "result"),
+    "data.eval_batch_size": (_Count, "speed"),
+    "data.train_size": (_Count | None, "result"),
+    "data.test_size": (_Count | None, "result"),
+    "data.unseen_per_class": (_Two | None, "result"),
+    "data.test_fraction": (Annotated[float, Field(gt=0, lt=1)], "result"),
+    "data.rotation": (_between(float, 0, 180), "result"),
+    "data.pad": (_between(float, 0, 1), "result"),
+    "data.stratified": (bool, "result"),
+    "data.eval_deterministic": (bool, "result"),
+    "data.num_labels": (_Two | None, "result"),
+    "data.cache_gb": (_between(float, 0, 1e6), "speed"),
+    "data.decode": (Literal["auto", "ahead", "on_the_fly"], "speed"),
+    "data.workers": (_between(int, 0, 1024) | Literal["auto"], "speed"),
+    **{
+        f"probe.{name}": (_between(setting.kind, setting.least, setting.most, setting.optional), "result")
+        for name, setting in PROBE_SETTINGS.items()
+    },
+    "probe.at_start": (bool, "rows"),
+    "probe.save_embeddings": (bool, "rows"),
+    "probe.noise_levels": (Annotated[list[float], _NOISE], "rows"),
+    "trainer.accelerator": (_Name, "result"),
+    "trainer.devices": (Annotated[int, _DEVICES] | _Name | list[int], "result"),
+    "trainer.num_nodes": (_between(int, 1, 10_000), "result"),
+    "trainer.strategy": (_Name | _Group, "result"),
+    "trainer.deterministic": (bool | Literal["warn"] | None, "result"),
+    "trainer.benchmark": (bool | None, "result"),
+    "trainer.precision": (Literal["auto", "32-true", "16-mixed", "bf16-mixed"], "result"),
+    "trainer.eval_precision": (Literal[32, "tf32"], "result"),
+    "trainer.max_steps": (Annotated[int, _STEPS], "result"),
+    "trainer.max_epochs": (_Count | None, "result"),
+    "trainer.val_check_interval": (
+        Annotated[_Count | Annotated[float, Field(gt=0)], _INTERVAL],
+        "result",
+    ),
+    "trainer.gradient_clip_val": (_between(float, 0, 1e9, optional=True), "result"),
+    "trainer.accumulate_grad_batches": (_between(int, 1, 100_000), "result"),
+    "trainer.log_every_n_steps": (_Count, "rows"),
+    "callbacks": (dict[str, _Group | None], "result"),
+    "logger": (dict[str, _Group | None], "watching"),
+}
+OPTIONAL = ("model.sizes", "trainer.strategy", "trainer.deterministic", "trainer.benchmark")
+_WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that only some files of a group have
+    "data.source.root": "place",
+    "data.source.test_root": "place",
+    "data.source.data_dir": "place",
+    "data.test_root": "place",
+    "*._convert_": "default",
+    "callbacks.best_checkpoint*": "rows",
+    "callbacks.last_checkpoint*": "rows",
+    "hydra*": "command",
+}
+
+
+def effect_of(key: str) -> Effect:
+    """Return what a setting affects; somebody's own, which is not in the table, may change the result.
+
+    >>> effect_of("model.optimizer.lr"), effect_of("data.source.root"), effect_of("data.own_key")
     ('result', 'place', 'result')
     """
-    for effect, patterns in EFFECTS.items():
-        if any(fnmatchcase(key, pattern) for pattern in patterns):
+    for pattern, effect in _WITHIN.items():
+        if fnmatchcase(key, pattern):
             return effect
-    return "result"
+    while key and key not in TABLE:
+        key = key.rpartition(".")[0]
+    return TABLE[key][1] if key else "result"

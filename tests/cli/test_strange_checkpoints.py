@@ -15,8 +15,7 @@ from tests.cli.conftest import TINY, Ran
 from tests.test_configs import resolved
 
 from unseen.runs.provenance import read_provenance, scored_as_trained
-from unseen.runs.read_keys import ReadKeys
-from unseen.runs.settings import check_settings
+from unseen.runs.schema import check_settings
 from unseen.runs.stored import check_trusted, check_weights, read_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -123,7 +122,7 @@ def take(path: Path, plain: Content) -> None:
     """Do what eval.py does with a checkpoint before it makes anything."""
     stored = read_provenance(path)
     check_trusted(stored, plain, path)
-    read = ReadKeys().with_keys(model=stored["model"], data=stored["data"])
+    read = {(group, key) for group in ("model", "data") for key in stored[group]}
     check_settings(scored_as_trained(plain, stored, set()), read)
     check_weights(read_checkpoint(path, resume=False)["state_dict"], path)
 

@@ -2,12 +2,16 @@
 
 import copy
 import math
+from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
 
-from unseen.runs.read_keys import ReadKeys
-from unseen.runs.schema import check_types
+from unseen.runs.cli import register_resolvers
+from unseen.runs.schema import check_job, check_settings, read_places
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 GOOD = {
     "seed": 0,
     "size": "demo",
@@ -32,7 +36,7 @@ GOOD = {
         "pretrained": False,
         "pooling": "auto",
         "channels_last": False,
-        "backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "options": {"anything": 1}},
+        "backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "architecture": "a", "options": {"b": 1}},
         "sizes": {"demo": {"architecture": "vit_base", "options": {}}},
         "optimizer": {"lr": 1e-3, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8},
         "scheduler": {"warmup_steps": 0, "epochs": None},
@@ -90,7 +94,7 @@ GOOD = {
 
 
 def test_a_good_configuration_passes() -> None:
-    check_types(copy.deepcopy(GOOD))
+    check_settings(copy.deepcopy(GOOD))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +159,7 @@ def test_a_wrong_value_is_named(path: str, value: object, says: str) -> None:
         node = node[parent]
     node[key] = value
     with pytest.raises(ValueError, match="must") as caught:
-        check_types(config)
+        check_settings(config)
     assert str(caught.value).startswith(says)
 
 
@@ -183,7 +187,7 @@ def test_a_key_that_nothing_reads_is_refused_with_the_nearest_name(path: str, me
         node = node[parent]
     node[key] = 1
     with pytest.raises(ValueError, match="nothing reads it") as caught:
-        check_types(config)
+        check_settings(config)
     assert str(caught.value) == f"{path} is not a setting: nothing reads it" + (
         f" (did you mean {meant}?)" if meant else ""
     )
@@ -193,34 +197,82 @@ def test_a_key_that_an_interpolation_reads_is_a_setting() -> None:
     config = copy.deepcopy(GOOD) | {"tag": "a"}
     unresolved = {"name": "${tag}", "data": {"source": {"split": "${..splits.${size}}"}}}
     config["data"]["splits"] = {"demo": 1}
-    check_types(config, ReadKeys.of(unresolved))
+    check_settings(config, read_places(OmegaConf.create(unresolved)))
     config["data"]["spilts"] = {"demo": 1}
     with pytest.raises(ValueError, match=r"data\.spilts is not a setting.*did you mean data\.splits"):
-        check_types(config, ReadKeys.of(unresolved))
+        check_settings(config, read_places(OmegaConf.create(unresolved)))
 
 
 def test_a_key_that_stands_for_one_of_its_object_is_a_setting() -> None:
     config = copy.deepcopy(GOOD)
     config["data"]["dataset"] = None  # data.source.dataset=SVHN was typed instead
-    check_types(config)
+    check_settings(config)
 
 
 def test_what_is_missing_is_named() -> None:
     config = copy.deepcopy(GOOD)
     del config["data"]["source"]
     with pytest.raises(ValueError, match=r"^data\.source is missing$"):
-        check_types(config)
+        check_settings(config)
 
 
 def test_steps_without_end_need_epochs() -> None:
     config = copy.deepcopy(GOOD)
     config["trainer"]["max_steps"] = -1
     with pytest.raises(ValueError, match=r"trainer\.max_steps=-1 has no end: give trainer\.max_epochs"):
-        check_types(config)
-    check_types(config | {"trainer": config["trainer"] | {"max_epochs": 2}})
+        check_settings(config)
+    check_settings(config | {"trainer": config["trainer"] | {"max_epochs": 2}})
 
 
 def test_several_slips_are_told_at_once() -> None:
     config = copy.deepcopy(GOOD) | {"seed": "x", "size": "y"}
     with pytest.raises(ValueError, match=r"seed='x'.*size='y'"):
-        check_types(config)
+        check_settings(config)
+
+
+def composed(*overrides: str) -> DictConfig:
+    register_resolvers()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("train", overrides=["model=resnet", *overrides], return_hydra_config=True)
+
+
+@pytest.mark.parametrize(
+    "overrides", [[], ["logger=none"], ["size=paper"], ["+tag=a", "hydra.run.dir=logs/${tag}"]]
+)
+def test_a_good_job_passes(overrides: list[str]) -> None:
+    check_job(composed(*overrides))
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("+model.sizes.demo.epochz=1", r"model\.sizes\.demo\.epochz is not a setting"),
+        ("+model.freeze=true", r"model\.freeze is not a setting: nothing reads it"),
+        ("+data.test_root=/x", r"data\.test_root is not a setting"),  # the digits have none
+        ("+tag=a", "tag is not a setting"),
+        ("ckpt_path=/nowhere.ckpt", r"ckpt_path=/nowhere\.ckpt is not a file"),
+        ("ckpt_path=''", "ckpt_path='' is not a path"),
+        ("plan=maybe", "plan='maybe' must be a valid boolean"),
+        ("callbacks.layer_probe.pooling=max", r"set model\.pooling"),
+        ("+trainer.limit_val_batches=2", "would leave images out of the evaluation"),
+        ("+trainer.inference_mode=true", "is set by the program and cannot be typed"),
+        ("+callbacks.layer_probe.save_embeddings=false", r"use probe\.save_embeddings"),
+        ("+model.backbone.checkpoint_path=/x", "pretrained_cfg_overlay={file:/path/to/weights}"),
+        ("++model.optimizer=3", r"model\.optimizer=3 must be a group of settings"),
+        ("~model.optimizer", r"^model\.optimizer is missing$"),
+    ],
+)
+def test_a_bad_job_is_refused(override: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        check_job(composed(override))
+
+
+def test_what_another_network_reads_is_refused() -> None:
+    config = composed("model=vit", "+model.sizes.demo.epochs=3")
+    with pytest.raises(ValueError, match=r"model\.sizes\.demo\.epochs is not a setting: nothing reads it"):
+        check_job(config)
+
+
+def test_what_a_size_would_have_said_may_be_typed_over() -> None:
+    """model/resnet.yaml has the epochs of its schedule in each size; a typed value leaves them unread."""
+    check_job(composed("model=resnet", "model.scheduler.epochs=3"))

@@ -24,6 +24,7 @@ from unseen.runs.errors import user_errors
 from unseen.runs.identity import config_hash, images_hash, typed_checkpoint
 from unseen.runs.loggers import finish_wandb
 from unseen.runs.machine_processes import processes_to_fit, ranks_of
+from unseen.runs.objects import check_objects, make
 from unseen.runs.overrides import taken_literally
 from unseen.runs.own_folder import JOB, own_checkpoint
 from unseen.runs.provenance import (
@@ -35,9 +36,7 @@ from unseen.runs.provenance import (
     trained_before,
 )
 from unseen.runs.quiet import quiet_libraries
-from unseen.runs.read_keys import ReadKeys
-from unseen.runs.settings import check_settings, checkpoint_path
-from unseen.runs.signatures import check_objects, make
+from unseen.runs.schema import Place, check_settings, checkpoint_path, read_places
 from unseen.runs.stored import check_trusted, check_weights, read_checkpoint
 from unseen.runs.trainer import check_trainer, make_trainer
 from unseen.wording import one_line
@@ -107,10 +106,7 @@ class Run:
         with user_errors(OmegaConfBaseException):
             plain: dict[str, Any] = OmegaConf.to_container(self._config, resolve=True)  # type: ignore[assignment]
         with user_errors():
-            read = ReadKeys.of(
-                OmegaConf.to_container(self._config, resolve=False),
-                OmegaConf.to_container(HydraConfig.instance().cfg, resolve=False),
-            )
+            read = read_places(self._config, HydraConfig.instance().cfg)
             checkpoint = checkpoint_path(plain.get("ckpt_path"))
             if training or not checkpoint:
                 check_settings(plain, read)
@@ -255,12 +251,13 @@ class Run:
         )
 
     def _as_stored(
-        self, plain: dict[str, Any], stored: dict[str, Any], checkpoint: Path, read: ReadKeys
+        self, plain: dict[str, Any], stored: dict[str, Any], checkpoint: Path, read: frozenset[Place]
     ) -> dict[str, Any]:
         """Return the configuration with what the checkpoint brings, checked like all that is typed."""
         check_trusted(stored, plain, checkpoint)
         plain = scored_as_trained(plain, stored, typed_settings())
-        check_settings(plain, read.with_keys(model=stored["model"], data=stored["data"]))
+        # what a checkpoint holds was read when it was made
+        check_settings(plain, read | {(group, key) for group in ("model", "data") for key in stored[group]})
         plain["logger"] = self._named_anew(plain)
         return plain
 

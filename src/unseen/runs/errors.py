@@ -116,7 +116,7 @@ def _nearest(parent: object, full_key: str) -> str:
     if not isinstance(parent, DictConfig):
         return ""
     whole = OmegaConf.to_container(parent._get_root(), resolve=False)
-    return nearest(whole, full_key.split(".")) if isinstance(whole, dict) else ""  # type: ignore[arg-type]
+    return nearest(whole, tuple(full_key.split("."))) if isinstance(whole, dict) else ""  # type: ignore[arg-type]
 
 
 def _override_sentence(error: BaseException) -> str | None:

@@ -19,7 +19,7 @@ from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import config_hash
 from unseen.runs.isolation import ask_child
 from unseen.runs.own_folder import give_back, is_claimed
-from unseen.runs.settings import check_job
+from unseen.runs.schema import check_job
 from unseen.runs.sweep import Job, Sweep, asks_for_a_way_of_running, find_runs, label_jobs, settle
 from unseen.threads import share
 

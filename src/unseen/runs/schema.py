@@ -1,284 +1,265 @@
-"""Types and ranges of every setting, checked before anything is loaded; a key that nothing reads is refused."""
+"""What the settings may be, checked before torch is loaded: types, ranges, and no key that nothing reads."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Container, Iterator
-from typing import Annotated, Any, Literal
+import copy
+import functools
+import re
+from collections.abc import Collection, Iterator
+from difflib import SequenceMatcher
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import PydanticCustomError
+from omegaconf import DictConfig, OmegaConf, open_dict
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unseen.probe_table import SETTINGS, ProbeSetting
+from unseen.backbones.timm import FILE_OF_WEIGHTS
+from unseen.probe_table import SETTINGS
+from unseen.settings import OPTIONAL, TABLE
 
-_MOST = 2**31 - 1  # more steps, images or clusters than any run has; libraries overflow somewhere above it
-Count = Annotated[int, Field(ge=1, le=_MOST)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Text = Annotated[str, Field(min_length=1, max_length=4096)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Decay = Annotated[float, Field(ge=0, lt=1)]  # AdamW's range
-Classes = list[Name | Annotated[int, Field(ge=0, le=_MOST)]]
+Place = tuple[str, ...]  # a path of keys
 
-
-def _shares_of_noise(levels: list[float]) -> list[float]:
-    if not all(0 < level <= 1 for level in levels) or len(set(levels)) < len(levels):
-        raise PydanticCustomError(
-            "noise_levels", "must be shares of noise above 0 and at most 1, each once, such as [0.25,0.5,1.0]"
-        )
-    return levels
-
-
-def _some_devices(number: int) -> int:
-    if number != -1 and not 1 <= number <= 1024:
-        raise PydanticCustomError("devices", "must be a number of processes from 1 to 1024, -1 or auto")
-    return number
-
-
-def _a_bound(steps: int) -> int:
-    if steps != -1 and not 1 <= steps <= _MOST:
-        raise PydanticCustomError("max_steps", "must be at least 1, or -1 with a trainer.max_epochs")
-    return steps
-
-
-def _every_steps_or_share(interval: int | float) -> int | float:
-    if isinstance(interval, float) and interval > 1:
-        raise PydanticCustomError(
-            "val_check_interval", "must be a whole number of steps, or a share of an epoch of at most 1.0"
-        )
-    return interval
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class _Recipe(_Settings):
-    pretrained: bool
-    lr: float
-    warmup_steps: int
-    schedule_epochs: float | None
-    max_steps: int
-    val_check_interval: int | float
-    precision: str
-    eval_precision: int | str
-
-
-class _Paths(_Settings):
-    root_dir: Text
-    log_dir: Text
-    data_dir: Text
-    output_dir: Text
-
-
-class _Optimizer(_Settings):
-    lr: float = Field(gt=0, le=10)
-    weight_decay: float = Field(ge=0, le=1000)
-    betas: Annotated[list[Decay], Field(min_length=2, max_length=2)]
-    eps: float = Field(gt=0, le=1)
-
-
-class _Scheduler(_Settings):
-    warmup_steps: int = Field(ge=0, le=_MOST)
-    epochs: float | None = Field(gt=0, le=1e6)
-
-
-class _Size(_Settings):
-    architecture: Name | None = None
-    has_checkpoint: bool | None = None
-    options: dict[str, Any] | None = None
-    taps: list[str] | None = None
-    epochs: float | None = None
-
-
-class _Model(_Settings):
-    name: Name
-    pretrained: bool
-    pooling: Literal["auto", "paper", "mean", "first"]
-    channels_last: bool | Literal["auto"]
-    backbone: dict[str, Any]
-    sizes: dict[Literal["demo", "paper"], _Size] | None = None
-    optimizer: _Optimizer
-    scheduler: _Scheduler
-
-
-class _Data(_Settings):
-    name: Name
-    source: dict[str, Any]
-    root: Text | None
-    image_sizes: dict[str, Annotated[int, Field(ge=8, le=2048)]]
-    image_size: int = Field(ge=8, le=2048)
-    unseen: Classes | None
-    num_unseen: int | None = Field(ge=2, le=_MOST)
-    seen: Classes | None
-    skip_bad: bool
-    split_seed: Seed
-    batch_size: Count
-    eval_batch_size: Count
-    train_size: Count | None
-    test_size: Count | None
-    unseen_per_class: int | None = Field(ge=2, le=_MOST)
-    test_fraction: float = Field(gt=0, lt=1)
-    rotation: float = Field(ge=0, le=180)
-    pad: float = Field(ge=0, le=1)
-    stratified: bool
-    eval_deterministic: bool
-    num_labels: Annotated[int, Field(ge=2, le=_MOST)] | None
-    cache_gb: float = Field(ge=0, le=1e6)
-    decode: Literal["auto", "ahead", "on_the_fly"]
-    workers: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"]
-
-
-def _of_table(setting: ProbeSetting) -> Any:
-    """Return pydantic's type and field of a setting in the table of probes."""
-    kind = setting.kind | None if setting.optional else setting.kind
-    return kind, Field(ge=setting.least, le=setting.most)
-
-
-_TableSettings = create_model(
-    "_TableSettings", __base__=_Settings, **{name: _of_table(setting) for name, setting in SETTINGS.items()}
+# Arguments that the program gives itself, and what a user sets instead.
+_SET_BY_PROGRAM = {
+    "trainer.check_val_every_n_epoch": "trainer.val_check_interval (1.0: every epoch)",
+    "trainer.logger": "the group logger, such as logger=wandb or logger=none",
+    "trainer.callbacks": "the group callbacks, such as callbacks.best_checkpoint=null",
+    "trainer.enable_progress_bar": "nothing: the program's own bar is shown on a terminal only",
+    "trainer.num_sanity_val_steps": "probe.at_start: step 0 is a full evaluation",
+    "trainer.inference_mode": "nothing: probes read tensors",
+    "trainer.use_distributed_sampler": "nothing: the program's own samplers are exact",
+    "trainer.enable_model_summary": "nothing",
+    "trainer.enable_checkpointing": "callbacks.last_checkpoint=null or callbacks.best_checkpoint=null",
+    "trainer.default_root_dir": "hydra.run.dir",
+    "trainer.barebones": "debug=tiny",
+    "trainer.reload_dataloaders_every_n_epochs": "nothing: each epoch has an order of its own",
+    "callbacks.layer_probe.suite": ", ".join(f"probe.{name}" for name in SETTINGS),
+    "callbacks.layer_probe.run_folder": "hydra.run.dir",
+    "callbacks.layer_probe.noise_levels": "probe.noise_levels",
+    "callbacks.layer_probe.save_embeddings": "probe.save_embeddings",
+    "callbacks.layer_probe.on_phase": "nothing",
+    "callbacks.layer_probe.at": "nothing",
+}
+_PARTIAL = (
+    "fast_dev_run",
+    "overfit_batches",
+    *(f"limit_{part}_batches" for part in ("val", "test", "predict")),
 )
+_TYPED_OVER = "epochs"  # of all sizes; model.scheduler.epochs reads it unless something else was typed there
 
 
-class _Probe(_TableSettings):  # type: ignore[misc, valid-type]
-    at_start: bool
-    save_embeddings: bool
-    noise_levels: Annotated[list[float], AfterValidator(_shares_of_noise)]
-
-
-class _Trainer(_Settings):
-    # whatever else Lightning's Trainer takes: its signature is asked (signatures.py)
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
-    accelerator: Name
-    devices: Annotated[int, AfterValidator(_some_devices)] | Name | list[int]
-    num_nodes: Annotated[int, Field(ge=1, le=10_000)]
-    strategy: Name | dict[str, Any] = "auto"
-    deterministic: bool | Literal["warn"] | None = None
-    benchmark: bool | None = None
-    precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"]
-    eval_precision: Literal[32, "tf32"]
-    max_steps: Annotated[int, AfterValidator(_a_bound)]
-    max_epochs: Count | None
-    val_check_interval: Annotated[
-        Annotated[int, Field(gt=0, le=_MOST)] | Annotated[float, Field(gt=0)],
-        AfterValidator(_every_steps_or_share),
-    ]
-    gradient_clip_val: float | None = Field(ge=0, le=1e9)
-    accumulate_grad_batches: int = Field(ge=1, le=100_000)
-    log_every_n_steps: Count
-
-
-class _Config(_Settings):
-    seed: Seed
-    size: Literal["demo", "paper"]
-    ckpt_path: Text | None
-    resume: bool
-    plan: bool
-    recipe: _Recipe
-    paths: _Paths
-    model: _Model
-    data: _Data
-    probe: _Probe
-    trainer: _Trainer
-    callbacks: dict[str, dict[str, Any] | None]
-    logger: dict[str, dict[str, Any] | None]
-
-
-def check_types(config: dict[str, Any], read: Container[tuple[str, ...]] = ()) -> None:
+def check_settings(plain: dict[str, Any], read: Collection[Place] = ()) -> None:
     """Check a resolved configuration.
 
     Args:
-        config: Plain containers.
-        read: Places, as paths of keys, that are read though no field here is named like them: through interpolations.
+        plain: Plain containers.
+        read: Places that are read though no field here is named like them: see `read_places`.
 
     Raises:
         ValueError: One sentence that names each wrong setting, its value and what is allowed.
     """
-    wrong: dict[str, list[str]] = {}
-    try:
-        _Config.model_validate(config)
-    except ValidationError as error:
-        for item in error.errors():
-            # pydantic appends the tried type of a union ("int", "list[...]") to the place: keep the settings' own keys
-            place = _keys(config, item["loc"])
-            if item["type"] == "missing":
-                wrong[f"{'.'.join([*place, str(item['loc'][-1])])} is missing"] = []
-            elif item["type"] != "extra_forbidden":
-                message = item["msg"].removeprefix("Input ").replace("String should", "must")
-                message = message.replace("should be", "must be")
-                wrong.setdefault(f"{'.'.join(place)}={_shown(config, place)}", []).append(message)
-            elif tuple(place) not in read and not _given_to_an_object(config, place):
-                wrong[unread_sentence(config, place)] = []
-    trainer = config.get("trainer")
-    if (
-        not wrong
-        and isinstance(trainer, dict)
-        and trainer["max_steps"] == -1
-        and trainer["max_epochs"] is None
-    ):
-        wrong["trainer.max_steps=-1 has no end: give trainer.max_epochs, or a number of steps"] = []
-    if wrong:
-        raise ValueError("; ".join(f"{what} {' or '.join(why)}".strip() for what, why in wrong.items()))
+    checkpoint_path(plain.get("ckpt_path"))
+    _check_not_ours(plain)
+    if wrong := list(_wrong(plain, read, plain)):
+        raise ValueError("; ".join(wrong))
+    if plain["trainer"]["max_steps"] == -1 and plain["trainer"]["max_epochs"] is None:
+        raise ValueError("trainer.max_steps=-1 has no end: give trainer.max_epochs, or a number of steps")
+    pooling = (plain["callbacks"].get("layer_probe") or {}).get("pooling", plain["model"]["pooling"])
+    if pooling != plain["model"]["pooling"]:
+        raise ValueError(f"callbacks.layer_probe.pooling={pooling} is not what counts; set model.pooling")
+    sizes = plain["model"].get("sizes") or {}
+    known = plain["model"]["backbone"].keys() | (
+        {_TYPED_OVER} if all(_TYPED_OVER in size for size in sizes.values()) else set()
+    )
+    for place in (("model", "sizes", size, key) for size, settings in sizes.items() for key in settings):
+        if place[-1] not in known and not _is_read(place, read):
+            raise ValueError(_unread(plain, place))
 
 
-def unread_sentence(config: dict[str, Any], place: list[str]) -> str:
-    """Return a sentence on a key that nothing reads, with the known name that is nearest to it."""
-    return f"{'.'.join(place)} is not a setting: nothing reads it{nearest(config, place)}"
+def check_job(config: DictConfig) -> dict[str, Any]:
+    """Check a composed job of a sweep before any job of it starts; return its settings, resolved.
+
+    Raises:
+        ValueError: One sentence.
+        OmegaConfBaseException: A value that cannot be resolved.
+    """
+    config = copy.deepcopy(config)
+    with open_dict(config):
+        hydra = config.pop("hydra", None)
+        config.paths.output_dir = "<run folder>"  # Hydra knows it when the job runs
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    check_settings(plain, read_places(config, OmegaConf.create({"hydra": hydra})))
+    checkpoint = checkpoint_path(plain["ckpt_path"])
+    if checkpoint is not None and not checkpoint.is_file():
+        raise ValueError(f"ckpt_path={checkpoint} is not a file")
+    return plain
 
 
-def nearest(config: dict[str, Any], place: list[str]) -> str:
+def checkpoint_path(typed: Any) -> Path | None:
+    """Return the checkpoint that was typed, None for none.
+
+    Raises:
+        ValueError: Something else than a path: an empty text is an unset variable, not a wish to do without.
+    """
+    if typed is None:
+        return None
+    if not isinstance(typed, str) or not typed.strip() or "\0" in typed:
+        raise ValueError(f"ckpt_path={typed!r} is not a path; leave ckpt_path out for none")
+    return Path(typed).expanduser()
+
+
+def nearest(config: dict[str, Any], place: Place) -> str:
     """Return ' (did you mean X?)' for a key that is not known, else ''.
 
     A key of that very name elsewhere is nearest, then a similar one beside it, then a similar one elsewhere.
 
-    >>> nearest({"model": {"optimizer": {"lr": 1, "eps": 2}}, "logger": {}}, ["lr"])
+    >>> nearest({"model": {"optimizer": {"lr": 1, "eps": 2}}, "logger": {}}, ("lr",))
     ' (did you mean model.optimizer.lr?)'
     """
-    *parents, key = place
-    known: list[tuple[str, ...]] = [path for path in _paths(config, ()) if list(path) != place]
-    same = [path for path in known if path[-1] == key]
-    beside = {path[-1]: path for path in reversed(known) if list(path[:-1]) == parents}
-    anywhere = {path[-1]: path for path in reversed(known)}
-    if same:
-        return f" (did you mean {'.'.join(sorted(same, key=len)[0])}?)"
-    for names, cutoff in ((beside, 0.6), (anywhere, 0.8)):
-        by_lower = {name.lower(): path for name, path in names.items()}
-        if close := difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=cutoff):
-            return f" (did you mean {'.'.join(by_lower[close[0]])}?)"
-    return ""
+
+    def likeness(path: Place) -> float:
+        if path[-1] == place[-1]:
+            return 3 - len(path) / 100
+        ratio = SequenceMatcher(None, path[-1].lower(), place[-1].lower()).ratio()
+        beside = path[:-1] == place[:-1]
+        return ratio + beside if ratio >= (0.6 if beside else 0.8) else 0
+
+    best = max((path for path in _known(config) if path != place), key=likeness, default=())
+    return f" (did you mean {'.'.join(best)}?)" if best and likeness(best) else ""
 
 
-def _paths(node: Any, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+# -------------------------------------------------------------------------------- what interpolations read
+def read_places(*configs: Any) -> frozenset[Place]:
+    """Return the places that the interpolations of configurations point to; a key may be a pattern, `*`.
+
+    >>> config = {"size": "demo", "a": {"taps": "${..sizes.${size}.taps}"}}
+    >>> sorted(read_places(OmegaConf.create(config)))
+    [('size',), ('sizes', '*', 'taps')]
+    """
+    return frozenset(
+        place
+        for config in configs
+        for place in _references(OmegaConf.to_container(config, resolve=False), ())
+    )
+
+
+def _is_read(place: Place, read: Collection[Place]) -> bool:
+    """Whether the place, something in it, or something that it is in is read."""
+    return any(all(map(fnmatchcase, place, known)) for known in read)
+
+
+_INNERMOST = re.compile(r"\$\{([^${}]*)\}")
+_RESOLVER = re.compile(r"\s*[A-Za-z_][\w.]*\s*:")
+
+
+def _references(node: Any, place: Place) -> Iterator[Place]:
+    if isinstance(node, dict | list):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _references(value, (*place, str(key)))
+    elif isinstance(node, str):
+        while found := _INNERMOST.search(node):
+            if not _RESOLVER.match(found[1]):
+                yield _absolute(found[1].strip(), place)
+            node = f"{node[: found.start()]}*{node[found.end() :]}"
+
+
+def _absolute(reference: str, place: Place) -> Place:
+    """Return the place that a reference in the value at `place` names; each leading dot goes up by one."""
+    path = reference.lstrip(".")
+    dots = len(reference) - len(path)
+    keys = tuple(key for key in path.replace("[", ".").replace("]", "").split(".") if key)
+    return (*place[: len(place) - dots], *keys) if dots else keys
+
+
+# -------------------------------------------------------------------------------- sentences
+def _check_not_ours(plain: dict[str, Any]) -> None:
+    """Refuse arguments that the program gives itself, or with which probing would be partial."""
+    for key in _PARTIAL:
+        if (value := _at(plain, ("trainer", key))) is not None:
+            raise ValueError(
+                f"trainer.{key}={value} would leave images out of the evaluation: the probes need every test image; "
+                "to see quickly that all works use debug=tiny, data.test_size or data.unseen_per_class"
+            )
+    for name, instead in _SET_BY_PROGRAM.items():
+        *parents, key = name.split(".")
+        node = _at(plain, tuple(parents))
+        if isinstance(node, dict) and key in node:
+            raise ValueError(f"{name} is set by the program and cannot be typed; use {instead}")
+    if "checkpoint_path" in (_at(plain, ("model", "backbone")) or {}):
+        raise ValueError(f"model.backbone.checkpoint_path is not a setting; {FILE_OF_WEIGHTS}")
+
+
+_CHILDREN: dict[Place, dict[str, None]] = {}  # known keys of each group
+for _name in TABLE:
+    _parts = tuple(_name.split("."))
+    for _depth, _key in enumerate(_parts):
+        _CHILDREN.setdefault(_parts[:_depth], {})[_key] = None
+
+
+def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Place = ()) -> Iterator[str]:
+    """Yield a sentence on each value of a wrong type or outside its range, each missing one, and each unread key."""
+    name = ".".join(place)
+    if name in TABLE:
+        if messages := _complaints(name, node):
+            yield f"{name}={_shown(node)} {' or '.join(messages)}"
+    elif place in _CHILDREN and isinstance(node, dict):
+        for key in (key for key in _CHILDREN[place] if key not in node):
+            if not (missing := ".".join((*place, key))).startswith(OPTIONAL):
+                yield f"{missing} is missing"
+        for key, value in node.items():
+            yield from _wrong(plain, read, value, (*place, str(key)))
+    elif place in _CHILDREN:
+        if node is not None or not name.startswith(OPTIONAL):
+            yield f"{name}={_shown(node)} must be a group of settings"
+    elif place[0] != "trainer" and not _is_read(place, read) and not _given_to_an_object(plain, place):
+        yield _unread(plain, place)
+
+
+@functools.cache
+def _type(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(TABLE[name][0], config=ConfigDict(strict=True, allow_inf_nan=False))
+
+
+def _complaints(name: str, value: Any) -> list[str]:
+    try:
+        _type(name).validate_python(value)
+    except ValidationError as error:
+        messages = [
+            item["msg"].removeprefix("Input ").replace("String should", "must") for item in error.errors()
+        ]
+        return [message.replace("should be", "must be") for message in messages]
+    return []
+
+
+def _unread(plain: dict[str, Any], place: Place) -> str:
+    return f"{'.'.join(place)} is not a setting: nothing reads it{nearest(plain, place)}"
+
+
+def _known(node: Any, place: Place = ()) -> Iterator[Place]:
     """Yield the places of all keys but those that only serve others (sizes) or describe objects (_target_)."""
     if isinstance(node, dict):
         for key, value in node.items():
             if str(key).startswith("_") or str(key) in {"sizes", "recipe", "image_sizes", "hydra", "paths"}:
                 continue
             yield (*place, str(key))
-            yield from _paths(value, (*place, str(key)))
+            yield from _known(value, (*place, str(key)))
 
 
-def _given_to_an_object(config: dict[str, Any], place: list[str]) -> bool:
+def _given_to_an_object(plain: dict[str, Any], place: Place) -> bool:
     """Whether its object gets the key, for which it stands (data.dataset for data.source.dataset)."""
     if len(place) != 2 or place[1].startswith("_"):
         return False
-    inner = config[place[0]].get({"data": "source", "model": "backbone"}.get(place[0]))
+    inner = plain[place[0]].get({"data": "source", "model": "backbone"}.get(place[0]))
     return isinstance(inner, dict) and place[1] in inner
 
 
-def _keys(config: Any, place: tuple[int | str, ...]) -> list[str]:
-    """Return the part of a place that leads through the configuration's own keys."""
-    found = []
-    node = config
+def _at(node: Any, place: Place) -> Any:
     for key in place:
-        if not isinstance(node, dict) or key not in node:
-            break
-        found.append(str(key))
-        node = node[key]
-    return found
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
 
 
-def _shown(config: Any, place: list[str]) -> str:
-    for key in place:
-        config = config[key]
-    text = repr(config)
+def _shown(value: Any) -> str:
+    text = repr(value)
     return text if len(text) <= 200 else f"{text[:150]}… ({len(text)} characters)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unseen.run_folder import RunFolder
 from unseen.runs.errors import UserError, user_errors
-from unseen.runs.signatures import check_objects, maker_of
+from unseen.runs.objects import check_objects, maker_of
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer

@@ -1,0 +1,135 @@
+"""The objects that a configuration names (`_target_`): checked against their signatures, then made."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from hydra.utils import get_object, instantiate
+
+from unseen.runs.errors import UserError
+from unseen.wording import one_line, suggestion
+
+_HYDRA_KEYS = {"_target_", "_args_", "_partial_", "_recursive_", "_convert_"}
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "None": (type(None),),
+}  # fmt: skip
+
+
+def check_objects(plain: dict[str, Any]) -> None:
+    """Check every object that a resolved configuration names: that it can be imported and takes the keys beside it.
+
+    Raises:
+        ValueError: One sentence that names the key and the nearest one that is known.
+    """
+    _check(plain["model"]["backbone"], "model.backbone")
+    _check(plain["data"]["source"], "data.source")
+    _check({key: value for key, value in plain["trainer"].items() if key != "eval_precision"}, "trainer")
+    for group in ("callbacks", "logger"):
+        for name, node in plain[group].items():
+            if node is not None:
+                _check(node, f"{group}.{name}")
+
+
+def make(
+    node: dict[str, Any], place: str, kind: type | None = None, *, methods: Sequence[str] = (), **more: Any
+) -> Any:
+    """Return the object that a node describes.
+
+    Args:
+        node: Its `_target_` and arguments.
+        place: Where the node is, for messages.
+        kind: What it must be an instance of.
+        methods: What it must have.
+        more: Further arguments; objects must come in here, because Hydra makes configurations of some.
+
+    Raises:
+        ValueError: One sentence on why it cannot be made, or is not what is needed.
+        UserError: What its own making says.
+    """
+    try:
+        maker = maker_of(node)
+        made = maker if node.get("_partial_") else maker(**more)
+    except UserError:
+        raise
+    except Exception as error:
+        cause = error.__cause__ or error  # Hydra repeats the whole node
+        raise ValueError(f"{place} cannot be made: {one_line(cause)}") from error
+    missing = [name for name in methods if not hasattr(made, name)]
+    if missing or (kind is not None and not isinstance(made, kind)):
+        wanted = f"a {kind.__name__}" if kind is not None else f"one: it has no {', '.join(missing)}"
+        raise ValueError(f"{place}._target_={node['_target_']} does not make {wanted}")
+    return made
+
+
+def maker_of(node: dict[str, Any]) -> Callable[..., Any]:
+    """Return what makes the object that a resolved node describes.
+
+    Hydra gets the objects among its values only: it would look up a folder that has ${ in its name once more.
+    """
+    for_hydra = {key for key, value in node.items() if key in _HYDRA_KEYS or any(_objects(value, str(key)))}
+    maker = instantiate({key: node[key] for key in for_hydra}, _partial_=True, _convert_="all")
+    return functools.partial(maker, **{key: value for key, value in node.items() if key not in for_hydra})
+
+
+def parameters(made_by: Callable[..., Any]) -> tuple[dict[str, set[str]], bool]:
+    """Return what a class or function takes by keyword, and whether it may take more.
+
+    Returns:
+        For each argument the names of the types that it may have, none where not all of them are plain ones.
+
+    >>> parameters(inspect.cleandoc)
+    ({'doc': set()}, False)
+    """
+    try:
+        own = inspect.signature(made_by).parameters.values()
+    except (TypeError, ValueError):
+        return {}, True
+    found = {}
+    for parameter in own:
+        note = parameter.annotation
+        text = note if isinstance(note, str) else note.__name__ if isinstance(note, type) else str(note)
+        types = {name.strip() for name in text.split("|")}
+        if parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
+            found[parameter.name] = types if types <= _PLAIN.keys() else set()
+    return found, any(parameter.kind is parameter.VAR_KEYWORD for parameter in own)
+
+
+def _check(node: Any, place: str) -> None:
+    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+        raise ValueError(f"{place} needs a _target_: the class or function that makes it")
+    target = node["_target_"]
+    try:
+        made_by: Callable[..., Any] = get_object(target)
+    except Exception as error:  # whatever importing it may raise
+        raise ValueError(f"{place}._target_={target} cannot be imported: {one_line(error)}") from error
+    if not callable(made_by):
+        raise ValueError(f"{place}._target_={target} is neither a class nor a function")
+    known, takes_more = parameters(made_by)
+    for key, value in node.items():
+        types = known.get(key)
+        # to Python a bool is an int
+        if types and not ("bool" in types if isinstance(value, bool) else _is_one_of(value, types)):
+            raise ValueError(f"{place}.{key}={value!r} must be {' or '.join(sorted(types))}")
+        if key not in _HYDRA_KEYS and types is None and not takes_more:
+            raise ValueError(
+                f"{place}.{key} is not a setting: {target.rpartition('.')[2]} does not take it"
+                f"{suggestion(str(key), sorted(known))}"
+            )
+        for name, inner in _objects(value, f"{place}.{key}"):
+            _check(inner, name)
+
+
+def _is_one_of(value: Any, types: set[str]) -> bool:
+    return any(isinstance(value, _PLAIN[name]) for name in types)
+
+
+def _objects(value: Any, place: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield the nodes of objects in a value, with their places."""
+    if isinstance(value, dict) and "_target_" in value:
+        yield place, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _objects(inner, f"{place}.{key}")
