@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,32 @@ def test_a_network_of_ones_own(tmp_path: Path) -> None:
     table = run(line, tmp_path)
     assert {row.layer_name for row in table} == {"input", "head", "stem", "blocks.0", "blocks.1"}
     assert table.generalization().num_layers == 3
+
+
+@pytest.mark.slow
+def test_a_probe_of_ones_own(tmp_path: Path) -> None:
+    """In a copy of the repository: the file, and the entry of the table, are all that it takes."""
+    root, readme = tmp_path / "copy", ROOT / "examples/probe/README.md"
+    for part in ("src", "configs", "examples"):
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    copy_file, train = commands(readme)
+    subprocess.run(shlex.split(copy_file), cwd=root, check=True)
+    entry = readme.read_text(encoding="utf-8").split("```text\n")[1].split("```")[0]
+    table = root / "src/unseen/probe_table.py"
+    table.write_text(
+        table.read_text(encoding="utf-8").replace("\nPROBES = (\n", f"\nPROBES = (\n{entry}"),
+        encoding="utf-8",
+    )
+    scores = run(train, tmp_path / "logs", root)
+    layers = [
+        row for row in scores if row.probe == "effective_rank" and row.split == "unseen" and row.layer >= 0
+    ]
+    assert len(layers) == scores.generalization().num_layers
+    assert all(1 <= row.value <= 600 for row in layers)
+    done = subprocess.run(
+        [sys.executable, "src/report.py", f"paths.log_dir={tmp_path / 'logs'}"],
+        cwd=root, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (page,) = (tmp_path / "logs").rglob("index.html")
+    assert "effective rank" in page.read_text(encoding="utf-8")
