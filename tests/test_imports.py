@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"probe_table"},
     "probes": {"probe_table"},
     "backbones": {"wording"},
-    "data": {"process_rank", "threads", "wording"},
+    "data": {"process_rank", "regular_files", "threads", "wording"},
     "training": {"atomic_files", "backbones", "full_precision", "scores"},
     "callbacks": {"backbones", "probes", "distributed", "full_precision", "scores", "run_folder"},
     "reporting": {

@@ -5,8 +5,7 @@ import zipfile
 
 import pytest
 
-from unseen.data.divisions import role
-from unseen.data.sources.image_folder import ImageFolder
+from unseen.data.sources.image_folder import ImageFolder, role
 
 DIVIDED = {"cat": {"train": 4, "test": 2}, "owl": {"train": 3, "test": 1}}
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from unseen.data import zip_tree
+from unseen.data import files
+from unseen.data.files import ZipTree
 from unseen.data.images import BadImageError
 from unseen.data.sources.image_folder import ImageFolder
-from unseen.data.zip_tree import ZipTree
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_backslashes_of_windows(archive):
 
 def test_members_without_limit_are_refused(archive, monkeypatch):
     source = archive(("cat/bomb.png", b"\0" * 50_000), compression=zipfile.ZIP_DEFLATED)
-    monkeypatch.setattr(zip_tree, "MAX_BYTES", 49_999)
+    monkeypatch.setattr(files, "MAX_BYTES", 49_999)
     with pytest.raises(BadImageError, match="50,000 bytes are more than 49,999"):
         source.read("cat/bomb.png")
     with pytest.raises(BadImageError, match="not an image"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from unseen.data.left_out import LeftOutCounts
+from unseen.wording import count, listing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -17,10 +17,22 @@ Part = Literal["train", "test", "whole"]
 
 Counts = Mapping[str, Mapping[Part, int]]
 """Number of images by class and part."""
+_REASONS_SHOWN = 8
 
 
 class DataUnavailableError(OSError):
     """Images that have to be downloaded could not be; the message says what to do."""
+
+
+class LeftOut(NamedTuple):
+    """Why a file or folder is left out, and in which class folder it lies ("": in none)."""
+
+    reason: str
+    class_name: str = ""
+
+
+LeftOutCounts = Mapping[LeftOut, int]
+"""How many files and folders are left out; a folder that is not looked into counts once."""
 
 
 class Entry(NamedTuple):
@@ -68,6 +80,30 @@ class Catalog:
         for entry in self.entries:
             found.setdefault(entry.class_name, Counter())[entry.part] += 1
         return found
+
+
+def left_out_sentence(counts: LeftOutCounts) -> str | None:
+    """Return what is left out, the most frequent reason first, with its class folders; None: nothing is.
+
+    >>> left_out_sentence({LeftOut(".heic", "ant"): 9, LeftOut(".heic", "bee"): 1, LeftOut("hidden"): 2})
+    '12 files or folders left out: 10 .heic (in ant, bee), 2 hidden'
+    """
+    by_reason: Counter[str] = Counter()
+    places: dict[str, list[str]] = {}
+    for (reason, class_name), number in sorted(counts.items()):
+        by_reason[reason] += number
+        places.setdefault(reason, []).extend([class_name] if class_name else [])
+    if not by_reason:
+        return None
+    parts = []
+    for reason, number in by_reason.most_common(_REASONS_SHOWN):
+        where = f" (in {listing(places[reason], shown=5)})" if places[reason] else ""
+        parts.append(f"{number:,} {reason}{where}")
+    if len(by_reason) > _REASONS_SHOWN:
+        rest = sum(number for _, number in by_reason.most_common()[_REASONS_SHOWN:])
+        parts.append(f"{rest:,} of {len(by_reason) - _REASONS_SHOWN} other kinds")
+    total = count(sum(by_reason.values()), "file or folder", "files or folders")
+    return f"{total} left out: {', '.join(parts)}"
 
 
 class ImageSource(Protocol):

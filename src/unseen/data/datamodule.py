@@ -27,8 +27,8 @@ from unseen.data.canvases import (
     decode_into_memory,
     decode_later,
 )
-from unseen.data.catalog import Catalog, Counts, ImageSource
-from unseen.data.left_out import HIDDEN, SYSTEM, left_out_sentence
+from unseen.data.catalog import Catalog, Counts, ImageSource, left_out_sentence
+from unseen.data.files import HIDDEN, SYSTEM
 from unseen.data.memory import DoesNotFitError, check_memory, free_memory
 from unseen.data.selection import (
     Chosen,

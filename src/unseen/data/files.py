@@ -1,28 +1,92 @@
-"""Folders and zip archives read alike: names with forward slashes, bytes on demand."""
+"""Folders and zip archives read alike: files below a root, named with forward slashes, bytes on demand."""
 
 from __future__ import annotations
 
 import logging
 import os
 import stat
+import struct
+import threading
 import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from unseen.data.catalog import Entry, Part
-from unseen.data.file_tree import DEEPEST, TOO_DEEP, FileTree, Found
 from unseen.data.images import MAX_BYTES, BadImageError
-from unseen.data.left_out import LIKE_IMAGES, SYSTEM, LeftOut, reason_for_name, reason_for_suffix, within
-from unseen.data.zip_tree import ZipTree
-from unseen.wording import listing
+from unseen.regular_files import kind_of, read_bytes
 
-_CLOCK_NS = 2 * 10**9  # the coarsest clock of a file system (FAT): two changes within it may look like one
+_SUFFIXES = """.jpg .jpeg .jpe .jfif .png .apng .bmp .dib .gif .tif .tiff .webp .avif
+    .ppm .pgm .pbm .pnm .tga .jp2 .j2k"""
+IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
+_UNREAD = """.heic .heif .hif .jxl .jxr .dng .cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f
+    .3fr .raw .psd .xcf .svg .eps .exr .hdr .dcm .nii .fits .mrc .czi .svs .ndpi .jpf .jpx .j2c .pcx .sgi .ras .xbm
+    .xpm .ico .icns .bpg .qoi .dds .fli .mpo"""
+_NO_SUFFIX, _LONGEST_SUFFIX = "without suffix", 10
+LIKE_IMAGES = frozenset([*_UNREAD.split(), _NO_SUFFIX])
+"""Reasons of files that are probably pictures, though of a kind that is not read."""
+HIDDEN, SYSTEM = "hidden", "of the system"
+# What operating systems, network storage and notebooks put beside people's files; names that begin with a dot are
+# hidden anyway.
+_SYSTEM = """thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini picasa.ini __macosx $recycle.bin recycler recycled
+    lost+found @eadir @tmp @__thumb @recycle @recently-snapshot @sharebin #recycle #snapshot __pycache__"""
+_MORE = ("system volume information", "network trash folder", "temporary items", "icon\r")
+_SYSTEM_NAMES = {*_SYSTEM.split(), *_MORE}
+# Deeper folders are left out: nobody sorts pictures so, and their paths are longer than systems can open.
+DEEPEST = 100
+_TOO_DEEP = f"more than {DEEPEST} folders deep"
 _VIRTUAL = ("/proc", "/sys")  # file systems without files: links there lead through all of the machine
+_CLOCK_NS = 2 * 10**9  # the coarsest clock of a file system (FAT): two changes within it may look like one
+_WINDOWS = 0  # `create_system` of archives made there
+# Bytes unpacked at once. Of methods other than "deflated" Python unpacks all that so many packed bytes give.
+_CHUNK, _SMALL_CHUNK = 1 << 20, 1 << 12
 _log = logging.getLogger(__name__)
+
+
+def reason_for_name(name: str) -> str | None:
+    """Return why a file or folder of this name is not even looked at, None if it is.
+
+    >>> reason_for_name(".cache"), reason_for_name("Thumbs.db"), reason_for_name("cat")
+    ('hidden', 'of the system', None)
+    """
+    if name.lower() in _SYSTEM_NAMES:
+        return SYSTEM
+    return HIDDEN if name.startswith(".") else None
+
+
+def reason_for_suffix(path: str) -> str | None:
+    """Return why a file is no image by its name, None if it is one.
+
+    >>> reason_for_suffix("cat/1.HEIC"), reason_for_suffix("cat/1"), reason_for_suffix("cat/1.JPG")
+    ('.heic', 'without suffix', None)
+    """
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return None
+    return "of other suffixes" if len(suffix) > _LONGEST_SUFFIX else suffix or _NO_SUFFIX
+
+
+def below(folder: str, name: str) -> str:
+    """Return the path of what lies in a folder of a tree ("": the root)."""
+    return f"{folder}/{name}" if folder else name
+
+
+@dataclass
+class Found:
+    """What lies in a folder of a tree.
+
+    Attributes:
+        images: Paths of everything that is an image by its name, seen from the root, sorted. A link that leads
+            nowhere or a device is among them: reading it says what is wrong.
+        unreadable: Paths of folders that cannot be opened.
+        left_out: Number of all other files, and of the folders that are not looked into, by reason.
+    """
+
+    images: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -34,9 +98,10 @@ class FolderTree:
     def folders(self, where: str = "") -> tuple[str, ...]:
         """Return the names of the visible folders directly in `where`, sorted."""
         with os.scandir(self.root / where) as items:
-            return tuple(
-                sorted(item.name for item in items if not reason_for_name(item.name) and _is_dir(item))
-            )
+            names = [
+                item.name for item in items if not reason_for_name(item.name) and _kind(item) == "folder"
+            ]
+        return tuple(sorted(names))
 
     def find(self, where: str = "", *, deep: bool = True) -> Found:
         """Return what lies in `where`, with or without the visible folders in it.
@@ -55,7 +120,7 @@ class FolderTree:
             elif any(Path(place).is_relative_to(top) for top in _VIRTUAL):
                 found.left_out[SYSTEM] += 1
             elif depth > DEEPEST:
-                found.left_out[TOO_DEEP] += 1
+                found.left_out[_TOO_DEEP] += 1
             else:
                 seen.add(place)
                 open_folders += [(inner, depth + 1) for inner in self._look(folder, deep, found)]
@@ -72,13 +137,13 @@ class FolderTree:
             found.unreadable.append(folder)
             return []
         for item in items:
-            path = f"{folder}/{item.name}" if folder else item.name
+            path = below(folder, item.name)
             if hidden := reason_for_name(item.name):
                 found.left_out[hidden] += 1
-            elif _is_dir(item):
+            elif (kind := _kind(item)) == "folder":
                 inner += [path] if deep else []
             elif reason := reason_for_suffix(item.name):
-                found.left_out[reason if _is_file(item) else "neither file nor folder"] += 1
+                found.left_out[reason if kind == "file" else "neither file nor folder"] += 1
             else:
                 found.images.append(path)
         return inner[::-1]
@@ -88,9 +153,12 @@ class FolderTree:
 
         Raises:
             OSError: It is not there, or cannot be opened.
-            BadImageError: It is no regular file, or too large.
+            ValueError: It is no regular file, or too large.
         """
-        return read_regular(self.root / path)
+        place = self.root / path
+        if place.is_dir():
+            raise BadImageError("a folder that cannot be read")
+        return read_bytes(place, MAX_BYTES)
 
     def stamps(self, paths: Sequence[str]) -> list[str] | None:
         """Return place, size and times of each file, as `file_stamps` does."""
@@ -98,52 +166,12 @@ class FolderTree:
         return file_stamps(os.path.join(root, path) for path in paths)  # noqa: PTH118  (of 100,000 files)
 
 
-def _is_dir(item: os.DirEntry[str]) -> bool:
-    """Return whether it is a folder or leads to one; a link to itself does not."""
+def _kind(item: os.DirEntry[str]) -> str:
+    """Return whether it is, or leads to, a "folder" or a "file"; "other": neither, or a link to itself."""
     try:
-        return item.is_dir()
+        return "folder" if item.is_dir() else "file" if item.is_file() else "other"
     except OSError:
-        return False
-
-
-def _is_file(item: os.DirEntry[str]) -> bool:
-    try:
-        return item.is_file()
-    except OSError:
-        return False
-
-
-def read_regular(path: Path) -> bytes:
-    """Return the content of a regular file, without ever waiting for a writer or touching a device.
-
-    Raises:
-        OSError: It is not there, or cannot be opened.
-        BadImageError: It is no regular file, or too large.
-    """
-    _check_regular(path.stat())
-    # between the look and the opening the file may have become a named pipe, which would wait for a writer
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb") as file:
-        _check_regular(os.fstat(descriptor))
-        content = file.read(MAX_BYTES + 1)  # a file of a system may be longer than it says
-    if len(content) > MAX_BYTES:
-        raise BadImageError(f"larger than {MAX_BYTES:,} bytes")
-    return content
-
-
-def _check_regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise BadImageError(kind_of(status.st_mode))
-    if status.st_size > MAX_BYTES:
-        raise BadImageError(f"{status.st_size:,} bytes are more than {MAX_BYTES:,}")
-
-
-def kind_of(mode: int) -> str:
-    """Return what a thing of this mode is, where it is no regular file."""
-    if stat.S_ISDIR(mode):
-        return "a folder that cannot be read"
-    kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "a device")
+        return "other"
 
 
 def file_stamps(paths: Iterable[str | os.PathLike[str]]) -> list[str] | None:
@@ -177,6 +205,98 @@ def file_stamps(paths: Iterable[str | os.PathLike[str]]) -> list[str] | None:
     return stamps
 
 
+class ZipTree:
+    """A zip archive, read where it lies; links inside it are left out.
+
+    Raises:
+        ValueError: The archive cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock, self._process = path, threading.Lock(), os.getpid()
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, struct.error) as error:
+            raise ValueError(f"{path} is not a zip archive that can be read: {error}") from error
+        self._infos: dict[str, zipfile.ZipInfo] = {}
+        self._below = {"": Found()}  # what lies directly in a folder
+        self._folders: dict[str, set[str]] = {"": set()}
+        for info in self._zip.infolist():
+            self._add(info)
+
+    def _add(self, info: zipfile.ZipInfo) -> None:
+        # no name on Windows has a backslash in it, but some programs there write it between folders
+        name = info.filename.replace("\\", "/") if info.create_system == _WINDOWS else info.filename
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        is_file = not name.endswith("/")
+        where, path = "", ""
+        for number, part in enumerate(parts):
+            where, path = path, below(path, part)
+            is_member = is_file and number == len(parts) - 1
+            reason = "named with .." if part == ".." else reason_for_name(part)
+            if reason is None and number > DEEPEST:
+                reason = _TOO_DEEP
+            if reason is None and is_member:
+                is_link = stat.S_ISLNK(info.external_attr >> 16)
+                reason = "links in an archive" if is_link else reason_for_suffix(path)
+            if reason is not None:
+                if is_file:  # a folder alone is nothing that is lost
+                    self._below[where].left_out[reason] += 1
+                return
+            if is_member:
+                if path in self._infos:
+                    self._below[where].left_out["named twice in an archive"] += 1
+                else:
+                    self._below[where].images.append(path)
+                self._infos[path] = info  # the last one counts, as in an archive that was added to
+            else:
+                self._folders[where].add(part)
+                self._folders.setdefault(path, set())
+                self._below.setdefault(path, Found())
+
+    def folders(self, where: str = "") -> tuple[str, ...]:
+        """Return the names of the visible folders directly in `where`, sorted."""
+        return tuple(sorted(self._folders[where]))
+
+    def find(self, where: str = "", *, deep: bool = True) -> Found:
+        """Return what lies in `where`, with or without the visible folders in it."""
+        found, open_folders = Found(), [where]
+        while open_folders:
+            folder = open_folders.pop()
+            found.images += self._below[folder].images
+            found.left_out += self._below[folder].left_out
+            if deep:
+                open_folders += [below(folder, name) for name in self._folders[folder]]
+        found.images.sort()
+        return found
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file; one thread at a time.
+
+        Raises:
+            BadImageError: It is larger than any picture that can be used.
+            Exception: As Python's zipfile, for what is damaged, encrypted, or packed in an unknown way.
+        """
+        info = self._infos[path]
+        if info.file_size > MAX_BYTES:
+            raise BadImageError(f"{info.file_size:,} bytes are more than {MAX_BYTES:,}")
+        unpacked_in_steps = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        with self._lock:
+            if self._process != os.getpid():  # a forked process would share the position in the file
+                self._zip.fp, self._process = self._path.open("rb"), os.getpid()
+            with self._zip.open(info) as member:
+                # `open` ends after the size that the archive states, and compares the check sum then
+                return b"".join(iter(lambda: member.read(_CHUNK if unpacked_in_steps else _SMALL_CHUNK), b""))
+
+    def stamps(self, paths: Sequence[str]) -> list[str]:
+        """Return check sum and size of each file; `read` compares both with what it reads."""
+        infos = (self._infos[path] for path in paths)
+        return [f"{info.CRC:08x} {info.file_size}" for info in infos]
+
+
+FileTree = FolderTree | ZipTree
+
+
 def open_tree(root: str | Path, setting: str = "data.root") -> FileTree:
     """Return the folder or zip archive at `root`.
 
@@ -192,15 +312,12 @@ def open_tree(root: str | Path, setting: str = "data.root") -> FileTree:
         with os.scandir(path) as items:
             if all(reason_for_name(item.name) for item in items):
                 raise ValueError(f"{setting}={root} is an empty folder")
-        return FolderTree(path)
-    if not path.exists():
+    elif not path.exists():
         place = "" if str(path.absolute()) == str(root) else f" (looked for {path.absolute()})"
         raise ValueError(f"{setting}={root} does not exist{place}")
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise ValueError(f"{setting}={root} is {kind_of(mode)}, but neither a folder nor a zip archive")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{setting}={root} is a file, but neither a folder nor a zip archive")
+    elif not path.is_file() or not zipfile.is_zipfile(path):
+        kind = "a file" if path.is_file() else kind_of(path.stat().st_mode)
+        raise ValueError(f"{setting}={root} is {kind}, but neither a folder nor a zip archive")
     return tree_at(path)
 
 
@@ -218,39 +335,3 @@ def _open_zip(path: Path, changed: int, size: int) -> ZipTree:
     """Return the archive; the index of 100,000 files is read once, not once an image."""
     del changed, size  # only part of the key
     return ZipTree(path)
-
-
-def class_entries(
-    tree: FileTree, where: str, part: Part, setting: str = "data.root"
-) -> tuple[list[Entry], Counter[LeftOut]]:
-    """Return the images of the class folders in `where`, and what else is there.
-
-    A folder without any image is no class. A folder in a class that cannot be opened is an entry: like any bad file
-    it is refused, or skipped, when it is read.
-
-    Raises:
-        ValueError: A class folder that cannot be opened, or whose pictures are all of kinds that are not read.
-    """
-    entries: list[Entry] = []
-    beside = tree.find(where, deep=False)
-    left_out = within("", beside.left_out)
-    if beside.images:
-        left_out[LeftOut("outside any class folder")] = len(beside.images)
-    for name in tree.folders(where):
-        folder = f"{where}/{name}" if where else name
-        found = tree.find(folder)
-        if folder in found.unreadable:
-            raise ValueError(
-                f"class folder {folder!r} of {setting} cannot be opened; mend its rights or move it away"
-            )
-        if not (found.images or found.unreadable):
-            if lost := sorted(set(found.left_out) & LIKE_IMAGES):
-                raise ValueError(
-                    f"class folder {folder!r} of {setting} has no image that can be read: its files are "
-                    f"{listing(lost)}; convert them to .png or .jpg, or move the folder away"
-                )
-            left_out[LeftOut("without an image", name)] = 1 + sum(found.left_out.values())
-            continue
-        entries += [Entry(path, name, part) for path in [*found.images, *found.unreadable]]
-        left_out += within(name, found.left_out)
-    return entries, left_out

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a picture of 256 MB as 24-bit RGB
-MAX_BYTES = 6 * MAX_PIXELS  # of a file: so many pixels as 16-bit RGB, not compressed
+MAX_BYTES = 2**29  # of a file: so many pixels as 16-bit RGB, not compressed
 _WHITE = (255, 255, 255, 255)
 _STEP_16_TO_8 = 257  # 65535 / 255
 # 16-bit pictures that are no brighter were probably written by a camera or program of 8, 10 or 12 bits, which nothing

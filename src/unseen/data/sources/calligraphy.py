@@ -18,11 +18,10 @@ from pathlib import Path
 from filelock import FileLock
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry
-from unseen.data.file_tree import FileTree
-from unseen.data.files import class_entries, open_tree, tree_at
+from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, LeftOut
+from unseen.data.files import FileTree, open_tree, tree_at
 from unseen.data.images import decode
-from unseen.data.left_out import LeftOut
+from unseen.data.sources.image_folder import class_entries
 from unseen.wording import listing, one_line
 
 COMMIT = "6248cad64014a2a0894a3754a7b1041d4ee7563c"
