@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     from benchmarks.floors import measure_floors
     from unseen.probes import ProbeWarning
-    from unseen.runs.quiet import quiet_libraries
+    from unseen.runs.console import quiet_libraries
 
     quiet_libraries()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
 """Build the W&B dashboard of a project, and upload it where there is a key: python src/dashboard.py --help."""
 
 from unseen.runs.cli import command_line
-from unseen.runs.dashboard_job import dashboard_job
+from unseen.runs.commands import dashboard_job
 
 if __name__ == "__main__":
     command_line(dashboard_job, "dashboard")

@@ -156,7 +156,7 @@ def test_controls_are_no_probes_of_their_own(report: Path) -> None:
 
 def test_no_torch_on_the_way() -> None:
     script = (
-        "import sys, unseen.reporting.build, unseen.runs.cli, unseen.runs.report_job\n"
+        "import sys, unseen.reporting.build, unseen.runs.cli, unseen.runs.commands\n"
         "heavy = {'torch', 'lightning', 'timm', 'transformers', 'sklearn', 'pandas', 'wandb'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

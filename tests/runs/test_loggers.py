@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from unseen.runs.loggers import wandb_logger
-from unseen.runs.wandb_run import PatientWandbLogger
+from unseen.runs.wandb_view import PatientWandbLogger
 
 
 @pytest.fixture(autouse=True)

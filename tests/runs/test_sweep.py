@@ -10,17 +10,24 @@ import shutil
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
+import torch
 from rich.console import Console
 
-from unseen.run_state import lock_folder, state_of
-from unseen.runs import launch
-from unseen.runs.cli import job_folder
+from unseen.run_state import lock_folder, read_summary, state_of
 from unseen.runs.console import aggregate, job_outcome, sweep_tables
 from unseen.runs.errors import UserError
-from unseen.runs.isolation import job_environment, leave_allocation
 from unseen.runs.own_folder import own_checkpoint
-from unseen.runs.sweep import Job, Sweep, _write_csv, find_runs, label_jobs, record_end, settle
+from unseen.runs.processes import job_environment, leave_allocation
+from unseen.runs.sweep import (
+    Job,
+    Sweep,
+    _slots,
+    _write_csv,
+    find_runs,
+    job_folder,
+    label_jobs,
+    record_end,
+)
 
 
 def folder(root: Path, name: str, *, checkpoint: bool = False, age: int = 0, **summary: object) -> Path:
@@ -41,24 +48,27 @@ def test_a_finished_run_wins_over_a_newer_unfinished_one(tmp_path: Path) -> None
     done = folder(tmp_path, "a", status="finished", config_hash="x", age=100)
     folder(tmp_path, "b", status="running", config_hash="x", checkpoint=True)
     jobs = [job("x")]
-    settle(jobs, find_runs([tmp_path]))
-    assert (jobs[0].state, jobs[0].folder) == ("done", done)
+    find_runs(jobs, [tmp_path])
+    assert (jobs[0].status, jobs[0].folder) == ("finished", done)
+    assert not jobs[0].is_open
 
 
 @pytest.mark.parametrize(
-    ("status", "checkpoint", "state"),
+    ("status", "checkpoint", "found"),
     [
-        ("running", True, "half-done"),
-        ("failed", True, "half-done"),
+        ("running", True, "died"),
+        ("failed", True, "failed"),
         ("failed", False, "failed"),
-        ("running", False, "missing"),
+        ("running", False, "died"),
     ],
 )
-def test_how_far_a_job_came(tmp_path: Path, status: str, checkpoint: bool, state: str) -> None:
+def test_how_far_a_job_came(tmp_path: Path, status: str, checkpoint: bool, found: str) -> None:
     path = folder(tmp_path, "a", status=status, config_hash="x", checkpoint=checkpoint)
     jobs = [job("x"), job("another")]
-    settle(jobs, find_runs([tmp_path]))
-    assert [(one.state, one.folder) for one in jobs] == [(state, path), ("missing", Path("nowhere"))]
+    find_runs(jobs, [tmp_path])
+    assert [(one.status, one.folder) for one in jobs] == [(found, path), ("missing", Path("nowhere"))]
+    assert [one.continues for one in jobs] == [checkpoint, False]
+    assert all(one.is_open for one in jobs)
 
 
 def test_what_was_typed_reaches_the_job_but_for_the_sweeps_own_folder() -> None:
@@ -79,13 +89,14 @@ def test_a_half_done_job_goes_on_from_its_own_checkpoint_under_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Told by the environment: what was typed, and with it the configuration's hash, stays."""
-    half = Job(["ckpt_path=old"], tmp_path, "x", state="half-done")
+    path = folder(tmp_path, "a", checkpoint=True)
+    half = Job(["ckpt_path=old"], path, "x", status="died")
     assert half.arguments()[0] == "ckpt_path=old"
-    assert own_checkpoint(tmp_path) is None
-    for name, value in half.environment().items():
+    assert own_checkpoint(path) is None
+    for name, value in half.environment("sweep").items():
         monkeypatch.setenv(name, value)
-    assert own_checkpoint(tmp_path) == tmp_path / "checkpoints" / "last.ckpt"
-    assert "UNSEEN_CONTINUE" not in Job([], tmp_path, "x").environment()
+    assert own_checkpoint(path) == path / "checkpoints" / "last.ckpt"
+    assert "UNSEEN_CONTINUE" not in Job([], path, "x").environment("sweep")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +109,9 @@ def test_a_broken_or_foreign_summary_is_no_run(content: str, tmp_path: Path) -> 
     (tmp_path / "c" / "summary.json").mkdir(parents=True)
     (tmp_path / "d").mkdir()
     os.mkfifo(tmp_path / "d" / "summary.json")
-    assert find_runs([tmp_path]) == {"x": [good]}
+    jobs = [job("x"), job("y")]
+    find_runs(jobs, [tmp_path])
+    assert [one.folder for one in jobs] == [good, Path("nowhere")]
 
 
 def test_nothing_is_written_into_a_folder_that_another_process_holds(tmp_path: Path) -> None:
@@ -109,12 +122,12 @@ def test_nothing_is_written_into_a_folder_that_another_process_holds(tmp_path: P
     jobs = [Job(["seed=0"], path, "x")]
     record_end(jobs[0], 1)
     assert (path / "summary.json").read_bytes() == before
-    settle(jobs, find_runs([tmp_path]))
-    assert jobs[0].state == "running"
+    find_runs(jobs, [tmp_path])
+    assert jobs[0].status == "running"
     assert job_outcome(state_of(path)) == "running in another process; it is left to it"
     lock.release()
-    settle(jobs, find_runs([tmp_path]))
-    assert jobs[0].state == "missing"
+    find_runs(jobs, [tmp_path])
+    assert jobs[0].status == "died"
 
 
 def test_what_another_process_has_finished_stays(tmp_path: Path) -> None:
@@ -126,25 +139,24 @@ def test_what_another_process_has_finished_stays(tmp_path: Path) -> None:
 
 def test_an_older_reason_is_not_this_jobs(tmp_path: Path) -> None:
     path = folder(tmp_path, "a", status="failed", reason="NaN", config_hash="x")
-    again = Job([], path, "x")
-    again.written_before = again.written()
+    again = Job([], path, "x", before=read_summary(path))
     (path / ".scores.csv.77-ab.part").touch()
     record_end(again, -9)
-    assert "SIGKILL" in again.summary()["reason"]
+    assert "SIGKILL" in read_summary(path)["reason"]
     assert not list(path.glob(".*.part"))
 
 
 def test_a_job_that_could_not_say_why_it_ended(tmp_path: Path) -> None:
-    killed = Job([], folder(tmp_path, "a", status="running", g=0.5), "x")
-    record_end(killed, -9)
-    assert killed.summary()["status"] == "failed"
-    assert "SIGKILL" in killed.summary()["reason"]
-    assert killed.summary()["g"] == 0.5
+    path = folder(tmp_path, "a", status="running", g=0.5)
+    record_end(Job([], path, "x"), -9)
+    killed = read_summary(path)
+    assert (killed["status"], killed["g"]) == ("failed", 0.5)
+    assert "SIGKILL" in killed["reason"]
     silent = Job([], tmp_path / "b", "y")
     silent.folder.mkdir()
     (silent.folder / "console.log").write_text("first\nerror: the last word\n\n")
     record_end(silent, 1)
-    assert silent.summary()["reason"] == "ended with exit code 1: error: the last word"
+    assert read_summary(silent.folder)["reason"] == "ended with exit code 1: error: the last word"
 
 
 def test_jobs_are_named_by_what_differs() -> None:
@@ -169,7 +181,7 @@ def test_means_over_seeds_by_hand() -> None:
         ("vit", 2, "0.300 ± 0.100"),
         ("swin", 1, "0.700"),
     ]
-    assert groups[0]["best_layer"] == "3 (blocks.2) ×2"
+    assert groups[0]["best layer"] == "3 (blocks.2) ×2"
 
 
 def test_jobs_without_an_accuracy_or_without_probes_are_told(tmp_path: Path) -> None:
@@ -237,10 +249,9 @@ def test_jobs_side_by_side_have_gpus_and_cores_of_their_own(
         monkeypatch.delenv(name, raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr("unseen.threads.cores", lambda: 12)
-    monkeypatch.setattr(launch, "_count_gpus", lambda: count)
-    trainer = {"accelerator": "auto", "devices": 1, "num_nodes": 1} | settings
-    slots = launch._slots(OmegaConf.create({"trainer": trainer}))
+    monkeypatch.setattr("unseen.threads.cores", lambda processes: 12 // processes)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    slots = _slots({"accelerator": "auto", "devices": 1, "num_nodes": 1} | settings)
     assert [slot.get("CUDA_VISIBLE_DEVICES") for slot in slots] == places
     if places != [None]:
         assert {slot["OMP_NUM_THREADS"] for slot in slots} == {str(12 // len(places))}

@@ -7,7 +7,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -19,13 +19,12 @@ from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
 from unseen.run_state import lock_folder, read_summary
 from unseen.runs.command_facts import choices, library_versions, typed_settings
-from unseen.runs.console import closing_line, console, layer_table, notice
+from unseen.runs.console import closing_line, console, layer_table, notice, quiet_libraries
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import config_hash, images_hash, typed_checkpoint
 from unseen.runs.loggers import finish_wandb
 from unseen.runs.machine_processes import processes_to_fit, ranks_of
 from unseen.runs.objects import check_objects, make
-from unseen.runs.overrides import taken_literally
 from unseen.runs.own_folder import JOB, own_checkpoint
 from unseen.runs.provenance import (
     check_resumable,
@@ -35,10 +34,10 @@ from unseen.runs.provenance import (
     scored_as_trained,
     trained_before,
 )
-from unseen.runs.quiet import quiet_libraries
 from unseen.runs.schema import Place, check_settings, checkpoint_path, read_places
 from unseen.runs.stored import check_trusted, check_weights, read_checkpoint
 from unseen.runs.trainer import check_trainer, make_trainer
+from unseen.runs.typed_line import taken_literally
 from unseen.wording import one_line
 
 if TYPE_CHECKING:
@@ -151,14 +150,11 @@ class Run:
         trainer = make_trainer(plain["trainer"], [*callbacks, progress], loggers)
         return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], checkpoint)
 
-    def end(self, status: Literal["finished", "failed"], reason: str | None = None) -> None:
-        """Close the loggers and write how it ended."""
+    def close_loggers(self, *, failed: bool) -> None:
+        """End the W&B run, if there is one."""
         if self._wandb is not None:
             self._wandb.close()
-        finish_wandb(failed=status == "failed")
-        if "torch" in sys.modules:  # their number moves results in the last digits, and training with them
-            self.folder.add_facts(threads=sys.modules["torch"].get_num_threads())
-        self.folder.write_summary(status, reason)
+        finish_wandb(failed=failed)
 
     def show(self) -> None:
         """Print the table of layers and the answer."""
@@ -181,6 +177,8 @@ class Run:
 
     # ------------------------------------------------------------------ parts
     def _describe(self, plain: dict[str, Any], datamodule: SeenUnseenDataModule) -> None:
+        import torch
+
         counts = datamodule.counts()
         self._k = datamodule.neighbors(plain["probe"]["k"])
         self.folder.add_facts(
@@ -194,6 +192,7 @@ class Run:
             images_hash=images_hash(plain),
             k=self._k["unseen"],
             k_seen=self._k["seen"],
+            threads=torch.get_num_threads(),  # their number moves results in the last digits, and training with them
             **counts,
         )
         self.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), datamodule.split.to_dict())

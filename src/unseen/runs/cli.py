@@ -1,16 +1,14 @@
-"""The command line: Hydra composes, one sentence says what was wrong, the exit code tells."""
+"""The command line: Hydra composes the configuration; an error is one sentence and an exit code."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import os
-import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import hydra
@@ -18,23 +16,16 @@ from dotenv import load_dotenv
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from unseen.runs.ending import interruption, what_is_left
+from unseen.runs.ending import interruption
 from unseen.runs.errors import UsageError, UserError, configuration_sentence, failure_sentence
-from unseen.runs.isolation import follow_parent, leave_allocation
-from unseen.runs.other_launchers import failed_jobs, is_worker, run_job
-from unseen.runs.sweep import SweepFailedError
+from unseen.runs.processes import follow_parent, leave_allocation
+from unseen.runs.sweep import failed_jobs, is_worker, job_folder, run_job
 from unseen.runs.typed_line import prepare
 from unseen.threads import settle_threads
-from unseen.wording import one_line, suggestion
+from unseen.wording import one_line
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
-_LONGEST_FOLDER_NAME = 120
 _USAGE = 2
-_PATHS = ("root_dir", "log_dir", "data_dir", "output_dir")
-_KEYS: dict[str, dict[str, Sequence[str]]] = {  # of the commands that have no schema, and those of a group
-    "report": {"runs": (), "out": (), "paths": _PATHS},
-    "dashboard": {"project": (), "entity": (), "name": (), "out": (), "paths": _PATHS},
-}
 
 
 def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
@@ -51,7 +42,7 @@ def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
     except UserError as error:
         sys.exit(_failed(str(error), code=_USAGE if isinstance(error, UsageError) else 1))
     settle_threads()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us; we say them in a sentence
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are raised to us, who print them in a sentence
     # workers of other launchers import us by name, installed or not
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, (str(PROJECT_ROOT / "src"), os.environ.get("PYTHONPATH")))
@@ -60,10 +51,6 @@ def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
     codes: list[int] = []
 
     def guarded(config: DictConfig) -> None:
-        if config_name in _KEYS:
-            codes.append(_guard(lambda: _check_keys(config, _KEYS[config_name]), composing=False))
-            if codes[-1]:
-                return
         if is_worker():
             codes.append(run_job(config, PROJECT_ROOT / "src" / f"{config_name}.py"))
         else:
@@ -76,16 +63,14 @@ def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
 
 
 def _guard(task: Callable[[], object], *, composing: bool) -> int:
-    """Run `task`; return its exit code after telling the user what went wrong."""
+    """Run `task`; return its exit code, after printing what went wrong."""
     try:
         task()
     except UserError as error:
         return _failed(str(error))
-    except SweepFailedError as error:
-        return _failed(str(error))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         reason, code = interruption()
-        return _failed(f"{reason}; {what_is_left()}", code=code)
+        return _failed(f"{reason}; {str(error) or 'nothing was begun'}", code=code)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     except Exception as error:
@@ -94,48 +79,21 @@ def _guard(task: Callable[[], object], *, composing: bool) -> int:
         if sentence is not None:
             return _failed(sentence)
         sentence = failure_sentence(error)
-        log = _log_traceback()
+        logs = [one for one in logging.getLogger().handlers if isinstance(one, logging.FileHandler)]
+        if logs:  # without a file, logging would print the stack trace
+            logging.getLogger(__name__).error("the command failed", exc_info=True)
         if sentence is None:
-            where = log or _traceback_file()
+            where = logs[0].baseFilename if logs else _traceback_file()
             sentence = f"{type(error).__name__}: {one_line(error)} (the stack trace is in {where})"
         return _failed(sentence)
     return 0
 
 
-def _log_traceback() -> Path | None:
-    """Write the stack trace of the error in hand into the run's log; return its path, None where there is no log."""
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
-            logging.getLogger(__name__).error("the command failed", exc_info=True)
-            return Path(handler.baseFilename)
-    return None  # logging would print it then
-
-
-def _traceback_file() -> Path:
+def _traceback_file() -> str:
     """Write the stack trace of the error in hand into a file of its own; return its path."""
     with tempfile.NamedTemporaryFile("w", prefix="unseen-", suffix=".log", delete=False) as file:
         traceback.print_exc(file=file)
-    return Path(file.name)
-
-
-def _check_keys(config: DictConfig, known: Mapping[str, Sequence[str]]) -> None:
-    """Refuse keys that nothing reads.
-
-    Raises:
-        UserError: The sentence names the key and those that there are.
-    """
-    groups = {"": list(map(str, config))}
-    groups |= {
-        key: list(config[key]) for key in known if known[key] and isinstance(config.get(key), DictConfig)
-    }
-    for group, keys in groups.items():
-        allowed = list(known[group]) if group else list(known)
-        for key in keys:
-            if key not in allowed:
-                raise UserError(
-                    f"{'.'.join(filter(None, (group, key)))} is not a setting: nothing reads it"
-                    f"{suggestion(key, allowed)}; there are {', '.join(allowed)}"
-                )
+    return file.name
 
 
 def load_environment(path: Path) -> None:
@@ -174,16 +132,3 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver(
         "scored", lambda checkpoint, data: "checkpoint" if checkpoint else data, replace=True
     )
-
-
-def job_folder(overrides: str) -> str:
-    """Return a folder name for a job of a sweep, made of its overrides.
-
-    >>> job_folder("model=vit,seed=0")
-    'model-vit_seed-0'
-    """
-    name = re.sub(r"[^\w.+-]+", "-", overrides.replace(",", "_").replace("=", "-")).strip("-") or "job"
-    if len(name) <= _LONGEST_FOLDER_NAME:
-        return name
-    digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
-    return f"{name[:_LONGEST_FOLDER_NAME]}_{digest}"

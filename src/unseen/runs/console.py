@@ -1,9 +1,11 @@
-"""What a person sees: notices, the table of layers, the closing line."""
+"""What a person sees: notes, errors, the table of layers, the tables of a sweep."""
 
 from __future__ import annotations
 
+import logging
 import math
 import statistics
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,16 +18,27 @@ from rich.text import Text
 from unseen.probe_table import SHOWN
 from unseen.process_rank import is_first_process
 from unseen.run_state import RunState
-from unseen.scores import INPUT_LAYER, SPLITS, Generalization, ScoreTable
+from unseen.scores import INPUT_LAYER, SPLITS, ScoreTable
 
-# Without a terminal rich would fold everything to 80 columns; a log file has no edge.
-_WIDTH_IN_FILES = 140
+_WIDTH_IN_FILES = 140  # without a terminal rich would fold everything to 80 columns
 _COLUMNS = [score for score in SHOWN if score.screen]
 # (split, score); the last is left out first where the screen is too narrow for all
 _IMPORTANCE = [
     (split, score.name) for score in sorted(_COLUMNS, key=lambda score: score.screen or 0) for split in SPLITS
 ]
 _SHORTEST_NAME = 19  # a layer's name and mark may be cut to so many letters, a number never
+_NOISY_LOGGERS = (
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric.utilities.seed",
+    "lightning.pytorch",
+)
+_IGNORED_WARNINGS = (
+    ".*does not have many workers.*",  # the images are in memory, or the user chose the number
+    ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run continues in its folder
+    ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # between Lightning and torch
+    ".*smaller than the logging interval.*",  # a short run logs its first step
+    ".*Encountered `nan` values in tensor.*",  # a diverged run is an error of its own
+)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -37,17 +50,46 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def notice(text: str) -> None:
-    """Tell the user something that does not stop the run; once, however many processes the run has."""
-    if not is_first_process():
-        return
-    console(stderr=True).print(Text(f"note: {text}", style="yellow"))
+    """Print something that does not stop the run; once, however many processes the run has."""
+    if is_first_process():
+        console(stderr=True).print(Text(f"note: {text}", style="yellow"))
 
 
 def fail(text: str) -> None:
-    """Tell the user in a sentence why the command ends."""
+    """Print in a sentence why the command ends."""
     console(stderr=True).print(Text(f"error: {text}", style="bold red"), soft_wrap=True)
 
 
+def quiet_libraries() -> None:
+    """Turn off Lightning's tips and warnings that do not apply here; a warning of ours is a note, each text once."""
+    import lightning.pytorch  # noqa: F401  (its import sets the levels that are changed here)
+
+    for name in _NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in _IGNORED_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+    shown: set[str] = set()
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not category.__module__.startswith("unseen."):
+            before(message, category, *place, **more)
+        elif str(message) not in shown:
+            shown.add(str(message))
+            notice(str(message))
+
+    warnings.showwarning = show
+
+
+def shown_path(path: Path) -> str:
+    """Return the path as seen from the current folder where it is below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+# ------------------------------------------------------------------ one run
 def layer_table(
     scores: ScoreTable, *, title: str, k: Mapping[str, int], width: int = _WIDTH_IN_FILES
 ) -> Table:
@@ -61,69 +103,51 @@ def layer_table(
     """
     best = scores.generalization()
     assert best is not None
-    headings = [(score.name, str(score.heading)) for score in _COLUMNS]
-    columns = [(split, probe, heading) for split in SPLITS for probe, heading in headings]
+    cells = {(row.split, row.layer, row.probe): row.value for row in scores.at(best.step)}
+    rows = {row.layer: row for row in scores.at(best.step) if row.layer >= INPUT_LAYER}
+    marks = {INPUT_LAYER: " (raw pixels)", best.best_layer: " ★ best"}
+    longest = max(len(row.layer_name + marks.get(layer, "")) for layer, row in rows.items())
+
+    def table(scores_shown: int, room: int) -> Table:
+        made = Table(title=title, title_justify="left")
+        made.add_column("layer", justify="right", no_wrap=True)
+        made.add_column("name", no_wrap=True)
+        made.add_column("depth", justify="right", no_wrap=True)
+        columns = [
+            (split, score)
+            for split in SPLITS
+            for score in _COLUMNS
+            if (split, score.name) in _IMPORTANCE[:scores_shown]
+        ]
+        for split, score in columns:
+            heading = f"NN@{k[split]}" if score.name == "nnk" and split in k else str(score.heading)
+            made.add_column(
+                f"{split}\n{heading}".replace("linear probe", "linear\nprobe"), justify="right", no_wrap=True
+            )
+        for layer, row in sorted(rows.items()):
+            made.add_row(
+                "" if layer == INPUT_LAYER else str(layer),
+                _cut(row.layer_name, marks.get(layer, ""), room),
+                "" if row.depth is None else f"{row.depth:.2f}",
+                *(_number(cells.get((split, layer, score.name))) for split, score in columns),
+                style="bold green" if layer == best.best_layer else "dim" if layer == INPUT_LAYER else None,
+                end_section=layer == INPUT_LAYER,
+            )
+        return made
+
+    unbounded = Console(width=10_000)
     for number in range(len(_IMPORTANCE), 0, -1):
-        chosen = [one for one in columns if one[:2] in _IMPORTANCE[:number]]
-        table = _layer_table(scores, best, chosen, title=title, k=k)
-        name, others = _widths(table)
-        if min(name, _SHORTEST_NAME) + others <= width:
+        excess = max(0, unbounded.measure(table(number, longest)).maximum - width)
+        if excess == 0 or longest - excess >= _SHORTEST_NAME:
             break
-    if name + others > width:
-        table = _layer_table(scores, best, chosen, title=title, k=k, room=max(width - others, 1))
-    return table
+    return table(number, max(longest - excess, 1))
 
 
-def _widths(table: Table) -> tuple[int, int]:
-    """Return how wide the column of names is, and everything beside it."""
-    widths = []
-    for column in table.columns:
-        texts = [str(column.header), *map(str, column.cells)]
-        widths.append(max(len(line) for text in texts for line in text.split("\n")))
-    name = widths.pop(1)
-    return name, sum(widths) + 3 * len(table.columns) + 1  # two spaces and a line each
-
-
-def _cut(name: str, mark: str, room: int | None) -> str:
+def _cut(name: str, mark: str, room: int) -> str:
     """Return a name and its mark; of a long name the end is kept, which tells it from others."""
-    if room is None or len(name + mark) <= room:
+    if len(name + mark) <= room:
         return name + mark
     return "…" + name[len(name) + len(mark) + 1 - room :] + mark
-
-
-def _layer_table(
-    scores: ScoreTable,
-    best: Generalization,
-    columns: Sequence[tuple[str, str, str]],
-    *,
-    title: str,
-    k: Mapping[str, int],
-    room: int | None = None,
-) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("layer", justify="right", no_wrap=True)
-    table.add_column("name", no_wrap=True)
-    table.add_column("depth", justify="right", no_wrap=True)
-    for split, _, heading in columns:
-        shown = f"NN@{k[split]}" if heading == "NN@k" and split in k else heading
-        table.add_column(
-            f"{split}\n{shown}".replace("linear probe", "linear\nprobe"), justify="right", no_wrap=True
-        )
-    cells = {(row.split, row.layer, row.probe): row.value for row in scores.at(best.step)}
-    places = {row.layer: row for row in scores.at(best.step) if row.layer >= INPUT_LAYER}
-    for layer in sorted(places):
-        row, is_best = places[layer], layer == best.best_layer
-        table.add_row(
-            "" if layer == INPUT_LAYER else str(layer),
-            _cut(row.layer_name, " (raw pixels)", room)
-            if layer == INPUT_LAYER
-            else _cut(row.layer_name, " ★ best" if is_best else "", room),
-            "" if row.depth is None else f"{row.depth:.2f}",
-            *(_number(cells.get((split, layer, probe))) for split, probe, _ in columns),
-            style="bold green" if is_best else "dim" if layer == INPUT_LAYER else None,
-            end_section=layer == INPUT_LAYER,
-        )
-    return table
 
 
 def closing_line(scores: ScoreTable, *, seen_accuracy: float | None, folder: Path) -> str:
@@ -141,68 +165,50 @@ def closing_line(scores: ScoreTable, *, seen_accuracy: float | None, folder: Pat
     )
 
 
-def shown_path(path: Path) -> str:
-    """Return the path as seen from the current folder where it is below it."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def _number(value: Any, shown: str = ".3f") -> str:
-    """Return a value of summary.json or scores.csv; a dash for NaN, nothing for what is no number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return ""
-    return "–" if math.isnan(value) else f"{value:{shown}}"
-
-
+# ------------------------------------------------------------------ a sweep
 def job_outcome(state: RunState) -> str:
     """Return in a line how a job of a sweep stands; without probes it has no g, an evaluation may have no accuracy."""
     if state.status == "running":
         return "running in another process; it is left to it"
     if state.status != "finished":
         return f"failed: {state.reason}"
-    found = state.summary
-    place = f"{found.get('best_layer_name')} (layer {found.get('best_layer')} of 0..{_last_layer(found)})"
-    parts = [
-        f"g {_number(found.get('g'))} at {place}" if _number(found.get("g")) else "",
-        f"seen accuracy {_number(found.get('seen_accuracy'))}" if _number(found.get("seen_accuracy")) else "",
-        f"{_number(found.get('seconds'), '.0f')} s",
-    ]
-    return "finished: " + ", ".join(part for part in parts if part)
+    g, accuracy = _number(state.summary.get("g")), _number(state.summary.get("seen_accuracy"))
+    name, layer = state.summary.get("best_layer_name"), _layer_of(state.summary)
+    parts = [f"g {g} at {name} (layer {layer})"] if g else []
+    parts += [f"seen accuracy {accuracy}"] if accuracy else []
+    return "finished: " + ", ".join([*parts, f"{_number(state.summary.get('seconds'), '.0f')} s"])
 
 
 def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
     """Print a row a job, then mean ± standard deviation over the seeds of everything that differs otherwise."""
-    table = Table(title="jobs", title_justify="left")
-    for heading in ("job", "seen accuracy", "g", "best layer", "seconds", "status"):
-        table.add_column(
-            heading,
-            justify="right" if heading in {"seen accuracy", "g", "seconds"} else "left",
-            overflow="fold",
-        )
+    jobs = _table("jobs", ("job", "seen accuracy", "g", "best layer", "seconds", "status"), overflow="fold")
     for row in rows:
-        finished = row["status"] == "finished"
-        status = row["status"] if finished else f"{row['status']}: {row['reason'] or 'no reason known'}"
-        numbers = (
-            (_number(row["seen_accuracy"]), _number(row["g"]), _layer(row), _number(row["seconds"], ".0f"))
-            if finished
-            else [""] * 4
-        )
-        table.add_row(row["job"], *numbers, status, style=None if finished else "red")
-    out.print(table)
-    groups = aggregate(rows)
-    summary = Table(title="mean ± standard deviation over seeds", title_justify="left")
-    for heading in ("settings", "model", "data", "size", "n", "seen accuracy", "g", "best layer"):
-        summary.add_column(heading, justify="right" if heading in {"n", "seen accuracy", "g"} else "left")
-    for group in groups:
-        summary.add_row(
-            *(
-                str(group[key])
-                for key in ("settings", "model", "data", "size", "n", "seen_accuracy", "g", "best_layer")
+        if row["status"] == "finished":
+            layer = "–" if row["best_layer"] is None else f"{_layer_of(row)} ({row['best_layer_name']})"
+            numbers = (
+                _number(row["seen_accuracy"]),
+                _number(row["g"]),
+                layer,
+                _number(row["seconds"], ".0f"),
             )
-        )
-    out.print(summary)
+            jobs.add_row(row["job"], *numbers, "finished")
+        else:
+            status = f"{row['status']}: {row['reason'] or 'no reason known'}"
+            jobs.add_row(row["job"], "", "", "", "", status, style="red")
+    headings = ("settings", "model", "data", "size", "n", "seen accuracy", "g", "best layer")
+    means = _table("mean ± standard deviation over seeds", headings)
+    for group in aggregate(rows):
+        means.add_row(*(str(group[heading]) for heading in headings))
+    out.print(jobs)
+    out.print(means)
+
+
+def _table(title: str, headings: Sequence[str], **settings: Any) -> Table:
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        is_number = heading in {"n", "seen accuracy", "g", "seconds"}
+        table.add_column(heading, justify="right" if is_number else "left", **settings)
+    return table
 
 
 def aggregate(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -214,27 +220,22 @@ def aggregate(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         if row["status"] == "finished":
             others = " ".join(part for part in row["job"].split() if not part.startswith("seed="))
-            groups.setdefault((row["model"], row["data"], row["size"], others), []).append(row)
+            groups.setdefault((others or "–", row["model"], row["data"], row["size"]), []).append(row)
     found = []
-    for (model, data, size, others), members in groups.items():
+    for key, members in groups.items():
         layers = Counter(
-            f"{member['best_layer']} ({member['best_layer_name']})"
-            for member in members
-            if member["best_layer"] is not None
-        )
+            f"{row['best_layer']} ({row['best_layer_name']})"
+            for row in members
+            if row["best_layer"] is not None
+        ).most_common()
+        best = [f"{layer} ×{count}" if len(members) > 1 else layer for layer, count in layers]
         found.append(
-            {
-                "settings": others or "–",
-                "model": model,
-                "data": data,
-                "size": size,
+            dict(zip(("settings", "model", "data", "size"), key, strict=True))
+            | {
                 "n": len(members),
-                "seen_accuracy": _spread([member["seen_accuracy"] for member in members]),
-                "g": _spread([member["g"] for member in members]),
-                "best_layer": ", ".join(
-                    f"{name} ×{count}" if len(members) > 1 else name for name, count in layers.most_common()
-                )
-                or "–",
+                "seen accuracy": _spread([row["seen_accuracy"] for row in members]),
+                "g": _spread([row["g"] for row in members]),
+                "best layer": ", ".join(best) or "–",
             }
         )
     return found
@@ -247,12 +248,13 @@ def _spread(values: Sequence[Any]) -> str:
     return f"{statistics.fmean(known):.3f}" + (f" ± {statistics.pstdev(known):.3f}" if len(known) > 1 else "")
 
 
-def _layer(row: dict[str, Any]) -> str:
-    if row.get("best_layer") is None:
-        return "–"
-    return f"{row['best_layer']} of 0..{_last_layer(row)} ({row.get('best_layer_name')})"
+def _layer_of(summary: Mapping[str, Any]) -> str:
+    count = summary.get("num_layers")
+    return f"{summary.get('best_layer')} of 0..{count - 1 if isinstance(count, int) else '?'}"
 
 
-def _last_layer(row: dict[str, Any]) -> str:
-    count = row.get("num_layers")
-    return str(count - 1) if isinstance(count, int) else "?"
+def _number(value: Any, shown: str = ".3f") -> str:
+    """Return a value of summary.json or scores.csv; a dash for NaN, nothing for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return "–" if math.isnan(value) else f"{value:{shown}}"

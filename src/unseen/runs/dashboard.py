@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from unseen.probe_table import SHOWN
-from unseen.runs.wandb_view import STEP, depth_panel
+from unseen.probe_table import SHOWN, ScoreFacts
 from unseen.scores import metric_name
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
+STEP = "trainer/global_step"
 G = metric_name("unseen", "g")
 ACCURACY = metric_name("seen", "accuracy")
 _MODEL = "model.name"
@@ -48,20 +48,11 @@ def workspace(project: str, entity: str, name: str) -> Workspace:
         ),
         panels.RunComparer(diff_only="split"),
     ]  # fmt: skip
-    depth = []
-    for probe in SHOWN:
-        chart = depth_panel(probe)
-        depth.append(
-            panels.CustomChart(
-                query={"summaryTable": {"tableKey": chart.table_key}},
-                chart_name=chart.preset,
-                chart_fields=chart.fields,
-                chart_strings=chart.strings,
-            )
-        )
-    depth.append(
-        panels.MediaBrowser(title="NMI of every layer, beside raw pixels", media_keys=["figures/layers"])
-    )
+    query = {"summaryTable": {"tableKey": f"{depth_section()}/scores"}}
+    depth = [
+        *(panels.CustomChart(query=query, **depth_chart(probe)) for probe in SHOWN),
+        panels.MediaBrowser(title="NMI of every layer, beside raw pixels", media_keys=["figures/layers"]),
+    ]
     steps = [
         panels.LinePlot(
             title="g over training", x=STEP, y=[G],
@@ -91,6 +82,27 @@ def workspace(project: str, entity: str, name: str) -> Workspace:
             pinned_columns=list(_COLUMNS),
         ),
     )
+
+
+def depth_section(*, every_step: bool = False) -> str:
+    """Return where the charts over depth are, and their table `scores`: of the last evaluation, or of every one."""
+    return "depth_by_step" if every_step else "depth"
+
+
+def depth_chart(probe: ScoreFacts, *, every_step: bool = False) -> dict[str, Any]:
+    """Return the chart of a probe over depth, a line a run (and evaluation), as `panels.CustomChart` takes it.
+
+    It is one of W&B's own presets, so that nothing must be set up on the server.
+    """
+    when = "every evaluation" if every_step else "last evaluation"
+    return {
+        "chart_name": "wandb/lineseries/v0",
+        "chart_fields": {"step": "depth", "lineKey": "line", "lineVal": probe.name},
+        "chart_strings": {
+            "title": f"{probe.heading} over depth, {when}",
+            "xname": "depth (0 first layer, 1 last)",
+        },
+    }
 
 
 def specification(built: Workspace) -> dict[str, Any]:

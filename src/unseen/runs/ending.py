@@ -1,27 +1,46 @@
-"""A command that is asked to end: by a signal it ends as after Ctrl-C, and where that cannot be, by force.
+"""The end of a command: a signal ends it as Ctrl-C does, and the processes of a DDP job end together.
 
-Python runs a signal's handler between two of its own steps. A process that waits inside a library, for another rank
-of its job say, comes to none, so a thread watches and ends it from outside.
+Python runs a signal's handler between two of its own steps. A process that waits inside a library, for another rank of
+its job say, comes to none; so a thread watches, and ends it by force. Of the ranks that Lightning starts, it kills all
+five seconds after one has ended, which leaves no reason: here the reason is written first. The two functions of its
+launcher that are replaced for that are private; tests with real processes notice when they change.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+
+from unseen.atomic_files import write_text
+from unseen.regular_files import MEBIBYTE, read_text
+from unseen.runs.processes import PARENT
+from unseen.runs.typed_line import override
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
 
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
-_ASKING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _GRACE_SECONDS = 3.0  # to notice that it has to end
 _CLOSING_SECONDS = 30.0  # to write checkpoints and to close the loggers
+_POLL_SECONDS = 0.2
+_NEWS_SECONDS = 3.0  # a lost connection is noticed before the process at its other end has ended
+_LOST = ("closed by peer", "reset by peer", "gloo", "nccl", "tcpstore", "socket", "broken pipe")
 
 GiveUp = Callable[[str, int], None]
 
 _received: list[signal.Signals] = []
-_left: list[str] = []
 _begun = threading.Event()
 
 
@@ -34,7 +53,7 @@ def end_on_signals(give_up: GiveUp | None = None) -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    numbers = [number for number in _ASKING if signal.getsignal(number) != signal.SIG_IGN]
+    numbers = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     for number in numbers:
         signal.signal(number, _interrupt)
     if give_up is not None:
@@ -52,22 +71,12 @@ def interruption() -> tuple[str, int]:
     return f"terminated ({_received[0].name})", 128 + _received[0]
 
 
-def say_what_is_left(sentence: str) -> None:
-    """Set what a command says, after the reason, if it is interrupted from now on."""
-    _left[:] = [sentence]
-
-
-def what_is_left() -> str:
-    """Return what an interrupted command leaves behind and how to go on."""
-    return _left[0] if _left else "nothing was begun"
-
-
 def begin_ending() -> None:
-    """Say that this process has noticed that it has to end."""
+    """Record that this process has noticed that it has to end."""
     _begun.set()
 
 
-def end_by_force(reason: str, code: int, give_up: GiveUp) -> None:
+def _end_by_force(reason: str, code: int, give_up: GiveUp) -> None:
     """Wait for this process to end by itself; if it does not, call `give_up`. Called from a thread."""
     if _begun.wait(_GRACE_SECONDS):
         time.sleep(_CLOSING_SECONDS)
@@ -85,13 +94,122 @@ def _watch(reading: int, numbers: list[signal.Signals], give_up: GiveUp) -> None
     while True:
         for number in os.read(reading, 64):
             if number in numbers:
-                name = signal.Signals(number).name
-                end_by_force(f"terminated ({name})", 128 + number, give_up)
+                _end_by_force(f"terminated ({signal.Signals(number).name})", 128 + number, give_up)
 
 
 def _forget() -> None:
-    """Leave a forked child, such as a loader's worker, with the signals' usual effect."""
+    """Give a forked child, such as a loader's worker, the signals' usual effect."""
     signal.set_wakeup_fd(-1)
-    for number in _ASKING:
+    for number in _SIGNALS:
         if signal.getsignal(number) is _interrupt:
             signal.signal(number, signal.SIG_DFL)
+
+
+class Ranks:
+    """The processes of a DDP job that Lightning's launcher starts beside this one.
+
+    Args:
+        folder: Of the run; a rank that fails writes its reason there.
+        give_up: Ends this process at once.
+    """
+
+    def __init__(self, folder: Path, give_up: GiveUp) -> None:
+        self._folder = folder
+        self._give_up = give_up
+        self._processes: Sequence[subprocess.Popen[bytes]] = ()
+
+    def look_after(self, trainer: Trainer) -> None:
+        """Watch the processes that `trainer` will start, and keep our handlers of the signals."""
+        from lightning.pytorch.strategies.launchers import subprocess_script as launcher
+
+        os.environ[PARENT] = str(os.getpid())
+        private: Any = launcher
+        private._launch_process_observer = self._begin
+        private._hydra_subprocess_cmd = _command_of_rank
+        signals: Any = trainer._signal_connector
+        signals.register_signal_handlers = _without_sigterm(signals.register_signal_handlers)
+
+    def reason_of(self, error: BaseException) -> str | None:
+        """Return why another rank has ended, where the error is a lost connection to it; None for other errors."""
+        if not self._processes or not isinstance(error, RuntimeError):
+            return None
+        if not any(sign in str(error).lower() for sign in _LOST):
+            return None
+        end = time.monotonic() + _NEWS_SECONDS
+        while (reason := self._first_failure()) is None and time.monotonic() < end:
+            time.sleep(0.05)
+        return reason
+
+    def kill(self) -> None:
+        """Kill the others."""
+        for process in self._processes:
+            with suppress(OSError):
+                process.kill()
+
+    def _begin(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+        self._processes = processes
+        for rank in range(1, len(processes) + 1):
+            _reason_path(self._folder, rank).unlink(missing_ok=True)
+        threading.Thread(target=self._watch, name="ranks", daemon=True).start()
+
+    def _watch(self) -> None:
+        while any(process.poll() is None for process in self._processes) and self._first_failure() is None:
+            time.sleep(_POLL_SECONDS)
+        if reason := self._first_failure():
+            _end_by_force(reason, 1, self._give_up)
+
+    def _first_failure(self) -> str | None:
+        for rank, process in enumerate(self._processes, start=1):
+            if code := process.poll():
+                how = how_killed(code) if code < 0 else f"ended with exit code {code}"
+                with suppress(OSError, ValueError):
+                    how = f"failed: {read_text(_reason_path(self._folder, rank), MEBIBYTE)}"
+                return f"process {rank} of 0..{len(self._processes)} {how}"
+        return None
+
+
+def write_reason(folder: Path, reason: str) -> None:
+    """Write for the first process why this one fails."""
+    with suppress(OSError):
+        write_text(_reason_path(folder, int(os.environ.get("LOCAL_RANK", "0"))), reason)
+
+
+def how_killed(code: int) -> str:
+    """Return which signal ended a process.
+
+    >>> how_killed(-9)
+    'was killed by SIGKILL (out of memory, or by hand)'
+    """
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was killed by {name}" + (" (out of memory, or by hand)" if name == "SIGKILL" else "")
+
+
+def _reason_path(folder: Path, rank: int) -> Path:
+    return folder / f".process-{rank}.reason"
+
+
+def _command_of_rank(local_rank: int) -> tuple[list[str], str]:
+    """Return the command and the working folder of a rank: Lightning's own does not quote the run folder."""
+    config = HydraConfig.get()
+    own = [
+        override("hydra.run.dir", str(config.runtime.output_dir)),
+        f"hydra.job.name=train_ddp_process_{local_rank}",
+        "hydra.output_subdir=null",
+    ]
+    script = Path(config.runtime.cwd) / sys.argv[0]
+    return [sys.executable, str(script), *sys.argv[1:], *own], str(config.runtime.cwd)
+
+
+def _without_sigterm(register: Callable[[], None]) -> Callable[[], None]:
+    """Return Lightning's function without its handler of SIGTERM, which waits for the other ranks inside it."""
+
+    def registered() -> None:
+        ours = signal.getsignal(signal.SIGTERM)
+        register()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
+
+    return registered

@@ -1,4 +1,4 @@
-"""Sentences for what went wrong, and the difference between a user's slip and a bug."""
+"""Sentences for what went wrong; errors of the user apart from bugs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import walk_tb
+from typing import Any
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -25,7 +26,7 @@ _PORT = re.compile(r"EADDRINUSE|address already in use", re.I)
 
 
 class UserError(Exception):
-    """Something the user can mend; shown as one sentence without a stack trace."""
+    """Something the user can correct; printed as one sentence without a stack trace."""
 
 
 class UsageError(UserError):
@@ -69,7 +70,7 @@ def configuration_sentence(error: Exception) -> str | None:
 
 
 def failure_sentence(error: BaseException) -> str | None:
-    """Return a sentence for a failure that is nobody's bug (memory, disk, port, divergence), None for others."""
+    """Return a sentence for a failure of memory, disk, port, checkpoint or training; None for a bug."""
     text = one_line(error)
     if isinstance(error, UserError):
         return text
@@ -101,7 +102,7 @@ def failure_sentence(error: BaseException) -> str | None:
 
 
 def _raised_while_restoring(error: BaseException) -> bool:
-    """Whether Lightning was putting the content of a checkpoint where it belongs."""
+    """Whether Lightning raised it while it restored the content of a checkpoint."""
     return any(
         frame.f_code.co_filename.endswith("checkpoint_connector.py")
         and frame.f_code.co_name.startswith(("restore", "resume", "_restore"))
@@ -109,31 +110,24 @@ def _raised_while_restoring(error: BaseException) -> bool:
     )
 
 
-def _nearest(parent: object, full_key: str) -> str:
-    """Return ' (did you mean X?)' for a key that is not in the configuration that `parent` is a part of."""
+def _override_sentence(error: BaseException) -> str | None:
     from unseen.runs.schema import nearest
 
-    if not isinstance(parent, DictConfig):
-        return ""
-    whole = OmegaConf.to_container(parent._get_root(), resolve=False)
-    return nearest(whole, tuple(full_key.split("."))) if isinstance(whole, dict) else ""  # type: ignore[arg-type]
-
-
-def _override_sentence(error: BaseException) -> str | None:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OmegaConfBaseException) and getattr(cause, "full_key", None):
-            break
-        cause = cause.__cause__ or cause.__context__
-    text = str(error)
-    unknown_group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", text)
+    unknown_group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", str(error))
     if unknown_group:
         return f"{unknown_group[1]} is not a setting or a group of settings (see python src/train.py --help)"
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, OmegaConfBaseException) and cause.full_key):
+        cause = cause.__cause__ or cause.__context__
     if cause is None:
         return None
-    full_key, parent = str(cause.full_key), getattr(cause, "parent_node", None)
-    if "is not in struct" in str(cause) or "not in" in str(cause):
-        allowed = [str(name) for name in parent if name != "hydra"] if isinstance(parent, DictConfig) else []
-        where = full_key.rpartition(".")[0] or "the configuration"
-        return f"{full_key} is not a setting{_nearest(parent, full_key)}; {where} has {', '.join(allowed)}"
-    return f"{full_key}: {str(cause).splitlines()[0]}"
+    full_key, parent = str(cause.full_key), cause.parent_node
+    if "not in" not in str(cause):
+        return f"{full_key}: {str(cause).splitlines()[0]}"
+    allowed, near = [], ""
+    if isinstance(parent, DictConfig):
+        allowed = [str(name) for name in parent if name != "hydra"]
+        whole: Any = OmegaConf.to_container(parent._get_root(), resolve=False)
+        near = nearest(whole, tuple(full_key.split(".")))
+    where = full_key.rpartition(".")[0] or "the configuration"
+    return f"{full_key} is not a setting{near}; {where} has {', '.join(allowed)}"

@@ -76,7 +76,7 @@ def wandb_logger(
     os.environ["WANDB_SILENT"] = os.environ.get("WANDB_SILENT", "true")
     import wandb
 
-    from unseen.runs.wandb_run import started_logger
+    from unseen.runs.wandb_view import started_logger
 
     known = sorted({*inspect.signature(wandb.init).parameters, "prefix", "checkpoint_name"} - _OURS)
     for name in settings:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from unseen.process_rank import is_first_process
 from unseen.run_state import state_of
 from unseen.runs.console import fail
-from unseen.runs.overrides import key_of, override
+from unseen.runs.typed_line import key_of, override
 
 JOB = "UNSEEN_JOB"  # set for the jobs of a sweep
 CONTINUE = "UNSEEN_CONTINUE"  # set for a sweep's job that goes on from the last checkpoint in its folder

@@ -1,31 +1,50 @@
-"""A sweep: jobs in fresh processes, one folder each, one table at the end; what is finished is never run twice."""
+"""A sweep: jobs in fresh processes, a folder each, one table at the end; what is finished is never run twice.
+
+Hydra's other launchers (joblib, submitit) call our task in a worker that they may use again, whose command line is not
+ours; a DDP job would start that command line once more. So such a worker starts the job's own command, and waits.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
 from unseen.atomic_files import clear_leftovers, csv_text, write_json, write_text
+from unseen.process_rank import die_with_parent
 from unseen.run_folder import SCHEMA
-from unseen.run_state import lock_folder, read_summary, state_of
+from unseen.run_state import State, lock_folder, read_summary, state_of
 from unseen.runs.console import console, job_outcome, notice, shown_path, sweep_tables
-from unseen.runs.ending import end_on_signals
-from unseen.runs.errors import UserError
-from unseen.runs.isolation import Child, start, stop, warm_up
-from unseen.runs.overrides import key_of, override
-from unseen.runs.own_folder import CONTINUE, JOB
-from unseen.runs.ranks import how_killed
+from unseen.runs.ending import end_on_signals, how_killed
+from unseen.runs.errors import UserError, user_errors
+from unseen.runs.identity import config_hash
+from unseen.runs.own_folder import CONTINUE, JOB, give_back, is_claimed
+from unseen.runs.processes import PARENT, in_child, job_environment, start, stop, warm_up
+from unseen.runs.schema import check_job
+from unseen.runs.typed_line import key_of, override
 from unseen.settings import effect_of
+from unseen.threads import cores, share
 
 _POLL_SECONDS = 0.05
-_SWEEP_COLUMNS = (
+_LONGEST_FOLDER_NAME = 120
+_COLUMNS = (
     "job", "status", "reason", "model", "data", "size", "seed", "seen_accuracy", "g", "best_layer",
     "best_layer_name", "best_depth", "num_layers", "steps", "seconds", "config_hash", "folder",
 )  # fmt: skip
@@ -37,101 +56,217 @@ class Job:
 
     Attributes:
         overrides: What was typed for it.
-        folder: Where it runs, or where it has run.
-        config_hash: Which run it is, wherever its folder is.
-        label: What tells it from the other jobs of the sweep.
-        state: done, running (in another process), half-done (has a checkpoint), failed, or missing: what was
-            found before the sweep began, or when its turn came.
-        written_before: When summary.json was written before the job was started (ns); None if there was none.
-        settings: Its configuration, resolved; empty where nobody has composed it.
+        folder: Where it runs, or has run before.
+        config_hash: Of its configuration, wherever its folder is.
+        label: The overrides in which it differs from the other jobs.
+        status: Of the run in its folder, when the sweep began or when its turn came.
+        settings: Its configuration, resolved; empty for another launcher's job.
+        before: summary.json as it was before the job was started.
     """
 
     overrides: Sequence[str]
     folder: Path
     config_hash: str
-    state: str = "missing"
     label: str = ""
-    written_before: int | None = None
+    status: State = "missing"
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
+    before: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
-    def checkpoint(self) -> Path:
-        """The checkpoint that a half-done job goes on from."""
-        return self.folder / "checkpoints" / "last.ckpt"
+    def is_open(self) -> bool:
+        """Whether it is to be run: it is neither finished nor running in another process."""
+        return self.status not in {"finished", "running"}
+
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on from the last checkpoint in its folder."""
+        return self.status in {"failed", "died"} and (self.folder / "checkpoints" / "last.ckpt").is_file()
 
     def arguments(self) -> list[str]:
-        """Return what is typed to run this job alone, into its folder."""
+        """Return what is typed to run this job alone, in its folder."""
         # what was typed for the sweep's folder must not win over the job's
         typed = [typed for typed in self.overrides if not asks_for_a_way_of_running(typed)]
         return [*typed, override("hydra.run.dir", str(self.folder))]
 
-    def environment(self) -> dict[str, str]:
-        """Return what tells the job's process that it belongs to a sweep, and where it stands."""
-        return {JOB: "1"} | ({CONTINUE: "1"} if self.state == "half-done" else {})
-
-    def summary(self) -> dict[str, Any]:
-        """Return summary.json, or an empty dictionary before there is one."""
-        return read_summary(self.folder)
-
-    def written(self) -> int | None:
-        """Return when summary.json was written, in nanoseconds; None if there is none."""
-        with suppress(OSError):
-            return (self.folder / "summary.json").stat().st_mtime_ns
-        return None
+    def environment(self, sweep: str) -> dict[str, str]:
+        """Return what marks the job's process as one of a sweep of this name."""
+        return {JOB: "1", "UNSEEN_SWEEP": sweep} | ({CONTINUE: "1"} if self.continues else {})
 
 
 def asks_for_a_way_of_running(typed: str) -> bool:
-    """Return whether an override asks for a way of running, not for another result; a job need not hear of it."""
+    """Return whether an override says how jobs are started; it does not affect results and is not passed to jobs."""
     return effect_of(key_of(typed)) == "command"
 
 
+# ------------------------------------------------------------------ which jobs, and where
+def launch(
+    composed: Sequence[tuple[list[str], DictConfig]],
+    folder: Path,
+    *,
+    entry: str,
+    command: Callable[[], None],
+    configs: Path,
+) -> None:
+    """Plan the jobs, find those that ran before, and run the others.
+
+    Args:
+        composed: For each job its overrides and its configuration.
+        folder: Of the new sweep.
+        entry: The script that was typed.
+        command: What the process of a job runs.
+        configs: Folder of the YAML files.
+
+    Raises:
+        UserError: Settings of a job are wrong or finished runs would be lost, and no job was started; or jobs failed.
+        KeyboardInterrupt: The user stopped the sweep; its jobs were stopped, too.
+    """
+    folder = folder.resolve()
+    try:
+        if not composed:
+            raise UserError("the sweep has no jobs: a list of values is empty")
+        jobs = [_checked(overrides, config, folder) for overrides, config in composed]
+        _name(jobs)
+        first = composed[0][1]
+        if first.resume:
+            folder = _find_earlier(jobs, folder)
+        else:
+            _refuse_to_replace(jobs)
+        if len({job.config_hash for job in jobs}) < len(jobs):
+            notice("some jobs of this sweep have the same configuration; each is run as typed")
+        if first.plan:
+            _print_plan(jobs)
+            give_back(folder)
+        else:
+            Sweep(jobs, folder, entry, command, configs, resume=bool(first.resume)).run()
+    except UserError:
+        give_back(folder)
+        raise
+
+
+def _checked(overrides: Sequence[str], config: DictConfig, folder: Path) -> Job:
+    """Return a job of the sweep; what is cheap to see is refused before any job has taken hours.
+
+    Raises:
+        UserError: The sentence names the setting.
+    """
+    try:
+        with user_errors(ValueError, OmegaConfBaseException):
+            settings = check_job(config)
+    except UserError as error:
+        raise UserError(f"{error}; no job of the sweep was started") from error
+    typed = [override for override in overrides if not asks_for_a_way_of_running(override)]
+    return Job(typed, folder, config_hash(config), settings=settings)
+
+
 def label_jobs(jobs: Sequence[Job]) -> None:
-    """Name jobs by what differs between them; what all have in common says nothing."""
+    """Label jobs by what differs between them."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     for job in jobs:
         job.label = " ".join(typed for typed in job.overrides if typed not in common) or "job"
 
 
-class SweepFailedError(Exception):
-    """At least one job of the sweep failed."""
+def job_folder(overrides: str) -> str:
+    """Return a folder name for a job of a sweep, made of its overrides.
 
-
-def find_runs(roots: Iterable[Path]) -> dict[str, list[Path]]:
-    """Return the folders of all runs below the roots by their configuration's hash, newest last.
-
-    Whatever else lies there, broken or of another program, is passed over.
+    >>> job_folder("model=vit,seed=0")
+    'model-vit_seed-0'
     """
-    found: dict[str, list[tuple[float, Path]]] = {}
+    name = re.sub(r"[^\w.+-]+", "-", overrides.replace(",", "_").replace("=", "-")).strip("-") or "job"
+    if len(name) <= _LONGEST_FOLDER_NAME:
+        return name
+    return f"{name[:_LONGEST_FOLDER_NAME]}_{hashlib.sha256(overrides.encode()).hexdigest()[:8]}"
+
+
+def _name(jobs: list[Job]) -> None:
+    """Label the jobs, and give each a folder of its own below the sweep's."""
+    label_jobs(jobs)
+    taken: set[Path] = set()
+    for job in jobs:
+        name, number = job_folder(job.label.replace(" ", ",")), 1
+        job.folder = job.folder / name
+        while job.folder in taken or _has_another_run(job):
+            number += 1
+            job.folder = job.folder.with_name(
+                f"{name}_{job.config_hash}" + (f"_{number}" if number > 2 else "")
+            )
+        taken.add(job.folder)
+
+
+def _has_another_run(job: Job) -> bool:
+    """Return whether a run with another configuration is in the job's folder."""
+    return bool(read_summary(job.folder).get("config_hash", job.config_hash) != job.config_hash)
+
+
+def find_runs(jobs: Sequence[Job], roots: Iterable[Path]) -> None:
+    """Point each job to the folder below the roots in which its configuration was run before, and set its status.
+
+    A finished or running one is taken, else the newest. Whatever else lies there, broken or of another program, is
+    passed over.
+    """
+    known: dict[str, list[tuple[float, Path]]] = {}
     for root in roots:
         for path in root.glob("*/summary.json"):
             digest = read_summary(path.parent).get("config_hash")
-            if isinstance(digest, str) and digest:
+            if isinstance(digest, str):
                 with suppress(OSError):
-                    found.setdefault(digest, []).append((path.stat().st_mtime, path.parent))
-    return {digest: [folder for _, folder in sorted(folders)] for digest, folders in found.items()}
-
-
-def settle(jobs: Sequence[Job], known: dict[str, list[Path]]) -> None:
-    """Point each job to the folder in which it was run before, and say how far it came."""
+                    known.setdefault(digest, []).append((path.stat().st_mtime, path.parent))
     for job in jobs:
-        for folder in known.get(job.config_hash, []):  # a finished one wins, else the newest
-            status = state_of(folder).status
-            job.folder = folder
-            if status == "running":
-                job.state = "running"
+        for _, folder in sorted(known.get(job.config_hash, [])):
+            job.folder, job.status = folder, state_of(folder).status
+            if not job.is_open:
                 break
-            if status == "finished":
-                job.state = "done"
-                break
-            if job.checkpoint.is_file():
-                job.state = "half-done"
-            else:
-                job.state = "failed" if status == "failed" else "missing"
 
 
+def _find_earlier(jobs: Sequence[Job], folder: Path) -> Path:
+    """Find the jobs that ran before; return the sweep's folder, to which the missing jobs belong.
+
+    A folder that was typed is the sweep. Without one it may be any of the earlier sweeps: the newest that knows one of
+    the jobs.
+    """
+    if not is_claimed(folder):
+        find_runs(jobs, [folder])
+        return folder
+    find_runs(jobs, [path for path in folder.parent.iterdir() if path.is_dir()])
+    known = [job.folder.parent for job in jobs if job.status != "missing"]
+    if not known:
+        return folder
+    newest = max(known, key=lambda path: path.stat().st_mtime)
+    for job in jobs:
+        if job.status == "missing":
+            job.folder = newest / job.folder.name
+            if _has_another_run(job):
+                job.folder = job.folder.with_name(f"{job.folder.name}_{job.config_hash}")
+    give_back(folder)
+    return newest
+
+
+def _refuse_to_replace(jobs: Sequence[Job]) -> None:
+    kept = [job for job in jobs if state_of(job.folder).status in {"finished", "running"}]
+    if kept:
+        raise UserError(
+            f"{kept[0].folder.parent} holds {len(kept)} of these jobs, finished or running ({kept[0].folder.name}); "
+            "add resume=true to keep them and to run the others, or type another hydra.sweep.dir"
+        )
+
+
+def _print_plan(jobs: Sequence[Job]) -> None:
+    what = {
+        "finished": "is finished",
+        "running": "is running in another process",
+        "failed": "runs again",
+        "died": "runs again",
+        "missing": "runs",
+    }
+    for job in jobs:
+        does = "continues from its last checkpoint" if job.continues else what[job.status]
+        _say(f"{does}: {job.label} · {shown_path(job.folder)}")
+    _say(f"{sum(job.is_open for job in jobs)} of {len(jobs)} jobs would run")
+
+
+# ------------------------------------------------------------------ our launcher
 @dataclass
 class Sweep:
-    """Runs jobs, several at a time where there are places for them.
+    """Runs jobs, several at a time where each can have its own GPUs.
 
     Args:
         jobs: The grid.
@@ -139,8 +274,6 @@ class Sweep:
         entry: The script that was typed (src/train.py); it becomes argv[0] of every job.
         command: What a job's process runs.
         configs: Folder of the YAML files; the jobs read a copy of it in the sweep's folder.
-        check: Called with the jobs to run when the libraries are loaded; raises UserError where one cannot run here.
-        slots: Called after that; returns the environment of each place at which a job can run.
         resume: Jobs may have run before, or run in another sweep now.
     """
 
@@ -149,63 +282,59 @@ class Sweep:
     entry: str
     command: Callable[[], None]
     configs: Path
-    check: Callable[[Sequence[Job]], None] = lambda _: None
-    slots: Callable[[], Sequence[dict[str, str]]] = lambda: [{}]
     resume: bool = False
     _ended: int = field(default=0, init=False)
 
     def run(self) -> None:
-        """Run what is not done, then write and print the tables.
+        """Run what is open, then write and print the tables.
 
         Raises:
-            SweepFailedError: A job failed; the others were run all the same.
-            UserError: The folder cannot be written, or a job cannot run on this machine; none was started.
+            UserError: The folder cannot be written or a job cannot run on this machine, and none was started; or a job
+                failed, and the others were run all the same.
             KeyboardInterrupt: The user stopped the sweep; its jobs were stopped, too.
         """
-        waiting = [job for job in self.jobs if job.state not in {"done", "running"}]
+        waiting = [job for job in self.jobs if job.is_open]
         self._ended = len(self.jobs) - len(waiting)
         for job in self.jobs:
-            if job.state == "running":
+            if job.status == "running":
                 notice(f"{job.label} is running in another process; it is left to it")
         _say(f"sweep of {len(self.jobs)} jobs, {self._ended} of them done before · {shown_path(self.folder)}")
         if waiting:
-            self._run(waiting)
+            try:
+                self._run(waiting)
+            except KeyboardInterrupt:
+                left = "what was evaluated is on disk; the same line with resume=true goes on"
+                raise KeyboardInterrupt(left) from None
         if failed := write_table(self.jobs, self.folder):
-            raise SweepFailedError(failed[0])
+            raise UserError(failed)
 
     def _run(self, waiting: list[Job]) -> None:
-        configs = self._copy_configs()
-        warm_up()
-        try:
-            self.check(waiting)
-        except UserError:
-            shutil.rmtree(configs, ignore_errors=True)
-            raise
-        free = list(self.slots())
-        running: dict[Child, tuple[Job, dict[str, str]]] = {}
-        end_on_signals()
-        try:
-            while waiting or running:
-                while waiting and free:
-                    job = waiting.pop(0)
-                    if (child := self._start(job, free[0], configs)) is not None:
-                        running[child] = (job, free.pop(0))
-                for child in [child for child in running if child.poll() is not None]:
-                    job, slot = running.pop(child)
-                    free.append(slot)
-                    assert child.code is not None
-                    record_end(job, child.code)
-                    self._tell_end(job)
-                time.sleep(_POLL_SECONDS)
-        finally:
-            stop(list(running))
-            for child, (job, _) in running.items():
-                record_end(job, child.code or 0)
-            _write_csv(self.jobs, self.folder)
-            shutil.rmtree(configs, ignore_errors=True)
+        with self._copied_configs() as configs:
+            warm_up()
+            _check_on_machine(waiting)
+            free = _slots(waiting[0].settings["trainer"])
+            running: dict[ForkProcess, tuple[Job, dict[str, str]]] = {}
+            end_on_signals()
+            try:
+                while waiting or running:
+                    while waiting and free:
+                        job = waiting.pop(0)
+                        if (process := self._start(job, free[0], configs)) is not None:
+                            running[process] = (job, free.pop(0))
+                    for process in [process for process in running if process.exitcode is not None]:
+                        job, slot = running.pop(process)
+                        free.append(slot)
+                        record_end(job, process.exitcode or 0)
+                        self._print_end(job)
+                    time.sleep(_POLL_SECONDS)
+            finally:
+                stop(list(running))
+                for process, (job, _) in running.items():
+                    record_end(job, process.exitcode or 0)
+                _write_csv(self.jobs, self.folder)
 
-    def _copy_configs(self) -> Path:
-        """Copy the YAML files: a later edit of one must not reach the jobs that still wait.
+    def _copied_configs(self) -> tempfile.TemporaryDirectory[str]:
+        """Return a copy of the YAML files: a later edit of one must not reach the jobs that still wait.
 
         Raises:
             UserError: The folder cannot be written, or is full.
@@ -213,60 +342,89 @@ class Sweep:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # a folder of its own: another sweep may go on in this one
-            target = Path(tempfile.mkdtemp(prefix=".configs-", dir=self.folder))
-            shutil.copytree(self.configs, target, dirs_exist_ok=True)
+            copied = tempfile.TemporaryDirectory(
+                prefix=".configs-", dir=self.folder, ignore_cleanup_errors=True
+            )
+            shutil.copytree(self.configs, copied.name, dirs_exist_ok=True)
         except OSError as error:  # copytree collects the errors of all files
             first = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
             raise UserError(f"cannot write into the sweep's folder {self.folder}: {first}") from error
-        return target
+        return copied
 
-    def plan(self) -> None:
-        """Print what `run` would do."""
-        what = {
-            "done": "is finished",
-            "running": "is running in another process",
-            "half-done": "continues from its last checkpoint",
-            "failed": "runs again",
-        }
-        for job in self.jobs:
-            _say(f"{what.get(job.state, 'runs')}: {job.label} · {shown_path(job.folder)}")
-        todo = sum(job.state not in {"done", "running"} for job in self.jobs)
-        _say(f"{todo} of {len(self.jobs)} jobs would run")
-
-    def _start(self, job: Job, slot: dict[str, str], configs: Path) -> Child | None:
+    def _start(self, job: Job, slot: dict[str, str], configs: str) -> ForkProcess | None:
         """Start a job; None if it has ended or runs elsewhere by now, or cannot be started."""
         if self.resume:  # its turn may come hours after the sweep began, and another one may have been faster
-            settle([job], {job.config_hash: [job.folder]} if job.summary() else {})
-            if job.state in {"done", "running"}:
-                self._tell_end(job)
+            job.status = state_of(job.folder).status
+            if not job.is_open:
+                self._print_end(job)
                 return None
-        job.written_before = job.written()
+        job.before = read_summary(job.folder)
+        log = job.folder / "console.log"
         try:
             job.folder.mkdir(parents=True, exist_ok=True)
-            (job.folder / "console.log").touch()
+            log.touch()
         except OSError as error:
             notice(f"{job.label} cannot be started: {error.strerror}: {error.filename}")
-            self._tell_end(job)
+            self._print_end(job)
             return None
-        _say(f"{job.label}: started · {shown_path(job.folder / 'console.log')}")
-        return start(
-            self.command,
-            [self.entry, "--config-path", str(configs), *job.arguments()],
-            console=job.folder / "console.log",
-            environment=slot | job.environment() | {"UNSEEN_SWEEP": self.folder.name},
-        )
+        _say(f"{job.label}: started · {shown_path(log)}")
+        argv = [self.entry, "--config-path", configs, *job.arguments()]
+        return start(self.command, argv, console=log, environment=slot | job.environment(self.folder.name))
 
-    def _tell_end(self, job: Job) -> None:
+    def _print_end(self, job: Job) -> None:
         self._ended += 1
         _say(f"[{self._ended}/{len(self.jobs)}] {job.label}: {job_outcome(state_of(job.folder))}")
         _write_csv(self.jobs, self.folder)
 
 
-def record_end(job: Job, code: int) -> None:
-    """Write down why a job ended that could not do so itself: killed, or gone before it began.
+def _check_on_machine(jobs: Sequence[Job]) -> None:
+    """Refuse what only the loaded libraries know: a device that is not here, a class that cannot be made.
 
-    A folder that another process holds is that process's: nothing is written there. A disk that cannot be written is
-    no error: how the job stands is then told from its folder (`run_state`).
+    Raises:
+        UserError: The sentence names the setting.
+    """
+    from unseen.runs.trainer import check_with_libraries
+
+    try:
+        with user_errors():
+            in_child(check_with_libraries, [job.settings for job in jobs])
+    except UserError as error:
+        raise UserError(f"{error}; no job of the sweep was started") from error
+
+
+def _slots(trainer: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the environments of the places at which jobs run: one for each `devices` GPUs, or a single one."""
+    devices = trainer["devices"]
+    if (
+        trainer["accelerator"] not in {"auto", "gpu", "cuda"}
+        or not isinstance(devices, int)
+        or trainer["num_nodes"] != 1
+    ):
+        return [{}]
+    variable = "HIP_VISIBLE_DEVICES"
+    if "CUDA_VISIBLE_DEVICES" in os.environ or variable not in os.environ:
+        variable = "CUDA_VISIBLE_DEVICES"
+    count: int = in_child(_count_gpus)
+    named = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+    gpus = (named or [str(number) for number in range(count)])[:count]
+    if len(gpus) < 2 * devices:
+        return [{}]
+    places = [gpus[first : first + devices] for first in range(0, len(gpus) - devices + 1, devices)]
+    return [{variable: ",".join(place)} | share(len(places)) for place in places]
+
+
+def _count_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+# ------------------------------------------------------------------ what every launcher's jobs leave
+def record_end(job: Job, code: int) -> None:
+    """Write why a job ended that could not do so itself: killed, or gone before it began.
+
+    Nothing is written into a folder that another process holds. A disk that cannot be written is no error: how the
+    job stands is then seen from its folder (`run_state`).
     """
     try:
         lock = lock_folder(job.folder)
@@ -274,16 +432,13 @@ def record_end(job: Job, code: int) -> None:
         return
     try:
         clear_leftovers(job.folder)
-        summary = job.summary()
+        summary = read_summary(job.folder)
         if summary.get("status") == "finished":  # by this job, or by another process that was faster
             return
-        own_words = job.written() != job.written_before
-        if summary.get("status") == "failed" and summary.get("reason") and own_words:
-            return
-        if code < 0:
-            reason = how_killed(code)
-        else:
-            reason = f"ended with exit code {code}: {_last_line(job.folder / 'console.log')}"
+        if summary.get("status") == "failed" and summary.get("reason") and summary != job.before:
+            return  # the job's own reason
+        log = job.folder / "console.log"
+        reason = how_killed(code) if code < 0 else f"ended with exit code {code}: {_last_line(log)}"
         ended = {"status": "failed", "reason": reason, "config_hash": job.config_hash}
         write_json(job.folder / "summary.json", {"schema": SCHEMA} | summary | ended)
     except OSError as error:
@@ -292,8 +447,8 @@ def record_end(job: Job, code: int) -> None:
         lock.release()
 
 
-def write_table(jobs: Sequence[Job], folder: Path) -> list[str]:
-    """Write sweep.csv, print the jobs and the means over seeds; return a sentence if jobs failed, else nothing."""
+def write_table(jobs: Sequence[Job], folder: Path) -> str:
+    """Write sweep.csv, print the jobs and the means over seeds; return a sentence if jobs failed, else ''."""
     rows = _write_csv(jobs, folder)
     out = console()
     sweep_tables(out, rows)
@@ -303,16 +458,15 @@ def write_table(jobs: Sequence[Job], folder: Path) -> list[str]:
         notice(f"{elsewhere} of {len(rows)} jobs running in another process, left to it")
     failed = sum(row["status"] not in {"finished", "running"} for row in rows)
     again = "the same line with resume=true runs only those again"
-    return [f"{failed} of {len(rows)} jobs failed; {again}"] if failed else []
+    return f"{failed} of {len(rows)} jobs failed; {again}" if failed else ""
 
 
 def _write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
     rows = []
     for job in jobs:
         state = state_of(job.folder)
-        row = {name: state.summary.get(name) for name in _SWEEP_COLUMNS}
         rows.append(
-            row
+            {name: state.summary.get(name) for name in _COLUMNS}
             | {
                 "job": job.label,
                 "status": state.status,
@@ -321,8 +475,8 @@ def _write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
                 "folder": os.path.relpath(job.folder, folder),
             }
         )
-    text = csv_text(_SWEEP_COLUMNS, ([row[name] for name in _SWEEP_COLUMNS] for row in rows))
     try:
+        text = csv_text(_COLUMNS, ([row[name] for name in _COLUMNS] for row in rows))
         write_text(folder / "sweep.csv", text)
     except OSError as error:  # the jobs go on; their folders have everything
         notice(f"the table cannot be written: {error.strerror}: {error.filename}")
@@ -339,3 +493,70 @@ def _last_line(path: Path) -> str:
     except OSError:
         return "no output"
     return next((line for line in reversed(lines) if line), "no output")
+
+
+# ------------------------------------------------------------------ Hydra's other launchers
+_failed: list[str] = []
+
+
+def is_worker() -> bool:
+    """Return whether this process runs a job of a sweep for one of Hydra's other launchers."""
+    return str(HydraConfig.get().mode) == "RunMode.MULTIRUN"
+
+
+def run_job(config: DictConfig, entry: Path) -> int:
+    """Run the command of a worker's job in a process tree of its own, from its last checkpoint if it has one.
+
+    Returns:
+        Its exit code; 0 at once if it is finished already (a job that was queued again).
+    """
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    job = Job(list(hydra.overrides.task), folder, config_hash(config), before=read_summary(folder))
+    if job.before.get("config_hash") == job.config_hash:
+        job.status = state_of(folder).status
+        if job.status == "finished":
+            return 0
+    at_once = int(hydra.launcher.get("n_jobs") or 1)  # joblib's; -1 is one job a core
+    environment = job_environment(os.environ) | share(at_once if at_once > 0 else cores())
+    environment |= job.environment(Path(hydra.sweep.dir).name) | {PARENT: str(os.getpid())}
+    if "joblib" in str(hydra.launcher.get("_target_")):
+        die_with_parent(os.getppid())  # and with this worker its job
+    with (folder / "console.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(entry), *job.arguments()],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    record_end(job, code)
+    return code
+
+
+class SweepEnd(Callback):
+    """Prints and writes the table of a sweep that one of Hydra's other launchers ran."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Collect the folders below the sweep's; our own launcher has done so itself."""
+        if "isolated" in str(config.hydra.launcher.get("_target_", "")):
+            return
+        folder = Path(str(config.hydra.sweep.dir))
+        jobs = [Job([], path.parent, "") for path in sorted(folder.glob("*/summary.json"))]
+        for job in jobs:
+            typed = read_summary(job.folder).get("command", [])[1:]
+            job.overrides = [override for override in typed if not key_of(override).startswith("hydra.")]
+        label_jobs(jobs)
+        if failed := write_table(jobs, folder):
+            _failed.append(failed)
+
+
+def failed_jobs() -> list[str]:
+    """Return a sentence for a finished sweep with failed jobs, else nothing."""
+    return _failed

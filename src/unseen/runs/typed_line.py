@@ -1,38 +1,20 @@
-"""The typed line before Hydra reads it: flags among settings, and what Hydra answers with a stack trace."""
+"""The typed line, before Hydra reads it: flags among settings, what it answers with a stack trace, and quoting."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, RangeSweep
+from hydra.core.override_parser.types import Glob, Override
 
 from unseen.runs.errors import UsageError, UserError
 from unseen.wording import suggestion
 
-_SHORT = {
-    "-h": "--help", "-c": "--cfg", "-p": "--package", "-r": "--run", "-m": "--multirun", "-sc": "--shell-completion",
-    "-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir", "-i": "--info",
-}  # fmt: skip
-_WITHOUT_VALUE = (
-    "--help",
-    "--hydra-help",
-    "--version",
-    "--resolve",
-    "--run",
-    "--multirun",
-    "--shell-completion",
-)
-_WITH_VALUE = ("--cfg", "--package", "--config-path", "--config-name", "--config-dir", "--experimental-rerun")
-_CHOICES = {
-    "--cfg": ("job", "hydra", "all"),
-    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
-}
-_ALTERNATIVES = ("--run", "--multirun", "--cfg", "--info")
 _MAY_BE_NONE = {"experiment", "debug"}  # groups with nothing chosen by default
 _OFF = {"logger": "none"}  # groups that can be switched off, and the file that does so
 _HOW = {"callbacks": "; one callback is switched off by its name: callbacks.best_checkpoint=null"}
@@ -52,194 +34,181 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         UserError: A group with another value than the name of a file, or a sweep over nothing.
     """
     flags, settings = _divided(list(arguments))
-    names = [name for name, _ in flags]
-    if "--shell-completion" in names:
+    if "--shell-completion" in flags:
         return list(arguments)
-    _check_flags(names)
-    several = "--multirun" in names
+    _check_flags(flags)
+    several = "--multirun" in flags
     if several and entry not in {"train", "eval"}:
         raise UsageError(f"{entry}.py makes one thing at a time; leave -m out")
-    own = next((Path(value) for name, value in flags if name == "--config-dir" and value), None)
-    groups = _Groups(configs, own, entry)
-    prepared = [kept for text in settings for kept in _prepared(text, groups, several=several)]
-    return [
-        part for name, value in flags for part in ((name,) if value is None else (name, value))
-    ] + prepared
+    folders = [configs, *(Path(value) for value in [flags.get("--config-dir")] if value)]
+    base = yaml.safe_load((configs / f"{'train' if entry == 'eval' else entry}.yaml").read_text("utf-8"))
+    groups = {key for item in base["defaults"] if isinstance(item, dict) for key in item if " " not in key}
+    options = {  # files that begin with _ serve the others
+        group: sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
+        for group in groups
+    }
+    prepared = [part for name, value in flags.items() for part in (name, value) if part is not None]
+    for text in settings:
+        prepared += _prepared(text, options, several=several)
+    return prepared
 
 
-def _divided(rest: list[str]) -> tuple[list[tuple[str, str | None]], list[str]]:
-    """Return flags with their values, and settings."""
-    flags: list[tuple[str, str | None]] = []
+# ------------------------------------------------------------------ flags
+def _divided(rest: list[str]) -> tuple[dict[str, str | None], list[str]]:
+    """Return flags by their long names, with their values, and settings."""
+    known = get_args_parser()._option_string_actions  # Hydra's own table
+    flags: dict[str, str | None] = {}
     settings = []
-    known = (*_WITHOUT_VALUE, *_WITH_VALUE, "--info")
     while rest:
         text = rest.pop(0)
         if not text.startswith("-"):
             settings.append(text)
             continue
         typed, equals, value = text.partition("=")
-        begun = [
-            name for name in known if typed.startswith("--") and len(typed) > 3 and name.startswith(typed)
-        ]
-        name = _SHORT.get(typed, begun[0] if len(begun) == 1 else typed)
-        if name not in known:
-            raise UsageError(
-                f"{typed} is not a flag{_meant(typed, equals, known)}; python src/train.py --help shows both"
-            )
-        if name in _WITHOUT_VALUE:
+        begun = [name for name in known if len(typed) > 3 and name.startswith(typed)]
+        action = known.get(begun[0] if typed not in known and len(begun) == 1 else typed)
+        if action is None:
+            setting = f"; settings are written without dashes: {typed.lstrip('-') or 'key'}=value"
+            near = "" if equals or not typed.startswith("--") else suggestion(typed, known)
+            raise UsageError(f"{typed} is not a flag{near or setting}; python src/train.py --help shows both")
+        name, choices = action.option_strings[0], list(action.choices or ())
+        one_of = f"; choose one of {', '.join(choices)}" if choices else ""
+        if action.nargs == 0:
             if equals:
                 raise UsageError(f"{name} takes no value")
-            flags.append((name, None))
+            flags[name] = None
         elif equals:
-            flags.append((name, value))
-        elif name == "--info" and (not rest or rest[0] not in _CHOICES["--info"]):
-            flags.append((name, "all"))  # or the setting behind it would be taken for its value
+            flags[name] = value
+        elif action.nargs == "?" and (not rest or rest[0] not in choices):
+            flags[name] = str(action.const)  # or the setting behind it would be taken for its value
         elif not rest or rest[0].startswith("-"):
-            raise UsageError(f"{name} needs a value{_one_of(name)}")
+            raise UsageError(f"{name} needs a value{one_of}")
         else:
-            flags.append((name, rest.pop(0)))
-        if name in _CHOICES and flags[-1][1] not in (None, *_CHOICES[name]):
-            raise UsageError(f"{name} {flags[-1][1]} is not known{_one_of(name)}")
+            flags[name] = rest.pop(0)
+        if choices and flags[name] not in choices:
+            raise UsageError(f"{name} {flags[name]} is not known{one_of}")
     return flags, settings
 
 
-def _meant(typed: str, equals: str, known: Sequence[str]) -> str:
-    if equals or not typed.startswith("--"):
-        return f"; settings are written without dashes: {typed.lstrip('-') or 'key'}=value"
-    return (
-        suggestion(typed, list(known)) or f"; settings are written without dashes: {typed.lstrip('-')}=value"
-    )
-
-
-def _one_of(name: str) -> str:
-    return f"; choose one of {', '.join(_CHOICES[name])}" if name in _CHOICES else ""
-
-
-def _check_flags(names: Sequence[str]) -> None:
-    if "--experimental-rerun" in names:
+def _check_flags(flags: Mapping[str, str | None]) -> None:
+    if "--experimental-rerun" in flags:
         raise UsageError(
             "--experimental-rerun is not supported, because it would run code from a file; "
             "type the settings again (they are in .hydra/overrides.yaml)"
         )
-    if "--resolve" in names and not {"--cfg", "--help"} & set(names):
+    if "--resolve" in flags and not {"--cfg", "--help"} & flags.keys():
         raise UsageError("--resolve goes with --cfg: python src/train.py --cfg job --resolve")
-    if "--package" in names and "--cfg" not in names:
+    if "--package" in flags and "--cfg" not in flags:
         raise UsageError("--package goes with --cfg: python src/train.py --cfg job --package model")
-    alternatives = [name for name in _ALTERNATIVES if name in names]
+    alternatives = [name for name in ("--run", "--multirun", "--cfg", "--info") if name in flags]
     if len(alternatives) > 1:
         raise UsageError(f"{' and '.join(alternatives)} exclude each other; give one of them")
 
 
-class _Groups:
-    """The groups of an entry and the names of their files.
-
-    Args:
-        configs: Folder of the YAML files.
-        own: A second one of the user's.
-        entry: Its defaults say which groups must be chosen.
-    """
-
-    def __init__(self, configs: Path, own: Path | None, entry: str) -> None:
-        self._folders = [folder for folder in (configs, own) if folder is not None]
-        base = "train" if entry == "eval" else entry
-        content = yaml.safe_load((configs / f"{base}.yaml").read_text(encoding="utf-8"))
-        chosen = [key for item in content["defaults"] if isinstance(item, dict) for key in item]
-        self.names = {key for key in chosen if " " not in key}
-
-    def options(self, group: str) -> list[str]:
-        """Return the names that can be chosen; those that begin with _ serve the others."""
-        found = {path.stem for folder in self._folders for path in (folder / group).glob("*.yaml")}
-        return sorted(name for name in found if not name.startswith("_"))
-
-
-def _prepared(text: str, groups: _Groups, *, several: bool) -> Iterator[str]:
+# ------------------------------------------------------------------ settings
+def _prepared(text: str, options: Mapping[str, list[str]], *, several: bool) -> list[str]:
+    """Return a setting as Hydra takes it; nothing where a group's default is no choice."""
     try:
         override = OverridesParser.create().parse_override(text)
-    except Exception:  # Hydra will say what is wrong with it
-        yield text
-        return
-    key = override.key_or_group
+    except Exception:  # Hydra says what is wrong with it
+        return [text]
+    key, value = override.key_or_group, None if override.is_delete() else override.value()
+    names = options.get(key) if override.package is None else None
     if not key:
         raise UserError(f"cannot read the setting {text!r}: write key=value")
     if override.is_sweep_override():
         if not several:
             raise UserError(f"{text} is a sweep over several values: add -m, or quote the value")
-        yield _sweep(text, override, groups)
-    elif key in _FOLDERS and (override.is_delete() or not _plain(override)):
+        return [_sweep(text, override, names)]
+    if isinstance(value, str):
+        value = value.strip()
+    if key in _FOLDERS and not value:
         raise UserError(f"{text}: a run needs a folder; leave {key} out for one of its own under logs/")
-    elif key in groups.names and override.package is None:
-        yield from _choice(text, override, groups)
-    else:
-        yield text
+    return [text] if names is None else _choice(text, override, value, names)
 
 
-def _choice(text: str, override: Override, groups: _Groups) -> Iterator[str]:
-    """Return how a group is chosen, and nothing where the default is no choice."""
-    key, value = override.key_or_group, None if override.is_delete() else _plain(override)
-    options = ", ".join(groups.options(key))
+def _choice(text: str, override: Override, value: Any, names: list[str]) -> list[str]:
+    key, one_of = override.key_or_group, f"choose one of {', '.join(names)}"
     if value == "":
-        raise UserError(f"{text}: {key} is empty; choose one of {options}")
+        raise UserError(f"{text}: {key} is empty; {one_of}")
     if not value or value in ("none", "None"):
         if key in _OFF:
-            yield f"{key}={_OFF[key]}"
-        elif key not in _MAY_BE_NONE:
-            raise UserError(f"{text}: {key} cannot be left out; choose one of {options}{_HOW.get(key, '')}")
-    elif override.is_add() or override.is_force_add():
-        raise UserError(
-            f"{text}: there is a {key} already; write {key}={_shown(value)} to choose another one"
-        )
-    elif not _names(value):
-        raise UserError(f"{text}: {key} takes the name of one of its files; choose one of {options}")
-    else:
-        yield text
+            return [f"{key}={_OFF[key]}"]
+        if key in _MAY_BE_NONE:
+            return []
+        raise UserError(f"{text}: {key} cannot be left out; {one_of}{_HOW.get(key, '')}")
+    if override.is_add() or override.is_force_add():
+        shown = value if isinstance(value, str) else "..."
+        raise UserError(f"{text}: there is a {key} already; write {key}={shown} to choose another one")
+    if not _are_names(value):
+        raise UserError(f"{text}: {key} takes the name of one of its files; {one_of}")
+    return [text]
 
 
-def _sweep(text: str, override: Override, groups: _Groups) -> str:
-    key = override.key_or_group
-    value: Any = override.value()
-    is_group = key in groups.names and override.package is None
+def _sweep(text: str, override: Override, names: list[str] | None) -> str:
+    key, value = override.key_or_group, override.value()
     if isinstance(value, Glob):
-        if not is_group:
+        if names is None:
             raise UserError(
                 f"{text}: glob(...) takes names of a group's files, and {key} is no group; list the values"
             )
-        names = value.filter(groups.options(key))
-        if not names:
-            raise UserError(f"{text} matches none of {', '.join(groups.options(key))}")
-        return f"{key}={','.join(names)}"
-    if isinstance(value, ChoiceSweep | RangeSweep):
-        try:
-            items = (
-                list(override.sweep_iterator()) if not isinstance(value, RangeSweep) else list(value.range())
-            )
-        except Exception as error:
-            raise UserError(f"cannot read the setting {text!r}: {error}") from error
-        if not items:
-            raise UserError(f"{text} holds nothing to sweep over")
-        if is_group and (isinstance(value, RangeSweep) or not all(_names(item) for item in items)):
-            raise UserError(
-                f"{text}: a sweep over {key} takes names of its files, of {', '.join(groups.options(key))}"
-            )
+        if not (matching := value.filter(names)):
+            raise UserError(f"{text} matches none of {', '.join(names)}")
+        return f"{key}={','.join(matching)}"
+    try:
+        items = list(override.sweep_iterator())
+    except Exception as error:
+        raise UserError(f"cannot read the setting {text!r}: {error}") from error
+    if not items:
+        raise UserError(f"{text} holds nothing to sweep over")
+    if names is not None and not all(map(_are_names, items)):
+        raise UserError(f"{text}: a sweep over {key} takes names of its files, of {', '.join(names)}")
     return text
 
 
-def _plain(override: Override) -> Any:
-    """Return the value without Hydra's quotes; a text of spaces is empty."""
-    value = override.value()
-    return value.strip() if isinstance(value, str) else value
-
-
-def _names(value: Any) -> bool:
-    """Return whether a value may be names of a group's files: no paths that leave the group, and no endings."""
-    several = value if isinstance(value, list) else [value]
+def _are_names(value: Any) -> bool:
+    """Whether a value may be names of a group's files: no paths that leave the group, and no endings."""
     return all(
         isinstance(one, str)
         and re.fullmatch(r"[\w./ +-]+", one)
         and ".." not in one.split("/")
         and not one.endswith((".yaml", ".yml"))
-        for one in several
+        for one in (value if isinstance(value, list) else [value])
     )
 
 
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else "..."
+def key_of(typed: str) -> str:
+    """Return the setting that an override is about, without the signs before it.
+
+    >>> key_of("++model.optimizer.lr=0.1"), key_of("~logger"), key_of("model@other=vit")
+    ('model.optimizer.lr', 'logger', 'model')
+    """
+    return str(OverridesParser.create().parse_override(typed).key_or_group)
+
+
+def override(key: str, value: str) -> str:
+    r"""Return `key=value` for any text, whatever quotes, commas or braces it holds.
+
+    >>> override("ckpt_path", "it's/last.ckpt")
+    "ckpt_path='it\\'s/last.ckpt'"
+    """
+    # inside Hydra's quotes a backslash means itself, except before a quote
+    text = re.sub(r"(\\*)'", lambda found: 2 * found[1] + r"\'", taken_literally(value))
+    text = re.sub(r"(\\+)\Z", lambda found: 2 * found[1], text)
+    return f"{key}='{text}'"
+
+
+def taken_literally(value: Any) -> Any:
+    r"""Return a resolved value, its texts, lists and dictionaries, so that OmegaConf looks nothing up in it again.
+
+    >>> taken_literally({"root": "a/${b}", "unseen": ["c", 1]})
+    {'root': 'a/\\${b}', 'unseen': ['c', 1]}
+    """
+    if isinstance(value, dict):
+        return {key: taken_literally(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [taken_literally(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    # backslashes before ${ escape each other
+    return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)

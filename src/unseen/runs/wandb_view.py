@@ -1,32 +1,161 @@
-"""What a W&B run shows beside Lightning's scalars: curves over depth, the answer, the score table, two figures.
+"""A W&B run beside a run: Lightning's scalars, curves over depth, the answer, the score table, two figures.
 
-Every number is in the run folder first; this is a view of it. So whatever W&B refuses is told and the run goes on.
-Steps are a metric (`trainer/global_step`, which Lightning declares the axis of all others), never W&B's own step:
-W&B drops what comes with a step below its own count.
+Every number is in the run folder first, so an error of W&B is a note and never stops the run. Steps are a metric
+(`trainer/global_step`, which Lightning declares the axis of all others), never W&B's own step: W&B drops what comes
+with a step below its own count.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-from typing import Any, BinaryIO
+from dataclasses import astuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from unseen.probe_table import SHOWN, ScoreFacts
+import wandb
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import WandbLogger
+from wandb.plot.custom_chart import CustomChart, CustomChartSpec
+
+from unseen.probe_table import SHOWN
+from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder, Scoring
 from unseen.runs.console import notice
-from unseen.runs.run_figures import draw_figures
+from unseen.runs.dashboard import STEP, depth_chart, depth_section
 from unseen.scores import COLUMNS, INPUT_LAYER, SPLITS, Generalization, Score, metric_name
 from unseen.wording import one_line
 
-STEP = "trainer/global_step"
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_PATIENCE = {"init_timeout": 20.0, "finish_timeout": 300.0}  # seconds; W&B's own are 90 and without end
 _PLACE = ("step", "classes", "line", "layer", "layer_name", "depth")
+_SCALE = 2  # of figures of 300 x 190 points: sharp on a screen, some 30 kB
 
 
+@contextmanager
+def _noted(what: str, *, silent: bool = False) -> Iterator[None]:
+    """Turn any error of W&B or of drawing into a warning with its trace in the log, and a note unless `silent`."""
+    try:
+        yield
+    except Exception as error:
+        logging.getLogger(__name__).warning("W&B did not get %s", what, exc_info=True)
+        if not silent:
+            notice(
+                f"W&B did not get {what}: {type(error).__name__}: {one_line(error)}; the run goes on, its folder has "
+                "all numbers"
+            )
+
+
+# ------------------------------------------------------------------ the logger
+class PatientWandbLogger(WandbLogger):
+    """Lightning's logger, of which no error reaches the training; only the first is noted.
+
+    Args:
+        settings: Of `WandbLogger` and `wandb.init`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        # bounds on W&B's time where the user has set none; older versions do not have all
+        bounds = {
+            name: seconds
+            for name, seconds in _PATIENCE.items()
+            if name in wandb.Settings.model_fields and not os.environ.get(f"WANDB_{name.upper()}")
+        }
+        super().__init__(settings=wandb.Settings(**bounds), **settings)
+        self._wandb_init.pop("anonymous", None)  # Lightning always sends it, and W&B warns of it each time
+        self._is_broken = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Send scalars."""
+        with self._noted_once("the metrics"):
+            super().log_metrics(metrics, step)
+
+    def log_hyperparams(self, params: Any) -> None:
+        """Send the configuration."""
+        with self._noted_once("the configuration"):
+            super().log_hyperparams(params)
+
+    def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
+        """Send checkpoints, if log_model asks for them."""
+        with self._noted_once("a checkpoint"):
+            super().after_save_checkpoint(checkpoint_callback)
+
+    def finalize(self, status: str) -> None:
+        """Send the checkpoints that are left."""
+        with self._noted_once("the checkpoints"):
+            super().finalize(status)
+
+    @contextmanager
+    def _noted_once(self, what: str) -> Iterator[None]:
+        before, self._is_broken = self._is_broken, True
+        with _noted(what, silent=before):
+            yield
+            self._is_broken = before
+
+
+def started_logger(
+    folder: Path, *, offline: bool, log_model: bool | Literal["all"], settings: Mapping[str, Any]
+) -> WandbLogger:
+    """Return a logger whose W&B run has begun: online, or offline if W&B cannot be reached or refuses.
+
+    Args:
+        folder: Gets W&B's files.
+        offline: Do not try to reach W&B.
+        log_model: Whether checkpoints are uploaded: at the end (true) or each ("all").
+        settings: Of `WandbLogger` and `wandb.init`.
+
+    Raises:
+        ValueError: The settings are none that W&B takes, online or offline.
+    """
+    known = {"save_dir": str(folder), **settings}
+    if not is_first_process():
+        return PatientWandbLogger(offline=True, **known)  # its run is the first process's
+    before = _runs(folder)
+    if not offline:
+        try:
+            return _begun(PatientWandbLogger(log_model=log_model, **known))
+        except Exception as error:
+            logging.getLogger(__name__).warning("W&B did not begin a run", exc_info=True)
+            wandb.teardown(exit_code=1)
+            os.environ.pop("WANDB_API_KEY", None)  # one that is malformed is an error offline, too
+            for path in _runs(folder) - before:
+                shutil.rmtree(path, ignore_errors=True)
+            notice(
+                f"W&B could not begin this run ({_short(error)}); it is logged offline under {folder}/wandb, upload it "
+                "later with `wandb sync`"
+            )
+    if log_model:
+        notice("logger.wandb.log_model: nothing is uploaded offline; the checkpoints are in the run folder")
+    try:
+        return _begun(PatientWandbLogger(offline=True, **known))
+    except Exception as error:
+        raise ValueError(f"W&B takes no run with these settings of logger.wandb: {_short(error)}") from error
+
+
+def _begun(logger: PatientWandbLogger) -> PatientWandbLogger:
+    _ = logger.experiment  # begins the run
+    return logger
+
+
+def _runs(folder: Path) -> set[Path]:
+    return {path for path in (folder / "wandb").glob("run-*") if path.is_dir() and not path.is_symlink()}
+
+
+def _short(error: BaseException) -> str:
+    text = one_line(error)
+    return text if len(text) <= 300 else text[:300] + " …"
+
+
+# ------------------------------------------------------------------ what is not a scalar
 class WandbView:
-    """Hands each evaluation to the run folder, then draws it in the W&B run; for the first process only.
+    """Passes each evaluation to the run folder, then draws it in the W&B run; for the first process only.
 
     Args:
         folder: Keeps the scores, with those of the run that is resumed.
@@ -43,7 +172,7 @@ class WandbView:
         """Keep the evaluation, log a curve over depth for each probe, and the answer so far."""
         best = self._folder.record(scoring)
         self._last = scoring, best
-        with _told("the curves over depth"):
+        with _noted("the curves over depth"):
             self._run.log(_depth_charts(scoring.scores, self._name) | {STEP: scoring.step})
         self._summarise(scoring, best)
         return best
@@ -58,21 +187,19 @@ class WandbView:
             return
         table, at_end = self._folder.table, {STEP: self._last[0].step}
         if len(table.steps) > 1:
-            with _told("the curves of all evaluations"):
+            with _noted("the curves of all evaluations"):
                 self._run.log(_depth_charts(table, self._name, every_step=True) | at_end)
-        with _told("the score table"):
+        with _noted("the score table"):
             rows = [[_cell(cell) for cell in astuple(row)] for row in table]
-            self._run.log({"scores": _table(COLUMNS, rows)} | at_end)
-        with _told("the figures"):
-            import wandb
-
+            self._run.log({"scores": wandb.Table(columns=list(COLUMNS), data=rows)} | at_end)
+        with _noted("the figures"):
             figures = draw_figures(self._folder)
             self._run.log({f"figures/{name}": wandb.Image(image) for name, image in figures.items()} | at_end)
         # again, for Lightning has logged the same numbers since, in single precision
         self._summarise(*self._last)
 
     def _summarise(self, scoring: Scoring, best: Generalization) -> None:
-        """Say the last scoring's answer; no best over the steps, for the unseen classes must choose nothing."""
+        """Send the last scoring's answer; no best over the steps, for the unseen classes must choose nothing."""
         found = {
             metric_name("unseen", "g"): best.g,
             metric_name("unseen", "best_layer"): best.best_layer,
@@ -81,65 +208,32 @@ class WandbView:
         }
         if scoring.seen_accuracy is not None:
             found[metric_name("seen", "accuracy")] = scoring.seen_accuracy
-        with _told("the summary"):
+        with _noted("the summary"):
             self._run.summary.update(found)
-
-
-@dataclass(frozen=True)
-class DepthPanel:
-    """A chart of one probe over depth, as W&B's presets take it.
-
-    Attributes:
-        table_key: Under which its table is logged.
-        preset: The chart; one of W&B's own, so that nothing must be set up on the server.
-        fields: Which column of the table is what.
-        strings: Title and axis.
-    """
-
-    table_key: str
-    preset: str
-    fields: dict[str, str]
-    strings: dict[str, str]
-
-
-def depth_panel(probe: ScoreFacts, *, every_step: bool = False) -> DepthPanel:
-    """Return the chart of the last evaluation, or of every one, a line each."""
-    when = "every evaluation" if every_step else "last evaluation"
-    return DepthPanel(
-        f"{_section(every_step)}/scores",
-        "wandb/lineseries/v0",
-        {"step": "depth", "lineKey": "line", "lineVal": probe.name},
-        {"title": f"{probe.heading} over depth, {when}", "xname": "depth (0 first layer, 1 last)"},
-    )
-
-
-def _section(every_step: bool) -> str:
-    return "depth_by_step" if every_step else "depth"
 
 
 def _depth_charts(scores: Iterable[Score], run: str, *, every_step: bool = False) -> dict[str, Any]:
     """Return a chart over depth for each probe that people read, all on one small table.
 
     W&B gives every chart of `wandb.plot` a table of its own: five files an evaluation, in every job of a sweep. One
-    wide table, a column a probe, feeds them all, and the dashboard's charts, too. Its name is the same at every
+    wide table, a column a probe, serves them all, and the dashboard's charts, too. Its name is the same at every
     evaluation, so a chart shows the last one and the table's history has them all.
     """
-    from wandb.plot.custom_chart import CustomChart, CustomChartSpec
+    section = depth_section(every_step=every_step)
 
     class OnSharedTable(CustomChartSpec):  # type: ignore[misc]  # wandb's types are not followed
-        @property
-        def table_key(self) -> str:
-            return f"{_section(every_step)}/scores"
+        table_key = f"{section}/scores"
 
     rows = list(scores)
     probes = [probe for probe in SHOWN if any(row.probe == probe.name for row in rows)]
     names = [probe.name for probe in probes]
-    table = _table([*_PLACE, *names], _wide(rows, names, run, every_step=every_step))
+    wide = _wide(rows, names, run, every_step=every_step)
+    table = wandb.Table(columns=[*_PLACE, *names], data=wide)
     charts = {}
     for probe in probes:
-        panel = depth_panel(probe, every_step=every_step)
-        spec = OnSharedTable(panel.preset, panel.fields, panel.strings)
-        charts[f"{_section(every_step)}/{probe.name}"] = CustomChart(table, spec)
+        chart = depth_chart(probe, every_step=every_step)
+        spec = OnSharedTable(chart["chart_name"], chart["chart_fields"], chart["chart_strings"])
+        charts[f"{section}/{probe.name}"] = CustomChart(table, spec)
     return charts
 
 
@@ -159,24 +253,30 @@ def _wide(rows: Iterable[Score], probes: list[str], run: str, *, every_step: boo
     return wide
 
 
-def _table(columns: Iterable[str], rows: list[list[Any]]) -> Any:
-    import wandb
-
-    return wandb.Table(columns=list(columns), data=rows)
-
-
 def _cell(value: Any) -> Any:
-    """Return None for NaN: JSON has no other word for an undefined number."""
+    """Return None for NaN, which JSON does not have."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turn any error of W&B or of drawing into a note and a warning with its trace in the log."""
-    try:
-        yield
-    except Exception as error:
-        logging.getLogger(__name__).warning("W&B did not get %s", what, exc_info=True)
-        notice(
-            f"W&B did not get {what}: {type(error).__name__}: {one_line(error)}; the run folder has all numbers"
-        )
+def draw_figures(folder: RunFolder) -> dict[str, Image]:
+    """Return `layers`, the NMI over the layers at the last step, and, of several evaluations, `g_over_steps`."""
+    import vl_convert
+    from PIL import Image
+
+    from unseen.reporting.collect import Run
+    from unseen.reporting.configuration import Configuration
+    from unseen.reporting.figures import layer_curves, over_steps
+    from unseen.reporting.run_files import arrays_of, read_facts
+    from unseen.reporting.theme import FILES
+
+    facts = read_facts(folder.summary)
+    scores = arrays_of(folder.table, facts.seen_accuracy)
+    one = Configuration((Run(folder.path, folder.path.name, facts, {}, scores),))
+    where = f"{facts.model} on {facts.data}, seed {facts.seed}"
+    specs = {"layers": layer_curves(one, FILES) | {"title": f"NMI, {where}, step {facts.steps}"}}
+    if len(scores.steps) > 1:
+        specs["g_over_steps"] = over_steps([one], FILES, what="g") | {"title": f"g, {where}"}
+    return {
+        name: Image.open(io.BytesIO(vl_convert.vegalite_to_png(spec | {"padding": 12}, scale=_SCALE)))
+        for name, spec in specs.items()
+    }

@@ -1,0 +1,253 @@
+"""What the commands do with a composed configuration: train, evaluate, report, dashboard."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, ListConfig
+
+from unseen.atomic_files import write_json
+from unseen.process_rank import is_first_process
+from unseen.runs.console import console, fail, notice, shown_path
+from unseen.runs.ending import Ranks, begin_ending, end_on_signals, interruption, write_reason
+from unseen.runs.errors import UserError, failure_sentence, user_errors
+from unseen.wording import one_line, suggestion
+
+if TYPE_CHECKING:
+    from unseen.runs.build import Parts, Run
+
+
+# ------------------------------------------------------------------ train.py and eval.py
+def train_job(config: DictConfig) -> None:
+    """Fine-tune and probe as `config` says; print the table and the answer."""
+    with _run(config, training=True) as (run, parts):
+        from unseen.runs.train import train
+
+        train(
+            module=parts.module,
+            datamodule=parts.datamodule,
+            trainer=parts.trainer,
+            run_folder=run.folder,
+            probe=parts.probe,
+            probe_at_start=parts.probe_at_start,
+            checkpoint=parts.checkpoint,
+        )
+
+
+def eval_job(config: DictConfig) -> None:
+    """Score the network that `config` names, without training; print the table and the answer."""
+    with _run(config, training=False) as (run, parts):
+        from unseen.runs.evaluate import evaluate
+
+        evaluate(
+            module=parts.module, datamodule=parts.datamodule, trainer=parts.trainer, run_folder=run.folder
+        )
+
+
+def command_of(config_name: str) -> Callable[[], None]:
+    """Return what a fresh process runs for a job of `train` or `eval`; it ends by SystemExit."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from unseen.runs.cli import command_line
+
+    def command() -> None:
+        GlobalHydra.instance().clear()  # the sweep's, from which this process was forked
+        command_line({"train": train_job, "eval": eval_job}[config_name], config_name)
+
+    return command
+
+
+@contextmanager
+def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
+    """Give a run and its parts; write how it ended into its folder, whatever happens, and print what it found."""
+    from unseen.runs.build import Run
+
+    run = Run(config)
+
+    def give_up(reason: str, code: int) -> None:
+        """End from a thread: the main one waits inside a library."""
+        with suppress(OSError):
+            run.folder.write_summary("failed", reason)
+        ranks.kill()
+        fail(reason)
+        os._exit(code)
+
+    ranks = Ranks(run.folder.path, give_up)
+    end_on_signals(give_up)
+    try:
+        parts = run.build(training=training)
+        ranks.look_after(parts.trainer)
+        yield run, parts
+    except BaseException as error:
+        begin_ending()
+        of_another = ranks.reason_of(error)
+        reason = of_another or _reason(error)
+        if not is_first_process():
+            write_reason(run.folder.path, reason)
+        run.close_loggers(failed=True)
+        run.folder.write_summary("failed", reason)
+        if of_another:
+            raise UserError(of_another) from error
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(_left_in(run.folder.path, training=training)) from None
+        raise
+    run.close_loggers(failed=False)
+    run.show()
+
+
+def _left_in(folder: Path, *, training: bool) -> str:
+    """Return what an interrupted run leaves in its folder, and how to go on from it."""
+    if not (folder / "scores.csv").is_file():
+        return f"nothing was evaluated yet ({shown_path(folder)})"
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    on = f"; the same line with ckpt_path={shown_path(checkpoint)} goes on"
+    return f"what was evaluated is in {shown_path(folder)}{on if training and checkpoint.is_file() else ''}"
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return interruption()[0]
+    return failure_sentence(error) or f"{type(error).__name__}: {one_line(error)}"
+
+
+# ------------------------------------------------------------------ report.py and dashboard.py
+_PATHS = ("root_dir", "log_dir", "data_dir", "output_dir")
+
+
+def report_job(config: DictConfig) -> None:
+    """Make the report that `config` asks for and print its summaries.
+
+    Raises:
+        UserError: A folder does not exist, there is no run folder in any, or the report cannot be written.
+    """
+    _check_keys(config, {"runs": (), "out": (), "paths": _PATHS})
+    roots, out = _folders(config, "runs"), _output(config, "out", "folder")
+    from unseen.reporting.build import build_report  # the plotting library loads here, after the cheap checks
+    from unseen.reporting.collect import find_folders
+
+    if not find_folders(roots):
+        names = ", ".join(str(root) for root in roots)
+        raise UserError(f"no run folder (summary.json) below {names}; make one with python src/train.py")
+    with user_errors(OSError):
+        made = build_report(roots, out, command=sys.argv)
+    counts = f"{made.runs} runs, {made.left_out} folders left out · page in {shown_path(made.page)}"
+    for sentence in (*made.summaries, counts):
+        console().print(sentence, soft_wrap=True)
+
+
+def dashboard_job(config: DictConfig) -> None:
+    """Build the dashboard that `config` asks for, write its specification, and save it on W&B if there is a key.
+
+    Raises:
+        UserError: A setting is no text, the file cannot be written, the package that builds it is not installed, or
+            W&B refuses it.
+    """
+    _check_keys(config, {"project": (), "entity": (), "name": (), "out": (), "paths": _PATHS})
+    project, name = _text(config, "project"), _text(config, "name")
+    entity = "" if config.entity is None else _text(config, "entity", " or null")
+    out = _output(config, "out", "file")
+    try:
+        import wandb
+        import wandb_workspaces  # noqa: F401  (only whether it is there)
+    except ModuleNotFoundError as error:
+        raise UserError("the dashboard needs wandb-workspaces: pip install 'unseen[dashboard]'") from error
+    from unseen.runs.dashboard import specification, workspace
+    from unseen.runs.loggers import has_key
+
+    online = has_key() and os.environ.get("WANDB_MODE", "online") == "online"
+    try:
+        built = workspace(project, entity, name)
+        content = specification(built)
+        with user_errors(OSError):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            write_json(out, content)
+        if online:
+            built.entity = built.entity or wandb.Api().default_entity
+            built.save()
+    except (wandb.Error, ValueError, OSError) as error:
+        raise UserError(f"W&B did not take the dashboard: {one_line(error)}") from error
+    if online:
+        console().print(f"dashboard: {built.url} · as a file in {shown_path(out)}", soft_wrap=True)
+    else:
+        notice(
+            f"W&B: no key (WANDB_API_KEY or `wandb login`), or WANDB_MODE is not online: nothing was uploaded; the "
+            f"dashboard of {project} is in {shown_path(out)}"
+        )
+
+
+def _check_keys(config: DictConfig, known: Mapping[str, Sequence[str]]) -> None:
+    """Refuse keys that nothing reads: `known` has those that there are, with the keys inside each."""
+    typed = [("", str(key)) for key in config]
+    for key in known:
+        if known[key] and isinstance(config.get(key), DictConfig):
+            typed += [(key, str(inner)) for inner in config[key]]
+    for group, key in typed:
+        allowed = known[group] if group else tuple(known)
+        if key not in allowed:
+            raise UserError(
+                f"{'.'.join(filter(None, (group, key)))} is not a setting: nothing reads it"
+                f"{suggestion(key, allowed)}; there are {', '.join(allowed)}"
+            )
+
+
+def _text(config: DictConfig, key: str, or_null: str = "") -> str:
+    value = config[key]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)  # a name may look like a number
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise UserError(f"{key}={_shown(value)} must be a text{or_null}")
+    return value
+
+
+def _folders(config: DictConfig, key: str) -> list[Path]:
+    """Return a setting that is a folder or a list of folders, all of which exist."""
+    value = config[key]
+    several = list(value) if isinstance(value, ListConfig) else [value]
+    if not several or not all(isinstance(one, str) and one.strip() for one in several):
+        raise UserError(
+            f"{key}={_shown(value)} must be a folder, or a list of folders such as [logs/a,logs/b]"
+        )
+    for one in several:
+        if not _path(key, one).is_dir():
+            raise UserError(
+                f"{key}={one} is not a folder; name one that holds run folders, such as logs/train"
+            )
+    return [Path(one) for one in several]
+
+
+def _output(config: DictConfig, key: str, what: str) -> Path:
+    """Return a setting that is a file or a folder (`what`) to write to; nothing is made."""
+    value = config[key]
+    if not isinstance(value, str) or not value.strip():
+        raise UserError(f"{key}={_shown(value)} must be the name of a {what}")
+    path = _path(key, value)
+    if os.path.lexists(path) and not (path.is_dir() if what == "folder" else path.is_file()):
+        raise UserError(f"{key}={value} is there already and is not a {what}")
+    above = path if what == "folder" else path.parent
+    while not os.path.lexists(above):
+        above = above.parent
+    if not above.is_dir():
+        raise UserError(f"{key}={value}: {above} is not a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(f"{key}={value} cannot be written: {above} is read-only for you")
+    return path
+
+
+def _path(key: str, text: str) -> Path:
+    try:
+        Path(text).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (ValueError, OSError) as error:  # a zero byte, a name that is too long
+        raise UserError(f"{key}={_shown(text)} is not a path: {error}") from error
+    return Path(text)
+
+
+def _shown(value: object) -> str:
+    text = "null" if value is None else str(value).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 100 else text[:100] + "…"
