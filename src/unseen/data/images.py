@@ -6,7 +6,7 @@ import io
 import struct
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a picture of 256 MB as 24-bit RGB
 MAX_BYTES = 2**29  # of a file: so many pixels as 16-bit RGB, not compressed
@@ -67,7 +67,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
         rgba = (image.convert(straight) if straight else image).convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, _WHITE), rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _gray_bytes(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -106,6 +106,8 @@ def _brightest(image: Image.Image) -> int:
 def _upright(image: Image.Image) -> Image.Image:
     """Return the picture turned as its EXIF data say; broken EXIF data say nothing."""
     try:
+        if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+            return image  # not a copy of it
         turned = ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, OverflowError, struct.error):
         return image
