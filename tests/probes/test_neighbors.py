@@ -12,7 +12,6 @@ from sklearn.neighbors import NearestNeighbors
 from unseen.probes import (
     NeighborAgreement,
     neighbor_agreement,
-    neighbor_scores,
     neighbors,
     r_precision,
 )
@@ -49,7 +48,7 @@ def test_hand_worked_line():
     points, labels = [[0.0], [1.0], [3.0], [7.0]], [8, 8, 9, 9]
     # k = 1: hit, hit, miss, hit. k = 2: 1/2, 1/2, 0, 1/2. Each has one class mate: ceiling 1/2.
     assert neighbor_agreement(points, labels, k=2) == NeighborAgreement(
-        at_1=3 / 4, at_k=3 / 8, ceiling=1 / 2, k=2
+        at_1=3 / 4, at_k=3 / 8, ceiling=1 / 2, r_precision=3 / 4, k=2
     )
     assert r_precision(points, labels) == 3 / 4  # one class mate each, so R-precision is the first place
 
@@ -60,7 +59,8 @@ def test_hand_worked_uneven_classes():
     # R-precision with 2 places: 1, 1, 1/2; b is alone in its class and left out: 2.5 / 3.
     assert r_precision(points, labels) == pytest.approx(2.5 / 3)
     # k = 2: (1 + 1 + 1/2 + 0) / 4; ceiling (1 + 1 + 1 + 0) / 4.
-    assert neighbor_agreement(points, labels, k=2) == NeighborAgreement(3 / 4, 2.5 / 4, 3 / 4, 2)
+    found = neighbor_agreement(points, labels, k=2)
+    assert (found.at_1, found.at_k, found.ceiling, found.k) == (3 / 4, 2.5 / 4, 3 / 4, 2)
 
 
 def test_ties_share_the_places_that_are_left():
@@ -133,14 +133,13 @@ def test_near_duplicates_in_two_far_clouds_match_an_exact_search():
 def test_equals_exact_search_for_any_k(k, blobs):
     embeddings, labels = blobs
     ranking = kd_tree_ranking(embeddings.astype(np.float64))
-    result, precision = neighbor_scores(embeddings, labels, k=k)
+    result = neighbor_agreement(embeddings, labels, k=k)
     assert result.at_1 == pytest.approx(agreement_of_ranking(ranking, labels, 1), abs=1e-12)
     assert result.at_k == pytest.approx(agreement_of_ranking(ranking, labels, k), abs=1e-12)
     mates = np.bincount(labels)[labels] - 1
     expected = np.mean([np.mean(labels[ranking[i, :m]] == labels[i]) for i, m in enumerate(mates)])
-    assert precision == pytest.approx(expected, abs=1e-12)
-    assert result == neighbor_agreement(embeddings, labels, k=k)
-    assert precision == r_precision(embeddings, labels)
+    assert result.r_precision == pytest.approx(expected, abs=1e-12)
+    assert result.r_precision == r_precision(embeddings, labels)
 
 
 @pytest.mark.parametrize("k", [90, 500])
@@ -155,10 +154,10 @@ def test_k_beyond_the_samples_is_cut_and_reported(k, blobs):
 def test_constant_features_score_chance():
     labels = np.repeat([0, 1, 2], [10, 20, 30])
     chance = (10 * 9 + 20 * 19 + 30 * 29) / 60 / 59  # mean over samples of the share of class mates
-    result, precision = neighbor_scores(np.full((60, 8), 0.1, dtype=np.float32), labels, k=5)
+    result = neighbor_agreement(np.full((60, 8), 0.1, dtype=np.float32), labels, k=5)
     assert result.at_1 == pytest.approx(chance)
     assert result.at_k == pytest.approx(chance)
-    assert precision == pytest.approx(chance)
+    assert result.r_precision == pytest.approx(chance)
 
 
 def test_copies_are_neighbours_but_the_sample_itself_is_not():
@@ -171,24 +170,24 @@ def test_copies_are_neighbours_but_the_sample_itself_is_not():
 
 def test_order_of_the_samples_does_not_matter(reference):
     order = np.random.default_rng(0).permutation(len(reference.labels))
-    first = neighbor_scores(reference.embeddings, reference.labels, k=50)
-    second = neighbor_scores(reference.embeddings[order], reference.labels[order], k=50)
-    assert second[0].at_k == pytest.approx(first[0].at_k, abs=1e-12)
-    assert second[1] == pytest.approx(first[1], abs=1e-12)
+    first = neighbor_agreement(reference.embeddings, reference.labels, k=50)
+    second = neighbor_agreement(reference.embeddings[order], reference.labels[order], k=50)
+    assert second.at_k == pytest.approx(first.at_k, abs=1e-12)
+    assert second.r_precision == pytest.approx(first.r_precision, abs=1e-12)
 
 
 def test_one_class_and_lonely_samples(blobs):
     embeddings, _ = blobs
-    assert neighbor_scores(embeddings, np.full(90, 7), k=5) == (NeighborAgreement(1.0, 1.0, 1.0, 5), 1.0)
-    result, precision = neighbor_scores(embeddings, np.arange(90), k=5)  # nobody has a class mate
-    assert result == NeighborAgreement(0.0, 0.0, 0.0, 5)
-    assert math.isnan(precision)
-    result, precision = neighbor_scores([[1.0]], [3], k=5)  # nobody has a neighbour
+    assert neighbor_agreement(embeddings, np.full(90, 7), k=5) == NeighborAgreement(1.0, 1.0, 1.0, 1.0, 5)
+    result = neighbor_agreement(embeddings, np.arange(90), k=5)  # nobody has a class mate
+    assert (result.at_1, result.at_k, result.ceiling, result.k) == (0.0, 0.0, 0.0, 5)
+    assert math.isnan(result.r_precision)
+    result = neighbor_agreement([[1.0]], [3], k=5)  # nobody has a neighbour
     assert math.isnan(result.at_1)
     assert math.isnan(result.at_k)
     assert math.isnan(result.ceiling)
     assert result.k == 0
-    assert math.isnan(precision)
+    assert math.isnan(result.r_precision)
 
 
 @pytest.mark.parametrize("bad", [0, -3])
@@ -199,12 +198,12 @@ def test_wrong_k(bad, blobs):
 
 @pytest.mark.parametrize("block", [1, 90 * 7, 90 * 89])
 def test_blocks_change_nothing(block, blobs, monkeypatch):
-    whole = neighbor_scores(*blobs, k=11)
+    whole = neighbor_agreement(*blobs, k=11)
     monkeypatch.setattr(neighbors, "_CPU_BLOCK", block)
-    result, precision = neighbor_scores(*blobs, k=11)
-    assert result.at_1 == whole[0].at_1
-    assert result.at_k == pytest.approx(whole[0].at_k, abs=1e-12)
-    assert precision == pytest.approx(whole[1], abs=1e-12)
+    result = neighbor_agreement(*blobs, k=11)
+    assert result.at_1 == whole.at_1
+    assert result.at_k == pytest.approx(whole.at_k, abs=1e-12)
+    assert result.r_precision == pytest.approx(whole.r_precision, abs=1e-12)
 
 
 def hard_cases():
@@ -232,11 +231,11 @@ def test_equals_differences_of_coordinates(name):
     cases, labels = hard_cases()
     points = cases[name].astype(np.float64)
     mates = np.bincount(labels)[labels] - 1
-    result, precision = neighbor_scores(cases[name], labels, k=60)
+    result = neighbor_agreement(cases[name], labels, k=60)
     for mine, ranks in (
         (result.at_1, np.ones(700, int)),
         (result.at_k, np.full(700, 60)),
-        (precision, mates),
+        (result.r_precision, mates),
     ):
         assert mine == pytest.approx(tie_breaks(points, labels, ranks)[1], abs=1e-12)
 
@@ -256,7 +255,7 @@ def test_float32_settles_most_and_float64_the_rest(name, least, most, monkeypatc
         return slow_way(self, rows, same, rank)
 
     monkeypatch.setattr(neighbors._Search, "_hits_in_float64", count)
-    neighbor_scores(cases[name], labels, k=60)
+    neighbor_agreement(cases[name], labels, k=60)
     assert least <= len(redone) <= most
 
 
@@ -274,7 +273,7 @@ def test_no_more_than_a_block_of_distances_is_held(copies, monkeypatch):
 
     monkeypatch.setattr(torch, "addmm", count)
     points = np.repeat(np.random.default_rng(0).normal(size=(600 // copies, 4)), copies, axis=0)
-    neighbor_scores(points, np.arange(600) % 5, k=100)
+    neighbor_agreement(points, np.arange(600) % 5, k=100)
     assert max(size for _, size in sizes) <= 600 * 85
     assert {dtype for dtype, _ in sizes} == (
         {torch.float32} if copies == 1 else {torch.float32, torch.float64}

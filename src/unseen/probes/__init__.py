@@ -3,7 +3,7 @@
 from unseen.probes.clustering import ClusterAgreement, kmeans_agreement, kmeans_nmi
 from unseen.probes.inputs import ProbeWarning
 from unseen.probes.linear import linear_probe_accuracy
-from unseen.probes.neighbors import NeighborAgreement, neighbor_agreement, neighbor_scores, r_precision
+from unseen.probes.neighbors import NeighborAgreement, neighbor_agreement, r_precision
 from unseen.probes.suite import PendingScores, ProbePool, ProbeSuite, run_probes
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "kmeans_nmi",
     "linear_probe_accuracy",
     "neighbor_agreement",
-    "neighbor_scores",
     "r_precision",
     "run_probes",
 ]

@@ -29,29 +29,31 @@ class NeighborAgreement:
     """Share of nearest other samples with the same label, 0..1.
 
     Attributes:
-        at_1: Share for the single nearest neighbour.
-        at_k: Share among the k nearest, averaged over samples.
-        ceiling: The most that `at_k` could be: mean_i min(n_{y_i} - 1, k) / k with n_c samples in class c.
-            Far below 1 when k exceeds the class sizes; values with different ceilings do not compare.
+        at_1: Share for the single nearest neighbour, NN@1.
+        at_k: Share among the k nearest, averaged over samples, NN@k.
+        ceiling: The most that `at_k` could be: mean_i min(n_{y_i} - 1, k) / k with n_c samples in class c. Far below 1
+            when k exceeds the class sizes; values with different ceilings do not compare.
+        r_precision: Share among the n_{y_i} - 1 nearest. It can always reach 1, so classes and sets of different sizes
+            compare. Samples that are the only one of their class are left out; NaN if that leaves none.
         k: Neighbours used: the k asked for, at most N - 1.
     """
 
     at_1: float
     at_k: float
     ceiling: float
+    r_precision: float
     k: int
 
 
 def neighbor_agreement(
     embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike, *, k: int
 ) -> NeighborAgreement:
-    """Share of each sample's 1 and k nearest other samples (Euclidean) that have its label: NN@1 and NN@k.
+    """Share of each sample's nearest other samples (Euclidean) that have its label.
 
-    The papers use k = 500, the size of an unseen class. The sample itself is left out by its index, so
-    an identical copy of it does count. Samples that are equally far at the k-th place share the places
-    that are left: each tie counts with the average over all ways to break it, so that the result depends
-    neither on the order of the samples nor on the number of threads, and constant features score the
-    chance level mean_i (n_{y_i} - 1) / (N - 1).
+    The papers use k = 500, the size of an unseen class. The sample itself is left out by its index, so an identical
+    copy of it does count. Samples that are equally far at the last place share the places that are left: each tie
+    counts with the average over all ways to break it, so that the result depends neither on the order of the samples
+    nor on the number of threads, and constant features score the chance level mean_i (n_{y_i} - 1) / (N - 1).
 
     Args:
         embeddings: One layer's features, (N, D).
@@ -64,59 +66,35 @@ def neighbor_agreement(
     Raises:
         ValueError: If k < 1 or the inputs are malformed or not finite.
     """
-    return neighbor_scores(embeddings, labels, k=k)[0]
-
-
-def r_precision(embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike) -> float:
-    """Share of same-label samples among the n_{y_i} - 1 nearest others of sample i, averaged over samples.
-
-    Unlike NN@k it can always reach 1, so classes and sets of different sizes compare. Neighbours and ties
-    as in `neighbor_agreement`. A sample that is the only one of its class has nothing to find and is left
-    out of the average; NaN if that leaves none.
-
-    Args:
-        embeddings: One layer's features, (N, D).
-        labels: Any integers, (N,).
-
-    Raises:
-        ValueError: If the inputs are malformed or not finite.
-    """
-    return neighbor_scores(embeddings, labels, k=1)[1]
-
-
-def neighbor_scores(
-    embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike, *, k: int
-) -> tuple[NeighborAgreement, float]:
-    """The results of `neighbor_agreement` and `r_precision` from one pass over the distances.
-
-    Args:
-        embeddings: One layer's features, (N, D).
-        labels: Any integers, (N,).
-        k: Neighbours to look at, as in `neighbor_agreement`.
-
-    Raises:
-        ValueError: If k < 1 or the inputs are malformed or not finite.
-    """
     features = checked_embeddings(embeddings)  # (N, D)
     _, targets = checked_labels(labels, len(features), features.device)
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
-    num_samples = len(features)
-    k = min(k, num_samples - 1)
+    k = min(k, len(features) - 1)
     if k == 0:
-        return NeighborAgreement(math.nan, math.nan, math.nan, k), math.nan
+        return NeighborAgreement(math.nan, math.nan, math.nan, math.nan, k)
     with one_thread(features.device):
         at_1, at_k, at_mates = _same_label_shares(features, targets, k)  # (N,) each
     mates = targets.bincount()[targets] - 1  # (N,), other samples with the same label
     ceiling = (mates.clamp(max=k).double() / k).mean()
     precision = at_mates.nanmean()  # NaN where there are no mates
-    return NeighborAgreement(float(at_1.mean()), float(at_k.mean()), float(ceiling), k), float(precision)
+    return NeighborAgreement(float(at_1.mean()), float(at_k.mean()), float(ceiling), float(precision), k)
+
+
+def r_precision(embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike) -> float:
+    """The attribute of this name of `neighbor_agreement`, which needs no k."""
+    return neighbor_agreement(embeddings, labels, k=1).r_precision
 
 
 def neighbor_probe(features: Tensor, labels: Tensor | npt.ArrayLike, *, k: int) -> dict[str, float]:
-    """`neighbor_scores` by name."""
-    found, precision = neighbor_scores(features, labels, k=k)
-    return {"nn1": found.at_1, "nnk": found.at_k, "nnk_ceiling": found.ceiling, "r_precision": precision}
+    """`neighbor_agreement` as scores by name."""
+    found = neighbor_agreement(features, labels, k=k)
+    return {
+        "nn1": found.at_1,
+        "nnk": found.at_k,
+        "nnk_ceiling": found.ceiling,
+        "r_precision": found.r_precision,
+    }
 
 
 def _same_label_shares(features: Tensor, targets: Tensor, k: int) -> Tensor:
@@ -146,17 +124,11 @@ def _same_label_shares(features: Tensor, targets: Tensor, k: int) -> Tensor:
 
 @dataclass(frozen=True)
 class _Search:
-    """Neighbours by distances in float32; where its rounding leaves the order open, in float64.
+    """Neighbours by distances in float32; where its rounding leaves the order open, in float64."""
 
-    Attributes:
-        points: (N, D) float64.
-        single: The same in float32.
-        squares: |x|^2, (N,) float64.
-    """
-
-    points: Tensor
-    single: Tensor
-    squares: Tensor
+    points: Tensor  # (N, D) float64
+    single: Tensor  # the same in float32
+    squares: Tensor  # |x|^2, (N,) float64
 
     def distances(self, rows: slice) -> Tensor:
         """Return squared distances (B, N) float32, infinite to the sample itself."""
@@ -166,13 +138,9 @@ class _Search:
         return found
 
     def shares(self, distances: Tensor, rows: slice, same: slice, rank: int) -> Tensor:
-        """Return the share of same-label samples among the `rank` nearest of each row, (B,); NaN for a rank of 0.
+        """Return the share of the label's samples `same` among the `rank` nearest of each row, (B,); NaN for rank 0.
 
-        Args:
-            distances: Of the rows, (B, N).
-            rows: Which samples they are, all of one label.
-            same: The samples of that label.
-            rank: Number of neighbours.
+        The rows, all of that label, have the distances (B, N).
         """
         if rank == 0:
             return self.squares.new_full((len(distances),), torch.nan)
@@ -252,13 +220,9 @@ def _nth_smallest(distances: Tensor, rank: int) -> Tensor:
 
 
 def _tied_hits(distances: Tensor, same: Tensor, squares: Tensor, places: Tensor) -> Tensor:
-    """Return how many of the nearest have the same label, (B,), where equally far ones share the last places.
+    """Return how many of the `places` (B,) nearest have the same label, (B,); equally far ones share the last places.
 
-    Args:
-        distances: (B, W) float64.
-        same: Which have the label of the row, (B, W) or (W,).
-        squares: |x|^2 of the rows, (B,).
-        places: How many of each row count, 1..W.
+    `distances` is (B, W) float64, `same` (B, W) or (W,), `squares` is |x|^2 of the rows, (B,).
     """
     last = distances.sort(1).values.gather(1, places[:, None] - 1)  # (B, 1)
     slack = _TIE * (squares[:, None] + (last + squares[:, None]).clamp_min(0))
