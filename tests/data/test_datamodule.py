@@ -2,6 +2,7 @@ import copy
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from unseen.data.batches import Batch, CanvasBatch
+from unseen.data.catalog import Catalog, Entry, ImageSource
 from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.sources.calligraphy import Calligraphy
 from unseen.data.sources.cifar100 import Cifar100
@@ -251,6 +253,29 @@ def test_classes_that_are_known_only_later():
         _ = data.split
     with pytest.raises(RuntimeError, match=r"after setup"):
         data.train_dataloader()
+
+
+@dataclass(frozen=True)
+class Grays(ImageSource):
+    """All that a source of one's own must have."""
+
+    def list(self):
+        return Catalog.of([Entry(f"{i:02d}", "abcd"[i % 4], "whole") for i in range(40)])
+
+    def read(self, reference):
+        return Image.new("RGB", (4, 4), (int(reference),) * 3)
+
+
+def test_a_source_of_two_methods():
+    data = make(Grays(), unseen=["c", "d"])
+    data.check()
+    data.prepare_data()
+    data.setup()
+    assert data.references("unseen")[:2] == ("02", "06")
+    assert data.raw_pixels("unseen")[0][:, 0].mul(255).round().tolist()[:2] == [2, 6]
+    assert make(Grays(default_unseen=("a", "b")), image_size=8).check() is None
+    with pytest.raises(ValueError, match="no class is unseen"):
+        make(Grays()).setup()
 
 
 @pytest.mark.parametrize(

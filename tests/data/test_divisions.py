@@ -60,7 +60,10 @@ def test_flat_training_and_test_images_beside_a_class_are_refused(write_images):
 
 
 def test_the_vehicle_is_a_class(write_images):
-    assert ImageFolder(root=str(write_images({"train": 4, "plane": 3}))).known_classes() == ("plane", "train")
+    assert ImageFolder(root=str(write_images({"train": 4, "plane": 3}))).list().classes() == (
+        "plane",
+        "train",
+    )
 
 
 def test_folders_without_images_beside_a_division_are_left_out(write_images):

@@ -34,7 +34,7 @@ def test_classes_have_their_names_and_items_keep_their_images():
     source = TorchDatasetSource(named())
     source.check()
     source.prepare()
-    assert source.known_classes() is None  # the labels are not listed
+    assert source.known_counts() is None  # the labels are not listed
     catalog = source.list()
     assert catalog.counts() == {name: {"whole": 3} for name in ("ant", "bee", "cow", "zebra")}
     ants = [entry.reference for entry in catalog.entries if entry.class_name == "ant"]
@@ -47,7 +47,7 @@ def test_listed_labels_need_no_reading():
     data = named(targets=torch.arange(12) % 4)
     source = TorchDatasetSource(data)
     assert source.known_counts() == {name: {"whole": 3} for name in ("ant", "bee", "cow", "zebra")}
-    assert source.known_classes() == ("ant", "bee", "cow", "zebra")
+    assert source.list().classes() == ("ant", "bee", "cow", "zebra")
     assert data.read == []
 
 

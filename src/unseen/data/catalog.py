@@ -1,11 +1,12 @@
-"""What a source offers before a single image is decoded, and the protocol that every source obeys."""
+"""What a source offers before a single image is decoded, and what every source can do."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from unseen.wording import count, listing
 
@@ -106,33 +107,35 @@ def left_out_sentence(counts: LeftOutCounts) -> str | None:
     return f"{total} left out: {', '.join(parts)}"
 
 
-class ImageSource(Protocol):
-    """A labelled image data set. Making one costs nothing; nothing is opened before it is asked for."""
+@dataclass(frozen=True, kw_only=True)
+class ImageSource(ABC):
+    """A labelled image data set: `list` and `read` say which images there are and what is in them.
 
-    @property
-    def default_unseen(self) -> tuple[str, ...] | None:
-        """Classes held out when the user names none; None: the user must."""
+    Making one costs nothing: nothing is opened before a method is called.
 
-    @property
-    def default_seen(self) -> tuple[str, ...] | None:
-        """Classes trained on when the user names none; None: all that are not unseen."""
+    Attributes:
+        default_unseen: Classes held out when the user names none; None: the user must.
+        default_seen: Classes trained on when the user names none; None: all that are not unseen.
+    """
 
-    def check(self) -> None:
+    default_unseen: tuple[str, ...] | None = None
+    default_seen: tuple[str, ...] | None = None
+
+    def check(self) -> None:  # noqa: B027
         """Raise ValueError in one sentence for what is wrong with the settings; downloads nothing."""
 
-    def known_classes(self) -> tuple[str, ...] | None:
-        """Return the names of all classes, sorted, or None while they cannot be known."""
-
     def known_counts(self) -> Counts | None:
-        """Return the number of images by class and part, or None while it cannot be known."""
+        """Return the number of images by class and part before anything is downloaded, None if it is not known."""
+        return None
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027
         """Download what is missing.
 
         Raises:
             DataUnavailableError: One sentence that says what is missing and what to do.
         """
 
+    @abstractmethod
     def list(self) -> Catalog:
         """Return every image without decoding any.
 
@@ -140,6 +143,7 @@ class ImageSource(Protocol):
             ValueError: The data are not there or not laid out as they must be.
         """
 
+    @abstractmethod
     def read(self, reference: str) -> Image.Image:
         """Return an image as 8-bit RGB; safe in threads. Any exception means that this file is bad."""
 
@@ -150,3 +154,4 @@ class ImageSource(Protocol):
             None where that cannot be told, or where reading an image again costs nothing: decoded images are
             then not kept on disk.
         """
+        return None

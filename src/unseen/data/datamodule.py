@@ -172,11 +172,8 @@ class SeenUnseenDataModule(LightningDataModule):
         self._neighbors, self._ranks = k, ranks
         self.source.check()
         counts = self.source.known_counts()
-        classes = tuple(sorted(counts)) if counts is not None else self.source.known_classes()
-        if classes is not None:
-            split = self._make_split(classes)
-            if counts is not None:
-                self._check_counts(counts, split)
+        if counts is not None:
+            self._check_counts(counts, self._make_split(tuple(sorted(counts))))
 
     def _make_split(self, classes: tuple[str, ...]) -> ClassSplit:
         split = self._choice.split(classes, self.source.default_unseen, self.source.default_seen)
@@ -284,10 +281,10 @@ class SeenUnseenDataModule(LightningDataModule):
         """
         if self._split is not None:
             return self._split
-        classes = self.source.known_classes()
-        if classes is None:
+        counts = self.source.known_counts()
+        if counts is None:
             raise RuntimeError("the classes are known after setup()")
-        return self._make_split(classes)
+        return self._make_split(tuple(sorted(counts)))
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, LeftOut
+from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, ImageSource, LeftOut
 from unseen.data.files import FileTree, open_tree, tree_at
 from unseen.data.images import decode
 from unseen.data.sources.image_folder import class_entries
@@ -45,8 +45,8 @@ TEST_COUNTS: Mapping[str, int] = _numbers(
 )
 
 
-@dataclass(frozen=True)
-class Calligraphy:
+@dataclass(frozen=True, kw_only=True)
+class Calligraphy(ImageSource):
     """Artists as classes.
 
     Attributes:
@@ -55,14 +55,12 @@ class Calligraphy:
         data_dir: Where downloads are kept.
         url: The archive that is downloaded.
         default_unseen: The papers' five artists.
-        default_seen: None: all others.
     """
 
     root: str | None = None
     data_dir: str = "data"
     url: str = URL
     default_unseen: tuple[str, ...] | None = ("csl", "hy", "mf", "shz", "wzm")
-    default_seen: tuple[str, ...] | None = None
 
     @property
     def archive(self) -> Path:
@@ -73,10 +71,6 @@ class Calligraphy:
         """Refuse a root that is missing, empty or laid out otherwise."""
         if self.root is not None:
             self._tree()
-
-    def known_classes(self) -> tuple[str, ...]:
-        """Return the artists: the repository's 20, or the ones in `root`."""
-        return tuple(sorted(TRAIN_COUNTS)) if self.root is None else self.list().classes()
 
     def known_counts(self) -> Counts:
         """Return the number of images by artist and part."""

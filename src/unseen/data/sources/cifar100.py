@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +22,7 @@ CLASSES = tuple(_NAMES.split())
 _TRAIN_PER_CLASS, _TEST_PER_CLASS = 500, 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cifar100(TorchvisionSet):
     """The 100 classes, 500 training and 100 test images each, 32 x 32 pixels.
 
@@ -37,13 +36,6 @@ class Cifar100(TorchvisionSet):
     default_unseen: tuple[str, ...] | None = ("orchid", "poppy", "rose", "sunflower", "tulip")
     default_seen: tuple[str, ...] | None = CLASSES[:20]
 
-    def known_classes(self) -> tuple[str, ...]:
-        """Return the 100 names."""
-        return CLASSES
-
     def known_counts(self) -> Counts:
         """Return 500 training and 100 test images of every class."""
         return {name: {"train": _TRAIN_PER_CLASS, "test": _TEST_PER_CLASS} for name in CLASSES}
-
-    def stamps(self, references: Sequence[str]) -> None:
-        """Return None: the pictures are in memory."""

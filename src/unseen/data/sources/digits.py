@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,20 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, Entry
+from unseen.data.catalog import Catalog, Counts, Entry, ImageSource
 
 _BRIGHTEST = 16  # the pixels are 0 (paper) to 16 (ink)
-_CLASSES = tuple("0123456789")
 
 
-@dataclass(frozen=True)
-class Digits:
+@dataclass(frozen=True, kw_only=True)
+class Digits(ImageSource):
     """The digits 0 to 9, dark ink on white paper so that the white padding continues the paper.
 
     Attributes:
         root: Must be None; the images come with scikit-learn.
         default_unseen: The last three digits, not picked by result.
-        default_seen: None: all others.
 
     >>> len(Digits().list().entries)
     1797
@@ -31,7 +28,6 @@ class Digits:
 
     root: str | None = None
     default_unseen: tuple[str, ...] | None = ("7", "8", "9")
-    default_seen: tuple[str, ...] | None = None
 
     def check(self) -> None:
         """Refuse a root."""
@@ -41,16 +37,9 @@ class Digits:
                 "for your own images use data=image_folder"
             )
 
-    def known_classes(self) -> tuple[str, ...]:
-        """Return "0" to "9"."""
-        return _CLASSES
-
     def known_counts(self) -> Counts:
         """Return the number of images of each digit."""
         return self.list().counts()
-
-    def prepare(self) -> None:
-        """Nothing is downloaded."""
 
     def list(self) -> Catalog:
         """Return all images; they are not divided into training and test images."""
@@ -61,9 +50,6 @@ class Digits:
         """Return an 8 x 8 picture as RGB."""
         pictures, _ = _load()
         return Image.fromarray(pictures[int(reference)]).convert("RGB")
-
-    def stamps(self, references: Sequence[str]) -> None:
-        """Return None: the pictures are in memory."""
 
 
 @lru_cache(maxsize=1)

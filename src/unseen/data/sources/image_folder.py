@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, Entry, LeftOut, Part
+from unseen.data.catalog import Catalog, Counts, Entry, ImageSource, LeftOut, Part
 from unseen.data.files import LIKE_IMAGES, FileTree, FolderTree, below, open_tree, tree_at
 from unseen.data.images import decode
 from unseen.wording import listing
@@ -26,20 +26,16 @@ _ROLE = re.compile(
 
 
 @dataclass(frozen=True)
-class ImageFolder:
+class ImageFolder(ImageSource):
     """Images in `root/CLASS/...`, or in `root/train/CLASS/...` and `root/test/CLASS/...` (or val, or both).
 
     Attributes:
         root: A folder or a zip archive.
         test_root: A second one with the test images, where they are not below `root`.
-        default_unseen: Classes held out when the user names none.
-        default_seen: Classes trained on when the user names none.
     """
 
     root: str | None = None
     test_root: str | None = None
-    default_unseen: tuple[str, ...] | None = None
-    default_seen: tuple[str, ...] | None = None
 
     def check(self) -> None:
         """Refuse roots that are missing or empty, or no folder and no zip archive."""
@@ -47,16 +43,9 @@ class ImageFolder:
         if self.test_root is not None:
             open_tree(self.test_root, "data.test_root")
 
-    def known_classes(self) -> tuple[str, ...]:
-        """Return the names of the class folders."""
-        return self.list().classes()
-
     def known_counts(self) -> Counts:
         """Return the number of image files by class and part."""
         return self.list().counts()
-
-    def prepare(self) -> None:
-        """Nothing is downloaded."""
 
     def list(self) -> Catalog:
         """Return every file that is an image by its suffix.

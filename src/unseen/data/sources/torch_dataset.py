@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, Entry, Part
+from unseen.data.catalog import Catalog, Counts, Entry, ImageSource, Part
 from unseen.data.images import BadImageError, to_rgb
 from unseen.wording import one_line
 
@@ -23,7 +23,7 @@ _LOCK = threading.Lock()  # data sets are written for processes, so one thread a
 
 
 @dataclass(frozen=True)
-class TorchDatasetSource:
+class TorchDatasetSource(ImageSource):
     """A torch `Dataset`, read once before training: let it neither normalise nor augment its images.
 
     Item i is (image, label): a picture of Pillow, or a tensor (3, H, W), (1, H, W) or (H, W), uint8 or float in 0..1;
@@ -33,14 +33,10 @@ class TorchDatasetSource:
     Attributes:
         dataset: With `__len__` and `__getitem__`.
         test_dataset: Another with the test images; None: a share of each seen class becomes test images.
-        default_unseen: Classes held out when the user names none.
-        default_seen: Classes trained on when the user names none.
     """
 
     dataset: Any = None
     test_dataset: Any = None
-    default_unseen: tuple[str, ...] | None = None
-    default_seen: tuple[str, ...] | None = None
 
     def check(self) -> None:
         """Refuse what is no data set of images; reads one item of each.
@@ -68,16 +64,10 @@ class TorchDatasetSource:
             except Exception as error:  # whatever the data set raises
                 raise ValueError(f"{place} cannot be used: {one_line(error)}") from error
 
-    def known_classes(self) -> tuple[str, ...] | None:
-        """Return the names of the classes, or None where the labels are not listed."""
-        return self.list().classes() if self._labels_are_listed() else None
-
     def known_counts(self) -> Counts | None:
         """Return the number of images by class and part, or None where the labels are not listed."""
-        return self.list().counts() if self._labels_are_listed() else None
-
-    def prepare(self) -> None:
-        """Nothing is downloaded here: what making the data set has not downloaded is not there."""
+        listed = all(_listed_labels(images) is not None for images in self._parts().values())
+        return self.list().counts() if listed else None
 
     def list(self) -> Catalog:
         """Return every image.
@@ -101,9 +91,6 @@ class TorchDatasetSource:
             raise BadImageError(f"label {label} now, and {listed} in the data set's list")
         return to_picture(item[0])
 
-    def stamps(self, references: Sequence[str]) -> None:
-        """Return None: what an item is made of is not known."""
-
     def _parts(self) -> dict[Part, Any]:
         if self.test_dataset is None:
             return {"whole": self.dataset}
@@ -112,9 +99,6 @@ class TorchDatasetSource:
     @cached_property
     def _labels(self) -> dict[Part, Sequence[int]]:
         return {part: labels_of(images) for part, images in self._parts().items()}
-
-    def _labels_are_listed(self) -> bool:
-        return all(_listed_labels(images) is not None for images in self._parts().values())
 
 
 def catalog_of(parts: Mapping[Part, Any], labels: Mapping[Part, Sequence[int]]) -> Catalog:

@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Part
+from unseen.data.catalog import Catalog, DataUnavailableError, ImageSource, Part
 from unseen.data.files import file_stamps
 from unseen.data.sources.torch_dataset import catalog_of, labels_of, to_picture
 from unseen.wording import listing, suggestion
@@ -32,7 +32,7 @@ _IMAGE_FILES = ("_image_files", "_images", "samples", "_samples", "imgs")
 
 
 @dataclass(frozen=True)
-class TorchvisionSet:
+class TorchvisionSet(ImageSource):
     """A data set of torchvision.
 
     Attributes:
@@ -40,16 +40,12 @@ class TorchvisionSet:
         root: Where it is or will be downloaded; None: `data_dir`.
         data_dir: Where downloads are kept.
         options: More arguments of the class, {"split": "letters"} for EMNIST say.
-        default_unseen: Classes held out when the user names none.
-        default_seen: Classes trained on when the user names none.
     """
 
     dataset: str | None = None
     root: str | None = None
     data_dir: str = "data"
     options: dict[str, Any] = field(default_factory=dict, hash=False)
-    default_unseen: tuple[str, ...] | None = None
-    default_seen: tuple[str, ...] | None = None
 
     def check(self) -> None:
         """Refuse a name that is none of torchvision's classification data sets."""
@@ -62,14 +58,6 @@ class TorchvisionSet:
             near = "" if self.dataset is None else suggestion(self.dataset, CLASSIFICATION_SETS)
             names = listing(CLASSIFICATION_SETS, shown=len(CLASSIFICATION_SETS))
             raise ValueError(f"{missing}{near}; torchvision's classification sets are: {names}")
-
-    def known_classes(self) -> tuple[str, ...] | None:
-        """Return None: the classes are known when the data are there."""
-        return None
-
-    def known_counts(self) -> Counts | None:
-        """Return None: the counts are known when the data are there."""
-        return None
 
     def prepare(self) -> None:
         """Download the data set unless it is there.
