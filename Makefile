@@ -44,7 +44,7 @@ report: $(VENV)/.installed  ## logs/ to a page with the answer: logs/report/inde
 dashboard: $(VENV)/.installed  ## the W&B project's dashboard: uploaded with a key, else logs/dashboard.json
 	$(RUN) src/dashboard.py $(ARGS)
 
-bench: $(VENV)/.installed  ## what the speed claims rest on, in ten minutes; ARGS="probe_suite input", ARGS=--full
+bench: $(VENV)/.installed-bench  ## what the speed claims rest on, in ten minutes; ARGS="probe_suite startup", ARGS=--full
 	$(RUN) benchmarks/run.py $(ARGS)
 
 clean:  ## remove .venv and caches; logs/ and data/ stay
@@ -59,6 +59,10 @@ $(VENV)/bin/python:
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard]'
 	@touch $@
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,bench]'
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[test]'

@@ -1,227 +1,256 @@
-"""Training and probing against the bare network: `floor`, `training_steps`, `probing`.
+"""Training and evaluation inside our command against the bare network: `network`, `network_cuda`.
 
-Our side is the trainer, the module and the callback of a real run, in `floor` with its checkpoints and metrics; the other is the same network in channels_last on
-batches that were made beforehand, without Lightning. Both in this process, in turn: `floor` and `training_steps` batch
-by batch (`interleaved.py`), `probing` whole.
+A Lightning callback, added on the command line, does the same work with a bare network and a torchvision loader after
+each batch of ours, in the same process, and keeps the seconds apart. A machine that shares its host changes its speed
+within seconds; sides that take turns batch by batch meet the same machine.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
+from torch import Tensor, nn
 
-from benchmarks.floors import forward_flops, job_flops, suite_flops
-from benchmarks.interleaved import BareNetwork, Interleaved
-from benchmarks.job import (
-    BATCH,
-    UNSEEN,
-    Listener,
-    cached_images,
-    made_up_data,
-    new_backbone,
-    new_module,
-    new_probe,
-    new_trainer,
-    probe_clock,
-)
-from benchmarks.rows import Row, paired
-from benchmarks.setting import Setting, allow_all_algorithms
-from benchmarks.timing import Pair, alternate, seconds, spread, take_pairs
-from benchmarks.whole_job import EVALUATIONS
-from unseen.callbacks.layer_probe import LayerProbe
-from unseen.probes import ProbePool, ProbeSuite
+from benchmarks.measure import Row, Settings, run_ours
+from benchmarks.whole_job import ALL_IMAGES, BATCH, PAPERS, lay_out
 
-WARM_UP_STEPS = 2
+WARM_UP = 2  # first training steps, which count for `floor` only
 
 
-def _suite(images: int) -> ProbeSuite:
-    return ProbeSuite(n_init=1, k=images // UNSEEN)
+class Beside(Callback):
+    """After each batch of ours, does the bare one; writes the seconds of both sides when training has ended.
+
+    Args:
+        out: Gets {"steps": [[ours, bare], ...], "inputs": [[ours, torchvision], ...], "evaluation": [ours, bare],
+            "total": [ours, bare]}.
+        model: The bare network, an architecture of timm.
+        options: Of the architecture.
+        side: Pixels.
+        images: Training images for torchvision's loader; None: no loader.
+        block: Steps after which the sides take turns; on a GPU more than one, because each turn waits for it.
+    """
+
+    def __init__(
+        self,
+        out: str,
+        model: str,
+        side: int,
+        options: dict[str, Any] | None = None,
+        images: str | None = None,
+        block: int = 1,
+    ) -> None:
+        self._out, self._model, self._side, self._options = Path(out), model, side, options or {}
+        self._images, self._block = images, block
+        self._network: nn.Module | None = None
+        self._steps: list[list[float]] = []
+        self._inputs: list[list[float]] = []
+        self._evaluation, self._total = [0.0, 0.0], [0.0, 0.0]
+        self._waited = 0.0  # ours, from the end of a batch to the start of the next
+        self._undisturbed = False  # no evaluation since the last turn
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Build the other side and do what is slow at its first use; called once for each use of the trainer."""
+        if self._network is not None:
+            return
+        import timm
+
+        self._device, self._half = trainer.strategy.root_device, "mixed" in str(trainer.precision)
+        network: nn.Module = timm.create_model(self._model, num_classes=20, **self._options)
+        self._network = network.to(self._device, memory_format=torch.channels_last).train()
+        self._optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.0)
+        self._loader = _torchvision_batches(self._images, self._side) if self._images else None
+        images = torch.rand(BATCH, 3, self._side, self._side, device=self._device)
+        self._bare(self._train, images, torch.arange(BATCH, device=self._device) % 15)
+        self._bare(self._embed, images)
+
+    # ------------------------------------------------------------------ the clock
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def _ours(self) -> float:
+        """Return and count the seconds of our side since its last turn or the last call."""
+        now = self._now()
+        took, self._resumed = now - self._resumed, now
+        self._total[0] += took
+        return took
+
+    def _bare(self, task: Callable[..., object], *arguments: Any) -> float:
+        """Return the seconds of a task of the other side, which leaves modes and random numbers of ours alone."""
+        strict = torch.are_deterministic_algorithms_enabled()
+        torch.use_deterministic_algorithms(False)  # the trainer's choice, which costs time
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            began = self._now()
+            task(*arguments)
+            took = self._now() - began
+        torch.use_deterministic_algorithms(strict, warn_only=True)
+        self._resumed = self._now()
+        return took
+
+    # ------------------------------------------------------------------ the other side
+    def _train(self, images: Tensor, labels: Tensor) -> None:
+        assert self._network is not None
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+            loss = nn.functional.cross_entropy(self._network(images).float(), labels)
+        self._optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
+        self._optimizer.step()
+
+    def _embed(self, images: Tensor) -> None:
+        assert self._network is not None
+        self._network.eval()
+        with torch.no_grad():
+            self._network(images)
+        self._network.train()
+
+    # ------------------------------------------------------------------ the turns
+    def on_train_batch_start(self, *_: Any) -> None:
+        if self._block == 1:
+            self._waited = self._ours()
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step % self._block:
+            return
+        ours = self._waited + self._ours()
+        bare = sum(self._bare(self._train, batch.images, batch.labels) for _ in range(self._block))
+        self._total[1] += bare
+        other = self._bare(next, self._loader) if self._loader else 0.0
+        if self._undisturbed and trainer.global_step > WARM_UP:
+            self._steps.append([ours, bare])
+            self._inputs.append([self._waited, other])
+        self._undisturbed = True
+
+    def on_validation_start(self, *_: Any) -> None:
+        self._ours()
+        self._undisturbed = False
+        self._evaluation[0] -= self._total[0]
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, *_: Any, **__: Any
+    ) -> None:
+        self._ours()
+        # twice: as many unseen images as seen ones are embedded, in a pass for which Lightning has no hook
+        bare = self._bare(self._embed, batch.images) + self._bare(self._embed, batch.images)
+        self._evaluation[1] += bare
+        self._total[1] += bare
+
+    def on_validation_end(self, *_: Any) -> None:
+        self._ours()
+        self._evaluation[0] += self._total[0]
+
+    def on_fit_end(self, *_: Any) -> None:
+        self._ours()
+        content = {
+            "steps": self._steps,
+            "inputs": self._inputs,
+            "evaluation": self._evaluation,
+            "total": self._total,
+        }
+        self._out.write_text(json.dumps(content), encoding="utf-8")
 
 
-def floor(setting: Setting) -> list[Row]:
-    """Return the rows of the whole job against its bare forward passes and training steps."""
-    size = setting.size
-    steps, side = size.train_steps, size.image_size
-    evaluations = EVALUATIONS if size.cut == 1 else 1
-    data = made_up_data(train=BATCH * steps, evaluated=size.floor_images, side=side)
-    training = cached_images(data, "train", steps)
-    seen, unseen = cached_images(data, "seen"), cached_images(data, "unseen")
-    network = new_backbone(side)
-    bare = BareNetwork(network, steps)
-    between = Interleaved([bare], lambda other, step: other.train(*training[step]), seen=seen, unseen=unseen)
-    probe = new_probe(_suite(size.floor_images), between.on_phase)
+def _torchvision_batches(images: str, side: int) -> Iterator[Any]:
+    """Yield batches of the papers' transform, image by image, epoch after epoch."""
+    from torch.utils.data import DataLoader
+    from torchvision.datasets import ImageFolder
 
-    def run() -> float:
-        """Run ours with the other in between; return the seconds in the probes."""
-        module = new_module(side)
-        with tempfile.TemporaryDirectory() as folder, probe_clock() as clock:
-            trainer = new_trainer(
-                [probe, between], max_steps=steps, every=steps // evaluations, folder=Path(folder)
-            )
-            between.begin()
-            trainer.fit(module, data)
-            between.end()
-        between.check(steps=steps, evaluations=evaluations)
-        return clock.seconds
+    from benchmarks.reference_flows import paper_transform
 
-    spent_probing: list[float] = []
+    loader = DataLoader(ImageFolder(images, paper_transform(side, 10.0)), BATCH, shuffle=True, drop_last=True)
+    while True:
+        yield from loader
 
-    def take(_number: int) -> Pair:
-        spent_probing.append(run())
-        return Pair(between.ours, bare.seconds)
 
-    setting.report("floor: warming up")
-    run()  # finds the raw pixels' scores, too, which a run needs only once
-    pairs = take_pairs(take, pairs=setting.pairs, on_pair=setting.show_pair("floor"), go_on=setting.go_on)
-    embedded = 2 * evaluations * size.floor_images
-    flops = job_flops(forward_flops(network, side), trained=BATCH * steps, embedded=embedded)
-    at_best = setting.floors.matmul_seconds(flops)
-    without = [
-        Pair(pair.ours - spent, pair.reference) for pair, spent in zip(pairs, spent_probing, strict=True)
-    ]
-    times = "one evaluation" if evaluations == 1 else f"{evaluations} evaluations"
-    work = (
-        f"{steps} steps of {BATCH} and {times} of 2 x {size.floor_images} images, {side} px, ConvNeXtV2-atto"
-    )
-    note = "the raw pixels' scores, found once a run, are not in it"
-    cut = "a cut: what does not shrink with the images weighs more than among the 2,500 of the target; --full measures them"
-    notes = [note] if size.name == "full" else [note, cut]
+# ------------------------------------------------------------------ rows
+def network(settings: Settings) -> list[Row]:
+    """Return the rows of ConvNeXtV2-atto on calligraphy at 64 px, on the CPU."""
+    steps, every, share = settings.pick((60, 30, 1.0), (20, 10, 0.16), (4, 2, 0.03))
+    command = [
+        "model=timm", "model.name=convnextv2_atto", "data=calligraphy", "data.image_size=64", *ALL_IMAGES, *PAPERS, "trainer=cpu",
+        f"trainer.max_steps={steps}", f"trainer.val_check_interval={every}", "+callbacks.beside.side=64",
+    ]  # fmt: skip
+    found = _runs(settings, "network", command, "convnextv2_atto", share, settings.rounds, loader=True)
+    job = f"{steps} steps of {BATCH}, evaluations every {every} and at 0, {share:.0%} of the images, ConvNeXtV2-atto at 64 px"
+    full = settings.size == "full"
+
+    def sums(key: str, side: int) -> list[float]:
+        return [sum(pair[side] for pair in one[key]) for one in found]
+
     return [
-        paired(
-            "floor", f"trainer, callback and probes against bare steps and forward passes: {work}", pairs,
-            at_most=1.15, floor=at_best, notes=notes, details={"probing_seconds": spread(spent_probing)._asdict()},
-        ),
-        paired(
-            "floor/network", "the same less the seconds inside the probes", without, at_most=1.15, floor=at_best,
-            notes=notes,
-        ),
+        Row("floor", f"training, loading, evaluations, probes and files against bare steps and forward passes: {job}",
+            *([one["total"][side] for one in found] for side in (0, 1)), overhead=True, target=1.15 if full else None),
+        Row("training_steps", "steps between two evaluations, loading included, against bare steps on ready tensors",
+            sums("steps", 0), sums("steps", 1), overhead=True, target=1.05 if full else None),
+        Row("inputs", f"from the end of a step to the start of the next against torchvision's loader, batches of {BATCH}",
+            sums("inputs", 0), sums("inputs", 1), target=4.0 if full else None),
+        _share("probing_share", job, found),
     ]  # fmt: skip
 
 
-def training_steps(setting: Setting) -> list[Row]:
-    """Return the row of steps between two evaluations against a plain loop over the same canvases."""
-    size = setting.size
-    steps, side = size.train_steps, size.image_size
-    planned = steps + WARM_UP_STEPS
-    data = made_up_data(train=BATCH * planned, evaluated=40, side=side)
-    canvases = list(data.train_dataloader())
-    bare_network = new_backbone(side)
-    bare = BareNetwork(bare_network, planned)
-
-    def step_from_canvases(other: BareNetwork, step: int) -> None:
-        batch = data.on_after_batch_transfer(canvases[step], 0)
-        other.train(batch.images.contiguous(memory_format=torch.channels_last), batch.labels)
-
-    between = Interleaved([bare], step_from_canvases, warm_up=WARM_UP_STEPS)
-
-    def take(_number: int) -> Pair:
-        module = new_module(side)
-        trainer = new_trainer(
-            [new_probe(ProbeSuite(n_init=1, k=5)), between], max_steps=planned, every=10 * planned
-        )
-        between.begin()
-        trainer.fit(module, data)  # what follows the last step is not counted
-        between.check(steps=planned)
-        return Pair(between.ours, bare.seconds)
-
-    setting.report("training_steps: warming up")
-    take(0)
-    pairs = take_pairs(
-        take, pairs=setting.pairs, on_pair=setting.show_pair("training_steps"), go_on=setting.go_on
-    )
-    flops = job_flops(forward_flops(bare_network, side), trained=BATCH * steps, embedded=0)
-    row = paired(
-        "training_steps",
-        f"{steps} steps of {BATCH} with the callback on against a plain loop with the same transform and optimiser, "
-        f"{side} px, ConvNeXtV2-atto",
-        pairs,
-        at_least=0.97,
-        floor=setting.floors.matmul_seconds(flops),
-    )
-    row.details = {
-        "steps_per_second": {
-            "ours": spread([steps / pair.ours for pair in pairs])._asdict(),
-            "reference": spread([steps / pair.reference for pair in pairs])._asdict(),
-        }
-    }
-    return [row]
-
-
-class TimedProbe(LayerProbe):
-    """The callback, with the seconds spent in its hooks. What its hooks cost inside the network is not in them."""
-
-    seconds = 0.0
-
-    def on_validation_start(self, *arguments: Any) -> None:
-        """Time it."""
-        began = time.perf_counter()
-        super().on_validation_start(*arguments)
-        self.seconds += time.perf_counter() - began
-
-    def on_validation_batch_end(self, *arguments: Any, **named: Any) -> None:
-        """Time it."""
-        began = time.perf_counter()
-        super().on_validation_batch_end(*arguments, **named)
-        self.seconds += time.perf_counter() - began
-
-    def on_validation_epoch_end(self, *arguments: Any) -> None:
-        """Time it."""
-        began = time.perf_counter()
-        super().on_validation_epoch_end(*arguments)
-        self.seconds += time.perf_counter() - began
-
-
-def probing(setting: Setting) -> list[Row]:
-    """Return the row of an evaluation's own cost against one bare pass over the unseen images and the suite."""
-    size = setting.size
-    side, images = size.image_size, size.probing_images
-    suite = _suite(images)
-    data = made_up_data(train=BATCH, evaluated=images, side=side)
-    module = new_module(side)
-    probe = TimedProbe(suite, Listener())
-    evaluating = cached_images(data, "unseen")
-    network = new_backbone(side).to(memory_format=torch.channels_last).eval()
-
-    def ours() -> float:
-        probe.seconds = 0.0
-        new_trainer([probe], max_steps=1, every=1).validate(module, data, verbose=False)
-        return probe.seconds
-
-    def bare_pass() -> None:
-        with torch.no_grad():
-            for batch, _ in evaluating:
-                network(batch)
-        with ProbePool("cpu") as pool:
-            for scores in [pool.submit(embeddings, labels, suite) for embeddings, labels in layers]:
-                scores.result()
-
-    def reference() -> float:
-        allow_all_algorithms()
-        return seconds(bare_pass)
-
-    setting.report("probing: warming up")
-    ours()  # finds the raw pixels' scores, too, which a run needs only once
-    with probe_clock(keep_inputs=True) as clock:
-        ours()
-    layers = [(embeddings.clone(), labels.clone()) for embeddings, labels in clock.inputs]
-    reference()
-    pairs = alternate(
-        ours, reference, pairs=setting.pairs, on_pair=setting.show_pair("probing"), go_on=setting.go_on
-    )
-    least = job_flops(forward_flops(network, side), trained=0, embedded=images)
-    least += sum(suite_flops(*embeddings.shape, int(labels.max()) + 1) for embeddings, labels in layers)
+def network_cuda(settings: Settings) -> list[Row]:
+    """Return the rows of the papers' job, ViT-B at 224 px in bfloat16, on the GPU."""
+    steps, every, share = settings.pick((500, 100, 1.0), (100, 50, 0.16), (20, 10, 0.05))
+    command = [
+        "experiment=calligraphy", "model=vit", "model.pretrained=false", *ALL_IMAGES, "trainer.precision=bf16-mixed",
+        f"trainer.max_steps={steps}", f"trainer.val_check_interval={every}", "+callbacks.beside.side=224",
+        "+callbacks.beside.block=5",
+    ]  # fmt: skip
+    found = _runs(settings, "network_cuda", command, "vit_base_patch16_224", share, min(settings.rounds, 3))
+    job = f"{steps} steps of {BATCH}, evaluations every {every} and at 0, {share:.0%} of the images, ViT-B at 224 px, bf16-mixed"
+    ours, bare = ([sum(pair[side] for pair in one["steps"]) for one in found] for side in (0, 1))
     return [
-        paired(
-            "probing",
-            f"all that an evaluation adds to the validation pass against one bare forward pass of {images} "
-            f"unseen images and the suite on {len(layers)} layers of {images} images, {side} px",
-            pairs,
-            at_most=1.10,
-            floor=setting.floors.matmul_seconds(least),
-            notes=["pooling inside the validation pass is not in our side"],
-        )
+        Row(
+            "training_steps_cuda",
+            f"steps, loading included, against bare steps on ready tensors: {job}",
+            ours,
+            bare,
+        ),
+        _share("probing_share_cuda", job, found),
     ]
+
+
+def _share(name: str, job: str, found: list[dict[str, Any]]) -> Row:
+    shares = [100 * (one["evaluation"][0] - one["evaluation"][1]) / one["total"][0] for one in found]
+    return Row(
+        name, f"evaluations less their bare forward passes, a share of the run: {job}", shares, unit="%"
+    )
+
+
+def _runs(
+    settings: Settings,
+    name: str,
+    command: list[str],
+    model: str,
+    share: float,
+    rounds: int,
+    *,
+    loader: bool = False,
+) -> list[dict[str, Any]]:
+    """Run our command with the callback; return what it wrote, run by run."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="unseen-bench-") as folder:
+        images, out = Path(folder) / "images", Path(folder) / "out.json"
+        lay_out(settings.calligraphy(), images, share)
+        beside = {"_target_": "benchmarks.network.Beside", "out": out, "model": model}
+        beside |= {"images": images / "seen/train"} if loader else {}
+        added = [f"+callbacks.beside.{key}={value}" for key, value in beside.items()]
+        for number in range(rounds):
+            seed = f"seed={settings.seed + number}"
+            run_ours([*command, f"data.root={images}", seed, *added])
+            found.append(json.loads(out.read_text(encoding="utf-8")))
+            ours, bare = found[-1]["total"]
+            settings.report(
+                f"{name}, run {number + 1} of {rounds}: ours {ours:.3g} s, bare network {bare:.3g} s"
+            )
+    return found

@@ -1,212 +1,185 @@
-"""Probes against scikit-learn: `probe_suite` and `probe_suite_large`."""
+"""All probes of several layers against the best plain way with scikit-learn and NumPy: `probe_suite`.
+
+Ours scores more (chance level, ceiling, R-precision) and has the layers side by side; the other side takes one layer
+after the other, with the number of BLAS threads that is fastest for the size.
+"""
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
+import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
-from benchmarks.children import run_child
-from benchmarks.embeddings import made_up_embeddings
-from benchmarks.floors import suite_flops
-from benchmarks.reference_probes import PROBES, score_layer
-from benchmarks.rows import Row, paired
-from benchmarks.setting import Setting
-from benchmarks.timing import alternate, spread, timed
-from unseen.probes import ProbePool, ProbeSuite, run_probes
+from benchmarks.measure import Row, Settings, in_turns, run_child, seconds
+from benchmarks.reference_flows import score_layer
 
-# k-means may fall into another optimum where rounding differs.
+# k-means may reach another optimum where rounding differs; scikit-learn's logistic regression stops earlier than ours,
+# which decides single test samples otherwise.
 TOLERANCES = {"nmi": 0.02, "nn1": 0.001, "nnk": 0.001, "linear_probe": 0.006}
-# Test samples that the linear probes may judge differently: scikit-learn's stops further from the optimum.
-TEST_SAMPLES = 3
-
 Layers = list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]
+Shape = tuple[int, int, int, int]  # N, D, C, layers
 
 
-def make_layers(num_samples: int, num_features: int, num_classes: int, num_layers: int) -> Layers:
-    """Return embeddings and labels of layers that separate the classes better and better."""
-    few = num_classes <= 10
-    low, high = (1.3, 1.9) if few else (0.9, 1.2)
-    return [
-        made_up_embeddings(num_samples, num_features, num_classes, seed=layer, separation=float(separation))
-        for layer, separation in enumerate(np.linspace(low, high, num_layers))
+def probe_suite(settings: Settings) -> list[Row]:
+    """Return the row of the papers' size: 13 x 2,500 x 768, 5 classes."""
+    shape = settings.pick((2500, 768, 5, 13), (2500, 768, 5, 3), (200, 16, 5, 2))
+    return [_against_scikit_learn(settings, "probe_suite", shape, threads=1)]
+
+
+def probe_suite_large(settings: Settings) -> list[Row]:
+    """Return time and memory at 3 x 20,000 x 768, 100 classes."""
+    shape = settings.pick((20_000, 768, 100, 3), (3000, 768, 100, 1), (200, 16, 10, 1))
+    row = _against_scikit_learn(settings, "probe_suite_large", shape, threads=None)
+    return [row, _memory(settings, settings.pick(shape, (20_000, 768, 100, 1), shape))]
+
+
+def probe_suite_cuda(settings: Settings) -> list[Row]:
+    """Return seconds of 13 x 50,000 x 768, 100 classes, on the GPU; there is no other side."""
+    import torch
+
+    num_samples, _, num_classes, _ = shape = settings.pick(
+        (50_000, 768, 100, 13), (50_000, 768, 100, 2), (500, 16, 10, 1)
+    )
+    layers = [
+        (torch.from_numpy(x).cuda(), torch.from_numpy(y)) for x, y in made_up_layers(shape, settings.seed)
     ]
+    k = num_samples // num_classes
+    score_ours(layers[:1], k, "cuda")  # loads CUDA's libraries
+    times = [seconds(lambda: score_ours(layers, k, "cuda")) for _ in range(settings.rounds)]
+    return [Row("probe_suite_cuda", f"all probes of {_words(shape)}, on the GPU", times)]
 
 
-def neighbours_of(num_samples: int, num_classes: int) -> int:
-    """Return k: the size of a class, as the papers take it."""
-    return -(-num_samples // num_classes)
+def _words(shape: Shape) -> str:
+    return "{3} × {0:,} × {1}, {2} classes".format(*shape)
 
 
-def compare(
-    ours: list[dict[str, float]], theirs: list[dict[str, float]], *, num_samples: int
-) -> dict[str, Any]:
-    """Return the largest difference of each probe over the layers, its tolerance, and whether all are within."""
-    tolerance = dict(TOLERANCES)
-    tolerance["linear_probe"] = max(tolerance["linear_probe"], TEST_SAMPLES / (0.2 * num_samples))
-    largest = {
-        probe: max(abs(mine[probe] - other[probe]) for mine, other in zip(ours, theirs, strict=True))
-        for probe in PROBES
-    }
-    return {
-        "ours": [{probe: round(scores[probe], 4) for probe in PROBES} for scores in ours],
-        "reference": [{probe: round(scores[probe], 4) for probe in PROBES} for scores in theirs],
-        "largest_difference": largest,
-        "tolerance": tolerance,
-        "equal": all(largest[probe] <= tolerance[probe] + 1e-9 for probe in PROBES),
-    }
+def score_ours(layers: object, k: int, device: str) -> list[dict[str, float]]:
+    """Return the scores of all layers, found side by side."""
+    from unseen.probes import ProbePool, ProbeSuite
 
-
-def probe_suite(setting: Setting) -> list[Row]:
-    """Return the row of the papers' size."""
-    return [_timed_row(setting, "probe_suite", setting.size.suite, of_layers=13, threads=1)]
-
-
-def probe_suite_large(setting: Setting) -> list[Row]:
-    """Return time and memory of a large set with many classes."""
-    rows = [_timed_row(setting, "probe_suite_large", setting.size.large, of_layers=3, threads=None)]
-    if setting.size.name == "default":
-        rows[0].notes.append(
-            "a cut of 20,000 samples and three layers, of which five pairs do not fit into ten minutes: --full measures them"
-        )
-    return [*rows, _memory_row(setting)]
-
-
-def _timed_row(
-    setting: Setting, name: str, shape: tuple[int, int, int, int], *, of_layers: int, threads: int | None
-) -> Row:
-    """Return a row; the reference has as many BLAS threads as it is fastest with (None: all)."""
-    num_samples, num_features, num_classes, num_layers = shape
-    setting.report(f"{name}: making embeddings")
-    layers = make_layers(*shape)
-    k = neighbours_of(num_samples, num_classes)
     suite = ProbeSuite(n_init=1, k=k)
+    with ProbePool(device) as pool:
+        return [scores.result() for scores in [pool.submit(*layer, suite) for layer in layers]]  # type: ignore[attr-defined]
+
+
+def _against_scikit_learn(settings: Settings, name: str, shape: Shape, *, threads: int | None) -> Row:
+    from threadpoolctl import threadpool_limits
+
+    settings.report(f"{name}: making embeddings")
+    layers = made_up_layers(shape, settings.seed)
+    k = -(-shape[0] // shape[2])  # the size of a class, as in the papers
     found: dict[str, list[dict[str, float]]] = {}
 
     def ours() -> None:
-        with ProbePool("cpu") as pool:
-            pending = [pool.submit(features, labels, suite) for features, labels in layers]
-            found["ours"] = [scores.result() for scores in pending]
+        found["ours"] = score_ours(layers, k, "cpu")
 
     def reference() -> None:
         with threadpool_limits(threads):
             found["reference"] = [score_layer(features, labels, k=k) for features, labels in layers]
 
-    features, labels = layers[0]
-    few = slice(0, 20 * num_classes)
-    run_probes(features[few], labels[few], suite)  # threads and libraries are up
-    score_layer(features[few], labels[few], k=5)
-    pairs = alternate(
-        timed(ours),
-        timed(reference),
-        pairs=setting.pairs,
-        on_pair=setting.show_pair(name),
-        go_on=setting.go_on,
-    )
-    scores = compare(found["ours"], found["reference"], num_samples=num_samples)
-    notes = [
-        "scores are equal within the tolerance: " if scores["equal"] else "scores DIFFER: ",
-    ]
-    notes[0] += ", ".join(
-        f"{probe} {scores['largest_difference'][probe]:.4f} (allowed {scores['tolerance'][probe]:.4g})"
-        for probe in PROBES
-    )
-    if num_layers < of_layers and setting.size.name == "default":
-        notes.append(
-            f"{num_layers} of {of_layers} layers; ours run side by side, so more layers favour us a little"
-        )
-    return paired(
-        name,
-        f"NMI (one start), NN@1, NN@{k}, linear probe on {num_layers} x {num_samples} x {num_features}, "
-        f"{num_classes} classes, against scikit-learn and NumPy on centred features, "
-        f"{threads or 'all'} BLAS threads",
-        pairs,
-        at_least=1.0,
-        floor=setting.floors.matmul_seconds(num_layers * suite_flops(num_samples, num_features, num_classes)),
-        details={"scores": scores},
-        notes=notes,
-    )
-
-
-def _memory_row(setting: Setting) -> Row:
-    shape = setting.size.large_memory
-    num_samples, num_features, num_classes, num_layers = shape
-    if not setting.go_on():
-        reason = "no time was left; python benchmarks/run.py probe_suite_large measures it alone"
-        return Row("probe_suite_large/memory", "", unit="GB", at_most=1.0, not_measured=reason)
-    setting.report(
-        f"probe_suite_large/memory: {num_layers} x {num_samples} x {num_features} in a fresh process"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "memory.json"
-        run_child(["-m", "benchmarks.probe_suites", *map(str, shape), str(out)])
-        memory = json.loads(out.read_text(encoding="utf-8"))
+    few = [(features[: 20 * shape[2]], labels[: 20 * shape[2]]) for features, labels in layers[:1]]
+    score_ours(few, 5, "cpu")  # libraries are loaded
+    score_layer(*few[0], k=5)
+    sides = {"ours": lambda: seconds(ours), "reference": lambda: seconds(reference)}
+    took = in_turns(sides, settings.rounds, settings.report, name)
+    what = f"all probes of {_words(shape)}, against scikit-learn on centred float32 features and NumPy's neighbours, "
+    what += f"{threads or 'all'} BLAS threads"
+    check = compare(found["ours"], found["reference"], shape[0])
     return Row(
-        "probe_suite_large/memory",
-        f"most memory of our probes beyond the embeddings, {num_layers} x {num_samples} x {num_features}, "
-        f"{num_classes} classes",
-        unit="GB",
-        ours=spread([memory["beyond_gb"]]),
-        at_most=1.0,
-        needed=1,
-        details=memory,
-        notes=[
-            "one run in a fresh process: the high-water mark less what was resident with the embeddings loaded"
-        ],
+        name,
+        what,
+        took["ours"],
+        took["reference"],
+        target=1.0 if settings.size == "full" else None,
+        check=check,
     )
 
 
-def measure_memory(shape: tuple[int, int, int, int]) -> dict[str, float]:
-    """Return what our probes need beyond the embeddings of `shape`, in a process that does nothing else."""
-    num_samples, _, num_classes, _ = shape
-    layers = make_layers(*shape)
-    few = slice(0, 2 * num_classes)
-    suite = ProbeSuite(n_init=1, k=neighbours_of(num_samples, num_classes))
-    run_probes(layers[0][0][few], layers[0][1][few], ProbeSuite(n_init=1, k=1))  # libraries are loaded
-    before = _reset_peak()
-    with ProbePool("cpu") as pool:
-        for scores in [pool.submit(features, labels, suite) for features, labels in layers]:
-            scores.result()
-    peak = _peak()
-    return {
-        "beyond_gb": (peak - before) / 2**30,
-        "resident_before_gb": before / 2**30,
-        "peak_gb": peak / 2**30,
+def compare(ours: list[dict[str, float]], theirs: list[dict[str, float]], num_samples: int) -> str:
+    """Return whether all scores agree within the tolerance, and the largest differences over the layers, in words."""
+    # three test samples of a fifth of all
+    allowed = TOLERANCES | {"linear_probe": max(TOLERANCES["linear_probe"], 3 / (0.2 * num_samples))}
+    largest = {
+        probe: max(abs(a[probe] - b[probe]) for a, b in zip(ours, theirs, strict=True)) for probe in allowed
     }
+    agree = all(largest[probe] <= allowed[probe] + 1e-9 for probe in allowed)
+    values = ", ".join(f"{probe} {value:.4f}" for probe, value in largest.items())
+    return f"scores {'agree' if agree else 'DIFFER'}, largest difference {values}"
 
 
-def _reset_peak() -> float:
-    """Set the high-water mark to what is resident now, where the system can; return the resident bytes."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _status("VmRSS")
+# ------------------------------------------------------------------ memory
+def _memory(settings: Settings, shape: Shape) -> Row:
+    settings.report("probe_suite_large/memory: one run in a fresh process")
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "memory"
+        run_child(["-m", "benchmarks.probe_suites", *map(str, shape), str(settings.seed), str(out)])
+        value = float(out.read_text(encoding="ascii"))
+    what = f"most memory of our probes beyond the embeddings, {_words(shape)}, one fresh process"
+    return Row("probe_suite_large/memory", what, [value], unit="GB", target=1.0)
 
 
-def _peak() -> float:
-    return _status("VmHWM")
+def measure_memory(shape: Shape, seed: int) -> float:
+    """Return by how many GB the probes raise the memory of this process (Linux)."""
+    layers = made_up_layers(shape, seed)
+    few = [(features[: 2 * shape[2]], labels[: 2 * shape[2]]) for features, labels in layers[:1]]
+    score_ours(few, 1, "cpu")  # libraries are loaded
+    Path("/proc/self/clear_refs").write_text(
+        "5", encoding="ascii"
+    )  # the high-water mark is what is resident now
+    before = _resident("VmRSS")
+    score_ours(layers, -(-shape[0] // shape[2]), "cpu")
+    return _resident("VmHWM") - before
 
 
-def _status(key: str) -> float:
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith(key):
-                return float(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+def _resident(key: str) -> float:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(float(line.split()[1]) / 2**20 for line in lines if line.startswith(key))
+
+
+# ------------------------------------------------------------------ embeddings
+def made_up_layers(shape: Shape, seed: int) -> Layers:
+    """Return embeddings and labels of layers that separate the classes better and better."""
+    num_samples, num_features, num_classes, num_layers = shape
+    separations = np.linspace(*((1.3, 1.9) if num_classes <= 10 else (0.9, 1.2)), num_layers)
+    return [
+        made_up_embeddings(
+            num_samples, num_features, num_classes, seed=seed + layer, separation=float(separation)
+        )
+        for layer, separation in enumerate(separations)
+    ]
+
+
+def made_up_embeddings(
+    num_samples: int, num_features: int, num_classes: int, *, seed: int = 0, separation: float = 1.5
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return (N, D) float32 embeddings and (N,) labels, the classes equally large, as hard as a network's.
+
+    The numbers are those of a pretrained EfficientNet-Lite0's middle and last layers on calligraphy: the standard
+    deviation of the j-th principal direction falls as j^-0.75 from 10, and the mean is four times as long as the largest.
+    A tenth of the samples lie between their own class and another one. Class centres are `separation` standard
+    deviations apart along each of the leading 2 C directions.
+    """
+    rng = np.random.default_rng(seed)
+    leading = min(num_features, 2 * num_classes)
+    centres = np.zeros((num_classes, num_features))
+    centres[:, :leading] = separation * rng.normal(size=(num_classes, leading))
+    labels = np.arange(num_samples) % num_classes
+    others = rng.integers(num_classes, size=num_samples)
+    share = np.where(rng.random(num_samples) < 0.1, rng.uniform(0.3, 0.7, num_samples), 0.0)[:, None]
+    points = (1 - share) * centres[labels] + share * centres[others]
+    points += rng.normal(size=points.shape)
+    points *= 10.0 * np.arange(1, num_features + 1) ** -0.75
+    rotation, _ = np.linalg.qr(rng.normal(size=(num_features, num_features)))  # features mix the directions
+    offset = rng.normal(size=num_features)
+    points = points @ rotation + 40.0 * offset / np.linalg.norm(offset)
+    return points.astype(np.float32), labels
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Memory of our probes, in a process of its own.")
-    parser.add_argument("shape", type=int, nargs=4, help="N D C layers")
-    parser.add_argument("out", type=Path)
-    settings = parser.parse_args()
-    settings.out.write_text(json.dumps(measure_memory(tuple(settings.shape))), encoding="utf-8")
+    n, d, c, number_of_layers, first_seed = map(int, sys.argv[1:6])
+    Path(sys.argv[6]).write_text(
+        str(measure_memory((n, d, c, number_of_layers), first_seed)), encoding="ascii"
+    )
