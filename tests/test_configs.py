@@ -13,11 +13,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from unseen.runs.build import _datamodule
+from unseen.runs.checkpoints import KNOWN_CLASSES
 from unseen.runs.cli import register_resolvers
 from unseen.runs.identity import _leaves as leaves
 from unseen.runs.identity import config_hash
 from unseen.runs.schema import check_settings
-from unseen.runs.stored import KNOWN_CLASSES
 from unseen.settings import _WITHIN, TABLE, effect_of
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -14,9 +14,8 @@ import torch
 from tests.cli.conftest import TINY, Ran
 from tests.test_configs import resolved
 
-from unseen.runs.provenance import read_provenance, scored_as_trained
+from unseen.runs.checkpoints import check_trusted, check_weights, read_checkpoint, scored_as_trained
 from unseen.runs.schema import check_settings
-from unseen.runs.stored import check_trusted, check_weights, read_checkpoint
 
 pytestmark = pytest.mark.slow
 Content = dict[str, Any]
@@ -49,6 +48,13 @@ def drop(place: str) -> Callable[[Content], None]:
 
 def itself(content: Content) -> None:
     content["unseen"]["data"]["unseen"] = [content["unseen"]["data"]]
+
+
+def deep(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 STRANGE_VALUES: tuple[Any, ...] = (None, "x", [1], 5, -1, math.nan, {"a": 1}, torch.zeros(2))
@@ -104,6 +110,7 @@ HARMFUL = [
     ("partial", put("unseen/model/backbone/_partial_", True)),
     ("an environment variable", put("unseen/data/name", "${oc.env:PATH}")),
     ("a list that holds itself", itself),
+    ("lists in lists", put("unseen/data/unseen", deep(400))),
 ]
 
 
@@ -120,17 +127,18 @@ def plain() -> Content:
 
 def take(path: Path, plain: Content) -> None:
     """Do what eval.py does with a checkpoint before it makes anything."""
-    stored = read_provenance(path)
+    content = read_checkpoint(path, resume=False)
+    stored = content["unseen"]
     check_trusted(stored, plain, path)
     read = {(group, key) for group in ("model", "data") for key in stored[group]}
     check_settings(scored_as_trained(plain, stored, set()), read)
-    check_weights(read_checkpoint(path, resume=False)["state_dict"], path)
+    check_weights(content["state_dict"], path)
 
 
 def test_a_sound_one_is_taken(content: Content, plain: Content, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "sound.ckpt")
     take(tmp_path / "sound.ckpt", plain)
-    read_provenance(tmp_path / "sound.ckpt", resume=True)
+    read_checkpoint(tmp_path / "sound.ckpt", resume=True)
 
 
 @pytest.mark.parametrize("name", [name for name, _ in CASES + HARMFUL])
@@ -156,7 +164,7 @@ def test_what_training_goes_on_from_is_checked(
         pytest.skip("a text it is; Lightning reads it")
     torch.save(content | {place: value}, tmp_path / "strange.ckpt")
     with pytest.raises(ValueError, match="is damaged or was not written by this program"):
-        read_provenance(tmp_path / "strange.ckpt", resume=True)
+        read_checkpoint(tmp_path / "strange.ckpt", resume=True)
 
 
 class _Evil:

@@ -37,7 +37,7 @@ def test_good_objects_pass() -> None:
         ("data.source.rooot", 1, "(did you mean root?)"),
         ("data.source.root", 3, "data.source.root=3 must be None or str"),
         ("data.source._target_", "nowhere.X", "data.source._target_=nowhere.X cannot be imported"),
-        ("data.source._target_", "unseen.runs.stored.SCHEMA", "is neither a class nor a function"),
+        ("data.source._target_", "unseen.runs.checkpoints.SCHEMA", "is neither a class nor a function"),
         ("data.source._target_", 5, "data.source needs a _target_"),
         ("model.backbone.freeze", True, "model.backbone.freeze is not a setting: TimmSpec does not take it"),
         ("model.backbone.architecture", 7, "model.backbone.architecture=7 must be str"),

@@ -18,6 +18,17 @@ from unseen.probe_table import SETTINGS
 from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
 from unseen.run_state import lock_folder, read_summary
+from unseen.runs.checkpoints import (
+    check_resumable,
+    check_trusted,
+    check_weights,
+    make_provenance,
+    own_checkpoint,
+    read_checkpoint,
+    resume_scores,
+    scored_as_trained,
+    trained_before,
+)
 from unseen.runs.command_facts import choices, library_versions, typed_settings
 from unseen.runs.console import closing_line, console, layer_table, notice, quiet_libraries
 from unseen.runs.errors import user_errors
@@ -25,17 +36,8 @@ from unseen.runs.identity import config_hash, images_hash, typed_checkpoint
 from unseen.runs.loggers import finish_wandb
 from unseen.runs.machine_processes import processes_to_fit, ranks_of
 from unseen.runs.objects import check_objects, make
-from unseen.runs.own_folder import JOB, own_checkpoint
-from unseen.runs.provenance import (
-    check_resumable,
-    make_provenance,
-    read_provenance,
-    resume_scores,
-    scored_as_trained,
-    trained_before,
-)
+from unseen.runs.own_folder import JOB
 from unseen.runs.schema import Place, check_settings, checkpoint_path, read_places
-from unseen.runs.stored import check_trusted, check_weights, read_checkpoint
 from unseen.runs.trainer import check_trainer, make_trainer
 from unseen.runs.typed_line import taken_literally
 from unseen.wording import one_line
@@ -110,7 +112,8 @@ class Run:
             if training or not checkpoint:
                 check_settings(plain, read)
             checkpoint = own_checkpoint(self.folder.path) or checkpoint
-            stored = read_provenance(checkpoint, resume=training) if checkpoint else None
+            content = read_checkpoint(checkpoint, resume=training) if checkpoint else None
+            stored = content["unseen"] if content else None
             if checkpoint and stored and not training:
                 plain = self._as_stored(plain, stored, checkpoint, read)
             check_objects(plain)
@@ -135,17 +138,20 @@ class Run:
         )
         if stored and training:
             assert checkpoint is not None
+            assert content is not None
             with user_errors():
                 check_resumable(provenance, stored, checkpoint)
-                resume_scores(self.folder, checkpoint, stored["global_step"])
+                resume_scores(self.folder, checkpoint, content["global_step"])
         self._describe(plain, datamodule)
         scored = stored if not training else None
         module = self._module(plain, spec, datamodule, provenance, scored, training=training)
+        at = None
         if scored:
             assert checkpoint is not None
-            _load_weights(module, checkpoint)
+            assert content is not None
+            _load_weights(module, content["state_dict"], checkpoint)
+            at = (content["global_step"], content["epoch"])
         loggers = self._loggers(plain, job_type="train" if training else "eval")
-        at = (scored["global_step"], scored["epoch"]) if scored else None
         probe, callbacks, progress = self._callbacks(plain, training=training, at=at)
         trainer = make_trainer(plain["trainer"], [*callbacks, progress], loggers)
         return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], checkpoint)
@@ -362,9 +368,8 @@ def _tests_it(stored: dict[str, Any], provenance: dict[str, Any], datamodule: Se
     return not known
 
 
-def _load_weights(module: SeenClassifier, checkpoint: Path) -> None:
+def _load_weights(module: SeenClassifier, state: dict[str, Any], checkpoint: Path) -> None:
     with user_errors():
-        state = read_checkpoint(checkpoint, resume=False)["state_dict"]
         check_weights(state, checkpoint)
         try:
             module.load_state_dict(state)

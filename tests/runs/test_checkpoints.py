@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from unseen.data.splits import ClassSplit
-from unseen.runs.provenance import check_resumable, make_provenance, scored_as_trained, trained_before
+from unseen.runs.checkpoints import check_resumable, make_provenance, scored_as_trained, trained_before
 
 SPLIT = ClassSplit(("ant", "bee", "cat", "dog"), (0, 1), (2, 3))
 

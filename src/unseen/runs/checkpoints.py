@@ -1,0 +1,421 @@
+"""What a checkpoint says of its network, read as data from a stranger, and how a run goes on from it or scores it.
+
+Nothing in a file runs, and everything that is used is checked before.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from unseen.data.splits import ClassSplit
+from unseen.run_folder import RunFolder
+from unseen.scores import ScoreTable
+from unseen.settings import IMAGE_ROOTS, effect_of
+from unseen.wording import one_line
+
+CONTINUE = "UNSEEN_CONTINUE"  # set for a sweep's job that goes on from the last checkpoint in its folder
+SCHEMA = 1
+# The only classes that a file may name. Others are named by the configuration of who runs the command.
+KNOWN_CLASSES = frozenset(
+    {
+        "unseen.backbones.module.ModuleSpec",
+        "unseen.backbones.timm.TimmSpec",
+        "unseen.backbones.transformers.TransformersSpec",
+        "unseen.data.sources.calligraphy.Calligraphy",
+        "unseen.data.sources.cifar100.Cifar100",
+        "unseen.data.sources.digits.Digits",
+        "unseen.data.sources.image_folder.ImageFolder",
+        "unseen.data.sources.torch_dataset.TorchDatasetSource",
+        "unseen.data.sources.torchvision_sets.TorchvisionSet",
+    }
+)
+_HASH_DIGITS = 12
+_MOST = 2**31 - 1
+_MACHINE = ("cache_gb", "decode", "workers")  # of the machine that runs, never of the one that trained
+_READING = ("pooling", "channels_last")  # how a network is read and laid out, not what it is
+_PRECISION = {"trainer.eval_precision", "recipe.eval_precision"}
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, JsonValue]
+
+
+class _Split(_Stored):
+    classes: list[str]
+    seen: list[str]
+    unseen: list[str]
+    seed: int = Field(ge=0)
+
+
+class _Model(_Stored):
+    name: str
+    pooling: str
+    backbone: dict[str, JsonValue]
+
+
+class _Data(_Stored):
+    name: str
+    source: dict[str, JsonValue]
+
+
+class _Provenance(_Stored):
+    model: _Model
+    data: _Data
+    probe: dict[str, JsonValue] | None = None
+    size: Literal["demo", "paper"]
+    seed: int = Field(ge=0, lt=2**32)
+    image_size: int = Field(ge=8, le=2048)
+    num_classes: int = Field(ge=2, le=1_000_000)
+    split: _Split
+    split_hash: str
+    eval_precision: Literal[32, "tf32"] = 32
+    trained_on: Annotated[str, Field(pattern=rf"^([0-9a-f]{{{_HASH_DIGITS}}})*$")] = ""
+
+    @model_validator(mode="after")
+    def _has_its_classes(self) -> _Provenance:
+        try:
+            same = ClassSplit.from_dict(self.split.model_dump()).hash() == self.split_hash
+        except ValueError:
+            same = False
+        if not same:
+            raise PydanticCustomError("classes", "has other classes than its check sum says")
+        return self
+
+
+class _Weights(BaseModel):
+    model_config = ConfigDict(strict=True)
+    unseen: _Provenance
+    state_dict: dict[str, Any]
+    global_step: int = Field(ge=0, le=_MOST)
+    epoch: int = Field(ge=0, le=_MOST)
+
+
+class _Resumable(_Weights):
+    """What Lightning goes on from, besides; before the first step there is no optimiser yet."""
+
+    optimizer_states: list[dict[str, Any]] = Field(max_length=1)
+    lr_schedulers: list[dict[str, Any]] = Field(max_length=1)
+    loops: dict[str, Any]
+    callbacks: dict[str, Any] = Field(default_factory=dict)
+    version: str = Field(alias="pytorch-lightning_version")
+
+    @model_validator(mode="after")
+    def _has_optimizer(self) -> _Resumable:
+        if self.global_step > 0 and not (self.optimizer_states and self.lr_schedulers):
+            raise PydanticCustomError("no_optimizer", "state of the optimiser is missing")
+        return self
+
+
+# -------------------------------------------------------------------------------- reading
+def own_checkpoint(folder: Path) -> Path | None:
+    """Return the last checkpoint in the run's own folder, if a sweep has asked to go on from it."""
+    return folder / "checkpoints" / "last.ckpt" if os.environ.get(CONTINUE) else None
+
+
+def read_checkpoint(checkpoint: Path, *, resume: bool) -> dict[str, Any]:
+    """Return the content of a checkpoint; tensors stay in the file until they are used.
+
+    Args:
+        checkpoint: The file.
+        resume: Whether training goes on from it, which needs more than the weights.
+
+    Raises:
+        ValueError: The file is missing, unreadable, damaged, or not one of ours.
+    """
+    import pickle
+
+    import torch
+
+    if not checkpoint.is_file():
+        raise ValueError(f"ckpt_path={checkpoint} is not a file")
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    except OSError as error:
+        raise ValueError(
+            f"ckpt_path={checkpoint} cannot be read: {error.strerror or one_line(error)}"
+        ) from error
+    except pickle.UnpicklingError as error:  # torch's text would advise to load it unsafely
+        raise ValueError(
+            f"ckpt_path={checkpoint} was not written by this program, or is damaged: it holds more than tensors and "
+            "plain values, which could be code, and is not loaded"
+        ) from error
+    except Exception as error:  # whatever broken bytes lead to
+        raise ValueError(
+            f"ckpt_path={checkpoint} cannot be read as a checkpoint: it is damaged, or another kind of file"
+        ) from error
+    if not isinstance(content, dict) or not isinstance(content.get("unseen"), dict):
+        raise ValueError(f"ckpt_path={checkpoint} was not written by this program")
+    if content["unseen"].get("schema") != SCHEMA:
+        raise ValueError(
+            f"ckpt_path={checkpoint} has schema {_short(content['unseen'].get('schema'))}, this version reads {SCHEMA}"
+        )
+    if resume and "optimizer_states" not in content:
+        raise ValueError(
+            f"ckpt_path={checkpoint} holds weights only, as best.ckpt does; training goes on from a last.ckpt"
+        )
+    try:
+        (_Resumable if resume else _Weights).model_validate(content)
+    except (ValidationError, RecursionError) as error:
+        raise ValueError(
+            f"ckpt_path={checkpoint} is damaged or was not written by this program: {_first_of(error)}"
+        ) from None
+    return content
+
+
+def check_trusted(stored: dict[str, Any], plain: dict[str, Any], checkpoint: Path) -> None:
+    """Refuse a checkpoint that would choose code: classes that are not ours, and not named by the user's configuration.
+
+    Args:
+        stored: What made the checkpoint, by itself.
+        plain: The composed configuration.
+        checkpoint: For the message.
+
+    Raises:
+        ValueError: One sentence that says how to name a class of one's own.
+    """
+    for part, key in (("model", "backbone"), ("data", "source")):
+        node = stored[part][key]
+        target, typed = node.get("_target_"), plain[part][key].get("_target_")
+        if not isinstance(target, str) or (target not in KNOWN_CLASSES and target != typed):
+            raise ValueError(
+                f"ckpt_path={checkpoint} names {part}.{key}._target_={_short(target)}, and a file may not choose code; "
+                f"if you know this class, name it yourself: {part}=<your file in configs/{part}>"
+            )
+        if node.get("_convert_", "all") != "all" or {"_args_", "_partial_", "_recursive_"} & node.keys():
+            raise ValueError(f"ckpt_path={checkpoint} says how to call {part}.{key}, which a file may not")
+        for at, found, known in (
+            (f"{part}.{key}", node, plain[part][key]),
+            (part, stored[part], plain[part]),
+        ):
+            for name, inner in found.items():
+                if inner is not node and "_target_" in _texts(inner) and inner != known.get(name):
+                    raise ValueError(
+                        f"ckpt_path={checkpoint} names a class in {at}.{name}, and a file may not choose code; if you "
+                        f"know it, name it yourself: {part}=<your file in configs/{part}>"
+                    )
+    if any("${" in text for part in ("model", "data", "probe") for text in _texts(stored.get(part))):
+        raise ValueError(f"ckpt_path={checkpoint} holds an interpolation ('${{'), which a file may not")
+
+
+def check_weights(state: dict[str, Any], checkpoint: Path) -> None:
+    """Refuse weights that are no finite tensors.
+
+    Raises:
+        ValueError: One sentence that names the first one.
+    """
+    import torch
+
+    for name, value in state.items():
+        if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_meta:
+            raise ValueError(f"ckpt_path={checkpoint} is damaged: its {_short(name)} is not a dense tensor")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ValueError(
+                f"ckpt_path={checkpoint} holds weights that are not finite numbers ({_short(name)}): its training "
+                "had diverged, or the file is damaged"
+            )
+
+
+# -------------------------------------------------------------------------------- writing and going on
+def make_provenance(
+    plain: dict[str, Any], split: ClassSplit, num_classes: int, trained_on: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return plain containers that say what a network was trained as; they go into every checkpoint.
+
+    Args:
+        plain: The resolved configuration.
+        split: Seen and unseen classes.
+        num_classes: Outputs of the head.
+        trained_on: References of the training images; a check sum of each is kept.
+    """
+    data = {key: value for key, value in plain["data"].items() if key not in _MACHINE}
+    if "source" in data:
+        data["source"] = _with_absolute_roots(data["source"])
+    return {
+        "schema": SCHEMA,
+        "model": plain["model"],
+        "data": _with_absolute_roots(data),
+        "probe": plain.get("probe"),
+        "size": plain["size"],
+        "seed": plain["seed"],
+        "image_size": plain["data"]["image_size"],
+        "num_classes": num_classes,
+        "eval_precision": plain["trainer"]["eval_precision"],
+        "split": split.to_dict(),
+        "split_hash": split.hash(),
+        "trained_on": "".join(map(_check_sum, trained_on)),
+    }
+
+
+def trained_before(stored: dict[str, Any], references: Sequence[str]) -> int:
+    """Return how many of the images the checkpoint's network was trained on, as far as their names tell."""
+    digits: str = stored.get("trained_on", "")
+    known = {digits[place : place + _HASH_DIGITS] for place in range(0, len(digits), _HASH_DIGITS)}
+    return sum(_check_sum(reference) in known for reference in references)
+
+
+def check_resumable(provenance: dict[str, Any], stored: dict[str, Any], checkpoint: Path) -> None:
+    """Refuse to go on as something else: the result would be neither run's.
+
+    Raises:
+        ValueError: The sentence names the first settings that differ.
+    """
+    differing: list[str] = []
+    for key in ("seed", "num_classes", "split_hash", "model", "data"):
+        differing += _differences(key, stored[key], provenance[key])
+    if differing:
+        more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
+        raise ValueError(
+            f"ckpt_path={checkpoint} was trained with other settings: {'; '.join(differing[:4])}{more}; "
+            "type the settings it was started with"
+        )
+    now, then = (one.get("trained_on", "") for one in (provenance, stored))
+    if now and then and now != then:
+        raise ValueError(
+            f"ckpt_path={checkpoint} was trained on other images ({len(then) // _HASH_DIGITS} then, "
+            f"{len(now) // _HASH_DIGITS} now, by their names): files were added, removed or renamed since"
+        )
+
+
+def resume_scores(folder: RunFolder, checkpoint: Path, step: int) -> None:
+    """Carry the scores of the checkpoint's run over, up to its step."""
+    origin = checkpoint.resolve().parent.parent
+    scores, summary = origin / "scores.csv", origin / "summary.json"
+    if scores.is_file() and summary.is_file():
+        seconds = json.loads(summary.read_text(encoding="utf-8")).get("seconds", 0.0)
+        folder.continue_from(ScoreTable.read(scores), step, seconds)
+
+
+def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[str]) -> dict[str, Any]:
+    """Return the configuration with the checkpoint's network, data and probes, changed where something was typed.
+
+    Typing the group itself (`data=`, or an experiment that chooses one) takes all of it from the configuration.
+
+    Args:
+        plain: The composed configuration.
+        stored: What made the checkpoint.
+        typed: Names of the settings and groups that were typed.
+
+    Raises:
+        ValueError: What was typed contradicts the checkpoint.
+    """
+    _check_not_contradicted(plain, stored, typed)
+    model = stored["model"] | {"backbone": stored["model"]["backbone"] | {"pretrained": False}}
+    model |= {key: plain["model"][key] for key in _READING if f"model.{key}" in typed}
+    data = plain["data"] if "data" in typed else _with_typed("data", stored["data"], plain["data"], typed)
+    if "data.image_size" in typed and data["image_size"] != stored["image_size"]:
+        raise ValueError(
+            f"the checkpoint was trained at data.image_size={stored['image_size']}, "
+            f"not {data['image_size']}; leave data.image_size out"
+        )
+    if "data_dir" in data.get("source", {}):  # where this machine keeps its downloads
+        data["source"] = data["source"] | {"data_dir": plain["paths"]["data_dir"]}
+    probe = plain.get("probe")
+    if stored.get("probe") is not None and "probe" not in typed:
+        probe = _with_typed("probe", stored["probe"], plain["probe"], typed)
+    callbacks = plain["callbacks"]
+    if callbacks.get("layer_probe"):
+        callbacks = callbacks | {"layer_probe": callbacks["layer_probe"] | {"pooling": model["pooling"]}}
+    precision = {} if _PRECISION & typed else {"eval_precision": stored.get("eval_precision", 32)}
+    return plain | {
+        "model": model,
+        "data": data | {"image_size": stored["image_size"]} | {key: plain["data"][key] for key in _MACHINE},
+        "probe": probe,
+        "size": stored["size"],
+        "seed": stored["seed"],
+        "trainer": plain["trainer"] | precision,
+        "callbacks": callbacks,
+    }
+
+
+def _check_not_contradicted(plain: dict[str, Any], stored: dict[str, Any], typed: set[str]) -> None:
+    if "model" in typed and plain["model"]["name"] != stored["model"]["name"]:
+        raise ValueError(
+            f"the checkpoint holds {stored['model']['name']}, not model={plain['model']['name']}; leave model= out"
+        )
+    free = ("model.pretrained", *(f"model.{key}" for key in _READING))
+    for name in sorted(name for name in typed if name.startswith("model.") and name not in free):
+        now, then = (_at(config, name.split(".")) for config in (plain, stored))
+        if now != then:
+            raise ValueError(
+                f"the network comes from the checkpoint, which has {name}={then}, not {now}; leave {name} out"
+            )
+    for key in ("seed", "size"):
+        if key in typed and plain[key] != stored[key]:
+            raise ValueError(
+                f"the checkpoint was trained with {key}={stored[key]}, not {plain[key]}; leave {key} out"
+            )
+
+
+def _with_typed(group: str, stored: dict[str, Any], plain: dict[str, Any], typed: set[str]) -> dict[str, Any]:
+    """Return the stored settings of a group with the typed ones changed, and what its source was given of them."""
+    changed = copy.deepcopy(stored)
+    for name in sorted(name for name in typed if name.startswith(f"{group}.")):
+        *parents, key = name.split(".")[1:]
+        value, node = _at(plain, [*parents, key]), changed
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[key] = value
+        source = changed.get("source")
+        if not parents and isinstance(source, dict) and key in source:
+            source[key] = value
+    return changed
+
+
+def _with_absolute_roots(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with paths that do not depend on the current folder, which nobody remembers."""
+    roots = {key: settings[key] for key in IMAGE_ROOTS if isinstance(settings.get(key), str)}
+    return settings | {key: str(Path(root).expanduser().absolute()) for key, root in roots.items()}
+
+
+def _differences(place: str, stored: Any, now: Any) -> list[str]:
+    if isinstance(stored, dict) and isinstance(now, dict):
+        keys = sorted(stored.keys() | now.keys())
+        return [
+            line for key in keys for line in _differences(f"{place}.{key}", stored.get(key), now.get(key))
+        ]
+    stored, now = (list(value) if isinstance(value, tuple) else value for value in (stored, now))
+    return [f"{place}={stored} (now {now})"] if stored != now and effect_of(place) == "result" else []
+
+
+def _check_sum(reference: str) -> str:
+    return hashlib.sha256(reference.encode("utf-8", "surrogateescape")).hexdigest()[:_HASH_DIGITS]
+
+
+def _at(node: Any, place: list[str]) -> Any:
+    for key in place:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all keys and strings of plain containers."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in (*value, *value.values()) if isinstance(value, dict) else value:
+            yield from _texts(inner)
+
+
+def _first_of(error: ValidationError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "its settings are nested too deeply"
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Input ").replace("should be", "must be")
+    return f"its {_short('.'.join(map(str, first['loc'])))} {'is missing' if first['type'] == 'missing' else message}"
+
+
+def _short(value: Any) -> str:
+    """Return what a stranger's value looks like, on one line."""
+    text = re.sub(r"[^\x20-\x7e]", "?", value if isinstance(value, str) else repr(value))
+    return text if len(text) <= 80 else f"{text[:77]}..."
