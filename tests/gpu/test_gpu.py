@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from tests.cli.conftest import TINY, run_command
 
+from unseen.data.datamodule import SeenUnseenDataModule
+from unseen.data.sources.digits import Digits
 from unseen.full_precision import full_precision
 from unseen.probes import ProbePool, ProbeSuite, run_probes
 from unseen.runs.trainer import make_trainer
@@ -72,6 +75,49 @@ def test_evaluation_is_in_the_precision_that_was_asked_for() -> None:
             for got, wanted in zip(found, expected, strict=True):
                 error = (got.cpu() - wanted).norm() / wanted.norm()
                 assert least <= error <= most
+
+
+def digits(decode: str, trainer: Trainer | None) -> SeenUnseenDataModule:
+    data = SeenUnseenDataModule(
+        Digits(), image_size=32, mean=(0.5,) * 3, std=(0.5,) * 3, train_size=100, test_size=40, unseen_per_class=20,
+        decode=decode, workers=2,  # type: ignore[arg-type]
+    )  # fmt: skip
+    data.trainer = trainer
+    data.setup()
+    return data
+
+
+@pytest.mark.parametrize("decode", ["ahead", "on_the_fly"])
+def test_batches_are_those_of_the_cpu(decode: str) -> None:
+    trainer = Trainer(accelerator="gpu", devices=1, logger=False, enable_checkpointing=False)
+    near, far = digits(decode, trainer), digits("ahead", None)
+    for near_loader, far_loader in (
+        (near.train_dataloader(), far.train_dataloader()),
+        (near.unseen_dataloader(noise_level=0.5), far.unseen_dataloader(noise_level=0.5)),
+    ):
+        for got, wanted in zip(near_loader, far_loader, strict=True):
+            assert got.images.is_cuda if decode == "ahead" else got.images.is_pinned()
+            assert torch.equal(got.images.cpu(), wanted.images)
+            on_gpu = trainer.strategy.batch_to_device(got)
+            assert on_gpu.images.is_cuda
+            found = near.on_after_batch_transfer(on_gpu, 0)
+            assert torch.equal(found.indices.cpu(), wanted.indices)
+            expected = far.on_after_batch_transfer(wanted, 0).images
+            assert torch.allclose(found.images.cpu(), expected, rtol=0, atol=1e-6)
+    for split in ("seen", "unseen"):
+        assert torch.equal(near.raw_pixels(split)[0], far.raw_pixels(split)[0])
+
+
+def test_workers_and_a_gpu_score_as_images_decoded_ahead(tmp_path: Path) -> None:
+    folders = []
+    for decode in ("ahead", "on_the_fly"):
+        line = ("model=resnet", "trainer=gpu", f"data.decode={decode}", "data.workers=2", *TINY)
+        ran = run_command("train.py", *line, logs=tmp_path / decode)
+        assert ran.code == 0, ran.out + ran.err
+        folders.append(ran.folder)
+    ahead, flying = (json.loads((folder / "summary.json").read_text()) for folder in folders)
+    assert flying["g"] == pytest.approx(ahead["g"], abs=0.05)  # some kernels add up in any order
+    assert flying["seen_accuracy"] == pytest.approx(ahead["seen_accuracy"], abs=1.5 / 60)
 
 
 @pytest.mark.parametrize("model", ["resnet", "vit", "swin"])

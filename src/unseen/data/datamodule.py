@@ -150,6 +150,7 @@ class SeenUnseenDataModule(LightningDataModule):
         self._split: ClassSplit | None = None
         self._stores: dict[Kind, CanvasStore] = {}
         self._on_device: dict[Kind, CanvasStore] = {}
+        self._scales: dict[torch.device, Tensor] = {}
         self._why_on_the_fly = ""
         self._identity: dict[str, Any] = {}
         self._catalog = Catalog(())
@@ -476,7 +477,11 @@ class SeenUnseenDataModule(LightningDataModule):
         """Return network input of a loader's batch: rotated, cropped, normalised on the batch's device."""
         if not isinstance(batch, CanvasBatch):
             return batch
+        device = batch.images.device
+        if device not in self._scales:
+            self._scales[device] = torch.tensor([self.mean, self.std], device=device)  # (2, 3)
+        mean, std = self._scales[device]
         images = to_images(
-            batch.images, batch.angles, size=self.image_size, mean=self.mean, std=self.std, noise=batch.noise
+            batch.images, batch.angles, size=self.image_size, mean=mean, std=std, noise=batch.noise
         )
         return Batch(images, batch.labels, batch.indices)

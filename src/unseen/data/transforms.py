@@ -143,8 +143,8 @@ def to_images(
     angles: Tensor | None,
     *,
     size: int,
-    mean: Sequence[float],
-    std: Sequence[float],
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
     noise: Noise | None = None,
 ) -> Tensor:
     """Return normalised images (B, 3, S, S) float32.
@@ -153,7 +153,7 @@ def to_images(
         canvases: (B, 3, S+2p, S+2p) uint8.
         angles: (B,) degrees, counter-clockwise; None: no rotation.
         size: S.
-        mean: Of each channel, on the scale 0..1.
+        mean: Of each channel, on the scale 0..1; a tensor on the device of the canvases saves a copy.
         std: Of each channel.
         noise: Mixed in before the normalisation, on the scale 0..1: (1 - level) image + level noise.
     """
@@ -178,9 +178,10 @@ def to_images(
     return images
 
 
-def _on_channels(values: Sequence[float], device: torch.device) -> Tensor:
+def _on_channels(values: Sequence[float] | Tensor, device: torch.device) -> Tensor:
     """Return (1, 3, 1, 1) on a device, without waiting until it has done what it was asked before."""
-    return torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1).to(device, non_blocking=True)
+    tensor = torch.as_tensor(values, dtype=torch.float32)
+    return tensor.view(1, 3, 1, 1).to(device, non_blocking=True)
 
 
 def _rotated_crop(canvases: Tensor, angles: Tensor, size: int) -> Tensor:
