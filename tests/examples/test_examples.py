@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -45,6 +46,14 @@ def test_a_network_of_ones_own(tmp_path: Path) -> None:
     table = run(line, tmp_path)
     assert {row.layer_name for row in table} == {"input", "head", "stem", "blocks.0", "blocks.1"}
     assert table.generalization().num_layers == 3
+
+
+@pytest.mark.slow
+def test_a_data_set_of_ones_own(tmp_path: Path) -> None:
+    (line,) = commands(ROOT / "examples/dataset/README.md")
+    run(line, tmp_path)
+    (split,) = tmp_path.rglob("split.json")
+    assert json.loads(split.read_text(encoding="utf-8"))["unseen"] == ["hexagon", "pentagon"]
 
 
 @pytest.mark.slow
