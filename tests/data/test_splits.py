@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from unseen.data.splits import ClassChoice, ClassSplit
+from unseen.data.splits import ClassSplit, choose_classes
 
 _NAMES = "bdsr csl fwq gj htj hy lgq lqs lx mf mzd oyx sgt shz smh wxz wzm yyr yzq zmf"
 ARTISTS = _NAMES.split()
@@ -173,7 +173,7 @@ def test_a_stored_split_without_its_parts_is_refused():
 
 # ---------------------------------------------------------------- what the user said, with a source's defaults
 def choose(**said):
-    return ClassChoice(**said).split("abcdef", default_unseen=("e", "f"), default_seen=("a", "b", "c"))
+    return choose_classes("abcdef", ("e", "f"), ("a", "b", "c"), **said)
 
 
 def test_defaults_of_the_source():
@@ -200,4 +200,4 @@ def test_nothing_says_what_is_unseen():
     with pytest.raises(
         ValueError, match=r"data\.unseen=\[\.\.\.\].*data\.num_unseen.*there are 3 classes: a, b, c"
     ):
-        ClassChoice().split("abc", None, None)
+        choose_classes("abc", None, None)

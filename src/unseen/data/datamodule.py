@@ -41,7 +41,7 @@ from unseen.data.selection import (
     refuse_bad_files,
     select,
 )
-from unseen.data.splits import ClassChoice, ClassRef, ClassSplit
+from unseen.data.splits import ClassRef, ClassSplit, choose_classes
 from unseen.data.transforms import NoiseSource, View, raw_pixels, to_images
 from unseen.threads import cores
 from unseen.wording import count, listing
@@ -137,7 +137,9 @@ class SeenUnseenDataModule(LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.skip_bad, self.seed = skip_bad, seed
         self._view = View(image_size, rotation, pad, eval_deterministic, seed)
-        self._choice = ClassChoice(unseen=unseen, num_unseen=num_unseen, seen=seen, seed=split_seed)
+        self._choose = partial(
+            choose_classes, unseen=unseen, num_unseen=num_unseen, seen=seen, seed=split_seed
+        )
         self._num_labels = num_labels
         self._rule = SelectionRule(
             seed=split_seed,
@@ -177,7 +179,7 @@ class SeenUnseenDataModule(LightningDataModule):
             self._check_counts(counts, self._make_split(tuple(sorted(counts))))
 
     def _make_split(self, classes: tuple[str, ...]) -> ClassSplit:
-        split = self._choice.split(classes, self.source.default_unseen, self.source.default_seen)
+        split = self._choose(classes, self.source.default_unseen, self.source.default_seen)
         if self._num_labels is not None and self._num_labels < len(split.seen):
             raise ValueError(
                 f"num_labels={self._num_labels} is less than the {len(split.seen)} seen classes; choose at "
@@ -223,7 +225,7 @@ class SeenUnseenDataModule(LightningDataModule):
         chosen = select(catalog, split, self._rule)
         stores, bad_files = self._decode(chosen)
         if bad_files and not self.skip_bad:
-            refuse_bad_files(bad_files, len(chosen))
+            refuse_bad_files(bad_files, sum(len(kind.references) for kind in chosen))
         train, test, unseen = stores
         if bad_files:
             check_still_complete(split, *(store.labels.tolist() for store in stores))
@@ -244,15 +246,14 @@ class SeenUnseenDataModule(LightningDataModule):
         ahead = decode_into_memory if self._cache is None else partial(self._cache.decode, self.source.stamps)
 
         def stores(decode: Decode) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
-            kinds = (chosen.train, chosen.test, chosen.unseen)
             frame, shows = self._view.frame, self._place()[0] == 0
-            return decode_all(self.source.read, kinds, frame, decode=decode, show_progress=shows)
+            return decode_all(self.source.read, chosen, frame, decode=decode, show_progress=shows)
 
         if self.decode == "on_the_fly":
             return stores(later)
         if self.decode == "ahead":
             return stores(ahead)
-        self._why_on_the_fly = self._too_large(len(chosen))
+        self._why_on_the_fly = self._too_large(sum(len(kind.references) for kind in chosen))
         if not self._why_on_the_fly:
             try:
                 return stores(ahead)

@@ -1,16 +1,16 @@
-"""Which images of a catalog are trained on, tested on and held out, and when there are too few; pure.
+"""Which images of a catalog are trained on, tested on and held out, and when there are too few.
 
-Every draw has its own generator made of the split seed and the class name, so that a class keeps its images
-when other classes change sides.
+Every draw has its own generator made of the split seed and the class name, so that a class keeps its images when other
+classes change sides.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -59,31 +59,24 @@ class SelectionRule:
             raise ValueError(f"test_fraction={self.test_fraction} must lie between 0 and 1")
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(NamedTuple):
     """Images of one kind, in catalog order: N references and their labels."""
 
-    references: tuple[str, ...] = ()
-    labels: tuple[int, ...] = ()
+    references: tuple[str, ...]
+    labels: tuple[int, ...]
 
     def fingerprint(self) -> str:
         """Return a short hash of references and labels."""
-        content = "\n".join(
-            f"{label}\t{name}" for label, name in zip(self.labels, self.references, strict=True)
-        )
-        return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+        lines = [f"{label}\t{name}" for label, name in zip(self.labels, self.references, strict=True)]
+        return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """The images of a run."""
 
-    train: Chosen = field(default_factory=Chosen)
-    test: Chosen = field(default_factory=Chosen)
-    unseen: Chosen = field(default_factory=Chosen)
-
-    def __len__(self) -> int:
-        return sum(len(chosen.references) for chosen in (self.train, self.test, self.unseen))
+    train: Chosen
+    test: Chosen
+    unseen: Chosen
 
 
 def planned_sizes(counts: Counts, split: ClassSplit, rule: SelectionRule) -> tuple[int, int, dict[str, int]]:
@@ -92,19 +85,22 @@ def planned_sizes(counts: Counts, split: ClassSplit, rule: SelectionRule) -> tup
     Raises:
         ValueError: One sentence on what makes the selection impossible.
     """
-    train = {name: _available(counts, name, rule)[0] for name in split.seen_names}
-    test = {name: _available(counts, name, rule)[1] for name in split.seen_names}
+    train, test = {}, {}
+    for name in split.seen_names:
+        train[name], test[name] = _available(counts.get(name, {}), rule)
     if sum(test.values()) == 0:
         raise ValueError("there are no test images of the seen classes")
     for name in split.seen_names:
-        total = sum(counts.get(name, {}).values())
         if train[name] < MIN_TRAIN or test[name] < MIN_TEST:
+            total = count(sum(counts.get(name, {}).values()), "image")
             raise ValueError(
-                f"seen class {name!r} has {count(total, 'image')}, which gives {train[name]} to train on and "
-                f"{test[name]} to test on; at least {MIN_TRAIN} and {MIN_TEST} are needed"
+                f"seen class {name!r} has {total}, which gives {train[name]} to train on and {test[name]} to test on; "
+                f"at least {MIN_TRAIN} and {MIN_TEST} are needed"
             )
-    unseen = {name: _unseen_available(counts, name) for name in split.unseen_names}
-    for name, found in unseen.items():
+    unseen = {}
+    for name in split.unseen_names:
+        parts = counts.get(name, {})  # without the test images, as in the papers, if it can be
+        found = parts.get("train", 0) + parts.get("whole", 0) or parts.get("test", 0)
         if found < MIN_UNSEEN:
             raise ValueError(
                 f"unseen class {name!r} has {count(found, 'image')}, at least {MIN_UNSEEN} are needed"
@@ -169,9 +165,7 @@ def refuse_bad_files(bad: Sequence[tuple[str, str]], num_files: int) -> NoReturn
     Raises:
         ValueError: Always; it lists the first ten files.
     """
-    shown = ", ".join(
-        f"{printable(reference)} ({printable(reason)})" for reference, reason in bad[:_BAD_SHOWN]
-    )
+    shown = ", ".join(f"{printable(name)} ({printable(reason)})" for name, reason in bad[:_BAD_SHOWN])
     more = f" and {len(bad) - _BAD_SHOWN:,} more" if len(bad) > _BAD_SHOWN else ""
     raise ValueError(
         f"{len(bad):,} of {count(num_files, 'image file')} cannot be used: {shown}{more}; mend or remove "
@@ -182,7 +176,7 @@ def refuse_bad_files(bad: Sequence[tuple[str, str]], num_files: int) -> NoReturn
 def check_still_complete(
     split: ClassSplit, train: Sequence[int], test: Sequence[int], unseen: Sequence[int]
 ) -> None:
-    """Refuse classes that lost all their images.
+    """Refuse classes that lost all their images to bad files.
 
     Args:
         split: The classes.
@@ -193,9 +187,14 @@ def check_still_complete(
     Raises:
         ValueError: It names the classes.
     """
-    seen, names = split.seen_names, split.unseen_names
-    for kind, labels, classes in (("training", train, seen), ("test", test, seen), ("unseen", unseen, names)):
-        if empty := [classes[label] for label in sorted({*range(len(classes))} - set(labels))]:
+    kinds = (
+        ("training", train, split.seen_names),
+        ("test", test, split.seen_names),
+        ("unseen", unseen, split.unseen_names),
+    )
+    for kind, labels, names in kinds:
+        left = set(labels)
+        if empty := [name for label, name in enumerate(names) if label not in left]:
             raise ValueError(f"no {kind} images are left of these classes: {listing(empty)}")
 
 
@@ -209,14 +208,13 @@ def select(catalog: Catalog, split: ClassSplit, rule: SelectionRule) -> Selectio
     by_class: dict[str, list[Entry]] = {name: [] for name in split.classes}
     for entry in catalog.entries:
         by_class[entry.class_name].append(entry)
-    train = [_divided(by_class[name], name, rule)[0] for name in split.seen_names]
-    test = [_divided(by_class[name], name, rule)[1] for name in split.seen_names]
+    divided = [_divided(by_class[name], name, rule) for name in split.seen_names]
     unseen = []
     for name in split.unseen_names:
         own = [entry.reference for entry in by_class[name] if entry.part != "test"]
         own = own or [entry.reference for entry in by_class[name]]
-        keep = _draw(own, min(len(own), rule.unseen_per_class or len(own)), (rule.seed, _UNSEEN, _key(name)))
-        unseen.append(keep)
+        unseen.append(_draw(own, rule.unseen_per_class or len(own), (rule.seed, _UNSEEN, _key(name))))
+    train, test = [of[0] for of in divided], [of[1] for of in divided]
     return Selection(
         _chosen(_subsample(train, rule.train_size, split.seen_names, rule, "train")),
         _chosen(_subsample(test, rule.test_size, split.seen_names, rule, "test")),
@@ -241,17 +239,10 @@ def shares(sizes: Sequence[int], total: int) -> list[int]:
     return [int(number) for number in given]
 
 
-def _available(counts: Counts, name: str, rule: SelectionRule) -> tuple[int, int]:
+def _available(parts: Mapping[Part, int], rule: SelectionRule) -> tuple[int, int]:
     """Return the number of training and test images of a seen class."""
-    parts = counts.get(name, {})
     held_out = _held_out(parts.get("whole", 0), rule)
     return parts.get("train", 0) + parts.get("whole", 0) - held_out, parts.get("test", 0) + held_out
-
-
-def _unseen_available(counts: Counts, name: str) -> int:
-    """Return the number of images of an unseen class: without test images, as in the papers, if it can."""
-    parts = counts.get(name, {})
-    return parts.get("train", 0) + parts.get("whole", 0) or parts.get("test", 0)
 
 
 def _held_out(whole: int, rule: SelectionRule) -> int:

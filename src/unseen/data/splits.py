@@ -1,13 +1,14 @@
-"""Which classes training sees and which it never sees; pure (needs neither torch nor the images).
+"""Which classes training sees and which it never sees.
 
-Classes are names sorted as text. An id is a position in that order. Seen classes have labels 0..S-1 and
-unseen classes labels 0..U-1, both in the order of their names, whatever order they were typed in.
+Classes are names sorted as text; an id is a position in that order. Seen classes have labels 0..S-1 and unseen classes
+labels 0..U-1, both in the order of their names, whatever order they were typed in.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ class ClassSplit:
         classes: All names, sorted, each once.
         seen: Ids of the classes to train on, ascending.
         unseen: Ids of the classes held out, ascending.
-        seed: The split seed; it draws classes (`draw`) and, elsewhere, images.
+        seed: The split seed, which draws classes (`draw`) and images (`selection`).
 
     Raises:
         ValueError: Fewer than two seen or unseen classes, or a class in both.
@@ -48,13 +49,6 @@ class ClassSplit:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if list(self.classes) != sorted(set(self.classes)):
-            raise ValueError("classes must be sorted names, each once")
-        for what, ids in (("seen", self.seen), ("unseen", self.unseen)):
-            if list(ids) != sorted(set(ids)) or not set(ids) <= set(range(len(self.classes))):
-                raise ValueError(
-                    f"{what}={list(ids)} must be ascending ids from 0 to {len(self.classes) - 1}"
-                )
         if both := sorted(set(self.seen) & set(self.unseen)):
             names = listing(self.classes[i] for i in both)
             raise ValueError(f"a class is either seen or unseen, but these are both: {names}")
@@ -90,12 +84,9 @@ class ClassSplit:
             ValueError: A class that does not exist or is named twice, and what the class itself refuses.
         """
         names = tuple(sorted(set(classes)))
-        unseen_ids = _resolve(unseen, names, "unseen")
-        if seen is None:
-            seen_ids = tuple(i for i in range(len(names)) if i not in set(unseen_ids))
-        else:
-            seen_ids = _resolve(seen, names, "seen")
-        return cls(names, seen_ids, unseen_ids, seed)
+        held_out = _ids(unseen, names, "unseen")
+        rest = tuple(i for i in range(len(names)) if i not in set(held_out))
+        return cls(names, rest if seen is None else _ids(seen, names, "seen"), held_out, seed)
 
     @classmethod
     def draw(
@@ -106,19 +97,19 @@ class ClassSplit:
         seed: int,
         seen: ClassRef | Sequence[ClassRef] | None = None,
     ) -> ClassSplit:
-        """Return a split whose unseen classes are drawn without replacement, each equally likely.
+        """Return a split whose unseen classes are drawn, each equally likely: a pure function of all arguments.
 
         Args:
             classes: All names, in any order.
             num_unseen: How many to hold out.
-            seed: The draw is a pure function of it, of the names and of `seen`.
-            seen: Names or ids to train on, out of the draw; None: every class that was not drawn.
+            seed: Of the draw.
+            seen: Names or ids to train on, which are not drawn; None: every class that was not drawn.
 
         Raises:
             ValueError: `num_unseen` that leaves fewer than two seen or unseen classes.
         """
         names = tuple(sorted(set(classes)))
-        kept = () if seen is None else _resolve(seen, names, "seen")
+        kept = () if seen is None else _ids(seen, names, "seen")
         pool = [i for i in range(len(names)) if i not in set(kept)]
         most = len(pool) - (MIN_CLASSES if seen is None else 0)
         if not MIN_CLASSES <= num_unseen <= most:
@@ -130,9 +121,9 @@ class ClassSplit:
                 f"{MIN_CLASSES} unseen are needed)"
             )
         rng = np.random.default_rng([seed, _DRAW_STREAM])
-        drawn = sorted(int(i) for i in rng.choice(pool, size=num_unseen, replace=False))
-        seen_ids = kept if seen is not None else tuple(i for i in pool if i not in set(drawn))
-        return cls(names, seen_ids, tuple(drawn), seed)
+        drawn = tuple(sorted(int(i) for i in rng.choice(pool, size=num_unseen, replace=False)))
+        others = tuple(i for i in pool if i not in set(drawn))
+        return cls(names, others if seen is None else kept, drawn, seed)
 
     @property
     def seen_names(self) -> tuple[str, ...]:
@@ -173,82 +164,69 @@ class ClassSplit:
         return cls.explicit(classes, list(content["unseen"]), list(content["seen"]), seed=seed)
 
 
-@dataclass(frozen=True)
-class ClassChoice:
-    """Which classes are unseen and seen, as far as a user said so.
+def choose_classes(
+    classes: Sequence[str],
+    default_unseen: Sequence[str] | None,
+    default_seen: Sequence[str] | None,
+    *,
+    unseen: ClassRef | Sequence[ClassRef] | None = None,
+    num_unseen: int | None = None,
+    seen: ClassRef | Sequence[ClassRef] | None = None,
+    seed: int = 0,
+) -> ClassSplit:
+    """Return the split that the user's settings and the source's defaults give.
 
-    Attributes:
+    Args:
+        classes: All names.
+        default_unseen: The source's own unseen classes.
+        default_seen: The source's own seen classes.
         unseen: Names or ids; None: `num_unseen`, else the source's own.
         num_unseen: How many to draw.
         seen: Names or ids; None: the source's own without the unseen ones, else all that are not unseen.
         seed: Split seed.
+
+    Raises:
+        ValueError: Nothing says which classes are unseen, two settings say it, or the split is impossible.
     """
-
-    unseen: ClassRef | Sequence[ClassRef] | None = None
-    num_unseen: int | None = None
-    seen: ClassRef | Sequence[ClassRef] | None = None
-    seed: int = 0
-
-    def split(
-        self,
-        classes: Sequence[str],
-        default_unseen: Sequence[str] | None,
-        default_seen: Sequence[str] | None,
-    ) -> ClassSplit:
-        """Return the split.
-
-        Args:
-            classes: All names.
-            default_unseen: The source's own unseen classes.
-            default_seen: The source's own seen classes.
-
-        Raises:
-            ValueError: Nothing says which classes are unseen, two settings say it, or the split is impossible.
-        """
-        if self.unseen is not None and self.num_unseen is not None:
-            raise ValueError(
-                f"unseen={self.unseen} and num_unseen={self.num_unseen} exclude each other; give one of them"
-            )
-        unseen = default_unseen if self.unseen is None else self.unseen
-        if self.num_unseen is not None:
-            split = ClassSplit.draw(classes, self.num_unseen, seed=self.seed, seen=self.seen)
-        elif unseen is not None:
-            split = ClassSplit.explicit(classes, unseen, self.seen, seed=self.seed)
-        else:
-            raise ValueError(
-                "no class is unseen: write data.unseen=[...] with names or ids, or data.num_unseen=...; "
-                f"there are {count(len(classes), 'class', 'classes')}: {listing(classes)}"
-            )
-        if self.seen is not None or default_seen is None:
-            return split
-        seen = [name for name in default_seen if name not in split.unseen_names]
-        return ClassSplit.explicit(split.classes, split.unseen_names, seen, seed=self.seed)
+    if unseen is not None and num_unseen is not None:
+        raise ValueError(f"unseen={unseen} and num_unseen={num_unseen} exclude each other; give one of them")
+    held_out = default_unseen if unseen is None else unseen
+    if num_unseen is not None:
+        split = ClassSplit.draw(classes, num_unseen, seed=seed, seen=seen)
+    elif held_out is not None:
+        split = ClassSplit.explicit(classes, held_out, seen, seed=seed)
+    else:
+        raise ValueError(
+            "no class is unseen: write data.unseen=[...] with names or ids, or data.num_unseen=...; "
+            f"there are {count(len(classes), 'class', 'classes')}: {listing(classes)}"
+        )
+    if seen is not None or default_seen is None:
+        return split
+    rest = [name for name in default_seen if name not in split.unseen_names]
+    return ClassSplit.explicit(split.classes, split.unseen_names, rest, seed=seed)
 
 
-def _resolve(wanted: ClassRef | Sequence[ClassRef], names: tuple[str, ...], what: str) -> tuple[int, ...]:
+def _ids(wanted: ClassRef | Sequence[ClassRef], names: tuple[str, ...], what: str) -> tuple[int, ...]:
     """Return ascending ids of the classes that a user named."""
-    ids: list[int] = []
-    for item in (wanted,) if isinstance(wanted, str | int) else wanted:
-        found = _class_id(item, names, what)
-        if found in ids:
+    ids = [_id(item, names, what) for item in ((wanted,) if isinstance(wanted, str | int) else wanted)]
+    for found, times in Counter(ids).items():
+        if times > 1:
             raise ValueError(f"{what} names class {names[found]!r} twice")
-        ids.append(found)
     return tuple(sorted(ids))
 
 
-def _class_id(item: ClassRef, names: tuple[str, ...], what: str) -> int:
-    numbered = any(_is_number(name) for name in names)
-    if not isinstance(item, bool):
-        if str(item) in names:
-            return names.index(str(item))
-        if isinstance(item, int) and 0 <= item < len(names) and not numbered:
-            return item
-    if numbered and not isinstance(item, bool) and _is_number(str(item)):
-        near = [name for name in names if _is_number(name) and int(name) == int(item)]
-        meant = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+def _id(item: ClassRef, names: tuple[str, ...], what: str) -> int:
+    numbered, is_bool = any(_is_number(name) for name in names), isinstance(item, bool)
+    if str(item) in names and not is_bool:
+        return names.index(str(item))
+    if isinstance(item, int) and 0 <= item < len(names) and not (numbered or is_bool):
+        return item
+    if numbered and _is_number(str(item)):
+        near = [repr(name) for name in names if _is_number(name) and int(name) == int(item)]
+        meant = f" (did you mean {' or '.join(near)}?)" if near else ""
         raise ValueError(
             f"{what} class {item} does not exist{meant}; classes here have numbers as names, so that a number is a "
-            f"name and no position, and a name with zeros in front needs quotes in a YAML file; the classes are: "
+            "name and no position, and a name with zeros in front needs quotes in a YAML file; the classes are: "
             f"{listing(names)}"
         )
     allowed = f"ids 0 to {len(names) - 1}, or names" if isinstance(item, int) else "classes"
