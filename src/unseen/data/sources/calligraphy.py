@@ -7,6 +7,7 @@ of a pinned commit: 188 MB, 84,022 training and 21,007 test images.
 from __future__ import annotations
 
 import http.client
+import itertools
 import logging
 import sys
 import zipfile
@@ -18,8 +19,8 @@ from pathlib import Path
 from filelock import FileLock
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, ImageSource, LeftOut
-from unseen.data.files import FileTree, open_tree, tree_at
+from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, ImageSource, LeftOut, Part
+from unseen.data.files import FileTree, below, open_tree, tree_at
 from unseen.data.images import decode
 from unseen.data.sources.image_folder import class_entries
 from unseen.wording import listing, one_line
@@ -27,6 +28,7 @@ from unseen.wording import listing, one_line
 COMMIT = "6248cad64014a2a0894a3754a7b1041d4ee7563c"
 URL = f"https://github.com/evgerritz/calligraphy_data/archive/{COMMIT}.zip"
 _ADVICE = "or get the images another way and write data.root=path/to/folder/or/zip"
+_PARTS: tuple[Part, ...] = ("train", "test")
 _log = logging.getLogger(__name__)
 
 
@@ -94,21 +96,27 @@ class Calligraphy(ImageSource):
             ValueError: The data are not there or not laid out as they must be.
         """
         tree = self._tree()
-        top = _top(tree)
-        below = f"{top}/" if top else ""
-        if {"train", "test"} <= set(tree.folders(top)):
-            parts = [class_entries(tree, f"{below}{part}", part) for part in ("train", "test")]
-        elif _has_seen_and_unseen(tree, top):
-            parts = [class_entries(tree, f"{below}seen/{part}", part) for part in ("train", "test")]
-            parts.append(class_entries(tree, f"{below}unseen", "whole"))
-        else:
-            raise ValueError(
-                f"data.root={self.root} has the folders {listing(tree.folders(top)) or '(none)'}; "
-                "data=calligraphy needs train/ARTIST and test/ARTIST, or "
-                "seen/train/ARTIST, seen/test/ARTIST and unseen/ARTIST"
-            )
-        entries: list[Entry] = [entry for some, _ in parts for entry in some]
-        left_out: Counter[LeftOut] = sum((some for _, some in parts), Counter())
+        folders = tree.folders()
+        top = (
+            folders[0] if len(folders) == 1 else ""
+        )  # an archive of the repository has a folder around everything
+        inside = tree.folders(top)
+        places: tuple[tuple[str, Part], ...] = (("train", "train"), ("test", "test"))
+        if not {"train", "test"} <= set(inside):
+            if not (
+                {"seen", "unseen"} <= set(inside)
+                and {"train", "test"} <= set(tree.folders(below(top, "seen")))
+            ):
+                raise ValueError(
+                    f"data.root={self.root} has the folders {listing(inside) or '(none)'}; data=calligraphy needs "
+                    "train/ARTIST and test/ARTIST, or seen/train/ARTIST, seen/test/ARTIST and unseen/ARTIST"
+                )
+            places = (("seen/train", "train"), ("seen/test", "test"), ("unseen", "whole"))
+        entries: list[Entry] = []
+        left_out: Counter[LeftOut] = Counter()
+        for folder, part in places:
+            images, others = class_entries(tree, below(top, folder), part)
+            entries, left_out = entries + images, left_out + others
         return Catalog.of(entries, left_out)
 
     def read(self, reference: str) -> Image.Image:
@@ -166,35 +174,15 @@ def verify_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-            names = archive.namelist()
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise ValueError(f"the archive cannot be read ({error})") from error
     if damaged is not None:
         raise ValueError(f"the archive is damaged at {damaged}")
-    found: Counter[tuple[str, str]] = Counter()
-    for name in names:
-        parts = name.split("/")  # calligraphy_data-COMMIT/train/ARTIST/0001.jpg
-        if len(parts) == 4 and parts[3] and parts[1] in ("train", "test"):
-            found[parts[1], parts[2]] += 1
-    expected = {("train", name): number for name, number in TRAIN_COUNTS.items()}
-    expected |= {("test", name): number for name, number in TEST_COUNTS.items()}
-    wrong = [
-        f"{part}/{name} has {found[part, name]} instead of {expected.get((part, name), 0)}"
-        for part, name in sorted(set(expected) | set(found))
-        if found[part, name] != expected.get((part, name), 0)
-    ]
+    found, expected = Calligraphy(root=str(path)).list().counts(), Calligraphy().known_counts()
+    wrong = []
+    for part, name in itertools.product(_PARTS, sorted({*found, *expected})):
+        number, right = (counts.get(name, {}).get(part, 0) for counts in (found, expected))
+        if number != right:
+            wrong.append(f"{part}/{name} has {number} instead of {right}")
     if wrong:
         raise ValueError(f"the number of images is wrong: {listing(wrong, shown=4)}")
-
-
-def _has_seen_and_unseen(tree: FileTree, top: str) -> bool:
-    """Return whether there are seen/train, seen/test and unseen."""
-    if not {"seen", "unseen"} <= set(tree.folders(top)):
-        return False
-    return {"train", "test"} <= set(tree.folders(f"{top}/seen" if top else "seen"))
-
-
-def _top(tree: FileTree) -> str:
-    """Return '' or the only folder, which an archive of the repository has around everything."""
-    folders = tree.folders()
-    return folders[0] if len(folders) == 1 else ""

@@ -16,7 +16,7 @@ from PIL import Image
 from unseen.data.catalog import Catalog, DataUnavailableError, ImageSource, Part
 from unseen.data.files import file_stamps
 from unseen.data.sources.torch_dataset import catalog_of, labels_of, to_picture
-from unseen.wording import listing, suggestion
+from unseen.wording import one_line, suggestion
 
 _NAMES = """
     CIFAR10 CIFAR100 Caltech101 Caltech256 Country211 DTD EMNIST EuroSAT FER2013 FGVCAircraft
@@ -50,14 +50,13 @@ class TorchvisionSet(ImageSource):
     def check(self) -> None:
         """Refuse a name that is none of torchvision's classification data sets."""
         if self.dataset not in CLASSIFICATION_SETS:
-            missing = (
-                "data.dataset is missing"
-                if self.dataset is None
-                else f"data.dataset={self.dataset} is unknown"
-            )
-            near = "" if self.dataset is None else suggestion(self.dataset, CLASSIFICATION_SETS)
-            names = listing(CLASSIFICATION_SETS, shown=len(CLASSIFICATION_SETS))
-            raise ValueError(f"{missing}{near}; torchvision's classification sets are: {names}")
+            problem = "data.dataset is missing"
+            if self.dataset is not None:
+                problem = (
+                    f"data.dataset={self.dataset} is unknown{suggestion(self.dataset, CLASSIFICATION_SETS)}"
+                )
+            names = ", ".join(CLASSIFICATION_SETS)
+            raise ValueError(f"{problem}; torchvision's classification sets are: {names}")
 
     def prepare(self) -> None:
         """Download the data set unless it is there.
@@ -72,9 +71,8 @@ class TorchvisionSet(ImageSource):
             try:
                 self._parts(download=True)
             except (RuntimeError, OSError) as error:
-                reason = " ".join(str(error).split())
                 raise DataUnavailableError(
-                    f"{self.dataset} could not be downloaded to {self._folder()} ({reason}); connect to the "
+                    f"{self.dataset} could not be downloaded to {self._folder} ({one_line(error)}); connect to the "
                     "network, or write data.root=path/to/folder where torchvision finds it"
                 ) from error
 
@@ -87,9 +85,7 @@ class TorchvisionSet(ImageSource):
         try:
             parts = self._parts(download=False)
         except (RuntimeError, OSError) as error:
-            raise ValueError(
-                f"{self.dataset} is not in {self._folder()}: {' '.join(str(error).split())}"
-            ) from error
+            raise ValueError(f"{self.dataset} is not in {self._folder}: {one_line(error)}") from error
         return catalog_of(parts, {part: labels_of(images) for part, images in parts.items()})
 
     def read(self, reference: str) -> Image.Image:
@@ -100,23 +96,20 @@ class TorchvisionSet(ImageSource):
 
     def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
         """Return what changes with the content of each file; None for sets that are arrays in memory."""
-        files = {part: _files(images) for part, images in self._parts(download=False).items()}
-        paths = []
-        for reference in references:
-            part, _, position = reference.partition("/")
-            own = files[part]  # type: ignore[index]
-            if own is None:
-                return None
-            paths.append(own[int(position)])
-        return file_stamps(paths)
+        files: dict[str, Any] = {part: _files(images) for part, images in self._parts(download=False).items()}
+        if None in files.values():
+            return None
+        places = (reference.split("/") for reference in references)
+        return file_stamps(files[part][int(position)] for part, position in places)
 
+    @property
     def _folder(self) -> Path:
         return Path(self.root or self.data_dir).expanduser()
 
     def _parts(self, *, download: bool) -> dict[Part, Any]:
         assert self.dataset is not None
         load = _load.__wrapped__ if download else _load  # what a download found is read again, once
-        return load(self.dataset, str(self._folder()), json.dumps(self.options, sort_keys=True), download)
+        return load(self.dataset, str(self._folder), json.dumps(self.options, sort_keys=True), download)
 
 
 @lru_cache(maxsize=2)
@@ -161,7 +154,7 @@ def _first_split(factory: Any, names: tuple[str, ...], arguments: dict[str, Any]
 
 
 def _files(images: Any) -> list[str | os.PathLike[str]] | None:
-    """Return the image file of every sample of a data set of torchvision, or None if it has no such files."""
+    """Return the image file of every sample of a data set, or None if it has no such files."""
     for key in _IMAGE_FILES:
         if (found := getattr(images, key, None)) is not None:
             paths = [item[0] if isinstance(item, tuple | list) else item for item in found]
