@@ -44,7 +44,7 @@ def test_curves_on_two_data_sets(tmp_path: Path) -> None:
     make_curves(tmp_path, "vit", [[0.1, 0.2, 0.3, 0.4]], data="digits")
     make_curves(tmp_path, "vit", [[0.3, 0.4, 0.5, 0.6]], data="calligraphy")
     (transfer,) = analysis_of(tmp_path).transfers
-    assert (transfer.first, transfer.second) == ("calligraphy", "digits")
+    assert (transfer.first.data, transfer.second.data) == ("calligraphy", "digits")
     assert transfer.agreement.value == pytest.approx(1)
     assert transfer.agreement_p == pytest.approx(2 / 24)
     assert transfer.difference == pytest.approx(0.2)
@@ -55,7 +55,7 @@ def test_curves_of_other_lengths_meet_at_equal_depths(tmp_path: Path) -> None:
     make_curves(tmp_path, "vit", [[0.0, 0.5, 1.0]], data="digits")
     make_curves(tmp_path, "vit", [[0.0, 0.25, 0.5, 0.75, 1.0]], data="calligraphy")
     (transfer,) = analysis_of(tmp_path).transfers
-    assert transfer.layers == 3
+    assert len(transfer.difference) == 3
     assert transfer.difference == pytest.approx(0)
 
 

@@ -75,7 +75,7 @@ def test_only_shared_steps_count(tmp_path: Path) -> None:
     same = (("trainer.max_steps", 200), ("recipe.max_steps", 200))
     make_run(tmp_path / "b", Made(model="cvt", seed=1, steps=(0, 100), settings=same))
     (group,) = groups_of(tmp_path)
-    assert group.steps.tolist() == [0, 100]
+    assert group.steps == [0, 100]
     assert group.layers("unseen", "nmi").shape == (2, 2, 3)
     assert np.isnan(group.layers("unseen", "nothing")).all()
     assert np.isnan(group.pixels("unseen", "nothing")).all()

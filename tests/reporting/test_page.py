@@ -11,9 +11,10 @@ import pytest
 from reporting.synthetic import Made, make_evaluation, make_run
 
 from unseen.reporting.analysis import analyse
-from unseen.reporting.build import build_report, run_commands
+from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
 from unseen.reporting.groups import group_runs
+from unseen.reporting.page import run_commands
 
 
 class Tags(HTMLParser):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,16 +47,12 @@ class Comparison:
     """The configurations of one data set and size.
 
     Attributes:
-        data: Data set.
-        size: demo or paper.
         configurations: Largest g first.
         spearman: Rank agreement of seen-class accuracy and g over the configurations.
         kendall: The same.
-        differences: Paired differences of g.
+        differences: Paired differences of g, first the one of the best two.
     """
 
-    data: str
-    size: str
     configurations: tuple[Configuration, ...]
     spearman: RankAgreement
     kendall: RankAgreement
@@ -68,34 +63,36 @@ class Comparison:
         """The configuration with the largest g."""
         return self.configurations[0]
 
+    @property
+    def data(self) -> str:
+        """Data set."""
+        return self.best.data
+
+    @property
+    def size(self) -> str:
+        """Size: demo or paper."""
+        return self.best.size
+
 
 @dataclass(frozen=True)
 class Transfer:
-    """One network's NMI curve on two data sets.
+    """One network's mean NMI curve on two data sets, at equal normalised depths.
 
     Attributes:
-        label: The network.
-        size: demo or paper.
-        first: A data set.
-        second: The other.
-        agreement: Spearman's rho of the curves at equal depths.
+        first: On one data set.
+        second: On the other.
+        agreement: Spearman's rho of the curves.
         agreement_p: Its p, corrected by Holm for all rows.
-        difference: Mean of first - second over the layers.
+        difference: (l,) first - second.
         difference_p: Sign-flip p of the differences over layers, corrected by Holm for all rows.
-        layers: Depths that were compared.
-        seeds: Runs behind each of the two curves.
     """
 
-    label: str
-    size: str
-    first: str
-    second: str
+    first: Configuration
+    second: Configuration
     agreement: RankAgreement
     agreement_p: float
-    difference: float
+    difference: Floats
     difference_p: float
-    layers: int
-    seeds: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +131,8 @@ def compare(members: Sequence[Configuration]) -> Comparison:
     """Return how the configurations of one data set and size compare."""
     ranked = sorted(members, key=lambda one: (-one.g.of_mean.mean, one.label))
     accuracy, g = [one.accuracy.mean for one in ranked], [one.g.of_mean.mean for one in ranked]
-    return Comparison(
-        ranked[0].data,
-        ranked[0].size,
-        tuple(ranked),
-        spearman(accuracy, g),
-        kendall(accuracy, g),
-        tuple(_differences(ranked)),
-    )
+    differences = tuple(_differences(ranked))
+    return Comparison(tuple(ranked), spearman(accuracy, g), kendall(accuracy, g), differences)
 
 
 def _differences(ranked: Sequence[Configuration]) -> list[Difference]:
@@ -177,28 +168,13 @@ def _transfers(configurations: Sequence[Configuration]) -> list[Transfer]:
     ]
     curves = [_curves(a, b) for a, b in pairs]
     agreements = [spearman(left, right) for left, right in curves]
-    differences = [left - right for left, right in curves]
-    differences = [steps[np.isfinite(steps)] for steps in differences]
+    differences = [(left - right)[np.isfinite(left - right)] for left, right in curves]
+    agreement_p = holm([one.p for one in agreements])
+    difference_p = holm([sign_flip_p(difference) for difference in differences])
     return [
-        Transfer(
-            a.label,
-            a.size,
-            a.data,
-            b.data,
-            agreement,
-            rank_p,
-            float(steps.mean()) if len(steps) else math.nan,
-            flip_p,
-            len(steps),
-            (len(a.runs), len(b.runs)),
-        )
-        for (a, b), steps, agreement, rank_p, flip_p in zip(
-            pairs,
-            differences,
-            agreements,
-            holm([one.p for one in agreements]),
-            holm([sign_flip_p(steps) for steps in differences]),
-            strict=True,
+        Transfer(a, b, agreement, rank_p, difference, flip_p)
+        for (a, b), agreement, rank_p, difference, flip_p in zip(
+            pairs, agreements, agreement_p, differences, difference_p, strict=True
         )
     ]
 

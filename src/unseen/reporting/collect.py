@@ -58,16 +58,16 @@ class Run:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A folder that no number of the report comes from, and why.
+    """A folder that no number of the report comes from, and why; "" where something is not known.
 
     Attributes:
         name: The folder as shown to a person.
         status: failed, died (its process is gone), unfinished, duplicate, refused (schema) or unreadable.
         reason: One sentence.
-        model: "" where it is not known, as for `data`, `size` and `seed`.
+        model: Network, as typed.
         data: Data set.
         size: demo or paper.
-        seed: Seed.
+        seed: Of the run.
     """
 
     name: str
@@ -83,8 +83,8 @@ class LeftOut:
 class Collection:
     """Everything found below some folders: finished runs, each configuration once, and all other folders."""
 
-    runs: tuple[Run, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    runs: tuple[Run, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 class _LeaveOutError(Exception):
@@ -107,16 +107,10 @@ def collect(roots: Sequence[Path]) -> Collection:
         content: dict[str, Any] = {}
         name = _shown(folder)
         try:
-            content.update(_read_summary(folder))
+            content = _read_summary(folder)
             found.append(_read_run(folder, name, content))
         except _LeaveOutError as error:
-            known = {
-                key: printable(content[key], 60)
-                for key in ("model", "data", "size", "seed")
-                if content.get(key) is not None
-            }
-            reason = f"{error}{_kind(content.get('command'))}"
-            left_out.append(LeftOut(name, error.status, reason, **known))
+            left_out.append(_left_out(name, error.status, str(error), content))
     runs, duplicates = _newest_of_each(found)
     runs.sort(key=lambda run: (run.facts.data, run.facts.size, run.facts.model, run.facts.seed, run.name))
     return Collection(tuple(runs), tuple(left_out + duplicates))
@@ -124,8 +118,14 @@ def collect(roots: Sequence[Path]) -> Collection:
 
 def duplicate(run: Run, reason: str) -> LeftOut:
     """Return a finished run as one that does not count."""
-    facts = run.facts
-    return LeftOut(run.name, "duplicate", reason, facts.model, facts.data, facts.size, str(facts.seed))
+    return _left_out(run.name, "duplicate", reason, run.facts.model_dump())
+
+
+def _left_out(name: str, status: str, reason: str, content: dict[str, Any]) -> LeftOut:
+    about = {key: content.get(key) for key in ("model", "data", "size", "seed")}
+    known = {key: printable(value, 60) for key, value in about.items() if value is not None}
+    kind = " (evaluation)" if entry_of(content.get("command")) == "eval" else ""
+    return LeftOut(name, status, reason + kind, **known)
 
 
 def find_folders(roots: Iterable[Path]) -> list[Path]:
@@ -210,27 +210,23 @@ def _check_agree(facts: Facts, table: ScoreTable, scores: RunScores) -> None:
 
 
 def _newest_of_each(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
-    by_identity: dict[tuple[str, ...], list[Run]] = {}
-    for run in runs:
-        by_identity.setdefault(_identity(run), []).append(run)
-    kept, duplicates = [], []
-    for same in by_identity.values():
-        *older, newest = sorted(same, key=lambda run: (run.facts.written or "", run.name))
-        kept.append(newest)
-        reason = f"the same configuration was run again; the newest is used: {newest.name}"
-        duplicates += [duplicate(run, reason + _kind(run.facts.command)) for run in older]
-    return kept, duplicates
+    newest: dict[tuple[str, ...], Run] = {}
+    older: list[tuple[Run, tuple[str, ...]]] = []
+    for run in sorted(runs, key=written):
+        facts = run.facts
+        # an evaluation has its network's configuration, so the checkpoint is part of its identity
+        scored = str(run.config.get("ckpt_path")) if facts.entry == "eval" else ""
+        identity = (facts.entry, facts.config_hash or "", scored if facts.config_hash else run.name)
+        if identity in newest:
+            older.append((newest[identity], identity))
+        newest[identity] = run
+    reason = "the same configuration was run again; the newest is used: {}"
+    return list(newest.values()), [duplicate(run, reason.format(newest[key].name)) for run, key in older]
 
 
-def _identity(run: Run) -> tuple[str, ...]:
-    facts = run.facts
-    # an evaluation has its network's configuration, so the checkpoint is part of its identity
-    scored = str(run.config.get("ckpt_path")) if facts.entry == "eval" else ""
-    return (facts.entry, facts.config_hash, scored) if facts.config_hash else (facts.entry, "", run.name)
-
-
-def _kind(command: object) -> str:
-    return "" if entry_of(command) == "train" else " (evaluation)"
+def written(run: Run) -> tuple[str, str]:
+    """Return by what runs are sorted by age."""
+    return (run.facts.written or "", run.name)
 
 
 def _shown(folder: Path) -> str:

@@ -5,15 +5,16 @@ Legend: R runs (seeds), T steps, L layers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unseen.probe_table import SCORES, Chance, Counts
 from unseen.reporting.collect import Run
-from unseen.reporting.run_files import Floats
+from unseen.reporting.run_files import Floats, Key
 from unseen.reporting.statistics import (
     DepthShape,
     Estimate,
@@ -28,20 +29,10 @@ from unseen.reporting.statistics import (
 from unseen.scores import NOISE_FLOOR_PROBE, destroyed_level
 
 
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """A level that a score must be read against.
+class Level(NamedTuple):
+    """A level that a score must be read against: (L,) values, and how they were found."""
 
-    Attributes:
-        kind: chance, ceiling or pixels.
-        values: (L,) the level at each layer.
-        varies: Whether it differs between layers.
-        meaning: How it was found.
-    """
-
-    kind: str
     values: Floats
-    varies: bool
     meaning: str
 
 
@@ -58,7 +49,7 @@ class Configuration:
     runs: tuple[Run, ...]
     variant: tuple[str, ...] = ()
     identifier: str = ""
-    _scores: dict[tuple[str, str], list[Estimate]] = field(default_factory=dict, init=False, repr=False)
+    _scores: dict[Key, list[Estimate]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def model(self) -> str:
@@ -101,44 +92,37 @@ class Configuration:
         return self.runs[0].scores.depths
 
     @cached_property
-    def steps(self) -> NDArray[np.int64]:
-        """(T,) steps that every run has."""
-        return np.array(sorted(set.intersection(*map(_steps, self.runs))), dtype=np.int64)
+    def steps(self) -> list[int]:
+        """T steps that every run has."""
+        return sorted(set.intersection(*(set(run.scores.steps.tolist()) for run in self.runs)))
 
     @cached_property
-    def probes(self) -> frozenset[tuple[str, str]]:
+    def probes(self) -> frozenset[Key]:
         """(split, probe) that at least one run has."""
         return frozenset(key for run in self.runs for key in run.scores.layers)
 
     def layers(self, split: str, probe: str) -> Floats:
         """Return (R, T, L) scores; NaN where a run has none."""
-        return np.stack(
-            [
-                run.scores.layers[split, probe][self._places(run)]
-                if (split, probe) in run.scores.layers
-                else np.full((len(self.steps), len(self.layer_names)), np.nan)
-                for run in self.runs
-            ]
-        )
+        found = [run.scores.layers.get((split, probe)) for run in self.runs]
+        return self._at_steps(found, len(self.layer_names))
 
     def pixels(self, split: str, probe: str) -> Floats:
         """Return (R, T) scores of the raw pixels; NaN where a run has none."""
-        return np.stack(
-            [
-                run.scores.pixels[split, probe][self._places(run)]
-                if (split, probe) in run.scores.pixels
-                else np.full(len(self.steps), np.nan)
-                for run in self.runs
-            ]
-        )
-
-    def _places(self, run: Run) -> NDArray[np.int64]:
-        return np.searchsorted(run.scores.steps, self.steps)
+        return self._at_steps([run.scores.pixels.get((split, probe)) for run in self.runs])
 
     @cached_property
     def accuracies(self) -> Floats:
         """(R, T) seen-class accuracy; NaN where it was not written."""
-        return np.stack([run.scores.accuracy[self._places(run)] for run in self.runs])
+        return self._at_steps([run.scores.accuracy for run in self.runs])
+
+    def _at_steps(self, found: Sequence[Floats | None], *shape: int) -> Floats:
+        missing = np.full((len(self.steps), *shape), np.nan)
+        return np.stack(
+            [
+                missing if values is None else values[np.searchsorted(run.scores.steps, self.steps)]
+                for run, values in zip(self.runs, found, strict=True)
+            ]
+        )
 
     @cached_property
     def nmi(self) -> Floats:
@@ -157,14 +141,14 @@ class Configuration:
             self._scores[key] = estimates(self.layers(split, probe)[:, -1])
         return self._scores[key]
 
-    @cached_property
+    @property
     def is_scored(self) -> bool:
         """Whether the unseen NMI is defined at a layer of the last step, and g with it."""
-        return generalization(self.nmi) is not None
+        return bool(np.isfinite(self.mean_nmi).any())
 
     @cached_property
     def g(self) -> Generalization:
-        """G at the last step, both ways."""
+        """The generalization index at the last step, both ways."""
         found = generalization(self.nmi)
         assert found is not None
         return found
@@ -172,8 +156,7 @@ class Configuration:
     @cached_property
     def g_of_steps(self) -> list[Estimate]:
         """T times g as the papers average it; the best layer is chosen anew at each step."""
-        nmi = self.layers("unseen", "nmi")
-        found = [generalization(nmi[:, place]) for place in range(len(self.steps))]
+        found = map(generalization, self.layers("unseen", "nmi").swapaxes(0, 1))
         return [one.of_mean if one else Estimate() for one in found]
 
     @property
@@ -204,7 +187,7 @@ class Configuration:
     @cached_property
     def trend(self) -> RankAgreement:
         """Spearman's rho of layer number and mean NMI."""
-        return spearman(np.arange(len(self.layer_names), dtype=float), self.mean_nmi)
+        return spearman(range(len(self.layer_names)), self.mean_nmi)
 
     @cached_property
     def shape(self) -> DepthShape:
@@ -219,33 +202,32 @@ class Configuration:
     @cached_property
     def destroyed(self) -> list[tuple[float, Floats]]:
         """(noise level, (L,) unseen NMI) where images destroyed by noise were probed, ascending."""
-        found = []
+        found = {}
         for split, probe in self.probes:
-            level = destroyed_level(probe)
-            values = self._last(split, probe) if level is not None and split == "unseen" else None
-            if level is not None and values is not None:
-                found.append((level, values))
-        return sorted(found, key=lambda pair: pair[0])
+            level, values = destroyed_level(probe), self._last("unseen", probe)
+            if split == "unseen" and level is not None and values is not None:
+                found[level] = values
+        return sorted(found.items())
 
-    def references(self, split: str, probe: str) -> dict[str, Reference]:
-        """Return chance level, ceiling and raw-pixel score of a probe at the last step, as far as they are known."""
+    def references(self, split: str, probe: str) -> dict[str, Level]:
+        """Return chance, ceiling and raw pixels of a probe at the last step, as far as they are known."""
+        found = {}
         facts = SCORES.get(probe)
-        found = [self._chance(split, facts.chance)] if facts and facts.chance else []
+        if facts and facts.chance:
+            chance = self._chance(split, facts.chance)
+            if chance is not None:
+                found["chance"] = Level(chance, facts.chance.meaning)
         ceiling = self._last(split, facts.ceiling) if facts and facts.ceiling else None
         if facts and facts.ceiling and ceiling is not None:
-            found.append(self._level("ceiling", ceiling[0], SCORES[facts.ceiling].meaning))
+            found["ceiling"] = Level(ceiling, SCORES[facts.ceiling].meaning)
         pixels = self.pixels(split, probe)[:, -1]
         if np.isfinite(pixels).any():
-            found.append(self._level("pixels", float(np.nanmean(pixels)), "the same probe on the raw pixels"))
-        return {one.kind: one for one in found if one}
+            found["pixels"] = Level(self._all_layers(np.nanmean(pixels)), "the same probe on the raw pixels")
+        return found
 
-    def _level(self, kind: str, value: float, meaning: str) -> Reference:
-        return Reference(kind, np.full(len(self.layer_names), value), False, meaning)
-
-    def _chance(self, split: str, chance: Chance) -> Reference | None:
+    def _chance(self, split: str, chance: Chance) -> Floats | None:
         if isinstance(chance.level, str):
-            measured = self._last(split, chance.level)
-            return None if measured is None else Reference("chance", measured, True, chance.meaning)
+            return self._last(split, chance.level)
         facts, unseen = self.runs[0].facts, split == "unseen"
         ceiling = self._last(split, SCORES["nnk"].ceiling or "")
         level = chance.level(
@@ -256,13 +238,12 @@ class Configuration:
                 ceiling=None if ceiling is None else float(ceiling[0]),
             )
         )
-        return None if level is None else self._level("chance", level, chance.meaning)
+        return None if level is None else self._all_layers(level)
+
+    def _all_layers(self, level: float | np.floating[Any]) -> Floats:
+        return np.full(len(self.layer_names), level)
 
     def _last(self, split: str, probe: str) -> Floats | None:
         """Return (L,) the mean over runs at the last step, None where no run has it."""
         means = np.array([one.mean for one in self.scores(split, probe)])
         return means if np.isfinite(means).any() else None
-
-
-def _steps(run: Run) -> set[int]:
-    return set(run.scores.steps.tolist())

@@ -108,12 +108,12 @@ def _reference_rows(one: Configuration, probes: Sequence[str]) -> tuple[list[Spe
     levels, paths = [], []
     for split in SPLITS:
         for probe in probes:
-            for level in one.references(split, probe).values():
-                row = {"s": split, "p": probe, "k": level.kind, "how": level.meaning}
-                if level.varies:
-                    paths += [row | {"l": at, "v": _short(value)} for at, value in enumerate(level.values)]
-                else:
+            for kind, level in one.references(split, probe).items():
+                row = {"s": split, "p": probe, "k": kind, "how": level.meaning}
+                if np.ptp(level.values) == 0:
                     levels.append(row | {"v": _short(level.values[0])})
+                else:
+                    paths += [row | {"l": at, "v": _short(value)} for at, value in enumerate(level.values)]
     return levels, paths
 
 
@@ -121,7 +121,7 @@ def heat_map(one: Configuration, theme: Theme, *, top: float) -> Spec:
     """Return the unseen NMI of every layer at every step; `top` is the upper end of the colours."""
     nmi = one.layers("unseen", "nmi")  # (R, T, L)
     rows = [
-        _estimate(found) | {"l": layer, "name": one.layer_names[layer], "step": int(step)}
+        _estimate(found) | {"l": layer, "name": one.layer_names[layer], "step": step}
         for place, step in enumerate(one.steps)
         for layer, found in enumerate(estimates(nmi[:, place]))
         if found.n
@@ -160,14 +160,14 @@ def scatter(points: Sequence[Spec], classes: Sequence[str], theme: Theme) -> Spe
 def over_steps(configurations: Sequence[Configuration], theme: Theme, *, what: str) -> Spec:
     """Return g (what="g") or seen accuracy (what="accuracy") over the training steps, a line a configuration."""
     rows = [
-        _estimate(found) | {"step": int(step)} | _label(one)
+        _estimate(found) | {"step": step} | _label(one)
         for one in configurations[:MOST_LINES]
         for step, found in zip(
             one.steps, one.g_of_steps if what == "g" else one.accuracy_of_steps, strict=True
         )
         if found.n
     ]
-    steps = [int(step) for one in configurations for step in one.steps]
+    steps = [step for one in configurations for step in one.steps]
     domain = [min(steps), max(*steps, min(steps) + 1)]
     colour, shape = _by_label(configurations, theme)
     x = _number(
@@ -247,21 +247,15 @@ def destroyed(configurations: Sequence[Configuration], theme: Theme) -> Spec | N
     return _filtered({"data": {"values": rows}, "layer": layers}, theme)
 
 
-def side_by_side(
-    titled: Sequence[tuple[str, Spec]], theme: Theme, *, title: str, explained: str, columns: int = 3
-) -> Spec:
-    """Return several figures as one for a file, each under its title, all under one with an explanation."""
-    return {
-        "title": {"text": title, "subtitle": explained, "fontSize": 15, "subtitleFontSize": 12, "offset": 12},
-        "concat": [
-            {key: value for key, value in spec.items() if key != "config"} | {"title": name}
-            for name, spec in titled
-        ],
-        "columns": columns,
-        "config": theme.config(),
-        "spacing": 24,
-        "padding": 12,
-    }
+def side_by_side(titled: Sequence[tuple[str, Spec]], theme: Theme, title: str, subtitle: str) -> Spec:
+    """Return several figures as one for a file, three in a row, each under its title."""
+    parts = [
+        {key: value for key, value in spec.items() if key != "config"} | {"title": name}
+        for name, spec in titled
+    ]
+    heading = {"text": title, "subtitle": subtitle, "fontSize": 15, "subtitleFontSize": 12, "offset": 12}
+    layout = {"columns": 3, "spacing": 24, "padding": 12}
+    return {"title": heading, "concat": parts, "config": theme.config()} | layout
 
 
 def _number(field: str, title: str | None, scale: Spec, **axis: Any) -> Spec:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unseen.reporting.collect import LeftOut, Run, duplicate
+from unseen.reporting.collect import LeftOut, Run, duplicate, written
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.texts import digest, file_name
 from unseen.scores import is_control
@@ -28,36 +28,39 @@ _NAMED_LAST = ("callbacks.", "(")  # often repeat another setting
 _LONGEST_VALUE = 100  # characters of a setting in a label
 
 
-def flat_settings(run: Run) -> dict[str, str]:
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings under dotted keys.
+
+    >>> flatten({"a": {"b": 1, "c": {}}, "d": [2]})
+    {'a.b': 1, 'a.c': {}, 'd': [2]}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
+    return flat
+
+
+def result_settings(run: Run) -> dict[str, str]:
     """Return what changes a run's result, seed left out: a dotted key for each setting, values as JSON."""
     facts = run.facts
     paths = run.config.get("paths") or {}
     places = {str(paths[key]): text for key, text in _ANY_PLACE.items() if paths.get(key)}
-    places = {place: text for place, text in places.items() if len(place) >= _SHORTEST_FOLDER}
     # a resumed training is the same run; runs of earlier versions wrote no hash of their images
     left_out = {"seed", "ckpt_path"} if facts.entry == "train" else {"seed"}
     kept = set() if facts.images_hash else {f"data.{key}" for key in IMAGE_ROOTS}
-    flat = {
-        name: value
-        for name, value in _flatten(run.config, places)
-        if name in kept or (effect_of(name) == "result" and name not in left_out)
-    }
+    found = {}
+    for name, value in flatten(run.config).items():
+        if name in kept or (effect_of(name) == "result" and name not in left_out):
+            text = json.dumps(value)
+            for place, stand_in in places.items():
+                text = text.replace(place, stand_in) if len(place) >= _SHORTEST_FOLDER else text
+            found[name] = text
     about = {
         "model": facts.model, "data": facts.data, "size": facts.size, "script": facts.entry,
         "classes": facts.split_hash, "images": facts.images_hash, "layers": len(run.scores.layer_names),
     }  # fmt: skip
-    return flat | {f"({key})": json.dumps(value) for key, value in about.items()}
-
-
-def _flatten(value: Any, places: dict[str, str], prefix: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _flatten(item, places, f"{prefix}.{key}" if prefix else str(key))
-        return
-    text = json.dumps(value, default=str)
-    for place, name in places.items():
-        text = text.replace(place, name)
-    yield prefix, text
+    return found | {f"({key})": json.dumps(value) for key, value in about.items()}
 
 
 def group_runs(runs: Iterable[Run]) -> tuple[tuple[Configuration, ...], tuple[LeftOut, ...]]:
@@ -71,7 +74,7 @@ def group_runs(runs: Iterable[Run]) -> tuple[tuple[Configuration, ...], tuple[Le
     settings: dict[str, dict[str, str]] = {}
     counted, left_out = merge_reevaluations(list(runs))
     for run in counted:
-        flat = flat_settings(run)
+        flat = result_settings(run)
         key = json.dumps(flat, sort_keys=True)
         members.setdefault(key, []).append(run)
         settings[key] = flat
@@ -97,7 +100,7 @@ def merge_reevaluations(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
     """
     kept: dict[Path, Run] = {run.folder.resolve(): run for run in runs}
     left_out = []
-    for run in sorted(runs, key=_written):
+    for run in sorted(runs, key=written):
         checkpoint = run.facts.checkpoint or run.config.get("ckpt_path")
         if run.facts.entry != "eval" or not checkpoint:
             continue
@@ -118,7 +121,7 @@ def _scored_alike(run: Run, trained: Run) -> bool:
     if trained.facts.entry != "train" or run.scores.steps[-1] not in trained.scores.steps:
         return False
     ours, theirs = (
-        {name: value for name, value in flat_settings(one).items() if name.startswith(_AFFECTS_SCORES)}
+        {name: value for name, value in result_settings(one).items() if name.startswith(_AFFECTS_SCORES)}
         for one in (run, trained)
     )
     return ours == theirs
@@ -142,14 +145,14 @@ def _with_controls_of(run: Run, trained: Run) -> tuple[Run, list[str]]:
 def _one_each_seed(members: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
     newest: dict[int, Run] = {}
     dropped: list[LeftOut] = []
-    for run in sorted(members, key=_written):
+    for run in sorted(members, key=written):
         if run.facts.seed in newest:
             reason = f"the same configuration and seed were run again: {run.name} is used"
             dropped.append(duplicate(newest[run.facts.seed], reason))
         newest[run.facts.seed] = run
     kept: list[Run] = []
     for run in sorted(newest.values(), key=lambda run: run.facts.seed):
-        if len(Configuration((*kept, run)).steps):
+        if Configuration((*kept, run)).steps:
             kept.append(run)
         else:
             reason = "it shares no scored step with the other seeds of its configuration"
@@ -157,16 +160,12 @@ def _one_each_seed(members: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
     return kept, dropped
 
 
-def _written(run: Run) -> tuple[str, str]:
-    return (run.facts.written or "", run.name)
-
-
 def shared_settings_that_differ(configurations: Sequence[Configuration]) -> tuple[str, ...]:
     """Return in which settings of data, probing and training length configurations differ that are compared.
 
     A network's own settings may differ; these should not.
     """
-    found = [flat_settings(one.runs[0]) for one in configurations]
+    found = [result_settings(one.runs[0]) for one in configurations]
     texts = []
     for name in sorted({name for flat in found for name in flat if name.startswith(_SHARED)}):
         values = sorted({_plain(flat.get(name)) for flat in found})

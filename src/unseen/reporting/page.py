@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,43 +27,21 @@ from unseen.reporting.papers import PaperRow, why_not_comparable
 from unseen.reporting.result_tables import what_was_measured
 from unseen.reporting.summary import findings, paper_sentence, summarise
 from unseen.reporting.tables import Table, forms_of, shown, sort_value
-from unseen.reporting.texts import file_name
+from unseen.reporting.texts import file_name, printable
 from unseen.reporting.theme import PAGE
 from unseen.scores import CHANCE_PROBE
 from unseen.wording import count
 
 _MOST_CARDS = 40  # configurations with figures of their own; each is about 30 kB
 _MOST_WITH_PICTURES = 12
+_LONGEST_COMMAND = 5000  # characters
 _ASSETS = Path(__file__).parent / "assets"
+# words of a command that say where and when a job ran
+_NOT_REPEATED = ("-m", "--multirun", "seed=", "hydra.", "ckpt_path=", "resume=", "plan=")
 _DEMO = (
     "Runs marked demo are small networks on small images. They show how layers of such networks compare; they cannot "
     "be compared with the papers' numbers and are not in that table."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Content:
-    """What the page is made of.
-
-    Attributes:
-        collection: The runs and the folders that were left out.
-        analysis: Their results.
-        papers: Printed numbers and ours.
-        tables: By name.
-        commands: Lines that make the runs again.
-        report_command: The line that makes the page again.
-        versions: Of what made the numbers.
-        made: When.
-    """
-
-    collection: Collection
-    analysis: Analysis
-    papers: Sequence[PaperRow]
-    tables: dict[str, Table]
-    commands: Sequence[str]
-    report_command: str
-    versions: str
-    made: datetime
 
 
 def comparison_id(comparison: Comparison) -> str:
@@ -75,10 +55,15 @@ def top_of_heat(comparison: Comparison) -> float:
     return max(0.1, round(top + 0.05, 1))
 
 
-def page(content: Content) -> str:
-    """Return the page as HTML."""
-    analysis = content.analysis
-    every = analysis.configurations
+def page(
+    collection: Collection,
+    analysis: Analysis,
+    papers: Sequence[PaperRow],
+    tables: dict[str, Table],
+    report_command: str,
+) -> str:
+    """Return the page as HTML; `report_command` is the line that makes it again."""
+    every, most = analysis.configurations, figures.MOST_LINES
     # the best of each data set, as many as the page can hold
     each = max(1, _MOST_CARDS // max(1, len(analysis.comparisons)))
     chosen = [(to, one) for to in analysis.comparisons for one in to.configurations[:each]][:_MOST_CARDS]
@@ -86,20 +71,18 @@ def page(content: Content) -> str:
     problems: list[str] = []
     cards = _cards(chosen, specs, problems)
     comparisons = [_comparison(one, specs) for one in analysis.comparisons]
-    most = figures.MOST_LINES
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_ASSETS), autoescape=True, undefined=jinja2.StrictUndefined
     )
     return environment.get_template("page.html.j2").render(
-        title="unseen: which network, which layer",
         css=Markup(_asset("page.css")),
         js=Markup(_asset("page.js")),
         vega=Markup(_vega()),
-        comparisons=comparisons,
         specs=Markup(_json(specs)),
-        made=content.made.strftime("%Y-%m-%d %H:%M"),
-        counts=_counts(content),
+        made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
+        counts=_counts(collection, analysis),
         banner=_DEMO if any(one.size != "paper" for one in analysis.comparisons) else "",
+        comparisons=comparisons,
         cards=cards,
         more=len(every) - len(cards),
         models=sorted({one.model for one in every}),
@@ -109,19 +92,19 @@ def page(content: Content) -> str:
         accuracy_missing=any(found.n == 0 for one in every for found in one.accuracy_of_steps[:-1]),
         many_lines=most if any(len(one.configurations) > most for one in analysis.comparisons) else 0,
         measured=what_was_measured(analysis),
-        tables=content.tables,
+        tables=tables,
         forms_of=forms_of,
         sort_value=sort_value,
-        paper_sentence=paper_sentence(content.papers),
-        any_paper=any(row.ours for row in content.papers),
+        paper_sentence=paper_sentence(papers),
+        any_paper=any(row.ours for row in papers),
         not_comparable=_not_comparable(every),
         picture_problems=problems,
         no_pictures=not any(card["pictures"] for card in cards) and not problems,
         configs=_configs([one for _, one in chosen]),
         unscored=analysis.unscored,
-        commands=content.commands,
-        report_command=content.report_command,
-        versions=content.versions,
+        commands=run_commands(every),
+        report_command=printable(report_command, _LONGEST_COMMAND),
+        versions=_versions(collection),
     )
 
 
@@ -149,29 +132,27 @@ def _cards(
 
 
 def _comparison(comparison: Comparison, specs: dict[str, figures.Spec]) -> dict[str, Any]:
-    name = comparison_id(comparison)
-    specs[f"g-{name}"] = figures.over_steps(comparison.configurations, PAGE, what="g")
-    has_accuracy = any(one.accuracy.n for one in comparison.configurations)
-    if has_accuracy:
-        specs[f"accuracy-{name}"] = figures.over_steps(comparison.configurations, PAGE, what="accuracy")
-        specs[f"scatter-{name}"] = figures.accuracy_and_g(comparison.configurations, PAGE)
-    destroyed = figures.destroyed(comparison.configurations, PAGE)
-    if destroyed:
-        specs[f"destroyed-{name}"] = destroyed
+    name, members = comparison_id(comparison), comparison.configurations
+    made: dict[str, figures.Spec | None] = {"g": figures.over_steps(members, PAGE, what="g")}
+    if any(one.accuracy.n for one in members):
+        made["accuracy"] = figures.over_steps(members, PAGE, what="accuracy")
+        made["scatter"] = figures.accuracy_and_g(members, PAGE)
+    made["destroyed"] = figures.destroyed(members, PAGE)
+    specs |= {f"{kind}-{name}": spec for kind, spec in made.items() if spec}
     return {
         "id": name,
         "data": comparison.data,
         "size": comparison.size,
         "summary": summarise(comparison),
         "findings": findings(comparison),
-        "has_accuracy": has_accuracy,
-        "has_destroyed": destroyed is not None,
+        "has_accuracy": "accuracy" in made,
+        "has_destroyed": made["destroyed"] is not None,
     }
 
 
-def _counts(content: Content) -> str:
-    runs, others = len(content.collection.runs), len(content.collection.left_out)
-    text = f"{count(runs, 'finished run')} in {count(len(content.analysis.configurations), 'configuration')}"
+def _counts(collection: Collection, analysis: Analysis) -> str:
+    runs, others = len(collection.runs), len(collection.left_out)
+    text = f"{count(runs, 'finished run')} in {count(len(analysis.configurations), 'configuration')}"
     return text + (f", {count(others, 'folder')} left out (listed below)" if others else "")
 
 
@@ -209,3 +190,42 @@ def _json(content: object) -> str:
     """Return JSON that cannot end the script element in which it stands."""
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def run_commands(configurations: Sequence[Configuration]) -> list[str]:
+    """Return lines that run all configurations with all their seeds again; networks with equal settings share one."""
+    models: dict[tuple[str, ...], list[str]] = {}  # (script, words but the network's) -> networks
+    for one in configurations:
+        command = [printable(word) for word in one.runs[0].facts.command or []]
+        if not command:
+            continue
+        words = _typed(command[1:])
+        networks = [word.removeprefix("model=") for word in words if word.startswith("model=")]
+        others = [word for word in words if not word.startswith("model=")]
+        key = (command[0], *others, f"seed={','.join(map(str, one.seeds))}")
+        models.setdefault(key, []).extend(networks)
+    found = []
+    for (script, *words, seed), networks in models.items():
+        chosen = [f"model={','.join(sorted(set(networks)))}"] if networks else []
+        sweep = ["-m"] if any("," in word for word in (*chosen, seed)) else []
+        found.append(shlex.join(["python", script, *sweep, *words, *chosen, seed]))
+    return sorted(found)
+
+
+def _typed(words: list[str]) -> list[str]:
+    """Return the words of a command that a person typed, without the seed: a sweep adds some for each job."""
+    pairs = zip(["", *words], words, strict=False)
+    return [
+        word
+        for before, word in pairs
+        if "--config-path" not in (before, word) and not word.startswith(_NOT_REPEATED)
+    ]
+
+
+def _versions(collection: Collection) -> str:
+    found: dict[str, set[str]] = {}
+    for run in collection.runs:
+        for name, version in (run.facts.versions or {}).items():
+            found.setdefault(printable(name, 40), set()).add(printable(version, 40))
+    here = f"report made with python {sys.version.split()[0]}, vl-convert {metadata.version('vl-convert-python')}"
+    return ", ".join([*(f"{name} {' / '.join(sorted(versions))}" for name, versions in found.items()), here])

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from unseen.reporting.configuration import Configuration
+from unseen.reporting.groups import flatten
 from unseen.reporting.statistics import Estimate, estimates
+from unseen.scores import ACCURACY
 
 PUBLISHED_STEP = 500
 # what the two papers differ by on the same networks: .75 / .63 for CvT, .63 / .50 for ConvNeXtV2
@@ -24,14 +24,9 @@ _MAIN_SOURCE = "arXiv 2405.01524"
 _FIRST_SOURCE = "arXiv 2402.14095"
 # our name of the network: name in print
 NETWORKS = {
-    "vit": "ViT",
-    "swin": "Swin",
-    "pvt": "PViT",
-    "cvt": "CvT",
-    "poolformer": "PoolFormer",
-    "convnext": "ConvNeXtV2",
+    "vit": "ViT", "swin": "Swin", "pvt": "PViT", "cvt": "CvT", "poolformer": "PoolFormer", "convnext": "ConvNeXtV2",
     "resnet": "ResNet-50",
-}
+}  # fmt: skip
 DATA_SETS = {"calligraphy": "Calligraphy", "cifar100": "CIFAR-100"}
 # (split, probe): name in print
 PROBES = {
@@ -65,50 +60,22 @@ _TABLE: dict[str, dict[tuple[str, str], tuple[float, ...]]] = {
     },
 }
 # Settings of the published experiments: dotted key, the value it must have.
-_SETTINGS: tuple[tuple[str, Any], ...] = (
-    ("size", "paper"),
-    ("model.pretrained", True),
-    ("model.pooling", "paper"),
-    ("model.optimizer.lr", 2.0e-4),
-    ("model.optimizer.weight_decay", 0.0),
-    ("model.scheduler.warmup_steps", 0),
-    ("trainer.gradient_clip_val", 1.0),
-    ("data.image_size", 224),
-    ("data.batch_size", 72),
-    ("data.rotation", 10),
-    ("data.eval_deterministic", False),
-    ("data.stratified", False),
-    ("data.num_unseen", None),
-    ("probe.k", 500),
-    ("probe.n_init", 1),
-    ("probe.standardize", False),
-)
-_DATA_SETTINGS: dict[str, tuple[tuple[str, Any], ...]] = {
-    "calligraphy": (("data.train_size", 9100), ("data.test_size", 2500), ("data.unseen_per_class", 500)),
-    "cifar100": (
-        ("data.num_labels", 95),
-        ("data.train_size", None),
-        ("data.test_size", None),
-        ("data.unseen_per_class", None),
-    ),
-}
+_SETTINGS: dict[str, Any] = {
+    "size": "paper", "model.pretrained": True, "model.pooling": "paper", "model.optimizer.lr": 2.0e-4,
+    "model.optimizer.weight_decay": 0.0, "model.scheduler.warmup_steps": 0, "trainer.gradient_clip_val": 1.0,
+    "data.image_size": 224, "data.batch_size": 72, "data.rotation": 10, "data.eval_deterministic": False,
+    "data.stratified": False, "data.num_unseen": None, "probe.k": 500, "probe.n_init": 1, "probe.standardize": False,
+}  # fmt: skip
+_DATA_SETTINGS: dict[str, dict[str, Any]] = {
+    "calligraphy": {"data.train_size": 9100, "data.test_size": 2500, "data.unseen_per_class": 500},
+    "cifar100": {
+        "data.num_labels": 95, "data.train_size": None, "data.test_size": None, "data.unseen_per_class": None,
+    },
+}  # fmt: skip
 _UNSEEN_CLASSES = {
-    "calligraphy": ("csl", "hy", "mf", "shz", "wzm"),
-    "cifar100": ("orchid", "poppy", "rose", "sunflower", "tulip"),
+    "calligraphy": ["csl", "hy", "mf", "shz", "wzm"],
+    "cifar100": ["orchid", "poppy", "rose", "sunflower", "tulip"],
 }
-
-
-@dataclass(frozen=True)
-class Published:
-    """A printed number."""
-
-    model: str
-    data: str
-    split: str
-    probe: str
-    value: float
-    runs: int
-    source: str
 
 
 @dataclass(frozen=True)
@@ -116,97 +83,98 @@ class PaperRow:
     """A printed number and ours.
 
     Attributes:
-        published: What is in print.
-        ours: Ours at step 500: mean over seeds first, then the largest layer; None where it was not run.
-        difference: Ours minus printed, NaN where it was not run.
-        within: Whether the difference is inside the tolerance; None where it was not run.
+        model: Network.
+        data: Data set.
+        split: unseen or seen.
+        probe: Name of the score.
+        value: In print.
+        runs: Behind the printed value.
+        source: Paper.
+        ours: At step 500: mean over seeds first, then the largest layer; None where it was not run.
     """
 
-    published: Published
-    ours: Estimate | None
-    difference: float
-    within: bool | None
+    model: str
+    data: str
+    split: str
+    probe: str
+    value: float
+    runs: int = 3
+    source: str = _MAIN_SOURCE
+    ours: Estimate | None = None
+
+    @property
+    def difference(self) -> float:
+        """Ours minus printed, NaN where it was not run."""
+        return self.ours.mean - self.value if self.ours else math.nan
+
+    @property
+    def within(self) -> bool:
+        """Whether it was run and the difference is inside the tolerance."""
+        return abs(self.difference) <= TOLERANCE
 
 
-def published() -> tuple[Published, ...]:
+def published() -> list[PaperRow]:
     """Return every printed number, by data set, network and probe."""
     rows = [
-        Published(model, data, split, probe, values[place], 3, _MAIN_SOURCE)
+        PaperRow(model, data, split, probe, values[place])
         for data, table in _TABLE.items()
         for place, model in enumerate(_ORDER)
         for (split, probe), values in table.items()
     ]
-    return (*rows, Published("resnet", "calligraphy", "unseen", "nmi", 0.61, 1, _FIRST_SOURCE))
+    return [*rows, PaperRow("resnet", "calligraphy", "unseen", "nmi", 0.61, 1, _FIRST_SOURCE)]
 
 
 def why_not_comparable(one: Configuration) -> str:
     """Return in which settings a configuration differs from the published experiments, "" where in none."""
+    run = one.runs[0]
     if one.data not in DATA_SETS:
         return f"the papers have no {one.data}"
     if one.model not in NETWORKS:
         return f"the papers have no {one.model}"
-    config = one.runs[0].config
-    if not config:
+    if not run.config:
         return "its config.yaml is missing"
-    reasons = []
-    if one.runs[0].facts.entry != "train":
-        reasons.append("it was only evaluated, not trained")
-    epochs = ("model.scheduler.epochs", 5 if one.model == "resnet" else 4)
-    for key, wanted in (*_SETTINGS, epochs, *_DATA_SETTINGS[one.data]):
-        found = _setting(config, key)
+    settings = flatten(run.config)
+    theirs = (
+        _SETTINGS | {"model.scheduler.epochs": 5 if one.model == "resnet" else 4} | _DATA_SETTINGS[one.data]
+    )
+    reasons = [] if run.facts.entry == "train" else ["it was only evaluated, not trained"]
+    for key, wanted in theirs.items():
+        found = settings.get(key, "absent")
         if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):
             reasons.append(f"{key} is {_plain(found)}, theirs {_plain(wanted)}")
-    unseen = _setting(config, "data.unseen")
-    if isinstance(unseen, list) and sorted(map(str, unseen)) != sorted(_UNSEEN_CLASSES[one.data]):
+    unseen = settings.get("data.unseen")
+    if isinstance(unseen, list) and sorted(map(str, unseen)) != _UNSEEN_CLASSES[one.data]:
         reasons.append("other unseen classes")
-    if _setting(config, "data.seen") not in (None, _ABSENT):
+    if settings.get("data.seen") is not None:
         reasons.append("other seen classes")
     if PUBLISHED_STEP not in one.steps:
         reasons.append(f"not scored at step {PUBLISHED_STEP}")
     return "; ".join(reasons)
 
 
-def compare_with_papers(configurations: Sequence[Configuration]) -> tuple[PaperRow, ...]:
+def compare_with_papers(configurations: Sequence[Configuration]) -> list[PaperRow]:
     """Return each printed number and ours; only configurations with the papers' settings count.
 
     Where several have them, the one with most seeds represents the network.
     """
     usable: dict[tuple[str, str], Configuration] = {}
-    for one in configurations:
-        key = (one.model, one.data)
-        if not why_not_comparable(one) and (key not in usable or len(one.runs) > len(usable[key].runs)):
-            usable[key] = one
-    rows = []
-    for row in published():
-        match = usable.get((row.model, row.data))
-        ours = _ours(match, row) if match else None
-        difference = ours.mean - row.value if ours else math.nan
-        rows.append(PaperRow(row, ours, difference, abs(difference) <= TOLERANCE if ours else None))
-    return tuple(rows)
+    for one in sorted(configurations, key=lambda one: -len(one.runs)):
+        if not why_not_comparable(one):
+            usable.setdefault((one.model, one.data), one)
+    return [
+        replace(row, ours=_ours(usable[row.model, row.data], row)) if (row.model, row.data) in usable else row
+        for row in published()
+    ]
 
 
-def _ours(one: Configuration, row: Published) -> Estimate | None:
-    place = int(np.searchsorted(one.steps, PUBLISHED_STEP))
-    if row.probe == "accuracy":
+def _ours(one: Configuration, row: PaperRow) -> Estimate | None:
+    place = one.steps.index(PUBLISHED_STEP)
+    if row.probe == ACCURACY:
         found = [one.accuracy_of_steps[place]]
     else:
         found = estimates(one.layers(row.split, row.probe)[:, place])
     return max((each for each in found if each.n), key=lambda each: each.mean, default=None)
 
 
-_ABSENT = object()
-
-
-def _setting(config: dict[str, Any], key: str) -> Any:
-    value: Any = config
-    for part in key.split("."):
-        if not isinstance(value, dict) or part not in value:
-            return _ABSENT
-        value = value[part]
-    return value
-
-
 def _plain(value: Any) -> str:
-    if value is _ABSENT:
-        return "absent"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return value if isinstance(value, str) else json.dumps(value)

@@ -9,7 +9,7 @@ import numpy as np
 
 from unseen.probe_table import HEADINGS
 from unseen.reporting.analysis import Analysis, Difference
-from unseen.reporting.collect import LeftOut, Run
+from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.papers import DATA_SETS, NETWORKS, PROBES, TOLERANCE, PaperRow
 from unseen.reporting.summary import SIGNIFICANT
@@ -19,16 +19,16 @@ from unseen.wording import count
 
 _NOT_MEASURED = "not measured"
 _INTERVAL = "mean ± standard deviation (ddof 0) [95 % bootstrap interval over seeds]"
+_RHO = Column("Spearman ρ", 2)
+_P = Column("p", probability=True)
 
 
-def all_tables(
-    analysis: Analysis, papers: Sequence[PaperRow], runs: Sequence[Run], left_out: Sequence[LeftOut]
-) -> dict[str, Table]:
+def all_tables(analysis: Analysis, papers: Sequence[PaperRow], collection: Collection) -> dict[str, Table]:
     """Return every table by its name; layer_scores is long and meant for programs."""
     made = (
         best_layers(analysis), differences(analysis), accuracy_and_g(analysis), depth_shape(analysis),
-        data_set_agreement(analysis), controls(analysis), against_the_papers(papers), _runs(analysis, runs),
-        _left_out(left_out), layer_scores(analysis),
+        data_set_agreement(analysis), controls(analysis), against_the_papers(papers), runs(analysis, collection),
+        left_out(collection), layer_scores(analysis),
     )  # fmt: skip
     return {table.name: table for table in made}
 
@@ -54,32 +54,29 @@ def best_layers(analysis: Analysis) -> Table:
             )
             is_best = one is comparison.best and len(comparison.configurations) > 1
             rows.append(_row(one, cells, "best" if is_best else ""))
+    last = "NMI of the best minus that of the last layer, paired over seeds"
+    noise = "standard deviation of the NMI over single k-means starts, at the best layer"
     return Table(
         "best_layers",
         "Best layer and g",
         f"{_INTERVAL}. g: NMI of the unseen classes, largest over layers; the papers average over seeds first and "
         "take the largest layer then. The best layer is chosen on the same runs that score it, which favours it.",
-        (
-            *_columns("network", "data", "size"),
+        _columns(
+            "network", "data", "size",
             Column("n", hint="runs (seeds)"),
             Column("g", hint="mean over seeds first, then the largest layer (as the papers)"),
             Column("g per run", hint="largest layer of each run, then the mean over seeds"),
-            Column("best layer"),
+            "best layer",
             Column("depth", 2, "0: first, 1: last layer"),
             Column("wins (layer: runs)", hint="in how many runs each layer is the best"),
             Column("support", 2, "share of bootstrap resamples in which this layer is the best"),
-            Column(
-                "above last layer", hint="NMI of the best minus that of the last layer, paired over seeds"
-            ),
+            Column("above last layer", hint=last),
             Column("above pixels", hint="NMI of the best layer minus that of the raw pixels"),
-            Column("seen accuracy"),
-            Column(
-                "k-means noise",
-                hint="standard deviation of the NMI over single k-means starts, at the best layer",
-            ),
+            "seen accuracy",
+            Column("k-means noise", hint=noise),
         ),
         tuple(rows),
-    )
+    )  # fmt: skip
 
 
 def _wins(one: Configuration) -> str:
@@ -90,23 +87,19 @@ def _wins(one: Configuration) -> str:
 
 def layer_scores(analysis: Analysis) -> Table:
     """Return every score of every layer at the last step, with chance and ceiling."""
+    kinds = ("chance", "ceiling", "pixels")
     rows = []
     for one in analysis.configurations:
-        for split in SPLITS:
-            for probe in HEADINGS:
-                if (split, probe) not in one.probes:
-                    continue
+        for split, probe in ((split, probe) for split in SPLITS for probe in HEADINGS):
+            if (split, probe) in one.probes:
                 levels = one.references(split, probe)
                 for layer, score in enumerate(one.scores(split, probe)):
-                    limits: list[Cell] = [
-                        float(levels[kind].values[layer]) if kind in levels else None
-                        for kind in ("chance", "ceiling", "pixels")
-                    ]
                     place = (split, probe, layer, one.layer_names[layer], float(one.depths[layer]))
+                    limits = (float(levels[kind].values[layer]) if kind in levels else None for kind in kinds)
                     rows.append(_row(one, (*place, score, score.n, *limits)))
     columns = _columns(
-        "network", "data", "size", "classes", "probe", "layer", "name", "depth", "score", "n", "chance",
-        "ceiling", "raw pixels",
+        "network", "data", "size", "classes", "probe", "layer", "name", "depth", "score", "n", "chance", "ceiling",
+        "raw pixels",
     )  # fmt: skip
     return Table("layer_scores", "Every layer, every probe, last step", f"{_INTERVAL}.", columns, tuple(rows))
 
@@ -115,7 +108,7 @@ def depth_shape(analysis: Analysis) -> Table:
     """Return whether the NMI is monotone over the layers."""
     rows = []
     for one in analysis.configurations:
-        shape = one.shape
+        shape, trend = one.shape, one.trend
         if not shape.judged_by:
             verdict = "cannot be judged: one run, k-means noise not measured"
         elif shape.sign_changes:
@@ -124,10 +117,8 @@ def depth_shape(analysis: Analysis) -> Table:
             verdict = "no change of direction beyond the uncertainty"
         else:
             verdict = "no step beyond the uncertainty"
-        counts = (shape.rises, shape.falls, shape.sign_changes) if shape.judged_by else (None,) * 3
-        rows.append(
-            _row(one, (shape.n, len(one.layer_names), one.trend.value, one.trend.p, *counts, verdict))
-        )
+        steps = (shape.rises, shape.falls, shape.sign_changes) if shape.judged_by else (None, None, None)
+        rows.append(_row(one, (len(one.runs), len(one.layer_names), trend.value, trend.p, *steps, verdict)))
     return Table(
         "depth_shape",
         "Is the NMI monotone over the layers?",
@@ -135,56 +126,44 @@ def depth_shape(analysis: Analysis) -> Table:
         "not independent, so p is too small). A step from layer to layer counts where the 95 % interval of its "
         "paired difference over seeds excludes zero (one run: where it exceeds the k-means noise); a change of "
         "direction is a rise after a fall or the reverse. The steps are not corrected for their number.",
-        (
-            *_columns("network", "data", "size", "n", "layers"),
-            Column("Spearman ρ", 2),
-            Column("p", probability=True),
-            *_columns("rises", "falls", "changes of direction", "verdict"),
+        _columns(
+            "network", "data", "size", "n", "layers", _RHO, _P, "rises", "falls", "changes of direction", "verdict"
         ),
         tuple(rows),
-    )
+    )  # fmt: skip
 
 
 def differences(analysis: Analysis) -> Table:
     """Return the networks of one data set against each other."""
-    rows = [
-        Row(
-            (
-                found.first.label, found.second.label, comparison.data, comparison.size, found.g.n, found.g, found.p,
-                _verdict(found),
-            ),
-            "",
-            comparison.data,
-        )
-        for comparison in analysis.comparisons
-        for found in comparison.differences
-    ]  # fmt: skip
+    rows = []
+    for comparison in analysis.comparisons:
+        for pair in comparison.differences:
+            where = (comparison.data, comparison.size)
+            labels = (pair.first.label, pair.second.label)
+            rows.append(Row((*labels, *where, pair.g.n, pair.g, pair.p, _verdict(pair)), "", comparison.data))
     return Table(
         "differences",
         "Networks against each other",
         "Difference of the per-run g, paired by seed: mean ± standard deviation [95 % paired bootstrap interval]; "
         "p by flipping signs, corrected by Holm for the pairs of the data set (with three seeds it cannot fall "
         "below 0.25). With fewer than about ten seeds the bootstrap interval is narrower than 95 %.",
-        (
-            *_columns("first", "second", "data", "size"),
-            Column("n", hint="shared seeds"),
-            Column("g first − g second"),
-            Column("p (Holm)", probability=True),
-            Column("verdict"),
+        _columns(
+            "first", "second", "data", "size", Column("n", hint="shared seeds"), "g first − g second",
+            Column("p (Holm)", probability=True), "verdict",
         ),
         tuple(rows),
-    )
+    )  # fmt: skip
 
 
-def _verdict(found: Difference) -> str:
-    if found.g.n == 0:
+def _verdict(pair: Difference) -> str:
+    if pair.g.n == 0:
         return "no seed in common"
-    if found.g.n == 1:
+    if pair.g.n == 1:
         return "one shared seed: not distinguished"
-    if found.p < SIGNIFICANT:
+    if pair.p < SIGNIFICANT:
         return f"different (p < {SIGNIFICANT})"
-    if found.g.low > 0 or found.g.high < 0:
-        return f"above in {found.agree} of {found.g.n} seeds; too few for p < {SIGNIFICANT}"
+    if pair.g.low > 0 or pair.g.high < 0:
+        return f"above in {pair.agree} of {pair.g.n} seeds; too few for p < {SIGNIFICANT}"
     return "not distinguished"
 
 
@@ -194,60 +173,45 @@ def accuracy_and_g(analysis: Analysis) -> Table:
     for one in analysis.comparisons:
         rho, tau = one.spearman, one.kendall
         how = "exact" if rho.exact else "9,999 permutations"
-        cells: tuple[Cell, ...] = (
-            one.data, one.size, rho.n, rho.value, rho.p, tau.value, tau.p,
-            "needs three networks" if math.isnan(rho.value) else how,
-        )  # fmt: skip
-        rows.append(Row(cells, "", one.data))
+        how = "needs three networks" if math.isnan(rho.value) else how
+        rows.append(Row((one.data, one.size, rho.n, rho.value, rho.p, tau.value, tau.p, how), "", one.data))
     return Table(
         "accuracy_and_g",
         "Does accuracy on seen classes rank the networks as g does?",
         "A point a network (mean over its seeds); two-sided permutation p. With six or seven networks only a very "
         "strong agreement can be distinguished from none: a large p is not evidence that there is no relation.",
-        (
-            *_columns("data", "size"),
-            Column("n", hint="networks"),
-            Column("Spearman ρ", 2),
-            Column("p", probability=True),
-            Column("Kendall τ", 2),
-            Column("p (τ)", probability=True),
-            Column("how"),
+        _columns(
+            "data", "size", Column("n", hint="networks"), _RHO, _P, Column("Kendall τ", 2),
+            Column("p (τ)", probability=True), "how",
         ),
         tuple(rows),
-    )
+    )  # fmt: skip
 
 
 def data_set_agreement(analysis: Analysis) -> Table:
     """Return whether a network's curve is the same on two data sets."""
-    rows = [
-        Row(
-            (
-                found.label, found.size, found.first, found.second, f"{found.seeds[0]} / {found.seeds[1]}",
-                found.layers, found.agreement.value, found.agreement.p, found.agreement_p,
-                found.difference, found.difference_p,
-            ),
-            found.label.split(" ", 1)[0],
-        )
-        for found in analysis.transfers
-    ]  # fmt: skip
+    rows = []
+    for found in analysis.transfers:
+        first, second, agreement, steps = found.first, found.second, found.agreement, found.difference
+        runs = f"{len(first.runs)} / {len(second.runs)}"
+        difference = float(steps.mean()) if len(steps) else None
+        cells: tuple[Cell, ...] = (
+            first.label, first.size, first.data, second.data, runs, len(steps), agreement.value, agreement.p,
+            found.agreement_p, difference, found.difference_p,
+        )  # fmt: skip
+        rows.append(Row(cells, first.model))
     return Table(
         "data_set_agreement",
         "Does a network's curve look the same on another data set?",
         "Mean NMI curves at equal normalised depths (linear interpolation where the numbers of layers differ). "
         "Spearman with permutation p; difference of the curves with a sign-flip p over layers; both corrected by "
         "Holm for all rows. Neighbouring layers are not independent, so both p are too small.",
-        (
-            *_columns("network", "size", "first", "second"),
-            Column("n", hint="runs of each"),
-            Column("layers"),
-            Column("Spearman ρ", 2),
-            Column("p", probability=True),
-            Column("p (Holm)", probability=True),
-            Column("first − second"),
-            Column("p (Holm, difference)", probability=True),
+        _columns(
+            "network", "size", "first", "second", Column("n", hint="runs of each"), "layers", _RHO, _P,
+            Column("p (Holm)", probability=True), "first − second", Column("p (Holm, difference)", probability=True),
         ),
         tuple(rows),
-    )
+    )  # fmt: skip
 
 
 def controls(analysis: Analysis) -> Table:
@@ -256,13 +220,15 @@ def controls(analysis: Analysis) -> Table:
     for one in analysis.configurations:
         best, g = one.g.best_layer, one.g.of_mean.mean
         chance = one.references("unseen", "nmi").get("chance")
-        above: tuple[Cell, ...] = (_NOT_MEASURED, _NOT_MEASURED)
-        if chance:
-            level = float(chance.values[best])
-            above = (level, g - level)
-        noise = _NOT_MEASURED if one.noise is None else float(one.noise[best])
-        destroyed = ", ".join(f"{level:g}: {shown(float(values[best]))}" for level, values in one.destroyed)
-        rows.append(_row(one, (len(one.runs), g, *above, noise, destroyed or _NOT_MEASURED)))
+        level = None if chance is None else float(chance.values[best])
+        measured = (
+            level,
+            None if level is None else g - level,
+            None if one.noise is None else float(one.noise[best]),
+            ", ".join(f"{noise:g}: {shown(float(values[best]))}" for noise, values in one.destroyed) or None,
+        )
+        cells = (_NOT_MEASURED if cell is None else cell for cell in measured)
+        rows.append(_row(one, (len(one.runs), g, *cells)))
     return Table(
         "controls",
         "Controls",
@@ -280,94 +246,79 @@ def controls(analysis: Analysis) -> Table:
 
 def what_was_measured(analysis: Analysis) -> str:
     """Return which rows the runs have beyond their scores, and how to get those that are missing."""
-    all_of_them = analysis.configurations
-    counts = {
-        "NMI by chance (nmi_chance)": sum(("unseen", CHANCE_PROBE) in one.probes for one in all_of_them),
-        "k-means noise (nmi_start_sd)": sum(one.noise is not None for one in all_of_them),
-        "destroyed images (probe.noise_levels=[0.25,0.5,0.75,1.0])": sum(
-            bool(one.destroyed) for one in all_of_them
-        ),
-        "seen accuracy at every step": sum(
-            all(found.n for found in one.accuracy_of_steps) for one in all_of_them
-        ),
-        "saved embeddings (probe.save_embeddings=true)": sum(
-            any(run.embeddings for run in one.runs) for one in all_of_them
-        ),
+    found = analysis.configurations
+    measured = {
+        "NMI by chance (nmi_chance)": [("unseen", CHANCE_PROBE) in one.probes for one in found],
+        "k-means noise (nmi_start_sd)": [one.noise is not None for one in found],
+        "destroyed images (probe.noise_levels=[0.25,0.5,0.75,1.0])": [bool(one.destroyed) for one in found],
+        "seen accuracy at every step": [all(at.n for at in one.accuracy_of_steps) for one in found],
+        "saved embeddings (probe.save_embeddings=true)": [
+            any(run.embeddings for run in one.runs) for one in found
+        ],
     }
-    listed = ", ".join(f"{what} in {number or 'none'}" for what, number in counts.items())
-    return f"Measured, of {count(len(all_of_them), 'configuration')}: {listed}."
+    listed = ", ".join(f"{what} in {sum(which) or 'none'}" for what, which in measured.items())
+    return f"Measured, of {count(len(found), 'configuration')}: {listed}."
 
 
 def against_the_papers(papers: Sequence[PaperRow]) -> Table:
     """Return printed numbers beside ours."""
     rows = []
     for row in papers:
-        printed = row.published
         ours: tuple[Cell, ...] = ("not run", None, None, "not run")
         if row.ours:
             verdict = "within the tolerance" if row.within else "outside the tolerance"
             ours = (row.ours, row.ours.n, row.difference, verdict)
-        what = (NETWORKS[printed.model], DATA_SETS[printed.data], PROBES[printed.split, printed.probe])
-        cells = (*what, printed.value, *ours, printed.source, printed.runs)
-        rows.append(Row(cells, printed.model, printed.data))
+        what = (NETWORKS[row.model], DATA_SETS[row.data], PROBES[row.split, row.probe], row.value)
+        rows.append(Row((*what, *ours, row.source, row.runs), row.model, row.data))
     return Table(
         "against_the_paper",
         "Against the papers",
         f"Step 500, mean over runs first, then the largest layer. Tolerance {TOLERANCE}: what the two papers differ "
         "by on the same networks. Only runs with size=paper and the papers' own settings are compared; every other "
         "run, above all the demo size, is no reproduction and is left out.",
-        (
-            *_columns("network", "data", "score"),
-            Column("printed", 2),
-            Column("ours", 2),
-            Column("n"),
-            Column("difference", 2),
-            *_columns("verdict", "source", "their runs"),
+        _columns(
+            "network", "data", "score", Column("printed", 2), Column("ours", 2), "n", Column("difference", 2),
+            "verdict", "source", "their runs",
         ),
         tuple(rows),
-    )
+    )  # fmt: skip
 
 
-def _runs(analysis: Analysis, runs: Sequence[Run]) -> Table:
+def runs(analysis: Analysis, collection: Collection) -> Table:
+    """Return every run that numbers come from."""
     labels = {run.name: one.label for one in analysis.configurations for run in one.runs}
     rows = []
-    for run in runs:
-        facts, best = run.facts, run.facts.best_layer
+    for run in collection.runs:
+        facts = run.facts
+        best = None if facts.best_layer is None else f"{facts.best_layer} ({facts.best_layer_name})"
         cells: tuple[Cell, ...] = (
-            labels.get(run.name, facts.model), facts.data, facts.size, facts.seed, facts.g,
-            f"{best} ({facts.best_layer_name})" if best is not None else None,
+            labels.get(run.name, facts.model), facts.data, facts.size, facts.seed, facts.g, best,
             facts.seen_accuracy, int(run.scores.steps[-1]), facts.seconds, facts.config_hash or "", run.name,
         )  # fmt: skip
         rows.append(Row(cells, facts.model, facts.data))
+    columns = _columns(
+        "network", "data", "size", "seed", "g", "best layer", "seen accuracy", "step", Column("seconds", 0),
+        "config hash", "folder",
+    )  # fmt: skip
     return Table(
-        "runs",
-        "Runs",
-        "Every finished run; its config.yaml is in its folder.",
-        (
-            *_columns("network", "data", "size", "seed", "g", "best layer", "seen accuracy", "step"),
-            Column("seconds", 0),
-            *_columns("config hash", "folder"),
-        ),
-        tuple(rows),
+        "runs", "Runs", "Every finished run; its config.yaml is in its folder.", columns, tuple(rows)
     )
 
 
-def _left_out(left_out: Sequence[LeftOut]) -> Table:
-    rows = tuple(
-        Row(
-            (one.status, one.reason, one.model, one.data, one.size, one.seed, one.name),
-            one.model,
-            one.data,
-            "failed",
-        )
-        for one in left_out
-    )
+def left_out(collection: Collection) -> Table:
+    """Return every folder that no number comes from."""
+    rows = [
+        Row((one.status, one.reason, one.model, one.data, one.size, one.seed, one.name), one.model, one.data, "failed")
+        for one in collection.left_out
+    ]  # fmt: skip
     columns = _columns("status", "reason", "network", "data", "size", "seed", "folder")
-    return Table("left_out", "Folders that were left out", "None of them is in any mean.", columns, rows)
+    return Table(
+        "left_out", "Folders that were left out", "None of them is in any mean.", columns, tuple(rows)
+    )
 
 
-def _columns(*headings: str) -> tuple[Column, ...]:
-    return tuple(Column(heading) for heading in headings)
+def _columns(*columns: str | Column) -> tuple[Column, ...]:
+    return tuple(Column(one) if isinstance(one, str) else one for one in columns)
 
 
 def _row(one: Configuration, cells: tuple[Cell, ...], mark: str = "") -> Row:

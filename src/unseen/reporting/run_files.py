@@ -7,12 +7,13 @@ Legend: T steps, L layers.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
@@ -45,14 +46,11 @@ _ROUNDING = 1e-6  # a share that was computed in single precision may exceed 1 b
 _MOST_SHOWN = 3  # wrong facts in a reason
 _MOST_LAYERS = 2000
 _SHARES = {ACCURACY} | {score.name for score in SCORES.values() if score.share}  # 0..1 by definition
-
 _LARGEST_CONFIG = MEBIBYTE
-_MOST_EVENTS = 50_000  # a configuration has some 500
+_MOST_EVENTS = 50_000  # of YAML; a configuration has some 500
 _DEEPEST = 40
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 _HALF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-_OPENING = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
-_CLOSING = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 
 
 def _check_name(text: str) -> str:
@@ -71,11 +69,10 @@ def _in_utc(text: str) -> str:
 
 def _check_path(text: str) -> str:
     try:
-        usable = b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        usable = False
-    if not usable:
-        raise ValueError("must be a path")
+        if b"\0" in os.fsencode(text):
+            raise ValueError
+    except ValueError:
+        raise ValueError("must be a path") from None
     return text
 
 
@@ -145,8 +142,8 @@ def read_facts(content: dict[str, Any]) -> Facts:
         return Facts.model_validate(content)
     except ValidationError as error:
         wrong = [_sentence(item) for item in error.errors(include_url=False)]
-    more = f"; and {len(wrong) - _MOST_SHOWN} more" if len(wrong) > _MOST_SHOWN else ""
-    raise ValueError("; ".join(wrong[:_MOST_SHOWN]) + more)
+    more = [f"and {len(wrong) - _MOST_SHOWN} more"] if len(wrong) > _MOST_SHOWN else []
+    raise ValueError("; ".join(wrong[:_MOST_SHOWN] + more))
 
 
 def _sentence(item: Any) -> str:
@@ -158,7 +155,7 @@ def _sentence(item: Any) -> str:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return the settings of a config.yaml: tables with text keys, lists, texts, numbers, true, false and null.
+    """Return the settings of a config.yaml as JSON could hold them: tables with text keys, lists, texts, numbers.
 
     Raises:
         FileNotFoundError: There is none.
@@ -169,19 +166,18 @@ def read_config(path: Path) -> dict[str, Any]:
     text = _HALF_A_PAIR.sub(r"\\ufffd", read_text(path, _LARGEST_CONFIG))
     try:
         _check_shape(text)
-        content = yaml.load(text, Loader=_LOADER)
-    except yaml.YAMLError as error:
+        content = json.loads(json.dumps(yaml.load(text, Loader=_LOADER), default=str))
+    except (yaml.YAMLError, TypeError) as error:  # TypeError: a key that is a list
         raise ValueError(str(error)) from error
     if not isinstance(content, dict):
         raise ValueError("holds no settings")
-    plain: dict[str, Any] = _plain(content)
-    if not isinstance(plain.get("paths") or {}, dict):
+    if not isinstance(content.get("paths") or {}, dict):
         raise ValueError("paths is not a table of settings")
-    checkpoint = plain.get("ckpt_path")
-    if checkpoint is not None and not isinstance(checkpoint, str):
+    checkpoint = content.get("ckpt_path") or ""
+    if not isinstance(checkpoint, str):
         raise ValueError("ckpt_path is not a path")
-    _check_path(checkpoint or "")
-    return plain
+    _check_path(checkpoint)
+    return content
 
 
 def _check_shape(text: str) -> None:
@@ -190,27 +186,11 @@ def _check_shape(text: str) -> None:
     for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
         if isinstance(event, yaml.AliasEvent):
             raise ValueError(f"has an alias (*{event.anchor}); a run writes none")
-        depth += isinstance(event, _OPENING) - isinstance(event, _CLOSING)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             raise ValueError(f"has more than {_DEEPEST} levels")
         if number >= _MOST_EVENTS:
             raise ValueError(f"has more than {_MOST_EVENTS:,} items")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        if not all(isinstance(key, str | int | float) for key in value):
-            raise ValueError("has a key that is no text")
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, date):  # a text that looks like one; a datetime is a date, too
-        return value.isoformat()
-    if isinstance(value, int) and abs(value) >= 2**64:
-        raise ValueError("has a number of more than 64 bits")
-    if value is None or isinstance(value, str | int) or (isinstance(value, float) and not math.isnan(value)):
-        return value
-    raise ValueError(f"has a {type(value).__name__} ({value}) where a setting is expected")
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,38 +283,34 @@ def arrays_of(table: ScoreTable, seen_accuracy: float | None = None) -> RunScore
     Raises:
         ValueError: There are no rows of layers, or a layer number is missing.
     """
-    places: dict[int, Score] = {row.layer: row for row in table if row.layer > INPUT_LAYER}
-    if not places or sorted(places) != list(range(len(places))):
-        raise ValueError(f"expected layers 0, 1, ..., found {sorted(places)}")
+    last: dict[int, Score] = {row.layer: row for row in table if row.layer > INPUT_LAYER}
+    if not last or sorted(last) != list(range(len(last))):
+        raise ValueError(f"expected layers 0, 1, ..., found {sorted(last)}")
     steps = sorted({row.step for row in table if row.layer > INPUT_LAYER})
-    at_step = {step: place for place, step in enumerate(steps)}
-    layers: dict[Key, Floats] = {}
-    pixels: dict[Key, Floats] = {}
+    shape = (len(steps), len(last))
+    at_step = {step: at for at, step in enumerate(steps)}
+    layers: dict[Key, Floats] = defaultdict(lambda: np.full(shape, np.nan))
+    pixels: dict[Key, Floats] = defaultdict(lambda: np.full(len(steps), np.nan))
     accuracy = np.full(len(steps), np.nan)
     for row in table:
-        place = at_step.get(row.step)
-        if place is None:
+        key, at = (row.split, row.probe), at_step.get(row.step)
+        if at is None:
             continue
-        key = (row.split, row.probe)
         if row.layer > INPUT_LAYER:
-            if key not in layers:
-                layers[key] = np.full((len(steps), len(places)), np.nan)
-            layers[key][place, row.layer] = row.value
+            layers[key][at, row.layer] = row.value
         elif row.layer == INPUT_LAYER:
-            if key not in pixels:
-                pixels[key] = np.full(len(steps), np.nan)
-            pixels[key][place] = row.value
-        elif row.layer == HEAD_LAYER and key == ("seen", ACCURACY):
-            accuracy[place] = row.value
+            pixels[key][at] = row.value
+        elif key == ("seen", ACCURACY):
+            accuracy[at] = row.value
     if ("unseen", "nmi") not in layers:
         raise ValueError("no NMI of the unseen classes in any row")
     scored = sum(row.layer > INPUT_LAYER for row in table if (row.split, row.probe) == ("unseen", "nmi"))
-    if scored != len(steps) * len(places):
-        raise ValueError(f"{scored} rows with the NMI of {len(places)} layers at {len(steps)} steps")
+    if scored != len(steps) * len(last):
+        raise ValueError(f"{scored} rows with the NMI of {len(last)} layers at {len(steps)} steps")
     if seen_accuracy is not None and np.isnan(accuracy[-1]):
         accuracy[-1] = seen_accuracy
-    ordered = [places[layer] for layer in range(len(places))]
-    even = np.arange(len(ordered)) / max(len(ordered) - 1, 1)
+    ordered = [last[layer] for layer in range(len(last))]
+    even = np.linspace(0, 1, len(ordered))
     depths = [at if row.depth is None else row.depth for row, at in zip(ordered, even, strict=True)]
     names = tuple(row.layer_name for row in ordered)
-    return RunScores(np.array(steps, dtype=np.int64), names, np.array(depths), layers, pixels, accuracy)
+    return RunScores(np.array(steps), names, np.array(depths), dict(layers), dict(pixels), accuracy)

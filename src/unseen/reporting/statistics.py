@@ -27,15 +27,7 @@ _SEED = 20240501
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over runs.
-
-    Attributes:
-        mean: Their mean.
-        std: Population standard deviation (ddof 0).
-        low: Lower end of the 95 % interval, NaN where n < 2.
-        high: Upper end.
-        n: Runs with a finite value.
-    """
+    """Mean and standard deviation (ddof 0) over n runs with a finite value, and the ends of the 95 % interval."""
 
     mean: float = math.nan
     std: float = math.nan
@@ -66,21 +58,19 @@ class Generalization:
 
 @dataclass(frozen=True)
 class DepthShape:
-    """Rises and falls of a score from layer to layer.
+    """Rises and falls of a score from layer to layer, beyond the uncertainty.
 
     Attributes:
         rises: Steps from a layer to the next that go up by more than the uncertainty.
         falls: Steps that go down by more than that.
         sign_changes: How often such a rise follows a fall or the reverse; above 0 the curve is not monotone.
         judged_by: "interval" of the paired differences over seeds, "noise" of k-means, or "" (cannot be judged).
-        n: Runs.
     """
 
-    rises: int
-    falls: int
-    sign_changes: int
-    judged_by: str
-    n: int
+    rises: int = 0
+    falls: int = 0
+    sign_changes: int = 0
+    judged_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +81,7 @@ class RankAgreement:
         value: Spearman's rho or Kendall's tau-b.
         p: Two-sided permutation p.
         n: Pairs.
-        exact: True where all n! orders were counted, False where 9,999 were drawn.
+        exact: Whether all n! orders were counted; else 9,999 were drawn.
     """
 
     value: float
@@ -183,17 +173,15 @@ def depth_shape(values: Floats, noise: Floats | None = None) -> DepthShape:
     """
     steps = np.diff(values, axis=1)  # (R, L-1)
     if len(values) > 1:
-        found = estimates(steps)
-        signs = np.array([(step.low > 0) - (step.high < 0) for step in found], dtype=int)
-        judged_by = "interval"
+        signs = np.array([(step.low > 0) - (step.high < 0) for step in estimates(steps)], dtype=int)
     elif noise is not None and np.isfinite(noise).any():
         floor = 1.96 * np.hypot(noise[1:], noise[:-1])  # two independent errors, 95 %
         signs = (steps[0] > floor).astype(int) - (steps[0] < -floor)
-        judged_by = "noise"
     else:
-        return DepthShape(0, 0, 0, "", len(values))
+        return DepthShape()
     changes = int((np.diff(signs[signs != 0]) != 0).sum())
-    return DepthShape(int((signs > 0).sum()), int((signs < 0).sum()), changes, judged_by, len(values))
+    judged_by = "interval" if len(values) > 1 else "noise"
+    return DepthShape(int((signs > 0).sum()), int((signs < 0).sum()), changes, judged_by)
 
 
 def spearman(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -> RankAgreement:
@@ -202,7 +190,7 @@ def spearman(first: Sequence[float] | Floats, second: Sequence[float] | Floats) 
     >>> round(spearman([1, 2, 3, 4], [1, 3, 2, 4]).value, 3)
     0.8
     """
-    from scipy.stats import spearmanr
+    from scipy.stats import spearmanr  # scipy takes half a second to load
 
     return _rank_agreement(first, second, spearmanr, lambda x, y: y @ (x - x.mean()))
 
@@ -215,13 +203,14 @@ def kendall(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -
     """
     from scipy.stats import kendalltau
 
-    def concordant(x: Floats, y: Floats) -> Floats:
-        """Return (P,) concordant minus discordant pairs of places for (P, n) orders."""
-        i, j = np.triu_indices(len(x), 1)
-        difference: Floats = np.sign(y[..., i] - y[..., j]) @ np.sign(x[i] - x[j])
-        return difference
+    return _rank_agreement(first, second, kendalltau, _concordance)
 
-    return _rank_agreement(first, second, kendalltau, concordant)
+
+def _concordance(x: Floats, y: Floats) -> Floats:
+    """Return (P,) concordant minus discordant pairs of (n,) and (P, n)."""
+    i, j = np.triu_indices(len(x), 1)
+    difference: Floats = np.sign(y[..., i] - y[..., j]) @ np.sign(x[i] - x[j])
+    return difference
 
 
 def _rank_agreement(

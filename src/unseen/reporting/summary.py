@@ -171,7 +171,7 @@ def paper_sentence(rows: Sequence[PaperRow]) -> str:
             "No run here is comparable with the papers (size=paper, their pooling, k 500, one k-means start, step "
             "500): nothing on this page is a reproduction of them."
         )
-    within = sum(bool(row.within) for row in ours)
+    within = sum(row.within for row in ours)
     return (
         f"{len(ours)} of {len(rows)} printed numbers were run with the papers' settings; {within} of these are within "
         f"the tolerance of {TOLERANCE}."

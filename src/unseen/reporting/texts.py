@@ -9,26 +9,20 @@ from types import NoneType
 
 from unseen import wording
 
-_LONGEST = 500  # characters
-_LONGEST_QUOTED = 60
-_LONGEST_FILE_NAME = 80
 _SCALARS = (str, int, float, PurePath, NoneType)
+_LONGEST_FILE_NAME = 80  # characters
 
 
-def printable(text: object, longest: int = _LONGEST) -> str:
-    r"""Return a text with escapes in place of what cannot be shown (control characters, bytes that were not UTF-8).
+def printable(text: object, longest: int = 500) -> str:
+    r"""Return a text of at most `longest` characters, with escapes in place of what cannot be shown.
 
-    Args:
-        text: A text, a number, a path or None; of anything else only the type is named.
-        longest: Characters kept; a longer text ends in "…".
-
-    >>> printable("caf\udce9 \x1b[31m")
-    'caf\\xe9 \\x1b[31m'
+    >>> printable("caf\udce9 \x1b[31m"), printable("abc", 2), printable([1])
+    ('caf\\udce9 \\x1b[31m', 'ab…', 'a list')
     """
     if not isinstance(text, _SCALARS):  # a list may be nested deeper than repr can go
         return f"a {type(text).__name__}"
     cut = str(text)[: longest + 1]
-    shown = cut if cut.isprintable() else "".join(map(_escaped, cut))
+    shown = wording.printable(cut)
     return shown if len(cut) <= longest else shown[:longest] + "…"
 
 
@@ -38,23 +32,14 @@ def quoted(value: object) -> str:
     >>> quoted("vit"), quoted(None), quoted([1])
     ("'vit'", 'None', 'a list')
     """
-    return printable(repr(value) if isinstance(value, _SCALARS) else value, _LONGEST_QUOTED)
+    return printable(repr(value) if isinstance(value, _SCALARS) else value, 60)
 
 
-def one_line(error: BaseException, longest: int = 200) -> str:
+def one_line(error: BaseException) -> str:
     """Return the message of an error without line breaks; of an OSError only what went wrong, not the path."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return printable(wording.one_line(error), longest)
-
-
-def _escaped(letter: str) -> str:
-    if letter.isprintable():
-        return letter
-    code = ord(letter)
-    if 0xDC80 <= code <= 0xDCFF:  # Python's stand-in for a byte that is not UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    return letter.encode("ascii", "backslashreplace").decode() if code > 127 else repr(letter)[1:-1]
+    return printable(wording.one_line(error), 200)
 
 
 def file_name(*parts: str) -> str:
@@ -62,10 +47,8 @@ def file_name(*parts: str) -> str:
 
     Parts with other characters get a digest appended, so that two do not share a file.
 
-    >>> file_name("calligraphy", "demo")
-    'calligraphy_demo'
-    >>> file_name("/../x", "demo")
-    'x_demo_20368d'
+    >>> file_name("calligraphy", "demo"), file_name("/../x", "demo")
+    ('calligraphy_demo', 'x_demo_20368d')
     """
     plain = "_".join(parts)
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("-")[:_LONGEST_FILE_NAME]
