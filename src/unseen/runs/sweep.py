@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -86,7 +86,7 @@ class Job:
     def arguments(self) -> list[str]:
         """Return what is typed to run this job alone, in its folder."""
         # what was typed for the sweep's folder must not win over the job's
-        typed = [typed for typed in self.overrides if not asks_for_a_way_of_running(typed)]
+        typed = [typed for typed in self.overrides if not is_of_the_command(typed)]
         return [*typed, override("hydra.run.dir", str(self.folder))]
 
     def environment(self, sweep: str) -> dict[str, str]:
@@ -94,7 +94,7 @@ class Job:
         return {JOB: "1", "UNSEEN_SWEEP": sweep} | ({CONTINUE: "1"} if self.continues else {})
 
 
-def asks_for_a_way_of_running(typed: str) -> bool:
+def is_of_the_command(typed: str) -> bool:
     """Return whether an override says how jobs are started; it does not affect results and is not passed to jobs."""
     return effect_of(key_of(typed)) == "command"
 
@@ -125,7 +125,12 @@ def launch(
     try:
         if not composed:
             raise UserError("the sweep has no jobs: a list of values is empty")
-        jobs = [_checked(overrides, config, folder) for overrides, config in composed]
+        jobs = []
+        for overrides, config in composed:
+            with _no_job_started(ValueError, OmegaConfBaseException):
+                settings = check_job(config)
+            typed = [override for override in overrides if not is_of_the_command(override)]
+            jobs.append(Job(typed, folder, config_hash(config), settings=settings))
         _name(jobs)
         first = composed[0][1]
         if first.resume:
@@ -144,19 +149,14 @@ def launch(
         raise
 
 
-def _checked(overrides: Sequence[str], config: DictConfig, folder: Path) -> Job:
-    """Return a job of the sweep; what is cheap to see is refused before any job has taken hours.
-
-    Raises:
-        UserError: The sentence names the setting.
-    """
+@contextmanager
+def _no_job_started(*kinds: type[Exception]) -> Iterator[None]:
+    """Turn errors of the given kinds, or of `user_errors`' own, into UserErrors that say so."""
     try:
-        with user_errors(ValueError, OmegaConfBaseException):
-            settings = check_job(config)
+        with user_errors(*kinds):
+            yield
     except UserError as error:
         raise UserError(f"{error}; no job of the sweep was started") from error
-    typed = [override for override in overrides if not asks_for_a_way_of_running(override)]
-    return Job(typed, folder, config_hash(config), settings=settings)
 
 
 def label_jobs(jobs: Sequence[Job]) -> None:
@@ -183,13 +183,12 @@ def _name(jobs: list[Job]) -> None:
     label_jobs(jobs)
     taken: set[Path] = set()
     for job in jobs:
-        name, number = job_folder(job.label.replace(" ", ",")), 1
-        job.folder = job.folder / name
-        while job.folder in taken or _has_another_run(job):
-            number += 1
-            job.folder = job.folder.with_name(
-                f"{name}_{job.config_hash}" + (f"_{number}" if number > 2 else "")
-            )
+        sweep, name = job.folder, job_folder(job.label.replace(" ", ","))
+        by_hash = f"{name}_{job.config_hash}"
+        for unique in (name, by_hash, *(f"{by_hash}_{number}" for number in range(2, len(jobs) + 1))):
+            job.folder = sweep / unique
+            if job.folder not in taken and not _has_another_run(job):
+                break
         taken.add(job.folder)
 
 
@@ -251,15 +250,9 @@ def _refuse_to_replace(jobs: Sequence[Job]) -> None:
 
 
 def _print_plan(jobs: Sequence[Job]) -> None:
-    what = {
-        "finished": "is finished",
-        "running": "is running in another process",
-        "failed": "runs again",
-        "died": "runs again",
-        "missing": "runs",
-    }
+    what = {"finished": "is finished", "running": "is running in another process", "missing": "runs"}
     for job in jobs:
-        does = "continues from its last checkpoint" if job.continues else what[job.status]
+        does = "continues from its last checkpoint" if job.continues else what.get(job.status, "runs again")
         _say(f"{does}: {job.label} · {shown_path(job.folder)}")
     _say(f"{sum(job.is_open for job in jobs)} of {len(jobs)} jobs would run")
 
@@ -310,9 +303,12 @@ class Sweep:
             raise UserError(failed)
 
     def _run(self, waiting: list[Job]) -> None:
+        from unseen.runs.trainer import check_with_libraries
+
         with self._copied_configs() as configs:
             warm_up()
-            _check_on_machine(waiting)
+            with _no_job_started():  # what only the loaded libraries know: a device that is not here
+                in_child(check_with_libraries, [job.settings for job in waiting])
             free = _slots(waiting[0].settings["trainer"])
             running: dict[ForkProcess, tuple[Job, dict[str, str]]] = {}
             end_on_signals()
@@ -376,21 +372,6 @@ class Sweep:
         self._ended += 1
         _say(f"[{self._ended}/{len(self.jobs)}] {job.label}: {job_outcome(state_of(job.folder))}")
         _write_csv(self.jobs, self.folder)
-
-
-def _check_on_machine(jobs: Sequence[Job]) -> None:
-    """Refuse what only the loaded libraries know: a device that is not here, a class that cannot be made.
-
-    Raises:
-        UserError: The sentence names the setting.
-    """
-    from unseen.runs.trainer import check_with_libraries
-
-    try:
-        with user_errors():
-            in_child(check_with_libraries, [job.settings for job in jobs])
-    except UserError as error:
-        raise UserError(f"{error}; no job of the sweep was started") from error
 
 
 def _slots(trainer: dict[str, Any]) -> list[dict[str, str]]:
