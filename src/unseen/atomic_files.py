@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process is killed, and their texts: JSON, CSV."""
+"""Files that are whole or absent, whenever the process is killed; JSON and CSV texts for them."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], *, durable: bool
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk does not say whose
+            error.filename = str(path)  # the error of a full disk has none
         raise
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what killed processes left of files in `folder`. The caller knows that nobody is writing there."""
+    """Remove what killed processes left of files in `folder`. No other process may be writing there."""
     for part in folder.glob(".*.part"):
         with suppress(OSError):
             part.unlink()

@@ -1,6 +1,6 @@
-"""The process that runs in a folder, and how the run in it stands, seen from outside.
+"""The lock of the process that runs in a folder, and the state of the run in it.
 
-summary.json of a run that was killed says "running" for ever. So a run holds a lock on its folder, which the kernel
+summary.json of a killed run has the status "running" for ever. So a run holds a lock on its folder, which the kernel
 (flock) releases however the process ends.
 """
 
@@ -101,7 +101,7 @@ def state_of(folder: Path) -> RunState:
         return RunState("failed", str(summary.get("reason") or "no reason was written"), summary)
     if written == "running":
         when = f"; it last wrote at {summary['written']}" if isinstance(summary.get("written"), str) else ""
-        reason = f"its process ended without a word (killed, out of memory, or a power cut){when}"
+        reason = f"its process ended without a reason (killed, out of memory, or a power cut){when}"
         return RunState("died", reason, summary)
     return RunState("missing", None, summary)
 

@@ -29,7 +29,7 @@ _USAGE = 2
 
 
 def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
-    """Run `job` with the configuration that the command line asks for, then end the process.
+    """Run `job` with the composed configuration, then end the process.
 
     Exit codes: 0 done; 1 a mistake in what was typed, or a failed job; 2 flags that do not exist; 130 interrupted;
     143 terminated.

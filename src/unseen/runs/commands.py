@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # ------------------------------------------------------------------ train.py and eval.py
 def train_job(config: DictConfig) -> None:
-    """Fine-tune and probe as `config` says; print the table and the answer."""
+    """Fine-tune and probe; print the table of layers and the closing line."""
     with _run(config, training=True) as (run, parts):
         from unseen.runs.train import train
 
@@ -40,7 +40,7 @@ def train_job(config: DictConfig) -> None:
 
 
 def eval_job(config: DictConfig) -> None:
-    """Score the network that `config` names, without training; print the table and the answer."""
+    """Score a network without training; print the table of layers and the closing line."""
     with _run(config, training=False) as (run, parts):
         from unseen.runs.evaluate import evaluate
 
@@ -64,7 +64,7 @@ def command_of(config_name: str) -> Callable[[], None]:
 
 @contextmanager
 def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
-    """Give a run and its parts; write how it ended into its folder, whatever happens, and print what it found."""
+    """Give a run and its parts; if it fails, write the reason into its folder, else print what it found."""
     from unseen.runs.build import Run
 
     run = Run(config)
@@ -120,7 +120,7 @@ _PATHS = ("root_dir", "log_dir", "data_dir", "output_dir")
 
 
 def report_job(config: DictConfig) -> None:
-    """Make the report that `config` asks for and print its summaries.
+    """Make the report and print its summaries.
 
     Raises:
         UserError: A folder does not exist, there is no run folder in any, or the report cannot be written.
@@ -141,7 +141,7 @@ def report_job(config: DictConfig) -> None:
 
 
 def dashboard_job(config: DictConfig) -> None:
-    """Build the dashboard that `config` asks for, write its specification, and save it on W&B if there is a key.
+    """Build the dashboard, write its specification, and save it on W&B if there is a key.
 
     Raises:
         UserError: A setting is no text, the file cannot be written, the package that builds it is not installed, or
@@ -213,7 +213,7 @@ def _folders(config: DictConfig, key: str) -> list[Path]:
             f"{key}={_shown(value)} must be a folder, or a list of folders such as [logs/a,logs/b]"
         )
     for one in several:
-        if not _path(key, one).is_dir():
+        if not Path(one).is_dir():
             raise UserError(
                 f"{key}={one} is not a folder; name one that holds run folders, such as logs/train"
             )
@@ -225,27 +225,16 @@ def _output(config: DictConfig, key: str, what: str) -> Path:
     value = config[key]
     if not isinstance(value, str) or not value.strip():
         raise UserError(f"{key}={_shown(value)} must be the name of a {what}")
-    path = _path(key, value)
+    path = Path(value)
     if os.path.lexists(path) and not (path.is_dir() if what == "folder" else path.is_file()):
         raise UserError(f"{key}={value} is there already and is not a {what}")
-    above = path if what == "folder" else path.parent
-    while not os.path.lexists(above):
-        above = above.parent
+    places = [path, *path.parents] if what == "folder" else path.parents
+    above = next(place for place in places if os.path.lexists(place))
     if not above.is_dir():
         raise UserError(f"{key}={value}: {above} is not a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise UserError(f"{key}={value} cannot be written: {above} is read-only for you")
     return path
-
-
-def _path(key: str, text: str) -> Path:
-    try:
-        Path(text).lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except (ValueError, OSError) as error:  # a zero byte, a name that is too long
-        raise UserError(f"{key}={_shown(text)} is not a path: {error}") from error
-    return Path(text)
 
 
 def _shown(value: object) -> str:

@@ -144,7 +144,7 @@ def layer_table(
 
 
 def _cut(name: str, mark: str, room: int) -> str:
-    """Return a name and its mark; of a long name the end is kept, which tells it from others."""
+    """Return a name and its mark; a long name is cut at its start, where layers are alike."""
     if len(name + mark) <= room:
         return name + mark
     return "…" + name[len(name) + len(mark) + 1 - room :] + mark

@@ -1,9 +1,9 @@
-"""The end of a command: a signal ends it as Ctrl-C does, and the processes of a DDP job end together.
+"""The end of a command: a signal ends it as Ctrl-C does, and the ranks of a DDP job end together, with a reason.
 
-Python runs a signal's handler between two of its own steps. A process that waits inside a library, for another rank of
-its job say, comes to none; so a thread watches, and ends it by force. Of the ranks that Lightning starts, it kills all
-five seconds after one has ended, which leaves no reason: here the reason is written first. The two functions of its
-launcher that are replaced for that are private; tests with real processes notice when they change.
+Python runs a signal's handler between two of its own steps. A process that waits inside a library, such as for another
+rank, reaches none; so a thread watches, and ends it by force. Lightning kills all ranks five seconds after one
+has ended and gives no reason; the two functions of its launcher that are replaced here are private, and tests with
+real processes fail when they change.
 """
 
 from __future__ import annotations
@@ -37,19 +37,17 @@ _CLOSING_SECONDS = 30.0  # to write checkpoints and to close the loggers
 _POLL_SECONDS = 0.2
 _NEWS_SECONDS = 3.0  # a lost connection is noticed before the process at its other end has ended
 _LOST = ("closed by peer", "reset by peer", "gloo", "nccl", "tcpstore", "socket", "broken pipe")
-
-GiveUp = Callable[[str, int], None]
-
 _received: list[signal.Signals] = []
 _begun = threading.Event()
+
+GiveUp = Callable[[str, int], None]  # ends the process at once, given the reason and the exit code
 
 
 def end_on_signals(give_up: GiveUp | None = None) -> None:
     """Make SIGTERM and SIGHUP raise KeyboardInterrupt in this process, unless they are ignored (nohup).
 
     Args:
-        give_up: Ends the process at once, given the reason and the exit code; called from a thread when the process
-            does not end by itself. None starts no thread.
+        give_up: Called from a thread when the process does not end by itself. None starts no thread.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -76,13 +74,6 @@ def begin_ending() -> None:
     _begun.set()
 
 
-def _end_by_force(reason: str, code: int, give_up: GiveUp) -> None:
-    """Wait for this process to end by itself; if it does not, call `give_up`. Called from a thread."""
-    if _begun.wait(_GRACE_SECONDS):
-        time.sleep(_CLOSING_SECONDS)
-    give_up(reason, code)
-
-
 def _interrupt(number: int, _: FrameType | None) -> None:
     _received.append(signal.Signals(number))
     if len(_received) == 1:  # a second one must not disturb the end that the first has begun
@@ -92,9 +83,16 @@ def _interrupt(number: int, _: FrameType | None) -> None:
 
 def _watch(reading: int, numbers: list[signal.Signals], give_up: GiveUp) -> None:
     while True:
-        for number in os.read(reading, 64):
-            if number in numbers:
-                _end_by_force(f"terminated ({signal.Signals(number).name})", 128 + number, give_up)
+        received = os.read(reading, 64)
+        for number in (number for number in numbers if number in received):
+            _end_by_force(f"terminated ({number.name})", 128 + number, give_up)
+
+
+def _end_by_force(reason: str, code: int, give_up: GiveUp) -> None:
+    """Wait in a thread for this process to end by itself; if it does not, call `give_up`."""
+    if _begun.wait(_GRACE_SECONDS):
+        time.sleep(_CLOSING_SECONDS)
+    give_up(reason, code)
 
 
 def _forget() -> None:
@@ -110,7 +108,7 @@ class Ranks:
 
     Args:
         folder: Of the run; a rank that fails writes its reason there.
-        give_up: Ends this process at once.
+        give_up: Called when another rank has failed and this process does not end by itself.
     """
 
     def __init__(self, folder: Path, give_up: GiveUp) -> None:
@@ -141,7 +139,7 @@ class Ranks:
         return reason
 
     def kill(self) -> None:
-        """Kill the others."""
+        """Kill the other ranks."""
         for process in self._processes:
             with suppress(OSError):
                 process.kill()

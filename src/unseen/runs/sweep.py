@@ -1,7 +1,7 @@
-"""A sweep: jobs in fresh processes, a folder each, one table at the end; what is finished is never run twice.
+"""A sweep: jobs in fresh processes, a folder each, one table at the end; finished jobs are not run again.
 
 Hydra's other launchers (joblib, submitit) call our task in a worker that they may use again, whose command line is not
-ours; a DDP job would start that command line once more. So such a worker starts the job's own command, and waits.
+ours; a DDP job would start that command line once more. So the worker starts the job's own command, and waits.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def launch(
 
 @contextmanager
 def _no_job_started(*kinds: type[Exception]) -> Iterator[None]:
-    """Turn errors of the given kinds, or of `user_errors`' own, into UserErrors that say so."""
+    """Turn errors of the given kinds, or of `user_errors`' own, into a UserError that adds this."""
     try:
         with user_errors(*kinds):
             yield
@@ -220,8 +220,7 @@ def find_runs(jobs: Sequence[Job], roots: Iterable[Path]) -> None:
 def _find_earlier(jobs: Sequence[Job], folder: Path) -> Path:
     """Find the jobs that ran before; return the sweep's folder, to which the missing jobs belong.
 
-    A folder that was typed is the sweep. Without one it may be any of the earlier sweeps: the newest that knows one of
-    the jobs.
+    A folder that was typed is the sweep. Without one it may be any earlier one: the newest that has one of the jobs.
     """
     if not is_claimed(folder):
         find_runs(jobs, [folder])

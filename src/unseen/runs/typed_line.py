@@ -1,4 +1,4 @@
-"""The typed line, before Hydra reads it: flags among settings, what it answers with a stack trace, and quoting."""
+"""The typed line before Hydra reads it: flags anywhere, errors that Hydra has no sentence for, quoting."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _prepared(text: str, options: Mapping[str, list[str]], *, several: bool) -> 
     """Return a setting as Hydra takes it; nothing where a group's default is no choice."""
     try:
         override = OverridesParser.create().parse_override(text)
-    except Exception:  # Hydra says what is wrong with it
+    except Exception:  # Hydra's own error is better
         return [text]
     key, value = override.key_or_group, None if override.is_delete() else override.value()
     names = options.get(key) if override.package is None else None

@@ -83,7 +83,7 @@ class PatientWandbLogger(WandbLogger):
             super().log_hyperparams(params)
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
-        """Send checkpoints, if log_model asks for them."""
+        """Send checkpoints, if log_model is set."""
         with self._noted_once("a checkpoint"):
             super().after_save_checkpoint(checkpoint_callback)
 
@@ -199,7 +199,7 @@ class WandbView:
         self._summarise(*self._last)
 
     def _summarise(self, scoring: Scoring, best: Generalization) -> None:
-        """Send the last scoring's answer; no best over the steps, for the unseen classes must choose nothing."""
+        """Send the last scoring's answer; not the best of all steps: unseen classes select nothing."""
         found = {
             metric_name("unseen", "g"): best.g,
             metric_name("unseen", "best_layer"): best.best_layer,
@@ -238,7 +238,7 @@ def _depth_charts(scores: Iterable[Score], run: str, *, every_step: bool = False
 
 
 def _wide(rows: Iterable[Score], probes: list[str], run: str, *, every_step: bool) -> list[list[Any]]:
-    """Return a row a step, split and layer, shallow to deep; the line's name tells runs apart in one chart."""
+    """Return a row a step, split and layer, shallow to deep; the line's name includes the run's."""
     found: dict[tuple[int, str, int], dict[str, Score]] = {}
     for row in rows:
         if row.layer > INPUT_LAYER:
