@@ -1,7 +1,6 @@
-"""Reading a file that somebody else may have put there: regular files only, and never more than a bound.
+"""Reading files of unknown origin: regular files only, and never more than a bound.
 
-Opening a named pipe waits for a writer, a device may have no end, and a huge file fills the memory: a program that
-reads whole folders of files must not stumble over one of them.
+Opening a named pipe waits for a writer, a device may have no end, and a huge file fills the memory.
 """
 
 from __future__ import annotations

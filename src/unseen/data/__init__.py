@@ -1,6 +1,5 @@
-"""Labelled images, split into classes that training sees and classes it never sees.
+"""Labelled images, divided into classes that are trained on and classes that are not.
 
-Importing this package is free: it loads neither torch nor Lightning. The parts are `splits` (which classes),
-`selection` (which images), `sources` (where images come from), `canvases` (decoding) and `datamodule`
-(batches).
+`sources` list and read images, `splits` divides classes, `selection` chooses images, `canvases` decodes them and
+`datamodule` makes batches. Importing the package itself loads neither torch nor Lightning.
 """

@@ -48,7 +48,7 @@ Fill = Callable[[Pixels], tuple[dict[int, str], bool]]
 
 @dataclass
 class CanvasCache:
-    """A folder of decoded images; where it cannot be used they are decoded into memory, and `notice` says why.
+    """A folder of decoded images; where it cannot be used they are decoded into memory, and `notice` is the reason.
 
     Attributes:
         folder: Made when the first entry is written.
@@ -73,15 +73,10 @@ class CanvasCache:
     ) -> Decoded:
         """Return canvases that are mapped from disk, or decoded into memory where they cannot be kept.
 
-        Args:
-            stamps: Tell changed images from unchanged ones.
-            read: Gives the pictures.
-            references: Which.
-            frame: The size of the canvases.
-            show_progress: False keeps even a terminal quiet.
+        `stamps` gives texts that change with the images; the other arguments are those of `decode_into_memory`.
 
         Raises:
-            ValueError: The images cannot be kept and do not fit into memory.
+            DoesNotFitError: The images cannot be kept and do not fit into memory.
         """
         before, remedy = stamps(references), ""
         if before is not None:

@@ -1,4 +1,4 @@
-"""What a source offers before a single image is decoded, and what every source can do."""
+"""Sources of images, and the lists of images that they make before any image is decoded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REASONS_SHOWN = 8
 
 
 class DataUnavailableError(OSError):
-    """Images that have to be downloaded could not be; the message says what to do."""
+    """Images could not be downloaded; the message names what to do instead."""
 
 
 class LeftOut(NamedTuple):
@@ -109,7 +109,7 @@ def left_out_sentence(counts: LeftOutCounts) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSource(ABC):
-    """A labelled image data set: `list` and `read` say which images there are and what is in them.
+    """A labelled image data set: subclasses write `list` and `read`, and what else they need of the rest.
 
     Making one costs nothing: nothing is opened before a method is called.
 
@@ -122,7 +122,7 @@ class ImageSource(ABC):
     default_seen: tuple[str, ...] | None = None
 
     def check(self) -> None:  # noqa: B027
-        """Raise ValueError in one sentence for what is wrong with the settings; downloads nothing."""
+        """Raise ValueError, in one sentence, for settings that are impossible; downloads nothing."""
 
     def known_counts(self) -> Counts | None:
         """Return the number of images by class and part before anything is downloaded, None if it is not known."""
@@ -132,7 +132,7 @@ class ImageSource(ABC):
         """Download what is missing.
 
         Raises:
-            DataUnavailableError: One sentence that says what is missing and what to do.
+            DataUnavailableError: One sentence that names what is missing and what to do.
         """
 
     @abstractmethod
@@ -148,10 +148,10 @@ class ImageSource(ABC):
         """Return an image as 8-bit RGB; safe in threads. Any exception means that this file is bad."""
 
     def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
-        """Return for each image a text that is another one whenever the image may have changed.
+        """Return for each image a text that differs whenever the image may have changed.
 
         Returns:
-            None where that cannot be told, or where reading an image again costs nothing: decoded images are
-            then not kept on disk.
+            None where there is no such text, or where reading an image costs nothing: decoded images are then not kept
+            on disk.
         """
         return None

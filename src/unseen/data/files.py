@@ -28,16 +28,14 @@ _NO_SUFFIX, _LONGEST_SUFFIX = "without suffix", 10
 LIKE_IMAGES = frozenset([*_UNREAD.split(), _NO_SUFFIX])
 """Reasons of files that are probably pictures, though of a kind that is not read."""
 HIDDEN, SYSTEM = "hidden", "of the system"
-# What operating systems, network storage and notebooks put beside people's files; names that begin with a dot are
-# hidden anyway.
+# Written by operating systems, network storage and notebooks; names that begin with a dot are hidden anyway.
 _SYSTEM = """thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini picasa.ini __macosx $recycle.bin recycler recycled
     lost+found @eadir @tmp @__thumb @recycle @recently-snapshot @sharebin #recycle #snapshot __pycache__"""
 _MORE = ("system volume information", "network trash folder", "temporary items", "icon\r")
 _SYSTEM_NAMES = {*_SYSTEM.split(), *_MORE}
-# Deeper folders are left out: nobody sorts pictures so, and their paths are longer than systems can open.
-DEEPEST = 100
+DEEPEST = 100  # deeper folders are left out: their paths may be longer than systems can open
 _TOO_DEEP = f"more than {DEEPEST} folders deep"
-_VIRTUAL = ("/proc", "/sys")  # file systems without files: links there lead through all of the machine
+_VIRTUAL = ("/proc", "/sys")  # kernel file systems: links there lead to every process and device
 _CLOCK_NS = 2 * 10**9  # the coarsest clock of a file system (FAT): two changes within it may look like one
 _WINDOWS = 0  # `create_system` of archives made there
 # Bytes unpacked at once. Of methods other than "deflated" Python unpacks all that so many packed bytes give.
@@ -46,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 
 def reason_for_name(name: str) -> str | None:
-    """Return why a file or folder of this name is not even looked at, None if it is.
+    """Return why a file or folder of this name is left out without being opened, None if it is not.
 
     >>> reason_for_name(".cache"), reason_for_name("Thumbs.db"), reason_for_name("cat")
     ('hidden', 'of the system', None)
@@ -79,7 +77,7 @@ class Found:
 
     Attributes:
         images: Paths of everything that is an image by its name, seen from the root, sorted. A link that leads
-            nowhere or a device is among them: reading it says what is wrong.
+            nowhere or a device is among them: reading it raises an error.
         unreadable: Paths of folders that cannot be opened.
         left_out: Number of all other files, and of the folders that are not looked into, by reason.
     """

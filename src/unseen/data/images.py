@@ -8,18 +8,20 @@ import struct
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from unseen.wording import one_line
+
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a picture of 256 MB as 24-bit RGB
 MAX_BYTES = 2**29  # of a file: so many pixels as 16-bit RGB, not compressed
 _WHITE = (255, 255, 255, 255)
 _STEP_16_TO_8 = 257  # 65535 / 255
-# 16-bit pictures that are no brighter were probably written by a camera or program of 8, 10 or 12 bits, which nothing
-# in the file says: on the scale of 65535 they are black.
+# A 16-bit picture that is no brighter was probably written by a camera or program of 8, 10 or 12 bits, a depth that the
+# file does not hold: on the scale of 65535 it is black.
 _LEAST_WHITE = 4096
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 class BadImageError(ValueError):
-    """A file that is no picture we can use; the message is the reason in a few words."""
+    """A file that is no usable picture; the message is the reason in a few words."""
 
 
 def decode(content: bytes) -> Image.Image:
@@ -58,7 +60,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     16-bit gray is scaled by 1/257, not clipped; transparent parts are shown on white.
 
     Raises:
-        BadImageError: 16-bit, 32-bit or floating-point values whose range says nothing about brightness.
+        BadImageError: 16-bit, 32-bit or floating-point values whose range does not define brightness.
     """
     if image.mode in _SIXTEEN_BIT or image.mode in ("I", "F"):
         return Image.fromarray(_gray_bytes(image)).convert("RGB")
@@ -104,7 +106,7 @@ def _brightest(image: Image.Image) -> int:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Return the picture turned as its EXIF data say; broken EXIF data say nothing."""
+    """Return the picture turned by its EXIF orientation; broken EXIF data are ignored."""
     try:
         if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
             return image  # not a copy of it
@@ -115,4 +117,4 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    return one_line(error)[:120]

@@ -1,4 +1,4 @@
-"""How much memory can be had, and whether decoded images fit into it."""
+"""Free memory, and whether decoded images fit into it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check_memory(images: int, frame: Frame, remedy: str = "", *, processes: int 
 
 
 def free_memory() -> float:
-    """Return the bytes that can be had without swapping; infinite where the system does not say.
+    """Return the bytes that can be allocated without swapping; infinite where that is unknown.
 
     A job of a cluster or a container has a limit of its own, which the machine's free memory does not show.
     """

@@ -145,7 +145,7 @@ def check_shares(processes: int, test: int, unseen: int) -> None:
     """Refuse more processes than there are images to evaluate: each needs one of either kind.
 
     Raises:
-        ValueError: One sentence that says how many processes there can be.
+        ValueError: One sentence with the largest number of processes.
     """
     for images, what in ((test, "test images of seen classes"), (unseen, "unseen images")):
         if processes > images:

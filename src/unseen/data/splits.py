@@ -20,7 +20,7 @@ from unseen.wording import count, listing, suggestion
 ClassRef = str | int
 """A class as a user types it: its name, or its id."""
 
-MIN_CLASSES = 2  # with one class NMI is undefined and there is nothing to tell apart
+MIN_CLASSES = 2  # NMI of one class is undefined, and accuracy is 1
 _HASH_LENGTH = 12
 _DRAW_STREAM = 1  # keeps the draw of classes apart from other uses of the same seed
 
@@ -186,7 +186,7 @@ def choose_classes(
         seed: Split seed.
 
     Raises:
-        ValueError: Nothing says which classes are unseen, two settings say it, or the split is impossible.
+        ValueError: No setting or default names the unseen classes, two settings do, or the split is impossible.
     """
     if unseen is not None and num_unseen is not None:
         raise ValueError(f"unseen={unseen} and num_unseen={num_unseen} exclude each other; give one of them")

@@ -179,7 +179,7 @@ def to_images(
 
 
 def _on_channels(values: Sequence[float] | Tensor, device: torch.device) -> Tensor:
-    """Return (1, 3, 1, 1) on a device, without waiting until it has done what it was asked before."""
+    """Return (1, 3, 1, 1) on a device, without a synchronisation."""
     tensor = torch.as_tensor(values, dtype=torch.float32)
     return tensor.view(1, 3, 1, 1).to(device, non_blocking=True)
 

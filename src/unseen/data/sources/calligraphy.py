@@ -128,7 +128,7 @@ class Calligraphy(ImageSource):
         return decode(tree_at(self.root or self.archive).read(reference))
 
     def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
-        """Return what changes with the content of each file, or None where that cannot be told."""
+        """Return a text for each file that changes with its content, or None (see `ImageSource`)."""
         return tree_at(self.root or self.archive).stamps(references)
 
     def _tree(self) -> FileTree:

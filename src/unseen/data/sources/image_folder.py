@@ -56,24 +56,29 @@ class ImageFolder(ImageSource):
         tree = self._tree()
         layout = find_layout(tree, "data.root", str(self.root))
         divided = bool(layout.tests) or self.test_root is not None
-        entries, left_out = class_entries(tree, layout.train, "train" if divided else "whole")
-        left_out += beside(tree, layout)
-        if not entries:
-            where = f" in {layout.train!r}" if layout.train else ""
-            raise ValueError(
-                f"data.root={self.root} has no class folders{where}; put each class's images in a folder"
-            )
+        entries, left_out = _entries(
+            tree, layout, "train" if divided else "whole", "data.root", str(self.root)
+        )
         test_folders = [place.rpartition("/")[2] for place in layout.tests]
         for place, name in zip(layout.tests, test_folders, strict=True):
             more, others = class_entries(tree, place, "test")
-            if self.test_root is not None:
-                left_out[LeftOut(f"in {name}, because data.test_root is given")] = len(more)
-            else:
+            if self.test_root is None:
                 entries, left_out = entries + more, left_out + others
-        if self.test_root is not None:
-            more, others = _other_test_images(self.test_root)
-            entries, left_out, test_folders = entries + more, left_out + others, []
-        return Catalog.of(entries, left_out, test_folders)
+            else:
+                left_out[LeftOut(f"in {name}, because data.test_root is given")] = len(more)
+        if self.test_root is None:
+            return Catalog.of(entries, left_out, test_folders)
+        setting, root = "data.test_root", self.test_root
+        tree = open_tree(root, setting)
+        layout = find_layout(tree, setting, root)
+        if layout.tests:
+            raise ValueError(
+                f"{setting}={root} has training images, too, in {layout.train!r}; write the folder with the test "
+                f"images, {setting}={root.rstrip('/')}/{layout.tests[0]}"
+            )
+        more, others = _entries(tree, layout, "test", setting, root)
+        entries += [entry._replace(reference=_TEST_PREFIX + entry.reference) for entry in more]
+        return Catalog.of(entries, left_out + others)
 
     def read(self, reference: str) -> Image.Image:
         """Return an image as 8-bit RGB.
@@ -85,16 +90,16 @@ class ImageFolder(ImageSource):
         return decode(tree_at(root).read(path))
 
     def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
-        """Return what changes with the content of each file, or None where that cannot be told."""
+        """Return a text for each file that changes with its content, or None (see `ImageSource`)."""
         places = [self._place(reference) for reference in references]
-        found: dict[tuple[str, str], str] = {}
+        stamp_of: dict[tuple[str, str], str] = {}
         for root in {root for root, _ in places}:
             paths = [path for where, path in places if where == root]
             stamps = tree_at(root).stamps(paths)
             if stamps is None:
                 return None
-            found |= {(root, path): stamp for path, stamp in zip(paths, stamps, strict=True)}
-        return [found[place] for place in places]
+            stamp_of |= {(root, path): stamp for path, stamp in zip(paths, stamps, strict=True)}
+        return [stamp_of[place] for place in places]
 
     def _place(self, reference: str) -> tuple[str, str]:
         """Return the root of an image and its path from there."""
@@ -111,21 +116,15 @@ class ImageFolder(ImageSource):
         return open_tree(self.root)
 
 
-def _other_test_images(root: str) -> tuple[list[Entry], Counter[LeftOut]]:
-    """Return the images in a root of their own, and what else is there."""
-    setting = "data.test_root"
-    tree = open_tree(root, setting)
-    layout = find_layout(tree, setting, root)
-    if layout.tests:
-        raise ValueError(
-            f"{setting}={root} has training images, too, in {layout.train!r}; write the folder with the test "
-            f"images, {setting}={root.rstrip('/')}/{layout.tests[0]}"
-        )
-    entries, left_out = class_entries(tree, layout.train, "test", setting)
+def _entries(
+    tree: FileTree, layout: Layout, part: Part, setting: str, root: str
+) -> tuple[list[Entry], Counter[LeftOut]]:
+    """Return the images of the class folders that are not test images, and what else is in all of the root."""
+    entries, left_out = class_entries(tree, layout.train, part, setting)
     if not entries:
-        raise ValueError(f"{setting}={root} has no class folders; put each class's images in a folder")
-    marked = [entry._replace(reference=_TEST_PREFIX + entry.reference) for entry in entries]
-    return marked, left_out + beside(tree, layout)
+        where = f" in {layout.train!r}" if layout.train else ""
+        raise ValueError(f"{setting}={root} has no class folders{where}; put each class's images in a folder")
+    return entries, left_out + beside(tree, layout)
 
 
 def class_entries(
@@ -140,10 +139,8 @@ def class_entries(
         ValueError: A class folder that cannot be opened, or whose pictures are all of kinds that are not read.
     """
     entries: list[Entry] = []
-    beside = tree.find(where, deep=False)
-    left_out = _within("", beside.left_out)
-    if beside.images:
-        left_out[LeftOut("outside any class folder")] = len(beside.images)
+    loose = tree.find(where, deep=False)
+    left_out = _within("", loose.left_out) + Counter({LeftOut("outside any class folder"): len(loose.images)})
     for name in tree.folders(where):
         folder = below(where, name)
         found = tree.find(folder)
@@ -151,16 +148,16 @@ def class_entries(
             raise ValueError(
                 f"class folder {folder!r} of {setting} cannot be opened; mend its rights or move it away"
             )
-        if not (found.images or found.unreadable):
-            if lost := sorted(set(found.left_out) & LIKE_IMAGES):
-                raise ValueError(
-                    f"class folder {folder!r} of {setting} has no image that can be read: its files are "
-                    f"{listing(lost)}; convert them to .png or .jpg, or move the folder away"
-                )
+        if found.images or found.unreadable:
+            entries += [Entry(path, name, part) for path in [*found.images, *found.unreadable]]
+            left_out += _within(name, found.left_out)
+        elif unread := sorted(set(found.left_out) & LIKE_IMAGES):
+            raise ValueError(
+                f"class folder {folder!r} of {setting} has no image that can be read: its files are "
+                f"{listing(unread)}; convert them to .png or .jpg, or move the folder away"
+            )
+        else:
             left_out[LeftOut("without an image", name)] = 1 + sum(found.left_out.values())
-            continue
-        entries += [Entry(path, name, part) for path in [*found.images, *found.unreadable]]
-        left_out += _within(name, found.left_out)
     return entries, left_out
 
 
@@ -202,33 +199,27 @@ def find_layout(tree: FileTree, setting: str, root: str) -> Layout:
         return Layout(top)
     others = [name for name in folders if role(name) is None and _has_pictures(tree, below(top, name))]
     if len(train) == 1 and not others:
-        inside = {name: _unwrapped(tree, below(top, name)) for name in (*train, *tests)}
-        return Layout(inside[train[0]], tuple(inside[name] for name in tests))
+        places = [_unwrapped(tree, below(top, name)) for name in (*train, *tests)]
+        return Layout(places[0], tuple(places[1:]))
     if not tests and len(train) == 1 and tree.find(below(top, train[0]), deep=False).images:
         return Layout(top)  # the vehicle: a class among others, with its pictures in it
     if not train and len(folders) == 1:
         return Layout(below(top, tests[0]) if tree.folders(below(top, tests[0])) else top)
-    raise ValueError(_mixture(tree, setting, root, top, (train, tests, others)))
-
-
-def _mixture(
-    tree: FileTree, setting: str, root: str, top: str, names: tuple[list[str], list[str], list[str]]
-) -> str:
-    train, tests, others = names
-    parts = listing([*train, *tests], shown=6)
-    where = f" in {top!r}" if top else ""
+    names, where = listing([*train, *tests], shown=6), f" in {top!r}" if top else ""
     if others:
-        problem = f"{parts} beside {listing(others, shown=6)}{where}: either a division into training and test images"
-        problem += " or class folders, but not both"
+        problem = (
+            f"{names} beside {listing(others, shown=6)}{where}: either a division into training and test images or "
+            "class folders, but not both"
+        )
     elif not train:
-        problem = f"{parts}{where}, but no folder train beside them"
+        problem = f"{names}{where}, but no folder train beside them"
     else:
         problem = f"several folders with training images{where}: {listing(train)}"
     advice = "move what does not belong there away, or rename classes that are called so"
     if train and tests and not top and setting == "data.root" and isinstance(tree, FolderTree):
         base = root.rstrip("/")
         advice += f", or write data.root={base}/{train[0]} data.test_root={base}/{tests[0]}"
-    return f"{setting}={root} has {problem}; {advice}"
+    raise ValueError(f"{setting}={root} has {problem}; {advice}")
 
 
 def _inner(tree: FileTree) -> str:
@@ -262,10 +253,10 @@ def beside(tree: FileTree, layout: Layout) -> Counter[LeftOut]:
     left_out: Counter[LeftOut] = Counter()
     for folder in above | {""} if layout.train else set():
         found = tree.find(folder, deep=False)
-        left_out += _within("", found.left_out)
-        left_out += Counter({LeftOut("outside any class folder"): len(found.images)})
         on_the_way = {place.removeprefix(folder).strip("/").partition("/")[0] for place in places}
         empty = [name for name in tree.folders(folder) if name not in on_the_way]
+        left_out += _within("", found.left_out)
+        left_out += Counter({LeftOut("outside any class folder"): len(found.images)})
         left_out += Counter({LeftOut("without an image", name): 1 for name in empty})
     return left_out
 

@@ -1,4 +1,4 @@
-"""torchvision's classification data sets by name, and how each of them divides its images."""
+"""torchvision's classification data sets by name, with their own division of images."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class TorchvisionSet(ImageSource):
     """A data set of torchvision.
 
     Attributes:
-        dataset: Its class name, SVHN say.
+        dataset: Its class name, such as "SVHN".
         root: Where it is or will be downloaded; None: `data_dir`.
         data_dir: Where downloads are kept.
-        options: More arguments of the class, {"split": "letters"} for EMNIST say.
+        options: More arguments of the class, such as {"split": "letters"} for EMNIST.
     """
 
     dataset: str | None = None
@@ -67,7 +67,7 @@ class TorchvisionSet(ImageSource):
         self.check()
         try:
             self._parts(download=False)
-        except (RuntimeError, OSError):  # torchvision says "not found" with RuntimeError
+        except (RuntimeError, OSError):  # torchvision raises RuntimeError for "not found"
             try:
                 self._parts(download=True)
             except (RuntimeError, OSError) as error:
@@ -95,7 +95,7 @@ class TorchvisionSet(ImageSource):
         return to_picture(images[int(position)][0])
 
     def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
-        """Return what changes with the content of each file; None for sets that are arrays in memory."""
+        """Return a text for each file that changes with its content; None for sets that are arrays in memory."""
         files: dict[str, Any] = {part: _files(images) for part, images in self._parts(download=False).items()}
         if None in files.values():
             return None
