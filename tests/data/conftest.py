@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,14 @@ import pytest
 from PIL import Image
 
 Writer = Callable[..., Path]
+
+
+def zipped(folder: Path, target: Path, top: str = "") -> Path:
+    """Packs all that is in a folder, below `top` in the archive."""
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, f"{top}{path.relative_to(folder).as_posix()}")
+    return target
 
 
 def picture(number: int, size: tuple[int, int] = (12, 12)) -> Image.Image:

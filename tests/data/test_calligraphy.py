@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from PIL import Image
+from tests.data.conftest import zipped
 
 from unseen.data.catalog import DataUnavailableError
 from unseen.data.sources import calligraphy
@@ -217,3 +218,46 @@ def test_several_processes_download_once(tmp_path, small_counts):
             thread.join()
     assert server.asked == 1
     assert len(sources[0].list().entries) == 20
+
+
+# ---------------------------------------------------------------- images that are there
+@pytest.mark.parametrize("kind", ["folder", "zip", "zip with a folder around"])
+@pytest.mark.parametrize("layout", ["repository", "seen and unseen"])
+def test_calligraphy_layouts(write_images, tmp_path, kind, layout):
+    if layout == "repository":
+        folders = {
+            f"{part}/{name}": n
+            for part, n in (("train", 4), ("test", 2))
+            for name in ("ann", "bob", "csl", "hy")
+        }
+        expected = {name: {"train": 4, "test": 2} for name in ("ann", "bob", "csl", "hy")}
+    else:
+        folders = {"seen/train/ann": 4, "seen/train/bob": 4, "seen/test/ann": 2, "seen/test/bob": 2}
+        folders |= {"unseen/csl": 5, "unseen/hy": 5}
+        expected = {
+            "ann": {"train": 4, "test": 2},
+            "bob": {"train": 4, "test": 2},
+            "csl": {"whole": 5},
+            "hy": {"whole": 5},
+        }
+    root = write_images(folders)
+    if layout == "repository":
+        (root / "train_15").symlink_to(root / "train")  # as in a clone
+    if kind != "folder":
+        if layout == "repository":
+            (root / "train_15").unlink()
+        root = zipped(root, tmp_path / "x.zip", "calligraphy_data-main/" if "around" in kind else "")
+    source = Calligraphy(root=str(root), data_dir="/nowhere")
+    source.check()
+    source.prepare()
+    assert source.list().classes() == ("ann", "bob", "csl", "hy")
+    assert source.known_counts() == expected
+    assert all(source.read(entry.reference).size == (12, 12) for entry in source.list().entries)
+
+
+def test_calligraphy_in_another_layout(write_images):
+    root = write_images({"ann": 3, "bob": 3})
+    with pytest.raises(ValueError, match=r"has the folders ann, bob; data=calligraphy needs train/ARTIST"):
+        Calligraphy(root=str(root)).known_counts()
+    with pytest.raises(ValueError, match="does not exist"):
+        Calligraphy(root="/nowhere").check()
