@@ -14,7 +14,13 @@ import torch
 from tests.cli.conftest import TINY, Ran
 from tests.test_configs import resolved
 
-from unseen.runs.checkpoints import check_trusted, check_weights, read_checkpoint, scored_as_trained
+from unseen.runs.checkpoints import (
+    Checkpoint,
+    check_trusted,
+    check_weights,
+    read_checkpoint,
+    scored_as_trained,
+)
 from unseen.runs.schema import check_settings
 
 pytestmark = pytest.mark.slow
@@ -127,12 +133,12 @@ def plain() -> Content:
 
 def take(path: Path, plain: Content) -> None:
     """Do what eval.py does with a checkpoint before it makes anything."""
-    content = read_checkpoint(path, resume=False)
-    stored = content["unseen"]
-    check_trusted(stored, plain, path)
+    checkpoint = read_checkpoint(path, resume=False)
+    stored = checkpoint.made_by
+    check_trusted(checkpoint, plain)
     read = {(group, key) for group in ("model", "data") for key in stored[group]}
     check_settings(scored_as_trained(plain, stored, set()), read)
-    check_weights(content["state_dict"], path)
+    check_weights(checkpoint)
 
 
 def test_a_sound_one_is_taken(content: Content, plain: Content, tmp_path: Path) -> None:
@@ -199,7 +205,7 @@ def test_weights_that_are_no_numbers_are_refused(content: Content, tmp_path: Pat
     changed = copy.deepcopy(content)
     next(iter(changed["state_dict"].values())).fill_(math.nan)
     with pytest.raises(ValueError, match="not finite numbers"):
-        check_weights(changed["state_dict"], tmp_path / "x.ckpt")
+        check_weights(Checkpoint(tmp_path / "x.ckpt", changed))
 
 
 def test_a_class_that_the_configuration_names_may_be_made(content: Content, plain: Content) -> None:
@@ -207,18 +213,18 @@ def test_a_class_that_the_configuration_names_may_be_made(content: Content, plai
     stored["data"]["source"]["_target_"] = "my.Source"
     typed = copy.deepcopy(plain)
     with pytest.raises(ValueError, match=r"name it yourself: data=<your file in configs/data>"):
-        check_trusted(stored, typed, Path("x.ckpt"))
+        check_trusted(Checkpoint(Path("x.ckpt"), {"unseen": stored}), typed)
     typed["data"]["source"]["_target_"] = "my.Source"
-    check_trusted(stored, typed, Path("x.ckpt"))
+    check_trusted(Checkpoint(Path("x.ckpt"), {"unseen": stored}), typed)
     stored["data"]["source"]["dataset"] = {"_target_": "my.Dataset", "number": 1}
     for other in (None, {"_target_": "my.Dataset", "number": 2}, {"_target_": "my.Other", "number": 1}):
         typed["data"]["source"]["dataset"] = other
         with pytest.raises(
             ValueError, match=r"names a class in data\.source\.dataset, .* name it yourself: data=<your file"
         ):
-            check_trusted(stored, typed, Path("x.ckpt"))
+            check_trusted(Checkpoint(Path("x.ckpt"), {"unseen": stored}), typed)
     typed["data"]["source"]["dataset"] = stored["data"]["source"]["dataset"]
-    check_trusted(stored, typed, Path("x.ckpt"))
+    check_trusted(Checkpoint(Path("x.ckpt"), {"unseen": stored}), typed)
 
 
 @pytest.mark.parametrize(

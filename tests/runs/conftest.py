@@ -84,7 +84,7 @@ def small(
 @pytest.fixture(scope="session")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Small:
     """Six steps in one go, probed at 0, 2, 4 and 6."""
-    from unseen.runs.train import train
+    from unseen.runs.trainer import train
 
     run = small(tmp_path_factory.mktemp("uninterrupted"))
     train(

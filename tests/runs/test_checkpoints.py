@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from unseen.data.splits import ClassSplit
-from unseen.runs.checkpoints import check_resumable, make_provenance, scored_as_trained, trained_before
+from unseen.runs.checkpoints import (
+    Checkpoint,
+    check_resumable,
+    make_provenance,
+    scored_as_trained,
+    trained_before,
+)
 
 SPLIT = ClassSplit(("ant", "bee", "cat", "dog"), (0, 1), (2, 3))
 
@@ -25,6 +31,10 @@ def plain(**data: Any) -> dict[str, Any]:
     }
 
 
+def checkpoint(made_by: dict[str, Any]) -> Checkpoint:
+    return Checkpoint(Path("last.ckpt"), {"unseen": made_by})
+
+
 def stored(**data: Any) -> dict[str, Any]:
     return make_provenance(plain(**data), SPLIT, 2)
 
@@ -34,18 +44,18 @@ def test_a_checkpoint_does_not_hold_the_size_of_a_cache() -> None:
 
 
 def test_a_run_goes_on_with_another_cache_and_without() -> None:
-    check_resumable(stored(cache_gb=0), stored(), Path("last.ckpt"))
+    check_resumable(checkpoint(stored()), stored(cache_gb=0))
     with pytest.raises(ValueError, match=r"data\.rotation=10 \(now 5\)"):
-        check_resumable(stored(rotation=5), stored(), Path("last.ckpt"))
+        check_resumable(checkpoint(stored()), stored(rotation=5))
 
 
 def test_a_run_goes_on_with_its_images_elsewhere_but_not_with_other_images() -> None:
     source = {"_target_": "TorchvisionSet", "dataset": "SVHN", "root": "/here"}
     now = stored(root="/there", source=source | {"root": "/there"}, skip_bad=True, eval_batch_size=9)
-    check_resumable(now, stored(root="/here", source=source), Path("last.ckpt"))
+    check_resumable(checkpoint(stored(root="/here", source=source)), now)
     other = stored(root="/here", source=source | {"dataset": "MNIST"})
     with pytest.raises(ValueError, match=r"data\.source\.dataset=SVHN \(now MNIST\)"):
-        check_resumable(other, stored(root="/here", source=source), Path("last.ckpt"))
+        check_resumable(checkpoint(stored(root="/here", source=source)), other)
 
 
 @pytest.mark.parametrize("typed", [set(), {"data.cache_gb"}, {"ckpt_path", "data.cache_gb"}])
@@ -108,15 +118,15 @@ def test_places_are_stored_as_absolute_ones(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_images_trained_on_are_known_again() -> None:
     then = make_provenance(plain(), SPLIT, 2, ["ant/1.png", "ant/2.png", "\udcff.png"])
-    assert trained_before(then, ["ant/2.png", "ant/3.png", "\udcff.png"]) == 2
-    assert trained_before(stored(), ["ant/2.png"]) == 0
+    assert trained_before(checkpoint(then), ["ant/2.png", "ant/3.png", "\udcff.png"]) == 2
+    assert trained_before(checkpoint(stored()), ["ant/2.png"]) == 0
 
 
 def test_a_run_does_not_go_on_with_other_images() -> None:
     one, two = (make_provenance(plain(), SPLIT, 2, names) for names in (["a", "b"], ["a", "c", "d"]))
-    check_resumable(one, one, Path("last.ckpt"))
+    check_resumable(checkpoint(one), one)
     with pytest.raises(ValueError, match=r"was trained on other images \(2 then, 3 now"):
-        check_resumable(two, one, Path("last.ckpt"))
+        check_resumable(checkpoint(one), two)
 
 
 def test_other_data_are_still_other_data() -> None:

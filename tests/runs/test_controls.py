@@ -10,8 +10,7 @@ import pytest
 from sklearn.metrics import normalized_mutual_info_score
 from tests.runs.conftest import Small, small
 
-from unseen.runs.evaluate import evaluate
-from unseen.runs.train import train
+from unseen.runs.trainer import evaluate, train
 from unseen.scores import ScoreTable, destroyed_probe
 
 LEVELS = (0.5, 1.0)

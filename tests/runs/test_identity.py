@@ -1,6 +1,7 @@
 """What makes two runs the same run."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -76,3 +77,8 @@ def test_a_folder_that_links_lead_to_twice_counts_once(tmp_path: Path) -> None:
     (tmp_path / "root" / "b").symlink_to(tmp_path / "root")
     (tmp_path / "root" / "a" / "c").symlink_to(tmp_path / "root" / "a")
     assert _files_below(str(tmp_path / "root")) == alone
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert _files_below(str(tmp_path / "pipe")) == str(tmp_path / "pipe")

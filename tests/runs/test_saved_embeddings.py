@@ -15,7 +15,7 @@ from tests.runs.conftest import Small, small
 
 from unseen.callbacks.kept_layers import UnsavedEmbeddingsWarning
 from unseen.reporting.build import build_report
-from unseen.runs.train import train
+from unseen.runs.trainer import train
 
 
 def run(parts: Small) -> None:

@@ -10,7 +10,7 @@ from tests.torch_modes import filled_memory
 
 from unseen.probe_table import SCORES
 from unseen.run_folder import Scoring
-from unseen.runs.train import train
+from unseen.runs.trainer import train
 from unseen.scores import HEAD_LAYER, ScoreTable
 
 

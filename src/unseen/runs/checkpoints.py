@@ -11,8 +11,9 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -22,6 +23,9 @@ from unseen.run_folder import RunFolder
 from unseen.scores import ScoreTable
 from unseen.settings import IMAGE_ROOTS, effect_of
 from unseen.wording import one_line
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CONTINUE = "UNSEEN_CONTINUE"  # set for a sweep's job that goes on from the last checkpoint in its folder
 SCHEMA = 1
@@ -117,17 +121,41 @@ class _Resumable(_Weights):
         return self
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file whose structure was checked.
+
+    Attributes:
+        path: Where it is.
+        content: As Lightning wrote it; tensors stay in the file until they are used.
+    """
+
+    path: Path
+    content: dict[str, Any]
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """What made it: see `make_provenance`."""
+        found: dict[str, Any] = self.content["unseen"]
+        return found
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """Optimiser steps done, and the epoch."""
+        return self.content["global_step"], self.content["epoch"]
+
+
 # -------------------------------------------------------------------------------- reading
 def own_checkpoint(folder: Path) -> Path | None:
     """Return the last checkpoint in the run's own folder, if a sweep has asked to go on from it."""
     return folder / "checkpoints" / "last.ckpt" if os.environ.get(CONTINUE) else None
 
 
-def read_checkpoint(checkpoint: Path, *, resume: bool) -> dict[str, Any]:
-    """Return the content of a checkpoint; tensors stay in the file until they are used.
+def read_checkpoint(path: Path, *, resume: bool) -> Checkpoint:
+    """Return a checkpoint.
 
     Args:
-        checkpoint: The file.
+        path: Its file.
         resume: Whether training goes on from it, which needs more than the weights.
 
     Raises:
@@ -137,63 +165,61 @@ def read_checkpoint(checkpoint: Path, *, resume: bool) -> dict[str, Any]:
 
     import torch
 
-    if not checkpoint.is_file():
-        raise ValueError(f"ckpt_path={checkpoint} is not a file")
+    if not path.is_file():
+        raise ValueError(f"ckpt_path={path} is not a file")
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except OSError as error:
-        raise ValueError(
-            f"ckpt_path={checkpoint} cannot be read: {error.strerror or one_line(error)}"
-        ) from error
+        raise ValueError(f"ckpt_path={path} cannot be read: {error.strerror or one_line(error)}") from error
     except pickle.UnpicklingError as error:  # torch's text would advise to load it unsafely
         raise ValueError(
-            f"ckpt_path={checkpoint} was not written by this program, or is damaged: it holds more than tensors and "
+            f"ckpt_path={path} was not written by this program, or is damaged: it holds more than tensors and "
             "plain values, which could be code, and is not loaded"
         ) from error
     except Exception as error:  # whatever broken bytes lead to
         raise ValueError(
-            f"ckpt_path={checkpoint} cannot be read as a checkpoint: it is damaged, or another kind of file"
+            f"ckpt_path={path} cannot be read as a checkpoint: it is damaged, or another kind of file"
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("unseen"), dict):
-        raise ValueError(f"ckpt_path={checkpoint} was not written by this program")
+        raise ValueError(f"ckpt_path={path} was not written by this program")
     if content["unseen"].get("schema") != SCHEMA:
         raise ValueError(
-            f"ckpt_path={checkpoint} has schema {_short(content['unseen'].get('schema'))}, this version reads {SCHEMA}"
+            f"ckpt_path={path} has schema {_short(content['unseen'].get('schema'))}, this version reads {SCHEMA}"
         )
     if resume and "optimizer_states" not in content:
         raise ValueError(
-            f"ckpt_path={checkpoint} holds weights only, as best.ckpt does; training goes on from a last.ckpt"
+            f"ckpt_path={path} holds weights only, as best.ckpt does; training goes on from a last.ckpt"
         )
     try:
         (_Resumable if resume else _Weights).model_validate(content)
     except (ValidationError, RecursionError) as error:
         raise ValueError(
-            f"ckpt_path={checkpoint} is damaged or was not written by this program: {_first_of(error)}"
+            f"ckpt_path={path} is damaged or was not written by this program: {_first_of(error)}"
         ) from None
-    return content
+    return Checkpoint(path, content)
 
 
-def check_trusted(stored: dict[str, Any], plain: dict[str, Any], checkpoint: Path) -> None:
+def check_trusted(checkpoint: Checkpoint, plain: dict[str, Any]) -> None:
     """Refuse a checkpoint that would choose code: classes that are not ours, and not named by the user's configuration.
 
     Args:
-        stored: What made the checkpoint, by itself.
+        checkpoint: By whomever.
         plain: The composed configuration.
-        checkpoint: For the message.
 
     Raises:
         ValueError: One sentence that says how to name a class of one's own.
     """
+    stored, path = checkpoint.made_by, checkpoint.path
     for part, key in (("model", "backbone"), ("data", "source")):
         node = stored[part][key]
         target, typed = node.get("_target_"), plain[part][key].get("_target_")
         if not isinstance(target, str) or (target not in KNOWN_CLASSES and target != typed):
             raise ValueError(
-                f"ckpt_path={checkpoint} names {part}.{key}._target_={_short(target)}, and a file may not choose code; "
+                f"ckpt_path={path} names {part}.{key}._target_={_short(target)}, and a file may not choose code; "
                 f"if you know this class, name it yourself: {part}=<your file in configs/{part}>"
             )
         if node.get("_convert_", "all") != "all" or {"_args_", "_partial_", "_recursive_"} & node.keys():
-            raise ValueError(f"ckpt_path={checkpoint} says how to call {part}.{key}, which a file may not")
+            raise ValueError(f"ckpt_path={path} says how to call {part}.{key}, which a file may not")
         for at, found, known in (
             (f"{part}.{key}", node, plain[part][key]),
             (part, stored[part], plain[part]),
@@ -201,14 +227,14 @@ def check_trusted(stored: dict[str, Any], plain: dict[str, Any], checkpoint: Pat
             for name, inner in found.items():
                 if inner is not node and "_target_" in _texts(inner) and inner != known.get(name):
                     raise ValueError(
-                        f"ckpt_path={checkpoint} names a class in {at}.{name}, and a file may not choose code; if you "
+                        f"ckpt_path={path} names a class in {at}.{name}, and a file may not choose code; if you "
                         f"know it, name it yourself: {part}=<your file in configs/{part}>"
                     )
     if any("${" in text for part in ("model", "data", "probe") for text in _texts(stored.get(part))):
-        raise ValueError(f"ckpt_path={checkpoint} holds an interpolation ('${{'), which a file may not")
+        raise ValueError(f"ckpt_path={path} holds an interpolation ('${{'), which a file may not")
 
 
-def check_weights(state: dict[str, Any], checkpoint: Path) -> None:
+def check_weights(checkpoint: Checkpoint) -> None:
     """Refuse weights that are no finite tensors.
 
     Raises:
@@ -216,14 +242,31 @@ def check_weights(state: dict[str, Any], checkpoint: Path) -> None:
     """
     import torch
 
-    for name, value in state.items():
+    for name, value in checkpoint.content["state_dict"].items():
         if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_meta:
-            raise ValueError(f"ckpt_path={checkpoint} is damaged: its {_short(name)} is not a dense tensor")
+            raise ValueError(
+                f"ckpt_path={checkpoint.path} is damaged: its {_short(name)} is not a dense tensor"
+            )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise ValueError(
-                f"ckpt_path={checkpoint} holds weights that are not finite numbers ({_short(name)}): its training "
+                f"ckpt_path={checkpoint.path} holds weights that are not finite numbers ({_short(name)}): its training "
                 "had diverged, or the file is damaged"
             )
+
+
+def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
+    """Put the weights of a checkpoint into a network.
+
+    Raises:
+        ValueError: One sentence on what is wrong with them, or does not fit.
+    """
+    check_weights(checkpoint)
+    try:
+        module.load_state_dict(checkpoint.content["state_dict"])
+    except RuntimeError as error:  # a line for each tensor
+        raise ValueError(
+            f"ckpt_path={checkpoint.path} does not fit the network that it names: {one_line(error)[:300]}"
+        ) from error
 
 
 # -------------------------------------------------------------------------------- writing and going on
@@ -257,43 +300,48 @@ def make_provenance(
     }
 
 
-def trained_before(stored: dict[str, Any], references: Sequence[str]) -> int:
+def trained_before(checkpoint: Checkpoint, references: Sequence[str]) -> int:
     """Return how many of the images the checkpoint's network was trained on, as far as their names tell."""
-    digits: str = stored.get("trained_on", "")
+    digits: str = checkpoint.made_by.get("trained_on", "")
     known = {digits[place : place + _HASH_DIGITS] for place in range(0, len(digits), _HASH_DIGITS)}
     return sum(_check_sum(reference) in known for reference in references)
 
 
-def check_resumable(provenance: dict[str, Any], stored: dict[str, Any], checkpoint: Path) -> None:
+def check_resumable(checkpoint: Checkpoint, provenance: dict[str, Any]) -> None:
     """Refuse to go on as something else: the result would be neither run's.
+
+    Args:
+        checkpoint: What would be gone on from.
+        provenance: Of the run that would go on.
 
     Raises:
         ValueError: The sentence names the first settings that differ.
     """
+    stored, path = checkpoint.made_by, checkpoint.path
     differing: list[str] = []
     for key in ("seed", "num_classes", "split_hash", "model", "data"):
         differing += _differences(key, stored[key], provenance[key])
     if differing:
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
         raise ValueError(
-            f"ckpt_path={checkpoint} was trained with other settings: {'; '.join(differing[:4])}{more}; "
+            f"ckpt_path={path} was trained with other settings: {'; '.join(differing[:4])}{more}; "
             "type the settings it was started with"
         )
     now, then = (one.get("trained_on", "") for one in (provenance, stored))
     if now and then and now != then:
         raise ValueError(
-            f"ckpt_path={checkpoint} was trained on other images ({len(then) // _HASH_DIGITS} then, "
+            f"ckpt_path={path} was trained on other images ({len(then) // _HASH_DIGITS} then, "
             f"{len(now) // _HASH_DIGITS} now, by their names): files were added, removed or renamed since"
         )
 
 
-def resume_scores(folder: RunFolder, checkpoint: Path, step: int) -> None:
+def resume_scores(checkpoint: Checkpoint, folder: RunFolder) -> None:
     """Carry the scores of the checkpoint's run over, up to its step."""
-    origin = checkpoint.resolve().parent.parent
+    origin = checkpoint.path.resolve().parent.parent
     scores, summary = origin / "scores.csv", origin / "summary.json"
     if scores.is_file() and summary.is_file():
         seconds = json.loads(summary.read_text(encoding="utf-8")).get("seconds", 0.0)
-        folder.continue_from(ScoreTable.read(scores), step, seconds)
+        folder.continue_from(ScoreTable.read(scores), checkpoint.at[0], seconds)
 
 
 def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[str]) -> dict[str, Any]:

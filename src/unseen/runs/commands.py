@@ -13,12 +13,13 @@ from omegaconf import DictConfig, ListConfig
 
 from unseen.atomic_files import write_json
 from unseen.process_rank import is_first_process
-from unseen.runs.console import console, fail, notice, shown_path
+from unseen.runs.console import closing_line, console, fail, layer_table, notice, shown_path
 from unseen.runs.ending import Ranks, begin_ending, end_on_signals, interruption, write_reason
 from unseen.runs.errors import UserError, failure_sentence, user_errors
 from unseen.wording import one_line, suggestion
 
 if TYPE_CHECKING:
+    from unseen.run_folder import RunFolder
     from unseen.runs.build import Parts, Run
 
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def train_job(config: DictConfig) -> None:
     """Fine-tune and probe; print the table of layers and the closing line."""
     with _run(config, training=True) as (run, parts):
-        from unseen.runs.train import train
+        from unseen.runs.trainer import train
 
         train(
             module=parts.module,
@@ -42,7 +43,7 @@ def train_job(config: DictConfig) -> None:
 def eval_job(config: DictConfig) -> None:
     """Score a network without training; print the table of layers and the closing line."""
     with _run(config, training=False) as (run, parts):
-        from unseen.runs.evaluate import evaluate
+        from unseen.runs.trainer import evaluate
 
         evaluate(
             module=parts.module, datamodule=parts.datamodule, trainer=parts.trainer, run_folder=run.folder
@@ -65,9 +66,11 @@ def command_of(config_name: str) -> Callable[[], None]:
 @contextmanager
 def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
     """Give a run and its parts; if it fails, write the reason into its folder, else print what it found."""
-    from unseen.runs.build import Run
+    from unseen.runs.build import begin, build
+    from unseen.runs.loggers import close_loggers
 
-    run = Run(config)
+    run = begin(config)
+    parts: Parts | None = None
 
     def give_up(reason: str, code: int) -> None:
         """End from a thread: the main one waits inside a library."""
@@ -80,7 +83,7 @@ def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
     ranks = Ranks(run.folder.path, give_up)
     end_on_signals(give_up)
     try:
-        parts = run.build(training=training)
+        parts = build(run, training=training)
         ranks.look_after(parts.trainer)
         yield run, parts
     except BaseException as error:
@@ -89,15 +92,26 @@ def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
         reason = of_another or _reason(error)
         if not is_first_process():
             write_reason(run.folder.path, reason)
-        run.close_loggers(failed=True)
+        close_loggers(parts.view if parts else None, failed=True)
         run.folder.write_summary("failed", reason)
         if of_another:
             raise UserError(of_another) from error
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(_left_in(run.folder.path, training=training)) from None
         raise
-    run.close_loggers(failed=False)
-    run.show()
+    close_loggers(parts.view, failed=False)
+    _show(run.folder, parts.k)
+
+
+def _show(folder: RunFolder, k: Mapping[str, int]) -> None:
+    """Print the table of layers and the answer."""
+    if len(folder.table) == 0 or not is_first_process():
+        return
+    out, facts = console(), folder.summary
+    title = f"{facts['model']} on {facts['data']}, step {facts['steps']}"
+    out.print(layer_table(folder.table, title=title, k=k, width=out.width))
+    answer = closing_line(folder.table, seen_accuracy=facts["seen_accuracy"], folder=folder.path)
+    out.print(answer, soft_wrap=True)
 
 
 def _left_in(folder: Path, *, training: bool) -> str:

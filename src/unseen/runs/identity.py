@@ -1,4 +1,4 @@
-"""What makes two runs the same run: their settings, as `unseen.settings` weighs them, and the files of their images."""
+"""What a run is: what was typed and chosen, with which libraries, and what makes two runs the same run."""
 
 from __future__ import annotations
 
@@ -7,20 +7,85 @@ import functools
 import hashlib
 import json
 import os
+import re
+import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from unseen import __version__
 from unseen.run_state import read_summary
 from unseen.settings import IMAGE_ROOTS, effect_of
 
+_LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
+_ENTRIES = ("train", "eval")
+_GLOBAL = re.compile(r"^#\s*@package\s+_global_\s*$", re.MULTILINE)
 _COUNTS = {"result", "rows"}  # else a sweep that goes on would not add the rows
 # Their root is where a download goes; what is in it, the name of the data set says.
 _DOWNLOADS = ("unseen.data.sources.cifar100.Cifar100", "unseen.data.sources.torchvision_sets.TorchvisionSet")
+
+
+def choices() -> dict[str, Any]:
+    """Return which file of each group was chosen: model=vit, data=digits, ..."""
+    chosen = HydraConfig.get().runtime.choices
+    return {str(group): name for group, name in chosen.items() if not str(group).startswith("hydra/")}
+
+
+def typed_settings() -> set[str]:
+    """Return the names of the settings and groups that were typed: on the command line, or in a file chosen there.
+
+    Such files are an experiment, `debug=tiny`, or a configuration of the user's own (`--config-name`).
+    """
+    hydra = HydraConfig.get()
+    folders = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
+    typed: set[str] = set()
+    chosen: list[tuple[str, str]] = []
+    if hydra.job.config_name not in _ENTRIES:
+        chosen.append(("", str(hydra.job.config_name)))
+    for override in hydra.overrides.task:
+        name, _, value = override.partition("=")
+        name = name.lstrip("+~")
+        typed.add(name)
+        chosen += [(name, option.strip("\"' ")) for option in value.strip("[]").split(",")]
+    while chosen:
+        group, option = chosen.pop()
+        content = _global_file(folders, group, option)
+        for item in content.pop("defaults", []):
+            if isinstance(item, str):
+                chosen.append((group, item))
+            else:
+                for key, inner in item.items():
+                    name = str(key).removeprefix("override").strip().lstrip("/")
+                    typed.add(name)
+                    chosen.append((name, str(inner)))
+        typed |= {place for place, _ in _leaves(content)}
+    return typed
+
+
+def _global_file(folders: Sequence[Path], group: str, option: str) -> dict[str, Any]:
+    """Return what a file of a group sets all over the configuration; nothing where it sets its own group only."""
+    for folder in folders:
+        path = folder / group / f"{option.removesuffix('.yaml')}.yaml"
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            if group and not _GLOBAL.search(text):
+                return {}
+            content = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+            return content if isinstance(content, dict) else {}  # type: ignore[return-value]
+    return {}
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions that decide what a run computes, ours and Python's among them."""
+    return {"unseen": __version__, "python": sys.version.split()[0]} | {
+        name: metadata.version(name) for name in _LIBRARIES
+    }
 
 
 def config_hash(config: DictConfig, folder: Path | None = None) -> str:
@@ -82,15 +147,17 @@ def _files_below(root: str) -> str:
     try:
         if os.path.isdir(root):  # noqa: PTH112
             return _digest(sorted(_sizes(root)))
-        with zipfile.ZipFile(root) as archive:
-            return _digest(sorted((entry.filename, entry.CRC) for entry in archive.infolist()))
+        if os.path.isfile(root):  # noqa: PTH113  (a pipe would be waited for)
+            with zipfile.ZipFile(root) as archive:
+                return _digest(sorted((entry.filename, entry.CRC) for entry in archive.infolist()))
     except (OSError, ValueError, zipfile.BadZipFile):
-        return root
+        pass
+    return root
 
 
 def _sizes(root: str) -> Iterator[tuple[str, int]]:
     """Yield names and sizes of the visible files; a folder that links lead to twice counts once."""
-    seen = {os.path.realpath(root)}
+    seen = {os.path.realpath(root), "/proc", "/sys"}
     for folder, folders, names in os.walk(root, followlinks=True):
         below = {os.path.realpath(f"{folder}/{name}"): name for name in sorted(folders, reverse=True)}
         folders[:] = sorted(name for real, name in below.items() if name[0] != "." and real not in seen)

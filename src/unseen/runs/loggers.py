@@ -15,6 +15,8 @@ from unseen.wording import one_line, suggestion
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
+    from unseen.runs.wandb_view import WandbView
+
 _MODES = ("online", "offline", "disabled", "shared", "run", "dryrun")
 # what the run decides itself, and what has no effect any more
 _OURS = {
@@ -99,8 +101,10 @@ def wandb_logger(
     )
 
 
-def finish_wandb(*, failed: bool) -> None:
-    """Close the W&B run of this process, if there is one; that it cannot be closed is a note."""
+def close_loggers(view: WandbView | None, *, failed: bool) -> None:
+    """End the W&B run of this process, if there is one; that it cannot be ended is a note."""
+    if view is not None:
+        view.close()
     wandb = sys.modules.get("wandb")
     if wandb is None or wandb.run is None:
         return

@@ -1,9 +1,11 @@
-"""Lightning's Trainer from the `trainer` group, with what exact evaluation needs."""
+"""Lightning's Trainer from the `trainer` group, and what a run does with it: train or evaluate."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unseen.run_folder import RunFolder
@@ -11,8 +13,10 @@ from unseen.runs.errors import UserError, user_errors
 from unseen.runs.objects import check_objects, maker_of
 
 if TYPE_CHECKING:
-    from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
     from lightning.pytorch.loggers import Logger
+
+    from unseen.callbacks.layer_probe import LayerProbe
 
 
 def check_trainer(settings: dict[str, Any]) -> None:
@@ -117,8 +121,97 @@ def _half_precision() -> str:
     return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
 
 
+# -------------------------------------------------------------------------------- processes
+def processes_to_fit(settings: dict[str, Any]) -> int:
+    """Return for how many processes of this machine this one must find memory.
+
+    The first one here looks for all of them, before they begin; the others come when it has taken its share, and look
+    for themselves.
+
+    Args:
+        settings: The `trainer` group.
+    """
+    if any(os.environ.get(name, "0") != "0" for name in ("LOCAL_RANK", "SLURM_LOCALID")):
+        return 1
+    started = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return int(started) if started.isdigit() else _devices(settings)
+
+
+def ranks_of(settings: dict[str, Any]) -> int:
+    """Return how many processes the `trainer` group asks for, on all its machines."""
+    return _devices(settings) * int(settings["num_nodes"])
+
+
+def _devices(settings: dict[str, Any]) -> int:
+    asked = settings["devices"]
+    named = (
+        asked if isinstance(asked, list | tuple) else [part for part in str(asked).split(",") if part.strip()]
+    )
+    if len(named) != 1 or isinstance(asked, list | tuple):
+        return max(1, len(named))
+    if str(asked).isdigit():
+        return max(1, int(asked))
+    if settings["accelerator"] not in {"auto", "gpu", "cuda"}:
+        return 1
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
+# -------------------------------------------------------------------------------- the two jobs
+def train(
+    *,
+    module: LightningModule,
+    datamodule: LightningDataModule,
+    trainer: Trainer,
+    run_folder: RunFolder,
+    probe: LayerProbe | None,
+    probe_at_start: bool,
+    checkpoint: Path | None = None,
+) -> None:
+    """Fine-tune and probe; leave a finished run folder. Every evaluation is on disk before the next step.
+
+    Args:
+        module: The network with its head and optimiser.
+        datamodule: Seen and unseen images.
+        trainer: Runs it; `probe` is among its callbacks.
+        run_folder: Told how it ends.
+        probe: The callback that scores the layers; None trains without.
+        probe_at_start: Score before the first step (not when resuming).
+        checkpoint: Where to continue from.
+
+    Raises:
+        KeyboardInterrupt: The user stopped it; what was evaluated is on disk.
+    """
+    with _finishing(run_folder, trainer):
+        if probe_at_start and checkpoint is None:
+            if probe is not None:
+                probe.controls = False  # a later evaluation has them
+            trainer.validate(module, datamodule, verbose=False)
+        if probe is not None:
+            probe.controls = True
+        trainer.fit(module, datamodule, ckpt_path=checkpoint)
+        if probe is not None and not probe.is_complete(trainer.global_step):
+            trainer.validate(module, datamodule, verbose=False)
+
+
+def evaluate(
+    *, module: LightningModule, datamodule: LightningDataModule, trainer: Trainer, run_folder: RunFolder
+) -> None:
+    """Score every layer once, on seen test images and unseen ones, and leave a finished run folder.
+
+    Args:
+        module: The network, weights as they are to be scored.
+        datamodule: Seen and unseen images.
+        trainer: Has the probing callback.
+        run_folder: Told how it ends.
+    """
+    with _finishing(run_folder, trainer):
+        trainer.validate(module, datamodule, verbose=False)
+
+
 @contextmanager
-def finishing(run_folder: RunFolder, trainer: Trainer) -> Iterator[None]:
+def _finishing(run_folder: RunFolder, trainer: Trainer) -> Iterator[None]:
     """Mark the folder as finished when the block has ended.
 
     An interrupted run keeps the scores up to its last checkpoint: an interrupt between the two leaves none whose
