@@ -95,11 +95,8 @@ class FolderTree:
 
     def folders(self, where: str = "") -> tuple[str, ...]:
         """Return the names of the visible folders directly in `where`, sorted."""
-        with os.scandir(self.root / where) as items:
-            names = [
-                item.name for item in items if not reason_for_name(item.name) and _kind(item) == "folder"
-            ]
-        return tuple(sorted(names))
+        _, folders, _ = next(os.walk(self.root / where, onerror=_raise))
+        return tuple(sorted(name for name in folders if not reason_for_name(name)))
 
     def find(self, where: str = "", *, deep: bool = True) -> Found:
         """Return what lies in `where`, with or without the visible folders in it.
@@ -107,44 +104,38 @@ class FolderTree:
         A folder that a link leads to a second time, from wherever, is left out: in a class its images would be
         there twice, on both sides of a division.
         """
+        root, found = os.fspath(self.root), Found()
         steps = where.split("/") if where else []
         seen = {os.path.realpath(self.root.joinpath(*steps[:number])) for number in range(len(steps))}
-        found, open_folders = Found(), [(where, 0)]
-        while open_folders:
-            folder, depth = open_folders.pop()
-            place = os.path.realpath(self.root / folder)
-            if place in seen:
-                found.left_out["linked twice or in a circle"] += 1
-            elif any(Path(place).is_relative_to(top) for top in _VIRTUAL):
-                found.left_out[SYSTEM] += 1
-            elif depth > DEEPEST:
-                found.left_out[_TOO_DEEP] += 1
-            else:
-                seen.add(place)
-                open_folders += [(inner, depth + 1) for inner in self._look(folder, deep, found)]
+
+        def inside(place: str) -> str:
+            return place[len(root) :].strip("/")
+
+        def unreadable(error: OSError) -> None:
+            found.unreadable.append(inside(error.filename))
+
+        top = os.path.join(root, where)  # noqa: PTH118  (a Path would shorten ./cat to cat)
+        for place, folders, files in os.walk(top, onerror=unreadable, followlinks=True):
+            folder, real = inside(place), os.path.realpath(place)
+            too_deep = len(Path(folder).parts) - len(steps) > DEEPEST
+            virtual = any(Path(real).is_relative_to(top) for top in _VIRTUAL)
+            if real in seen or virtual or too_deep:
+                circle = "linked twice or in a circle"
+                found.left_out[_TOO_DEEP if too_deep else SYSTEM if virtual else circle] += 1
+                folders.clear()
+                continue
+            seen.add(real)
+            found.left_out.update(filter(None, map(reason_for_name, (*folders, *files))))
+            folders[:] = sorted(name for name in folders if deep and not reason_for_name(name))
+            for name in files:
+                if reason_for_name(name) is None:
+                    if (reason := reason_for_suffix(name)) is None:
+                        found.images.append(below(folder, name))
+                    else:
+                        is_file = os.path.isfile(os.path.join(place, name))  # noqa: PTH113, PTH118
+                        found.left_out[reason if is_file else "neither file nor folder"] += 1
         found.images.sort()
         return found
-
-    def _look(self, folder: str, deep: bool, found: Found) -> list[str]:
-        """Add what lies directly in a folder, and return the paths of the folders in it, last one first."""
-        inner = []
-        try:
-            with os.scandir(self.root / folder) as scanned:
-                items = sorted(scanned, key=lambda item: item.name)
-        except OSError:
-            found.unreadable.append(folder)
-            return []
-        for item in items:
-            path = below(folder, item.name)
-            if hidden := reason_for_name(item.name):
-                found.left_out[hidden] += 1
-            elif (kind := _kind(item)) == "folder":
-                inner += [path] if deep else []
-            elif reason := reason_for_suffix(item.name):
-                found.left_out[reason if kind == "file" else "neither file nor folder"] += 1
-            else:
-                found.images.append(path)
-        return inner[::-1]
 
     def read(self, path: str) -> bytes:
         """Return the content of a regular file; safe in threads.
@@ -164,12 +155,8 @@ class FolderTree:
         return file_stamps(os.path.join(root, path) for path in paths)  # noqa: PTH118  (of 100,000 files)
 
 
-def _kind(item: os.DirEntry[str]) -> str:
-    """Return whether it is, or leads to, a "folder" or a "file"; "other": neither, or a link to itself."""
-    try:
-        return "folder" if item.is_dir() else "file" if item.is_file() else "other"
-    except OSError:
-        return "other"
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def file_stamps(paths: Iterable[str | os.PathLike[str]]) -> list[str] | None:

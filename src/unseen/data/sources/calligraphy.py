@@ -81,20 +81,12 @@ class Calligraphy(ImageSource):
         return {name: {"train": TRAIN_COUNTS[name], "test": TEST_COUNTS[name]} for name in TRAIN_COUNTS}
 
     def prepare(self) -> None:
-        """Download the archive unless it is there.
-
-        Raises:
-            DataUnavailableError: It could not be downloaded, or is not what it should be.
-        """
+        """Download the archive unless it is there."""
         if self.root is None and not self.archive.exists():
             _download(self.url, self.archive)
 
     def list(self) -> Catalog:
-        """Return every image file.
-
-        Raises:
-            ValueError: The data are not there or not laid out as they must be.
-        """
+        """Return every image file."""
         tree = self._tree()
         folders = tree.folders()
         top = (
@@ -120,11 +112,7 @@ class Calligraphy(ImageSource):
         return Catalog.of(entries, left_out)
 
     def read(self, reference: str) -> Image.Image:
-        """Return an image as 8-bit RGB.
-
-        Raises:
-            BadImageError: The file is no usable image.
-        """
+        """Return an image as 8-bit RGB."""
         return decode(tree_at(self.root or self.archive).read(reference))
 
     def stamps(self, references: Sequence[str]) -> Sequence[str] | None:

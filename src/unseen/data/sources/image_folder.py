@@ -48,11 +48,7 @@ class ImageFolder(ImageSource):
         return self.list().counts()
 
     def list(self) -> Catalog:
-        """Return every file that is an image by its suffix.
-
-        Raises:
-            ValueError: The data are not there or not laid out as they must be.
-        """
+        """Return every file that is an image by its suffix."""
         tree = self._tree()
         layout = find_layout(tree, "data.root", str(self.root))
         divided = bool(layout.tests) or self.test_root is not None
@@ -81,11 +77,7 @@ class ImageFolder(ImageSource):
         return Catalog.of(entries, left_out + others)
 
     def read(self, reference: str) -> Image.Image:
-        """Return an image as 8-bit RGB.
-
-        Raises:
-            BadImageError: The file is no usable image.
-        """
+        """Return an image as 8-bit RGB."""
         root, path = self._place(reference)
         return decode(tree_at(root).read(path))
 

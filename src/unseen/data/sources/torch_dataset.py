@@ -39,11 +39,7 @@ class TorchDatasetSource(ImageSource):
     test_dataset: Any = None
 
     def check(self) -> None:
-        """Refuse what is no data set of images; reads one item of each.
-
-        Raises:
-            ValueError: One sentence on what is wrong with the first item.
-        """
+        """Refuse what is no data set of images; reads one item of each."""
         if self.dataset is None:
             raise ValueError(
                 "data.source.dataset is missing: write data.source.dataset={_target_: my.package.MyDataset}, a torch "
@@ -70,19 +66,11 @@ class TorchDatasetSource(ImageSource):
         return self.list().counts() if listed else None
 
     def list(self) -> Catalog:
-        """Return every image.
-
-        Raises:
-            ValueError: An item is no pair of an image and a class number.
-        """
+        """Return every image."""
         return catalog_of(self._parts(), self._labels)
 
     def read(self, reference: str) -> Image.Image:
-        """Return an image as 8-bit RGB.
-
-        Raises:
-            BadImageError: The item is no such pair, or its class is another one than `list` found.
-        """
+        """Return an image as 8-bit RGB."""
         part, _, position = reference.partition("/")
         with _LOCK:
             item = self._parts()[part][int(position)]  # type: ignore[index]

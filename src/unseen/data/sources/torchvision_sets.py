@@ -59,11 +59,7 @@ class TorchvisionSet(ImageSource):
             raise ValueError(f"{problem}; torchvision's classification sets are: {names}")
 
     def prepare(self) -> None:
-        """Download the data set unless it is there.
-
-        Raises:
-            DataUnavailableError: It could not be downloaded.
-        """
+        """Download the data set unless it is there."""
         self.check()
         try:
             self._parts(download=False)
@@ -77,11 +73,7 @@ class TorchvisionSet(ImageSource):
                 ) from error
 
     def list(self) -> Catalog:
-        """Return every image.
-
-        Raises:
-            ValueError: The data are not there.
-        """
+        """Return every image."""
         try:
             parts = self._parts(download=False)
         except (RuntimeError, OSError) as error:
