@@ -1,4 +1,4 @@
-"""Training and evaluation inside our command against the bare network: `network`, `network_cuda`.
+"""Training and evaluation inside our command against the bare network: network, network_cuda.
 
 A Lightning callback, added on the command line, does the same work with a bare network and a torchvision loader after
 each batch of ours, in the same process, and keeps the seconds apart. A machine that shares its host changes its speed
@@ -18,8 +18,9 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor, nn
 
-from benchmarks.measure import Row, Settings, run_ours
-from benchmarks.whole_job import ALL_IMAGES, BATCH, PAPERS, lay_out
+from benchmarks.measure import Row, Settings, report, run_ours
+from benchmarks.reference_flows import paper_transform
+from benchmarks.whole_job import ALL_IMAGES, BATCH, lay_out
 
 WARM_UP = 2  # first training steps, which count for `floor` only
 
@@ -31,23 +32,13 @@ class Beside(Callback):
         out: Gets {"steps": [[ours, bare], ...], "inputs": [[ours, torchvision], ...], "evaluation": [ours, bare],
             "total": [ours, bare]}.
         model: The bare network, an architecture of timm.
-        options: Of the architecture.
         side: Pixels.
         images: Training images for torchvision's loader; None: no loader.
         block: Steps after which the sides take turns; on a GPU more than one, because each turn waits for it.
     """
 
-    def __init__(
-        self,
-        out: str,
-        model: str,
-        side: int,
-        options: dict[str, Any] | None = None,
-        images: str | None = None,
-        block: int = 1,
-    ) -> None:
-        self._out, self._model, self._side, self._options = Path(out), model, side, options or {}
-        self._images, self._block = images, block
+    def __init__(self, out: str, model: str, side: int, images: str | None = None, block: int = 1) -> None:
+        self._out, self._model, self._side, self._images, self._block = Path(out), model, side, images, block
         self._network: nn.Module | None = None
         self._steps: list[list[float]] = []
         self._inputs: list[list[float]] = []
@@ -62,10 +53,10 @@ class Beside(Callback):
         import timm
 
         self._device, self._half = trainer.strategy.root_device, "mixed" in str(trainer.precision)
-        network: nn.Module = timm.create_model(self._model, num_classes=20, **self._options)
+        network: nn.Module = timm.create_model(self._model, num_classes=20)
         self._network = network.to(self._device, memory_format=torch.channels_last).train()
         self._optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.0)
-        self._loader = _torchvision_batches(self._images, self._side) if self._images else None
+        self._loader = _torchvision_batches(self._images) if self._images else None
         images = torch.rand(BATCH, 3, self._side, self._side, device=self._device)
         self._bare(self._train, images, torch.arange(BATCH, device=self._device) % 15)
         self._bare(self._embed, images)
@@ -137,7 +128,7 @@ class Beside(Callback):
         self._evaluation[0] -= self._total[0]
 
     def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, *_: Any, **__: Any
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, *_: Any
     ) -> None:
         self._ours()
         # twice: as many unseen images as seen ones are embedded, in a pass for which Lightning has no hook
@@ -160,14 +151,12 @@ class Beside(Callback):
         self._out.write_text(json.dumps(content), encoding="utf-8")
 
 
-def _torchvision_batches(images: str, side: int) -> Iterator[Any]:
+def _torchvision_batches(images: str) -> Iterator[Any]:
     """Yield batches of the papers' transform, image by image, epoch after epoch."""
     from torch.utils.data import DataLoader
     from torchvision.datasets import ImageFolder
 
-    from benchmarks.reference_flows import paper_transform
-
-    loader = DataLoader(ImageFolder(images, paper_transform(side, 10.0)), BATCH, shuffle=True, drop_last=True)
+    loader = DataLoader(ImageFolder(images, paper_transform()), BATCH, shuffle=True, drop_last=True)
     while True:
         yield from loader
 
@@ -175,47 +164,41 @@ def _torchvision_batches(images: str, side: int) -> Iterator[Any]:
 # ------------------------------------------------------------------ rows
 def network(settings: Settings) -> list[Row]:
     """Return the rows of ConvNeXtV2-atto on calligraphy at 64 px, on the CPU."""
-    steps, every, share = settings.pick((60, 30, 1.0), (20, 10, 0.16), (4, 2, 0.03))
-    command = [
-        "model=timm", "model.name=convnextv2_atto", "data=calligraphy", "data.image_size=64", *ALL_IMAGES, *PAPERS, "trainer=cpu",
-        f"trainer.max_steps={steps}", f"trainer.val_check_interval={every}", "+callbacks.beside.side=64",
-    ]  # fmt: skip
-    found = _runs(settings, "network", command, "convnextv2_atto", share, settings.rounds, loader=True)
+    steps, every, share = settings.pick((60, 30, 1.0), (20, 10, 0.16), (3, 3, 0.03))
+    command = "model=timm model.name=convnextv2_atto data=calligraphy data.image_size=64 data.rotation=10 probe.n_init=1 trainer=cpu"
+    found = _runs(
+        settings, command, steps, every, share, {"model": "convnextv2_atto", "side": 64}, loader=True
+    )
     job = f"{steps} steps of {BATCH}, evaluations every {every} and at 0, {share:.0%} of the images, ConvNeXtV2-atto at 64 px"
-    full = settings.size == "full"
 
-    def sums(key: str, side: int) -> list[float]:
-        return [sum(pair[side] for pair in one[key]) for one in found]
+    def both(key: str) -> list[list[float]]:
+        return [[sum(pair[side] for pair in one[key]) for one in found] for side in (0, 1)]
 
+    totals = [[one["total"][side] for one in found] for side in (0, 1)]
+    floor = f"training, loading, evaluations, probes and files against bare steps and forward passes: {job}"
+    training = "steps between two evaluations, loading included, against bare steps on ready tensors"
+    loading = (
+        f"from the end of a step to the start of the next against torchvision's loader, batches of {BATCH}"
+    )
     return [
-        Row("floor", f"training, loading, evaluations, probes and files against bare steps and forward passes: {job}",
-            *([one["total"][side] for one in found] for side in (0, 1)), overhead=True, target=1.15 if full else None),
-        Row("training_steps", "steps between two evaluations, loading included, against bare steps on ready tensors",
-            sums("steps", 0), sums("steps", 1), overhead=True, target=1.05 if full else None),
-        Row("inputs", f"from the end of a step to the start of the next against torchvision's loader, batches of {BATCH}",
-            sums("inputs", 0), sums("inputs", 1), target=4.0 if full else None),
+        Row("floor", floor, *totals, overhead=True, target=settings.target(1.15)),
+        Row("training_steps", training, *both("steps"), overhead=True, target=settings.target(1.05)),
+        Row("inputs", loading, *both("inputs"), target=settings.target(4.0)),
         _share("probing_share", job, found),
-    ]  # fmt: skip
+    ]
 
 
 def network_cuda(settings: Settings) -> list[Row]:
     """Return the rows of the papers' job, ViT-B at 224 px in bfloat16, on the GPU."""
     steps, every, share = settings.pick((500, 100, 1.0), (100, 50, 0.16), (20, 10, 0.05))
-    command = [
-        "experiment=calligraphy", "model=vit", "model.pretrained=false", *ALL_IMAGES, "trainer.precision=bf16-mixed",
-        f"trainer.max_steps={steps}", f"trainer.val_check_interval={every}", "+callbacks.beside.side=224",
-        "+callbacks.beside.block=5",
-    ]  # fmt: skip
-    found = _runs(settings, "network_cuda", command, "vit_base_patch16_224", share, min(settings.rounds, 3))
+    command = "experiment=calligraphy model=vit model.pretrained=false trainer.precision=bf16-mixed"
+    beside = {"model": "vit_base_patch16_224", "side": 224, "block": 5}
+    found = _runs(settings, command, steps, every, share, beside)
     job = f"{steps} steps of {BATCH}, evaluations every {every} and at 0, {share:.0%} of the images, ViT-B at 224 px, bf16-mixed"
     ours, bare = ([sum(pair[side] for pair in one["steps"]) for one in found] for side in (0, 1))
+    what = f"steps between two evaluations, loading included, against bare steps on ready tensors: {job}"
     return [
-        Row(
-            "training_steps_cuda",
-            f"steps, loading included, against bare steps on ready tensors: {job}",
-            ours,
-            bare,
-        ),
+        Row("training_steps_cuda", what, ours, bare, overhead=True),
         _share("probing_share_cuda", job, found),
     ]
 
@@ -229,11 +212,11 @@ def _share(name: str, job: str, found: list[dict[str, Any]]) -> Row:
 
 def _runs(
     settings: Settings,
-    name: str,
-    command: list[str],
-    model: str,
+    command: str,
+    steps: int,
+    every: int,
     share: float,
-    rounds: int,
+    beside: dict[str, Any],
     *,
     loader: bool = False,
 ) -> list[dict[str, Any]]:
@@ -242,15 +225,18 @@ def _runs(
     with tempfile.TemporaryDirectory(prefix="unseen-bench-") as folder:
         images, out = Path(folder) / "images", Path(folder) / "out.json"
         lay_out(settings.calligraphy(), images, share)
-        beside = {"_target_": "benchmarks.network.Beside", "out": out, "model": model}
+        beside = beside | {"_target_": "benchmarks.network.Beside", "out": out}
         beside |= {"images": images / "seen/train"} if loader else {}
-        added = [f"+callbacks.beside.{key}={value}" for key, value in beside.items()]
-        for number in range(rounds):
-            seed = f"seed={settings.seed + number}"
-            run_ours([*command, f"data.root={images}", seed, *added])
+        job = [*command.split(), *ALL_IMAGES, f"data.root={images}", f"trainer.max_steps={steps}"]
+        job += [
+            f"trainer.val_check_interval={every}",
+            *(f"+callbacks.beside.{key}={value}" for key, value in beside.items()),
+        ]
+        for number in range(settings.rounds):
+            run_ours(*job, f"seed={settings.seed + number}")
             found.append(json.loads(out.read_text(encoding="utf-8")))
             ours, bare = found[-1]["total"]
-            settings.report(
-                f"{name}, run {number + 1} of {rounds}: ours {ours:.3g} s, bare network {bare:.3g} s"
+            report(
+                f"{beside['model']}, run {number + 1} of {settings.rounds}: ours {ours:.3g} s, bare {bare:.3g} s"
             )
     return found

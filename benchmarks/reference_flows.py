@@ -1,6 +1,6 @@
 """The whole job without this project, written in two ways: the other sides of `whole_job`.
 
-    python -m benchmarks.reference_flows authors --data FOLDER --network FOLDER --out result.json
+    python -m benchmarks.reference_flows authors DATA NETWORK OUT STEPS EVERY SEED
 
 `authors` is the flow of the papers' public code (arXiv 2402.14095, 2405.01524): transformers' Trainer with its
 defaults (no loader processes, evaluation in batches of 8), torchvision's transforms image by image, an accuracy pass
@@ -12,7 +12,7 @@ draws two principal components of every layer; this one does not. It has no line
 for accuracy and embeddings of the seen images, centred features, NumPy's product and partition for the neighbours. It
 scores the linear probe, too.
 
-FOLDER of --data has seen/train/CLASS, seen/test/CLASS and unseen/CLASS; that of --network holds the initial weights.
+DATA has seen/train/CLASS, seen/test/CLASS and unseen/CLASS, NETWORK the initial weights; OUT gets the scores.
 Nothing of `unseen` is imported.
 """
 
@@ -40,19 +40,21 @@ Features = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Scores = dict[str, dict[str, Any]]  # "STEP/SPLIT": probe to a value for each layer
 
+SIDE, BATCH, ROTATION = 64, 72, 10.0  # pixels, images of a step, degrees
+LEARNING_RATE, WARM_UP = 1e-3, 20  # those of size=demo
 SEED = 42  # of k-means and of the linear probe's split
 
 
-def paper_transform(size: int, rotation: float, mean: Any = 0.5, std: Any = 0.5) -> transforms.Compose:
+def paper_transform() -> transforms.Compose:
     """Return the papers' transform of one PIL picture, used for training and evaluation alike."""
     return transforms.Compose(
         [
-            transforms.Resize(size),
-            transforms.Pad(math.ceil(20 * size / 224), fill=255),
-            transforms.RandomRotation(rotation),
-            transforms.CenterCrop(size),
+            transforms.Resize(SIDE),
+            transforms.Pad(math.ceil(20 * SIDE / 224), fill=255),
+            transforms.RandomRotation(ROTATION),
+            transforms.CenterCrop(SIDE),
             transforms.ToTensor(),
-            transforms.Normalize(np.broadcast_to(mean, 3).tolist(), np.broadcast_to(std, 3).tolist()),
+            transforms.Normalize([0.5] * 3, [0.5] * 3),
         ]
     )
 
@@ -65,13 +67,9 @@ class Pictures(ImageFolder):
         return {"pixel_values": image, "labels": label}
 
 
-def data_sets(options: argparse.Namespace) -> tuple[Pictures, Pictures, Pictures]:
+def data_sets(root: Path) -> list[Pictures]:
     """Return training, seen test and unseen images."""
-    transform = paper_transform(options.side, options.rotation)
-    train, seen, unseen = (
-        Pictures(options.data / part, transform) for part in ("seen/train", "seen/test", "unseen")
-    )
-    return train, seen, unseen
+    return [Pictures(root / part, paper_transform()) for part in ("seen/train", "seen/test", "unseen")]
 
 
 # ------------------------------------------------------------------ the papers' public code
@@ -81,15 +79,15 @@ def authors(options: argparse.Namespace) -> dict[str, Any]:
     from transformers import Trainer, TrainerCallback, TrainingArguments, ViTForImageClassification
 
     network = ViTForImageClassification.from_pretrained(options.network)
-    train, seen, unseen = data_sets(options)
+    train, seen, unseen = data_sets(options.data)
     k = int(np.bincount(unseen.targets).max())
     scores: Scores = {}
 
     def score_layers(images: Pictures) -> dict[str, list[float]]:
         num_classes, labels = len(images.classes), np.asarray(images.targets)
         batches: list[list[Features]] = []  # of batches, of layers: (B, D)
-        for start in range(0, len(images), options.batch):
-            chosen = range(start, min(start + options.batch, len(images)))
+        for start in range(0, len(images), BATCH):
+            chosen = range(start, min(start + BATCH, len(images)))
             inputs = torch.stack([images[index]["pixel_values"] for index in chosen])
             with torch.no_grad():
                 states = network(inputs, output_hidden_states=True).hidden_states
@@ -120,8 +118,8 @@ def authors(options: argparse.Namespace) -> dict[str, Any]:
             model=network,
             args=TrainingArguments(
                 output_dir=folder, use_cpu=True, seed=options.seed, report_to="none", disable_tqdm=True,
-                per_device_train_batch_size=options.batch, max_steps=options.steps, learning_rate=options.lr,
-                warmup_steps=options.warmup, eval_strategy="steps", eval_steps=options.every, save_steps=options.every,
+                per_device_train_batch_size=BATCH, max_steps=options.steps, learning_rate=LEARNING_RATE,
+                warmup_steps=WARM_UP, eval_strategy="steps", eval_steps=options.every, save_steps=options.every,
                 save_total_limit=2, load_best_model_at_end=True, logging_steps=10, remove_unused_columns=False,
             ),
             train_dataset=train, eval_dataset=seen, callbacks=[ScoreLayers()],
@@ -139,7 +137,7 @@ def plain(options: argparse.Namespace) -> dict[str, Any]:
 
     torch.manual_seed(options.seed)
     network = ViTForImageClassification.from_pretrained(options.network)
-    train, seen, unseen = data_sets(options)
+    train, seen, unseen = data_sets(options.data)
     k = int(np.bincount(unseen.targets).max())
     scores: Scores = {}
     accuracy = math.nan
@@ -162,13 +160,13 @@ def plain(options: argparse.Namespace) -> dict[str, Any]:
         network.train()
         return right
 
-    optimizer = torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=0.0)
-    schedule = get_linear_schedule_with_warmup(optimizer, options.warmup, options.steps)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
+    schedule = get_linear_schedule_with_warmup(optimizer, WARM_UP, options.steps)
     evaluate(0)
     network.train()
     step = 0
     while step < options.steps:
-        for batch in DataLoader(train, options.batch, shuffle=True):
+        for batch in DataLoader(train, BATCH, shuffle=True):
             network(**batch).loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
@@ -229,25 +227,14 @@ def result(scores: Scores, step: int, accuracy: float) -> dict[str, Any]:
 FLOWS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"authors": authors, "plain": plain}
 
 
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("flow", choices=FLOWS)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--network", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--every", type=int, default=100)
-    parser.add_argument("--batch", type=int, default=72)
-    parser.add_argument("--side", type=int, default=64)
-    parser.add_argument("--rotation", type=float, default=10.0)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--warmup", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    options.out.write_text(json.dumps(FLOWS[options.flow](options)), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    for place in ("data", "network", "out"):
+        parser.add_argument(place, type=Path)
+    for number in ("steps", "every", "seed"):
+        parser.add_argument(number, type=int)
+    chosen = parser.parse_args()
+    chosen.out.write_text(json.dumps(FLOWS[chosen.flow](chosen)), encoding="utf-8")

@@ -19,8 +19,8 @@ from torchvision.transforms import functional as tv
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import commands, measure, network, probe_suites, reference_flows, run, whole_job  # noqa: E402
-from benchmarks.measure import CannotMeasure, Row, Settings, cells, in_turns, keep, markdown, read_results  # noqa: E402
+from benchmarks import measure, network, probe_suites, reference_flows, run, whole_job  # noqa: E402
+from benchmarks.measure import CannotMeasure, Row, Settings, cells, in_turns, keep, tables  # noqa: E402
 from tests.torch_modes import same_modes_afterwards  # noqa: E402
 
 MACHINE = {
@@ -34,28 +34,25 @@ def test_a_ratio_is_the_median_of_the_pairs_not_the_ratio_of_medians() -> None:
     """Speed-ups of the pairs: 4/1, 6/2, 6/3, 12/4, 5/5 = 4, 3, 2, 3, 1; their median is 3, that of 6 / 3 is 2."""
     row = Row("x", "", [1, 2, 3, 4, 5], [4, 6, 6, 12, 5], target=3.0)
     assert row.to_dict()["ratio"] == {"median": 3.0, "min": 1.0, "max": 4.0}
-    assert row.to_dict()["target"] == "≥ 3"
-    assert row.to_dict()["met"] is True
+    assert cells(row.to_dict()) == ("x", "3 s", "6 s", "3.00 × as fast (1.00–4.00)", "≥ 3", "yes")
     row.target = 3.1
     assert row.to_dict()["met"] is False
-    overhead = Row("x", "", [11] * 5, [10] * 5, overhead=True, target=1.1).to_dict()
-    assert overhead["ratio"]["median"] == pytest.approx(1.1)
-    assert (overhead["target"], overhead["met"]) == ("≤ 1.1", True)
-    assert cells(overhead)[3] == "1.10 × the time (1.10–1.10)"
-    alone = Row("x", "", [2.0], target=1.0, unit="GB").to_dict()
-    assert (alone["target"], alone["met"], alone["pairs"]) == ("≤ 1 GB", False, [[2.0]])
+    overhead = Row("x", "", [11] * 5, [10] * 5, overhead=True, target=1.1)
+    assert cells(overhead.to_dict())[3:] == ("1.10 × the time (1.10–1.10)", "≤ 1.1", "yes")
+    alone = Row("x", "", [2.0, 4.0], target=1.0, unit="jobs")
+    assert cells(alone.to_dict()) == ("x", "3 jobs", "", "", "≤ 1 jobs", "no")
+    assert cells(Row("x", "").to_dict()) == ("x", "not run", "", "", "", "")
 
 
 def test_fewer_than_five_pairs_claim_nothing() -> None:
     row = Row("x", "", [1] * 4, [10] * 4, target=3.0).to_dict()
-    assert row["met"] is None
-    assert cells(row)[3] == "10.00 × as fast (10.00–10.00), 4 pairs"
+    assert cells(row)[3:] == ("10.00 × as fast (10.00–10.00), 4 pairs", "≥ 3", "")
 
 
 def test_sides_take_turns_in_being_first() -> None:
     order: list[str] = []
     sides = {name: lambda name=name: order.append(name) or 1.0 for name in "opq"}  # type: ignore[misc]
-    found = in_turns(sides, 2, lambda _: None)
+    found = in_turns("x", 2, sides)
     assert order == ["o", "p", "q", "q", "p", "o"]
     assert found == {"o": [1.0, 1.0], "p": [1.0, 1.0], "q": [1.0, 1.0]}
     assert doctest.testmod(measure).failed == 0
@@ -82,18 +79,11 @@ def test_a_row_replaces_its_earlier_one_and_unused_machines_go() -> None:
 
 def test_what_was_not_run_stands_in_the_table() -> None:
     results: dict[str, Any] = {"runs": [], "rows": []}
-    keep(
-        results,
-        [Row("whole_job/authors", "ours against theirs", [1.0], [2.0], check="g .5 and .5")],
-        Settings("full"),
-        MACHINE,
-    )
-    keep(results, [Row("inputs", "", not_run="no images")], Settings("full"), MACHINE)
-    shown = markdown(results)
+    row = Row("whole_job/authors", "ours against theirs", [1.0], [2.0], check="g .5 and .5")
+    keep(results, [row], Settings("full"), MACHINE)
+    shown = tables(results)
     assert "| whole_job/authors | 1 s | 2 s | 2.00 × as fast (2.00–2.00), 1 pairs |  |  |" in shown
     assert "- `whole_job/authors`: ours against theirs; g .5 and .5" in shown
-    assert "| inputs | not run |  |  |  |  |" in shown
-    assert "- `inputs`: no images" in shown
     assert "| probe_suite_cuda | not run |  |  |  |  |" in shown
     assert "commit abc" in shown
 
@@ -101,7 +91,7 @@ def test_what_was_not_run_stands_in_the_table() -> None:
 def test_the_readme_has_the_tables_of_the_results_file() -> None:
     """`python benchmarks/run.py --readme` puts them there."""
     text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    assert run.with_tables(text, read_results(measure.RESULTS)) == text
+    assert run.with_tables(text, measure.read_results(measure.RESULTS)) == text
 
 
 # ------------------------------------------------------------------ the references are what they say
@@ -109,7 +99,7 @@ def test_the_reference_transform_is_torchvisions_definition() -> None:
     """Resize, white pad of 20/224, a drawn angle, centre crop, tensor, normalised: step by step with the same angle."""
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 60, 3), dtype=np.uint8))
     torch.manual_seed(3)
-    got = reference_flows.paper_transform(64, 10.0)(picture)
+    got = reference_flows.paper_transform()(picture)
     torch.manual_seed(3)
     angle = float(torch.empty(1).uniform_(-10.0, 10.0))
     padded = tv.pad(tv.resize(picture, [64]), [6], fill=255)  # 20 * 64 / 224 = 5.7
@@ -119,7 +109,7 @@ def test_the_reference_transform_is_torchvisions_definition() -> None:
 
 def test_the_reference_probes_score_a_layer_as_ours() -> None:
     features, labels = probe_suites.made_up_embeddings(400, 32, 4)
-    (ours,) = probe_suites.score_ours([(features, labels)], 100, "cpu")
+    (ours,) = probe_suites.score_ours([(features, labels)], (400, 32, 4, 1))
     theirs = reference_flows.score_layer(features, labels, k=100)
     assert probe_suites.compare([ours], [theirs], 400).startswith("scores agree")
     assert probe_suites.compare([ours], [theirs | {"nn1": 0.0}], 400).startswith("scores DIFFER")
@@ -144,13 +134,20 @@ def artists(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_flows_start_from_our_weights_and_score_as_ours(artists: Path, tmp_path: Path) -> None:
+def test_the_flows_start_from_our_weights_and_score_as_ours(
+    artists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Images that are not rotated, at step 0: other networks and other probes find the same scores of each layer."""
+    job = [option for option in whole_job.JOB.split() if "rotation" not in option]
+    length = ("trainer.max_steps=1", "trainer.val_check_interval=1")
     measure.run_child(
-        ["src/train.py", "model=vit", "data=calligraphy", f"data.root={artists}", *whole_job.ALL_IMAGES,
-         "probe.n_init=1", "trainer=cpu", "trainer.max_steps=1", "trainer.val_check_interval=1", "data.cache_gb=0"],
+        "src/train.py",
+        *job,
+        *whole_job.ALL_IMAGES,
+        f"data.root={artists}",
+        *length,
         UNSEEN_LOG_DIR=str(tmp_path),
-    )  # fmt: skip
+    )
     (path,) = tmp_path.rglob("scores.csv")
     with path.open(encoding="utf-8") as file:
         ours = {
@@ -159,10 +156,8 @@ def test_the_flows_start_from_our_weights_and_score_as_ours(artists: Path, tmp_p
             if row["value"]
         }
     whole_job.write_initial_weights(tmp_path / "network", seed=0)
-    options = argparse.Namespace(
-        data=artists, network=tmp_path / "network", steps=1, every=1, batch=45, side=64, rotation=0.0, lr=1e-3,
-        warmup=20, seed=0,
-    )  # fmt: skip
+    options = argparse.Namespace(data=artists, network=tmp_path / "network", steps=1, every=1, seed=0)
+    monkeypatch.setattr(reference_flows, "ROTATION", 0.0)
     # other roundings turn over single neighbours and single test samples, of 60 and 12
     allowed = {"nmi": 0.05, "nn1": 0.04, "nnk": 0.01, "linear_probe": 0.2}
     for flow in reference_flows.FLOWS.values():
@@ -270,14 +265,15 @@ def test_each_side_has_its_own_seconds(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_tiny_run_writes_every_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, empty = tmp_path / "results.json", tmp_path / "empty"
     empty.mkdir()
-    asked = ["probe_suite", "network", "--images", str(empty), "--rounds", "2", "--out", str(out)]
-    assert run.main(["--tiny", *asked]) == 0
-    assert "scores agree" in capsys.readouterr().out
+    asked = ["network", "probe_suite", "--images", str(empty), "--rounds", "2", "--out", str(out)]
+    assert run.main(["--tiny", *asked]) == 1
+    shown = capsys.readouterr()
+    assert f"network is not measured: {empty} has no calligraphy images for seen/train" in shown.err
+    assert "scores agree" in shown.out
     results = json.loads(out.read_text(encoding="utf-8"))
-    (machine,) = results["runs"]
+    (machine,), (row,) = results["runs"], results["rows"]
     assert machine.keys() == MACHINE.keys()
     assert {"python", "torch", "lightning", "timm", "scikit-learn", "numpy"} <= set(machine["versions"])
-    row, absent = results["rows"]
     assert (row["name"], row["size"], row["device"], row["run"]) == (
         "probe_suite",
         "tiny",
@@ -285,17 +281,13 @@ def test_a_tiny_run_writes_every_field(tmp_path: Path, capsys: pytest.CaptureFix
         machine["taken"],
     )
     assert row["ratio"]["median"] == pytest.approx(np.median([other / ours for ours, other in row["pairs"]]))
-    assert absent["name"] == "network"
-    assert absent["not_run"] == f"{empty} has no calligraphy images for seen/train"
 
 
 @pytest.mark.slow
-def test_the_rows_of_commands_run(artists: Path) -> None:
-    found = commands.sweep_overhead(Settings("tiny"))
-    found += network.network(Settings("tiny", rounds=1, images=artists))
-    names = ["sweep_overhead", "floor", "training_steps", "inputs", "probing_share"]
-    assert [row.name for row in found] == names
-    assert all(value > 0 for row in found for value in row.ours)
+def test_a_bare_network_takes_turns_with_our_command(artists: Path) -> None:
+    found = network.network(Settings("tiny", rounds=1, images=artists))
+    assert [row.name for row in found] == ["floor", "training_steps", "inputs", "probing_share"]
+    assert all(value > 0 for row in found for value in [*row.ours, *row.reference])
 
 
 @pytest.mark.parametrize(
