@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,11 @@ def write_files(root: Path, number: int) -> Path:
 def our_batches(images: Path, asked: argparse.Namespace) -> Iterator[Any]:
     from unseen.data.datamodule import SeenUnseenDataModule
     from unseen.data.sources.image_folder import ImageFolder
+    from unseen.data.splits import choose_classes
+    from unseen.data.transforms import View
 
     data = SeenUnseenDataModule(
-        ImageFolder(str(images)), image_size=SIZE, mean=MEAN, std=STD, num_unseen=20, rotation=asked.rotation,
+        ImageFolder(str(images)), View(SIZE, asked.rotation), mean=MEAN, std=STD, choose=partial(choose_classes, num_unseen=20),
         batch_size=BATCH, decode="on_the_fly", workers=asked.workers,
     )  # fmt: skip
     data.check(k=10)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from unseen.data.datamodule import SeenUnseenDataModule
+from unseen.data.selection import SelectionRule
+from unseen.data.splits import choose_classes
+from unseen.data.transforms import View
 
 Writer = Callable[..., Path]
 
@@ -25,6 +33,18 @@ def picture(number: int, size: tuple[int, int] = (12, 12)) -> Image.Image:
     """A picture that differs from every other number's."""
     rng = np.random.default_rng(number)
     return Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+
+
+def datamodule(source: Any, *, seed: int = 0, split_seed: int = 0, **settings: Any) -> SeenUnseenDataModule:
+    """A data module of settings as the command line has them; mean and deviation are a half, unless given."""
+
+    def some(kind: Callable[..., object]) -> dict[str, Any]:
+        return {key: settings.pop(key) for key in inspect.signature(kind).parameters.keys() & settings.keys()}
+
+    view, rule = View(**some(View), seed=seed), SelectionRule(**some(SelectionRule), seed=split_seed)
+    choose = partial(choose_classes, **some(choose_classes), seed=split_seed)
+    scale = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    return SeenUnseenDataModule(source, view, choose=choose, rule=rule, **scale | settings)
 
 
 @pytest.fixture

@@ -21,11 +21,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.data.conftest import picture
+from tests.data.conftest import datamodule, picture
 
 from unseen.data import canvas_cache, canvases, files, memory
 from unseen.data.canvas_cache import CanvasCache
-from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.images import to_rgb
 from unseen.data.sources.digits import Digits
 from unseen.data.sources.image_folder import ImageFolder
@@ -75,9 +74,7 @@ def data(root, cache=None, **settings):
         "batch_size": 4,
         "eval_batch_size": 4,
     }
-    made = SeenUnseenDataModule(
-        source, **{**chosen, **settings}, mean=(0.5,) * 3, std=(0.5,) * 3, cache=cache
-    )
+    made = datamodule(source, **{**chosen, **settings}, cache=cache)
     made.check()
     made.setup()
     return made
@@ -328,9 +325,7 @@ def test_images_that_change_while_they_are_decoded_are_not_kept(write_images, ca
 
 
 def test_pictures_in_memory_are_not_kept(cache):
-    made = SeenUnseenDataModule(
-        Digits(), image_size=16, mean=(0.5,) * 3, std=(0.5,) * 3, train_size=70, cache=cache
-    )
+    made = datamodule(Digits(), image_size=16, train_size=70, cache=cache)
     made.setup()
     assert not cache.folder.exists()
     assert made.decode_notice is None

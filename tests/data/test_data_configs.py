@@ -6,8 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-
-from unseen.data.datamodule import SeenUnseenDataModule
+from tests.data.conftest import datamodule
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 NAMES = ["calligraphy", "cifar100", "digits", "image_folder", "torch_dataset", "torchvision"]
@@ -34,9 +33,7 @@ def composed(tmp_path):
 
 def build(config, **more):
     arguments = {key: value for key, value in config.items() if key not in FOR_SOURCES}
-    return SeenUnseenDataModule(
-        instantiate(config["source"]), mean=(0.5,) * 3, std=(0.5,) * 3, **arguments, **more
-    )
+    return datamodule(instantiate(config["source"]), **arguments, **more)
 
 
 def test_no_file_is_forgotten():

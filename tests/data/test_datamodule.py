@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.data.conftest import datamodule
 
 from unseen.data.batches import Batch, CanvasBatch
 from unseen.data.catalog import Catalog, Entry, ImageSource
-from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.sources.calligraphy import Calligraphy
 from unseen.data.sources.cifar100 import Cifar100
 from unseen.data.sources.digits import Digits
@@ -20,11 +20,9 @@ from unseen.data.sources.image_folder import ImageFolder
 from unseen.data.sources.torchvision_sets import TorchvisionSet
 from unseen.data.splits import ClassSplit
 
-HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
-
 
 def make(source=None, **settings):
-    return SeenUnseenDataModule(source or Digits(), **{"image_size": 16, **HALF, **settings})
+    return datamodule(source or Digits(), **{"image_size": 16, **settings})
 
 
 @pytest.fixture(scope="module")

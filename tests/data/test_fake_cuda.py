@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tests.data.conftest import datamodule
 from tests.fake_cuda import fake_device
 
 from unseen.data.canvases import CanvasStore, Frame, Names
-from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.sources.digits import Digits
 from unseen.data.transforms import Noise, raw_pixels, to_images
 
@@ -53,7 +53,7 @@ def test_canvases_are_where_the_network_is_if_they_fit(
 ) -> None:
     canvases_bytes = 40 * 3 * 16 * 16
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(room * canvases_bytes), 80 * 2**30))
-    data = SeenUnseenDataModule(Digits(), image_size=16, mean=HALF, std=HALF, eval_batch_size=16)
+    data = datamodule(Digits(), image_size=16, eval_batch_size=16)
     strategy = SimpleNamespace(root_device=torch.device("cuda"))
     data.trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1)  # type: ignore[assignment]
     with fake_device():

@@ -3,9 +3,9 @@
 import math
 
 import pytest
+from tests.data.conftest import datamodule
 
 from unseen.data import memory
-from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.memory import check_memory, free_memory
 from unseen.data.sources.digits import Digits
 from unseen.data.transforms import View
@@ -84,7 +84,7 @@ def test_more_than_fits_into_memory_is_refused(monkeypatch):
 def test_a_run_of_many_processes_needs_the_images_many_times(monkeypatch):
     size = 1797 * 3 * 16 * 16
     monkeypatch.setattr(memory, "free_memory", lambda: 3.5 * size)
-    settings = {"image_size": 16, "mean": (0.5,) * 3, "std": (0.5,) * 3}
-    SeenUnseenDataModule(Digits(), processes=3, decode="ahead", **settings).check()
+    settings = {"image_size": 16}
+    datamodule(Digits(), processes=3, decode="ahead", **settings).check()
     with pytest.raises(ValueError, match="in each of 4 processes"):
-        SeenUnseenDataModule(Digits(), processes=4, decode="ahead", **settings).check()
+        datamodule(Digits(), processes=4, decode="ahead", **settings).check()

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from tests.data.conftest import datamodule
 
-from unseen.data import datamodule as module
+from unseen.data import datamodule as datamodule_file
 from unseen.data.batches import BatchLoader, CanvasDataset, EvalSampler
 from unseen.data.canvas_cache import CanvasCache
 from unseen.data.canvases import Names, UnreadableImageError
@@ -34,8 +35,8 @@ def photos(write_images) -> Path:
 
 
 def made(root: Path, source=ImageFolder, **settings) -> SeenUnseenDataModule:
-    data = SeenUnseenDataModule(
-        source(root=str(root)), image_size=12, mean=(0.5,) * 3, std=(0.5,) * 3, unseen=["cat", "dog"],
+    data = datamodule(
+        source(root=str(root)), image_size=12, unseen=["cat", "dog"],
         **({"rotation": 10, "eval_deterministic": False, "batch_size": 4, "eval_batch_size": 3} | settings),
     )  # fmt: skip
     data.check()
@@ -123,9 +124,9 @@ def test_ranks_decode_their_shares_only(photos: Path, world_size: int) -> None:
 def test_auto_decodes_ahead_what_fits(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bytes_of_all = 50 * 3 * 16 * 16
     cache = CanvasCache(tmp_path / "cache", 1e6)
-    monkeypatch.setattr(module, "free_memory", lambda: 2.0 * bytes_of_all)
+    monkeypatch.setattr(datamodule_file, "free_memory", lambda: 2.0 * bytes_of_all)
     assert made(photos).decode_notice is None
-    monkeypatch.setattr(module, "free_memory", lambda: 2.0 * bytes_of_all - 1)
+    monkeypatch.setattr(datamodule_file, "free_memory", lambda: 2.0 * bytes_of_all - 1)
     assert made(photos, cache=cache)._store("train").canvases is not None  # on disk
     data = made(photos)
     assert data._store("train").canvases is None

@@ -6,8 +6,8 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from tests.data.conftest import datamodule
 
-from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.sources.digits import Digits
 
 pytestmark = [
@@ -61,9 +61,9 @@ class SaveEverywhere(Callback):
         self._save(trainer, "epoch")
 
 
-def datamodule(**settings):
-    return SeenUnseenDataModule(
-        Digits(), image_size=8, mean=(0.5,) * 3, std=(0.5,) * 3, train_size=36, test_size=14,
+def digits(**settings):
+    return datamodule(
+        Digits(), image_size=8, train_size=36, test_size=14,
         **({"batch_size": 8, "rotation": 10, "eval_deterministic": False, "seed": 3} | settings),
     )  # fmt: skip
 
@@ -77,7 +77,7 @@ def fit(callbacks=(), checkpoint=None, max_epochs=3, data=None, **settings):
         enable_model_summary=False, enable_checkpointing=keeps_files, callbacks=list(callbacks) or None,
         **({"val_check_interval": 2} | settings),
     )  # fmt: skip
-    trainer.fit(model, data or datamodule(), ckpt_path=checkpoint)
+    trainer.fit(model, data or digits(), ckpt_path=checkpoint)
     return model
 
 
@@ -117,7 +117,7 @@ def test_resuming_from_every_checkpoint_gives_the_same_images_and_weights(whole)
 def test_images_decoded_on_the_fly_resume_alike(whole, workers):
     model, saved = whole
     for step, path in saved[::7]:
-        resumed = fit(checkpoint=path, data=datamodule(decode="on_the_fly", workers=workers))
+        resumed = fit(checkpoint=path, data=digits(decode="on_the_fly", workers=workers))
         assert [entry[2:] for entry in resumed.log_of_batches] == [
             entry[2:] for entry in model.log_of_batches[step:]
         ], path
@@ -159,18 +159,18 @@ def test_evaluations_do_not_shift_the_order(whole):
 def test_another_batch_size_cannot_resume(whole):
     _, saved = whole
     with pytest.raises(ValueError, match="written with batch_size=8, and this run has batch_size=6"):
-        fit(checkpoint=saved[0][1], data=datamodule(batch_size=6))
+        fit(checkpoint=saved[0][1], data=digits(batch_size=6))
 
 
 def test_other_images_cannot_resume(whole):
     _, saved = whole
     with pytest.raises(ValueError, match="written with images="):
-        fit(checkpoint=saved[0][1], data=datamodule(split_seed=1))
+        fit(checkpoint=saved[0][1], data=digits(split_seed=1))
 
 
 def test_global_generators_do_not_matter(whole):
     model, _ = whole
-    data = datamodule()
+    data = digits()
     torch.manual_seed(99)
     data.setup()
     torch.rand(7)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.data.conftest import datamodule
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.images import BadImageError
 from unseen.data.sources.torch_dataset import TorchDatasetSource, class_names, labels_of, to_picture
 
@@ -62,7 +62,7 @@ def test_a_tensor_dataset_in_the_data_module():
     """Float images of 20 samples of four classes; labels are tensors without an axis."""
     images = torch.rand(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     source = TorchDatasetSource(TensorDataset(images, torch.arange(20) % 4))
-    data = SeenUnseenDataModule(source, image_size=8, mean=(0.0,) * 3, std=(1.0,) * 3, unseen=["2", "3"])
+    data = datamodule(source, image_size=8, mean=(0.0,) * 3, std=(1.0,) * 3, unseen=["2", "3"])
     data.check()
     data.setup()
     found = [data.on_after_batch_transfer(batch, 0) for batch in data.unseen_dataloader()]

@@ -12,7 +12,9 @@ from lightning.pytorch import Trainer
 from tests.cli.conftest import TINY, run_command
 
 from unseen.data.datamodule import SeenUnseenDataModule
+from unseen.data.selection import SelectionRule
 from unseen.data.sources.digits import Digits
+from unseen.data.transforms import View
 from unseen.full_precision import full_precision
 from unseen.probes import ProbePool, ProbeSuite, run_probes
 from unseen.runs.trainer import make_trainer
@@ -79,7 +81,7 @@ def test_evaluation_is_in_the_precision_that_was_asked_for() -> None:
 
 def digits(decode: str, trainer: Trainer | None) -> SeenUnseenDataModule:
     data = SeenUnseenDataModule(
-        Digits(), image_size=32, mean=(0.5,) * 3, std=(0.5,) * 3, train_size=100, test_size=40, unseen_per_class=20,
+        Digits(), View(32), mean=(0.5,) * 3, std=(0.5,) * 3, rule=SelectionRule(unseen_per_class=20),
         decode=decode, workers=2,  # type: ignore[arg-type]
     )  # fmt: skip
     data.trainer = trainer

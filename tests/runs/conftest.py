@@ -15,7 +15,9 @@ from unseen.callbacks.last_checkpoint import LastCheckpoint
 from unseen.callbacks.layer_probe import LayerProbe
 from unseen.callbacks.progress import PhaseProgress
 from unseen.data.datamodule import SeenUnseenDataModule
+from unseen.data.selection import SelectionRule
 from unseen.data.sources.digits import Digits
+from unseen.data.transforms import View
 from unseen.probes import ProbeSuite
 from unseen.run_folder import RunFolder
 from unseen.runs.console import console
@@ -56,15 +58,11 @@ def small(
     seed_everything(seed, verbose=False)
     datamodule = SeenUnseenDataModule(
         Digits(),
-        image_size=32,
+        View(32, rotation=10, seed=seed),
         mean=(0.5,) * 3,
         std=(0.5,) * 3,
         batch_size=16,
-        train_size=70,
-        test_size=40,
-        unseen_per_class=12,
-        rotation=10,
-        seed=seed,
+        rule=SelectionRule(train_size=70, test_size=40, unseen_per_class=12),
     )
     datamodule.setup()
     module = SeenClassifier(

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from unseen.data.selection import Chosen
 from unseen.threads import cores
-from unseen.wording import count, printable
+from unseen.wording import count, one_line, printable
 
 Pixels = npt.NDArray[np.uint8]
 Read = Callable[[str], Image.Image]
@@ -126,9 +126,8 @@ class CanvasStore:
             UnreadableImageError: A file that is decoded now is no usable image.
         """
         if self.canvases is not None:
-            return self.canvases.index_select(
-                0, indices.to(self.canvases.device)
-            )  # [indices] goes pixel by pixel
+            # [indices] would go pixel by pixel
+            return self.canvases.index_select(0, indices.to(self.canvases.device))
         canvases = np.empty((len(indices), *self.frame.shape), dtype=np.uint8)
         with quiet_pillow():
             for place, index in enumerate(indices.tolist()):
@@ -137,7 +136,7 @@ class CanvasStore:
                     canvases[place] = to_canvas(self.read(reference), self.frame)
                 except Exception as error:
                     raise UnreadableImageError(
-                        f"{printable(reference)} cannot be used ({printable(_reason(error))}); mend or remove it, or "
+                        f"{printable(reference)} cannot be used ({printable(one_line(error))}); mend or remove it, or "
                         "have all files read before the start, and such files left out, with data.skip_bad=true"
                     ) from error
         return torch.from_numpy(canvases)
@@ -212,7 +211,7 @@ def decode_each(
             try:
                 canvas = to_canvas(read(references[position]), frame)
             except Exception as error:
-                reasons[position] = _reason(error)
+                reasons[position] = one_line(error)
             else:
                 put(position, canvas)
         return last - first
@@ -233,12 +232,6 @@ def decode_into_memory(
     return Decoded(canvases, decode_each(read, references, frame, put, show_progress=show_progress))
 
 
-def decode_later(read: Read, references: Sequence[str], frame: Frame, *, show_progress: bool) -> Decoded:
-    """Return no canvases, and no reasons: nothing is read."""
-    del read, references, frame, show_progress
-    return Decoded(None, {})
-
-
 def check_each(read: Read, references: Sequence[str], frame: Frame, *, show_progress: bool) -> Decoded:
     """Return no canvases, but the reasons: every image is decoded once and forgotten."""
     return Decoded(None, decode_each(read, references, frame, lambda *_: None, show_progress=show_progress))
@@ -249,7 +242,7 @@ def decode_all(
     kinds: Sequence[Chosen],
     frame: Frame,
     *,
-    decode: Decode = decode_into_memory,
+    decode: Decode | None = decode_into_memory,
     show_progress: bool = True,
 ) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
     """Return a store for each kind, without the bad files, and the bad files as (reference, reason).
@@ -258,12 +251,14 @@ def decode_all(
         read: Gives the pictures.
         kinds: Training, test and unseen images, say.
         frame: The size of the canvases.
-        decode: Where the canvases come from.
+        decode: Where the canvases come from; None: they are decoded when they are asked for.
         show_progress: False keeps even a terminal quiet.
     """
     references = [reference for kind in kinds for reference in kind.references]
     labels = np.asarray([label for kind in kinds for label in kind.labels], dtype=np.int64)
-    canvases, reasons = decode(read, references, frame, show_progress=show_progress)
+    canvases, reasons = Decoded(None, {})
+    if decode is not None:
+        canvases, reasons = decode(read, references, frame, show_progress=show_progress)
     stores, first = [], 0
     for kind in kinds:
         last = first + len(kind.references)
@@ -275,10 +270,6 @@ def decode_all(
         stores.append(CanvasStore(torch.from_numpy(labels[good]), names, kept, read, frame))
         first = last
     return stores, tuple((references[position], reasons[position]) for position in sorted(reasons))
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _tensor(canvases: Pixels) -> Tensor:

@@ -9,7 +9,7 @@ the sample (order and rotation); no global generator is read or written.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -25,7 +25,6 @@ from unseen.data.canvases import (
     check_each,
     decode_all,
     decode_into_memory,
-    decode_later,
 )
 from unseen.data.catalog import Catalog, Counts, ImageSource, left_out_sentence
 from unseen.data.files import HIDDEN, SYSTEM
@@ -41,7 +40,7 @@ from unseen.data.selection import (
     refuse_bad_files,
     select,
 )
-from unseen.data.splits import ClassRef, ClassSplit, choose_classes
+from unseen.data.splits import ClassSplit, choose_classes
 from unseen.data.transforms import NoiseSource, View, raw_pixels, to_images
 from unseen.threads import cores
 from unseen.wording import count, listing
@@ -62,29 +61,16 @@ class SeenUnseenDataModule(LightningDataModule):
 
     Args:
         source: Where the images are.
-        image_size: S, the side of the images that a network gets.
+        view: Size and rotation of the images; its seed orders the training images, too.
         mean: Mean of each channel for the normalisation, on the scale 0..1.
         std: Standard deviation of each channel.
-        unseen: Names or ids of the classes held out; None: `num_unseen`, else the source's own.
-        num_unseen: Number of classes to hold out, drawn with `split_seed`.
-        split_seed: Draws classes and images.
-        seen: Names or ids of the classes to train on; None: the source's own, else all that are not unseen.
-        train_size: Number of training images; None: all.
-        test_size: Number of test images of seen classes; None: all.
-        unseen_per_class: At most this many images of each unseen class; None: all.
-        stratified: Sizes keep the classes' shares.
-        test_fraction: Share of an undivided class that becomes test images.
-        rotation: Largest angle of the random rotation in degrees; training draws a new one for each epoch and
-            sample.
-        pad: White border before the rotation, as a share of S.
-        eval_deterministic: True: evaluation shows images as they are; False: rotated as in the papers, by an
-            angle that each sample keeps.
+        choose: Divides the classes into seen and unseen, given all names and the source's own choice.
+        rule: How many images of each kind are taken; None: all.
         batch_size: Training images per step and process.
         eval_batch_size: Images per evaluation step and process.
         num_labels: Outputs of the head, at least the number of seen classes; None: just as many.
         skip_bad: Leave out image files that cannot be read instead of refusing to start. Where images are decoded
             on the fly, all are read once before, as only then it is known which images there are.
-        seed: Order of the training images and angles.
         cache: Where decoded images are kept on disk and shared with other processes; None: in memory.
         processes: How many processes of this machine will hold the images in memory, if they are not on disk.
         decode: `ahead`: all images before the first step, which finds all bad files at once; `on_the_fly`: each when
@@ -98,27 +84,16 @@ class SeenUnseenDataModule(LightningDataModule):
     def __init__(
         self,
         source: ImageSource,
+        view: View,
         *,
-        image_size: int,
         mean: Sequence[float],
         std: Sequence[float],
-        unseen: ClassRef | Sequence[ClassRef] | None = None,
-        num_unseen: int | None = None,
-        split_seed: int = 0,
-        seen: ClassRef | Sequence[ClassRef] | None = None,
-        train_size: int | None = None,
-        test_size: int | None = None,
-        unseen_per_class: int | None = None,
-        stratified: bool = True,
-        test_fraction: float = 0.2,
-        rotation: float = 0.0,
-        pad: float = 20 / 224,
-        eval_deterministic: bool = True,
+        choose: Callable[..., ClassSplit] = choose_classes,
+        rule: SelectionRule | None = None,
         batch_size: int = 72,
         eval_batch_size: int = 250,
         num_labels: int | None = None,
         skip_bad: bool = False,
-        seed: int = 0,
         cache: CanvasCache | None = None,
         processes: int = 1,
         decode: Literal["auto", "ahead", "on_the_fly"] = "auto",
@@ -132,23 +107,11 @@ class SeenUnseenDataModule(LightningDataModule):
             raise ValueError(f"workers={workers} must be at least 0, or auto")
         self.source, self._cache, self._processes = source, cache, processes
         self.decode, self.workers = decode, workers
-        self.image_size = image_size
         self.mean, self.std = tuple(mean), tuple(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.skip_bad, self.seed = skip_bad, seed
-        self._view = View(image_size, rotation, pad, eval_deterministic, seed)
-        self._choose = partial(
-            choose_classes, unseen=unseen, num_unseen=num_unseen, seen=seen, seed=split_seed
-        )
-        self._num_labels = num_labels
-        self._rule = SelectionRule(
-            seed=split_seed,
-            test_fraction=test_fraction,
-            train_size=train_size,
-            test_size=test_size,
-            unseen_per_class=unseen_per_class,
-            stratified=stratified,
-        )
+        self.skip_bad, self._num_labels = skip_bad, num_labels
+        self.image_size, self.seed = view.image_size, view.seed
+        self._view, self._choose, self._rule = view, choose, rule or SelectionRule()
         self._split: ClassSplit | None = None
         self._stores: dict[Kind, CanvasStore] = {}
         self._on_device: dict[Kind, CanvasStore] = {}
@@ -242,10 +205,10 @@ class SeenUnseenDataModule(LightningDataModule):
 
     def _decode(self, chosen: Selection) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
         """Return a store for each kind of images, and the bad files."""
-        later = check_each if self.skip_bad else decode_later
+        later = check_each if self.skip_bad else None
         ahead = decode_into_memory if self._cache is None else partial(self._cache.decode, self.source.stamps)
 
-        def stores(decode: Decode) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
+        def stores(decode: Decode | None) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
             frame, shows = self._view.frame, self._place()[0] == 0
             return decode_all(self.source.read, chosen, frame, decode=decode, show_progress=shows)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,16 +185,25 @@ def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenU
 def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModule:
     from unseen.data.canvas_cache import CanvasCache
     from unseen.data.datamodule import SeenUnseenDataModule
+    from unseen.data.selection import SelectionRule
+    from unseen.data.splits import choose_classes
+    from unseen.data.transforms import View
 
-    known = inspect.signature(SeenUnseenDataModule).parameters
-    settings = {key: value for key, value in plain["data"].items() if key in known and key != "source"}
-    source = make(plain["data"]["source"], "data.source", methods=("check", "list", "read"))
-    folder, limit = Path(plain["paths"]["data_dir"]).expanduser() / "cache", plain["data"]["cache_gb"] * 2**30
+    data = plain["data"]
+
+    def settings(kind: Callable[..., object]) -> dict[str, Any]:
+        return {
+            key: data[key] for key in inspect.signature(kind).parameters.keys() & data.keys() - {"source"}
+        }
+
+    folder, limit = Path(plain["paths"]["data_dir"]).expanduser() / "cache", data["cache_gb"] * 2**30
     processes = processes_to_fit(plain["trainer"])
     return SeenUnseenDataModule(
-        source,
-        **settings,
-        seed=plain["seed"],
+        make(data["source"], "data.source", methods=("check", "list", "read")),
+        View(**settings(View), seed=plain["seed"]),
+        choose=partial(choose_classes, **settings(choose_classes), seed=data["split_seed"]),
+        rule=SelectionRule(**settings(SelectionRule), seed=data["split_seed"]),
+        **settings(SeenUnseenDataModule),
         mean=spec.mean,
         std=spec.std,
         cache=CanvasCache(folder, limit, processes) if limit > 0 else None,
