@@ -25,38 +25,23 @@ _ALL_PAIRS_UP_TO = 12  # configurations of one data set; beyond, each is compare
 
 @dataclass(frozen=True)
 class Difference:
-    """Two configurations of one data set, compared over the seeds that both have.
+    """Two configurations of one data set, compared over the seeds that both have."""
 
-    Attributes:
-        first: The one with the larger mean.
-        second: The other.
-        g: first - second of the per-run g.
-        p: Two-sided sign-flip p, corrected by Holm for all pairs of the data set; NaN where n is 0.
-        agree: In how many of the shared seeds the first is above.
-    """
-
-    first: Configuration
+    first: Configuration  # the one with the larger mean
     second: Configuration
-    g: Estimate
-    p: float
-    agree: int
+    g: Estimate  # first - second of the per-run g
+    p: float  # two-sided, by sign flips, corrected by Holm for all pairs of the data set; NaN where n is 0
+    agree: int  # in how many of the shared seeds the first is above
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The configurations of one data set and size.
+    """The configurations of one data set and size."""
 
-    Attributes:
-        configurations: Largest g first.
-        spearman: Rank agreement of seen-class accuracy and g over the configurations.
-        kendall: The same.
-        differences: Paired differences of g, first the one of the best two.
-    """
-
-    configurations: tuple[Configuration, ...]
-    spearman: RankAgreement
+    configurations: tuple[Configuration, ...]  # largest g first
+    spearman: RankAgreement  # of seen-class accuracy and g over the configurations
     kendall: RankAgreement
-    differences: tuple[Difference, ...]
+    differences: tuple[Difference, ...]  # first the one of the best two
 
     @property
     def best(self) -> Configuration:
@@ -76,38 +61,23 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Transfer:
-    """One network's mean NMI curve on two data sets, at equal normalised depths.
-
-    Attributes:
-        first: On one data set.
-        second: On the other.
-        agreement: Spearman's rho of the curves.
-        agreement_p: Its p, corrected by Holm for all rows.
-        difference: (l,) first - second.
-        difference_p: Sign-flip p of the differences over layers, corrected by Holm for all rows.
-    """
+    """One network's mean NMI curve on two data sets, at equal normalised depths; p corrected by Holm for all rows."""
 
     first: Configuration
     second: Configuration
-    agreement: RankAgreement
+    agreement: RankAgreement  # of the two curves
     agreement_p: float
-    difference: Floats
-    difference_p: float
+    difference: Floats  # (l,) first - second
+    difference_p: float  # by sign flips over layers
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """All results of a report.
+    """All results of a report."""
 
-    Attributes:
-        comparisons: One for each data set and size: paper before demo, those with most configurations first.
-        transfers: Agreement between data sets.
-        unscored: Labels of configurations whose NMI is undefined at every layer.
-    """
-
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[Comparison, ...]  # paper before demo, those with most configurations first
     transfers: tuple[Transfer, ...]
-    unscored: tuple[str, ...]
+    unscored: tuple[str, ...]  # labels of configurations whose NMI is undefined at every layer
 
     @property
     def configurations(self) -> list[Configuration]:

@@ -27,19 +27,12 @@ _PNG_SCALE = 1.5
 
 @dataclass(frozen=True)
 class Report:
-    """What was made.
-
-    Attributes:
-        page: The page.
-        summaries: A few sentences for each data set.
-        runs: Finished runs that numbers come from.
-        left_out: Folders that were listed only.
-    """
+    """What was made."""
 
     page: Path
-    summaries: tuple[str, ...]
-    runs: int
-    left_out: int
+    summaries: tuple[str, ...]  # a few sentences for each data set
+    runs: int  # finished runs that numbers come from
+    left_out: int  # folders that were listed only
 
 
 def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = ()) -> Report:

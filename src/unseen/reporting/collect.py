@@ -33,20 +33,12 @@ _LONGEST_PATH = 5000
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One finished run.
-
-    Attributes:
-        folder: Where it is.
-        name: The folder as shown to a person.
-        facts: From summary.json.
-        config: From config.yaml; empty where there is none.
-        scores: From scores.csv.
-    """
+    """One finished run."""
 
     folder: Path
-    name: str
+    name: str  # the folder as shown to a person
     facts: Facts
-    config: dict[str, Any]
+    config: dict[str, Any]  # empty where there is no config.yaml
     scores: RunScores
 
     @property
@@ -58,21 +50,11 @@ class Run:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A folder that no number of the report comes from, and why; "" where something is not known.
+    """A folder that no number of the report comes from, and why; "" where something is not known."""
 
-    Attributes:
-        name: The folder as shown to a person.
-        status: failed, died (its process is gone), unfinished, duplicate, refused (schema) or unreadable.
-        reason: One sentence.
-        model: Network, as typed.
-        data: Data set.
-        size: demo or paper.
-        seed: Of the run.
-    """
-
-    name: str
-    status: str
-    reason: str
+    name: str  # the folder as shown to a person
+    status: str  # failed, died (its process is gone), unfinished, duplicate, refused (schema) or unreadable
+    reason: str  # one sentence
     model: str = ""
     data: str = ""
     size: str = ""

@@ -38,17 +38,13 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Configuration:
-    """R runs that differ only in their seed; results are computed when they are first used.
+    """R runs that differ only in their seed; results are computed when they are first used."""
 
-    Attributes:
-        runs: In the order of their seeds.
-        variant: Settings in which it differs from other configurations of this model, data and size, as typed.
-        identifier: A short name for files and anchors, the same in each report on the same runs.
-    """
-
-    runs: tuple[Run, ...]
-    variant: tuple[str, ...] = ()
-    identifier: str = ""
+    runs: tuple[Run, ...]  # in the order of their seeds
+    variant: tuple[
+        str, ...
+    ] = ()  # settings in which it differs from others of this model, data and size, as typed
+    identifier: str = ""  # for files and anchors, the same in each report on the same runs
     _scores: dict[Key, list[Estimate]] = field(default_factory=dict, init=False, repr=False)
 
     @property

@@ -9,11 +9,10 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +35,10 @@ _MOST_CLASSES = 10_000
 
 @dataclass(frozen=True)
 class Picture:
-    """Points of one layer.
+    """Points of one layer."""
 
-    Attributes:
-        title: Which layer and which run.
-        points: Rows with x, y and class c.
-        classes: Names of the classes.
-    """
-
-    title: str
-    points: list[dict[str, Any]]
+    title: str  # which layer and which run
+    points: list[dict[str, Any]]  # rows with x, y and class c
     classes: tuple[str, ...]
 
 
@@ -75,24 +68,20 @@ def _pictures(run: Run, one: Configuration) -> list[Picture]:
     wanted: dict[int, str] = {}
     for role, layer in roles:
         wanted[layer] = f"{wanted[layer]} and {role}" if layer in wanted else role
+    saved = read_embeddings(run.embeddings, wanted)
+    names = _class_names(run, int(saved.labels.max()) + 1)
+    when = "" if saved.step in {None, int(run.scores.steps[-1])} else f", step {saved.step}"
     found = []
-    with saved_embeddings(run.embeddings) as saved:
-        chosen = _spread_over_classes(saved.labels)
-        names = _class_names(run, int(saved.labels.max()) + 1)
-        when = "" if saved.step in {None, int(run.scores.steps[-1])} else f", step {saved.step}"
-        for layer, role in wanted.items():
-            embeddings = saved.layer(layer)
-            if embeddings is None:
-                continue
-            plane, share = principal_plane(embeddings[chosen])
-            scale = float(np.abs(plane).max()) or 1.0
-            points = [
-                {"x": round(float(x) / scale, 3), "y": round(float(y) / scale, 3), "c": names[label]}
-                for (x, y), label in zip(plane, saved.labels[chosen], strict=True)
-            ]
-            variance = "all images at one point" if math.isnan(share) else f"{share:.0%} of the variance"
-            title = f"layer {layer} ({role}), seed {run.facts.seed}{when}, {variance}"
-            found.append(Picture(title, points, names))
+    for layer, embeddings in saved.layers.items():
+        plane, share = principal_plane(embeddings)
+        scale = float(np.abs(plane).max()) or 1.0
+        points = [
+            {"x": round(float(x) / scale, 3), "y": round(float(y) / scale, 3), "c": names[label]}
+            for (x, y), label in zip(plane, saved.labels, strict=True)
+        ]
+        variance = "all images at one point" if math.isnan(share) else f"{share:.0%} of the variance"
+        title = f"layer {layer} ({wanted[layer]}), seed {run.facts.seed}{when}, {variance}"
+        found.append(Picture(title, points, names))
     return found
 
 
@@ -146,56 +135,18 @@ class _ShortReads:
         return found
 
 
-class SavedEmbeddings:
-    """The unseen embeddings of some layers of one run.
+class SavedEmbeddings(NamedTuple):
+    """The unseen embeddings of some images of one run."""
 
-    Attributes:
-        labels: (N,) class of each sample, 0..C-1.
-        step: Of the evaluation; None where it was not saved.
-    """
-
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
-        self._names = set(archive.namelist())
-        self.labels: NDArray[np.int64] = self._read("unseen_labels", "iu", 1).astype(np.int64)
-        if not len(self.labels) or not 0 <= self.labels.min() <= self.labels.max() < _MOST_CLASSES:
-            raise ValueError(f"unseen_labels are not classes of 0 to at most {_MOST_CLASSES - 1}")
-        self.step = int(self._read("step", "iu", 0)) if "step.npy" in self._names else None
-
-    def layer(self, number: int) -> Floats | None:
-        """Return (N, D) of a layer, None where it was not saved.
-
-        Raises:
-            ValueError: It is no such array, or has a number that is not finite.
-        """
-        key = f"unseen_{number}"
-        if f"{key}.npy" not in self._names:
-            return None
-        found: Floats = self._read(key, "f", 2).astype(np.float64)
-        if len(found) != len(self.labels) or not 1 <= found.shape[1] <= _MOST_FEATURES:
-            raise ValueError(f"{key} has the shape {found.shape}, there are {len(self.labels)} samples")
-        if not np.isfinite(found).all():
-            raise ValueError(f"{key} has a number that is not finite")
-        return found
-
-    def _read(self, key: str, kinds: str, dimensions: int) -> NDArray[Any]:
-        if f"{key}.npy" not in self._names:
-            raise ValueError(f"{key} is missing")
-        member = self._archive.getinfo(f"{key}.npy")
-        if (
-            member.file_size > _LARGEST_ARRAY
-        ):  # zipfile unpacks no more than this, whatever the array's header says
-            raise ValueError(f"{key} has more than {_LARGEST_ARRAY // MEBIBYTE} MiB")
-        with self._archive.open(member) as file:
-            found: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-        if found.dtype.kind not in kinds or found.ndim != dimensions:
-            raise ValueError(f"{key} is {found.dtype} of the shape {found.shape}")
-        return found
+    labels: NDArray[np.int64]  # (n,) class of each image, 0..C-1
+    step: int | None  # of the evaluation; None where it was not saved
+    layers: dict[int, Floats]  # (n, D) of each layer
 
 
-@contextmanager
-def saved_embeddings(path: Path) -> Iterator[SavedEmbeddings]:
-    """Open the embeddings that a run saved. Nothing in the file can run code or fill the memory.
+def read_embeddings(path: Path, layers: Iterable[int]) -> SavedEmbeddings:
+    """Return what a run saved of these layers, of at most 450 images.
+
+    Nothing in the file can run code or fill the memory.
 
     Raises:
         OSError: It cannot be read.
@@ -206,6 +157,36 @@ def saved_embeddings(path: Path) -> Iterator[SavedEmbeddings]:
     )  # fmt: skip
     try:
         with open_regular(path, _LARGEST_FILE) as file, zipfile.ZipFile(_ShortReads(file)) as archive:
-            yield SavedEmbeddings(archive)
+            names = set(archive.namelist())
+            labels = _array(archive, "unseen_labels", "iu", 1).astype(np.int64)
+            if not len(labels) or not 0 <= labels.min() <= labels.max() < _MOST_CLASSES:
+                raise ValueError(f"unseen_labels are not classes of 0 to at most {_MOST_CLASSES - 1}")
+            chosen = _spread_over_classes(labels)
+            step = int(_array(archive, "step", "iu", 0)) if "step.npy" in names else None
+            there = [layer for layer in layers if f"unseen_{layer}.npy" in names]
+            found = {layer: _layer(archive, f"unseen_{layer}", len(labels))[chosen] for layer in there}
+            return SavedEmbeddings(labels[chosen], step, found)
     except damages as error:
         raise ValueError(f"it is damaged ({error})") from error
+
+
+def _layer(archive: zipfile.ZipFile, key: str, num_samples: int) -> Floats:
+    found: Floats = _array(archive, key, "f", 2).astype(np.float64)
+    if len(found) != num_samples or not 1 <= found.shape[1] <= _MOST_FEATURES:
+        raise ValueError(f"{key} has the shape {found.shape}, there are {num_samples} samples")
+    if not np.isfinite(found).all():
+        raise ValueError(f"{key} has a number that is not finite")
+    return found
+
+
+def _array(archive: zipfile.ZipFile, key: str, kinds: str, dimensions: int) -> NDArray[Any]:
+    member = archive.getinfo(f"{key}.npy")
+    if (
+        member.file_size > _LARGEST_ARRAY
+    ):  # zipfile unpacks no more than this, whatever the array's header says
+        raise ValueError(f"{key} has more than {_LARGEST_ARRAY // MEBIBYTE} MiB")
+    with archive.open(member) as file:
+        found: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    if found.dtype.kind not in kinds or found.ndim != dimensions:
+        raise ValueError(f"{key} is {found.dtype} of the shape {found.shape}")
+    return found

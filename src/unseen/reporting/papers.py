@@ -80,27 +80,16 @@ _UNSEEN_CLASSES = {
 
 @dataclass(frozen=True)
 class PaperRow:
-    """A printed number and ours.
-
-    Attributes:
-        model: Network.
-        data: Data set.
-        split: unseen or seen.
-        probe: Name of the score.
-        value: In print.
-        runs: Behind the printed value.
-        source: Paper.
-        ours: At step 500: mean over seeds first, then the largest layer; None where it was not run.
-    """
+    """A printed number and ours."""
 
     model: str
     data: str
     split: str
     probe: str
-    value: float
-    runs: int = 3
+    value: float  # in print
+    runs: int = 3  # theirs
     source: str = _MAIN_SOURCE
-    ours: Estimate | None = None
+    ours: Estimate | None = None  # at step 500, mean over seeds first, then the largest layer; None: not run
 
     @property
     def difference(self) -> float:

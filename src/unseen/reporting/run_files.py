@@ -195,23 +195,14 @@ def _check_shape(text: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class RunScores:
-    """The scores of one run as arrays; NaN where a number is missing or undefined.
+    """The scores of one run as arrays; NaN where a number is missing or undefined."""
 
-    Attributes:
-        steps: (T,) optimiser steps at which layers were scored, ascending.
-        layer_names: L module paths, shallow to deep.
-        depths: (L,) normalised depth, 0..1.
-        layers: (T, L) for each split and probe.
-        pixels: (T,) for each split and probe: the same probes on raw pixels.
-        accuracy: (T,) seen-class accuracy of the head.
-    """
-
-    steps: NDArray[np.int64]
-    layer_names: tuple[str, ...]
-    depths: Floats
-    layers: dict[Key, Floats]
-    pixels: dict[Key, Floats]
-    accuracy: Floats
+    steps: NDArray[np.int64]  # (T,) optimiser steps at which layers were scored, ascending
+    layer_names: tuple[str, ...]  # L module paths, shallow to deep
+    depths: Floats  # (L,) normalised, 0..1
+    layers: dict[Key, Floats]  # (T, L)
+    pixels: dict[Key, Floats]  # (T,) the same probes on raw pixels
+    accuracy: Floats  # (T,) seen-class accuracy of the head
 
 
 def check_rows(table: ScoreTable) -> None:

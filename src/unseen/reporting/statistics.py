@@ -38,56 +38,34 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Generalization:
-    """g over R runs, both ways.
+    """The generalization index g over R runs, both ways."""
 
-    Attributes:
-        of_mean: Mean over runs first, then the largest layer, as arXiv 2405.01524 does; its interval resamples
-            runs and takes the largest layer anew.
-        of_runs: The largest layer of each run, then the mean.
-        best_layer: Layer that is largest in the mean; the shallowest where several tie.
-        wins: (L,) in how many runs each layer is the largest; ties go to the shallowest.
-        support: Share of the resamples in which `best_layer` is the largest; NaN where n < 2.
-    """
-
+    # mean over runs first, then the largest layer, as arXiv 2405.01524; its interval takes the largest layer anew
     of_mean: Estimate
-    of_runs: Estimate
-    best_layer: int
-    wins: NDArray[np.int64]
-    support: float
+    of_runs: Estimate  # the largest layer of each run, then the mean
+    best_layer: int  # largest in the mean; the shallowest where several tie
+    wins: NDArray[np.int64]  # (L,) in how many runs each layer is the largest; ties go to the shallowest
+    support: float  # share of the resamples in which best_layer is the largest; NaN where n < 2
 
 
 @dataclass(frozen=True)
 class DepthShape:
-    """Rises and falls of a score from layer to layer, beyond the uncertainty.
-
-    Attributes:
-        rises: Steps from a layer to the next that go up by more than the uncertainty.
-        falls: Steps that go down by more than that.
-        sign_changes: How often such a rise follows a fall or the reverse; above 0 the curve is not monotone.
-        judged_by: "interval" of the paired differences over seeds, "noise" of k-means, or "" (cannot be judged).
-    """
+    """Steps from a layer to the next that go up or down by more than the uncertainty."""
 
     rises: int = 0
     falls: int = 0
-    sign_changes: int = 0
-    judged_by: str = ""
+    sign_changes: int = 0  # a rise after a fall or the reverse; above 0 the curve is not monotone
+    judged_by: str = ""  # "interval" of the paired differences, "noise" of k-means, or "" (cannot be judged)
 
 
 @dataclass(frozen=True)
 class RankAgreement:
-    """A rank correlation of n pairs; NaN where n < 3 or one side is constant.
+    """A rank correlation of n pairs; NaN where n < 3 or one side is constant."""
 
-    Attributes:
-        value: Spearman's rho or Kendall's tau-b.
-        p: Two-sided permutation p.
-        n: Pairs.
-        exact: Whether all n! orders were counted; else 9,999 were drawn.
-    """
-
-    value: float
-    p: float
+    value: float  # Spearman's rho or Kendall's tau-b
+    p: float  # two-sided, by permutation
     n: int
-    exact: bool
+    exact: bool  # all n! orders were counted; else 9,999 were drawn
 
 
 @lru_cache(maxsize=64)

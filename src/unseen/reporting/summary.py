@@ -19,15 +19,10 @@ _FEW_POINTS = 10
 
 @dataclass(frozen=True)
 class Summary:
-    """The result for one data set.
+    """The result for one data set."""
 
-    Attributes:
-        headline: One sentence: which network, which layer, g with its interval and n.
-        details: How certain: seeds, the last layer, the next network, raw pixels.
-    """
-
-    headline: str
-    details: str
+    headline: str  # one sentence: which network, which layer, g with its interval and n
+    details: str  # how certain: seeds, the last layer, the next network, raw pixels
 
 
 def summarise(comparison: Comparison) -> Summary:

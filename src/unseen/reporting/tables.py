@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from unseen.atomic_files import csv_text, write_text
@@ -20,19 +20,12 @@ _LATEX = str.maketrans({
 
 @dataclass(frozen=True)
 class Column:
-    """A column.
-
-    Attributes:
-        heading: On top.
-        digits: Behind the point of its numbers.
-        hint: What it means, shown when a person points at it.
-        probability: Whether it holds p-values: none is shown as zero.
-    """
+    """A column of a table."""
 
     heading: str
-    digits: int = 3
-    hint: str = ""
-    probability: bool = False
+    digits: int = 3  # after the point
+    hint: str = ""  # shown when a person points at the heading
+    probability: bool = False  # holds p-values: none is shown as zero
 
     def text(self, cell: Cell) -> str:
         """Return a cell of this column as a person reads it.
@@ -47,38 +40,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row.
+    """A row of a table."""
 
-    Attributes:
-        cells: One a column; an `Estimate` is shown with its spread and interval, NaN and None as a dash.
-        model: Network by which the page filters; "" is always shown.
-        data: Data set by which the page filters.
-        mark: Style on the page: best, failed or "".
-    """
-
-    cells: tuple[Cell, ...]
-    model: str = ""
+    cells: tuple[Cell, ...]  # an Estimate is shown with its spread and interval, NaN and None as a dash
+    model: str = ""  # by which the page filters; "" is always shown
     data: str = ""
-    mark: str = ""
+    mark: str = ""  # style on the page: best, failed or ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A table with its title and a note on what the numbers are and how far they can be trusted."""
 
-    Attributes:
-        name: Of its files.
-        title: Above it.
-        note: Below it: what the numbers are and how far they can be trusted.
-        columns: From left to right.
-        rows: From top to bottom.
-    """
-
-    name: str
+    name: str  # of its files
     title: str
     note: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...] = field(default=())
+    rows: tuple[Row, ...]
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -90,23 +68,19 @@ class Table:
 def shown(cell: Cell, digits: int = 3) -> str:
     """Return a cell as a person reads it.
 
-    >>> shown(Estimate(0.5, 0.02, 0.48, 0.52, 3))
-    '0.500 ± 0.020 [0.480, 0.520]'
-    >>> shown(Estimate(0.5, 0.0, float("nan"), float("nan"), 1)), shown(None), shown(-0.25, 2)
-    ('0.500 (one run)', '–', '−0.25')
+    >>> shown(Estimate(0.5, 0.02, 0.48, 0.52, 3)), shown(Estimate(0.5, 0.0, n=1))
+    ('0.500 ± 0.020 [0.480, 0.520]', '0.500 (one run)')
+    >>> shown(None), shown(-0.25, 2), shown(3)
+    ('–', '−0.25', '3')
     """
     if isinstance(cell, Estimate):
-        if cell.n == 0:
-            return "–"
-        mean = _number(cell.mean, digits)
-        if math.isnan(cell.low):
-            return f"{mean} (one run)"
-        return f"{mean} ± {_number(cell.std, digits)} [{_number(cell.low, digits)}, {_number(cell.high, digits)}]"
-    if cell is None:
+        mean, std, low, high = (shown(part, digits) for part in (cell.mean, cell.std, cell.low, cell.high))
+        return (
+            mean if cell.n == 0 else f"{mean} (one run)" if cell.n == 1 else f"{mean} ± {std} [{low}, {high}]"
+        )
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return "–"
-    if isinstance(cell, float):
-        return _number(cell, digits)
-    return str(cell)
+    return f"{cell:.{digits}f}".replace("-", "−") if isinstance(cell, float) else str(cell)
 
 
 def sort_value(cell: Cell) -> float | None:
@@ -115,10 +89,6 @@ def sort_value(cell: Cell) -> float | None:
     if isinstance(value, str) or value is None or math.isnan(value):
         return None
     return float(value)
-
-
-def _number(value: float, digits: int) -> str:
-    return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
 def to_csv(table: Table) -> str:

@@ -19,29 +19,17 @@ _OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#5C5C5C", "#E69F00", 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one medium.
+    """Colours of one medium."""
 
-    Attributes:
-        unseen: Scores on unseen classes.
-        seen: Scores on seen classes.
-        ink: Text and marks without a class.
-        faint: Axes, reference levels.
-        line: Grid.
-        background: Of the figure.
-        categories: Networks and classes.
-        font: CSS font family.
-        on_page: Whether the figure takes its width from the page.
-    """
-
-    unseen: str
+    unseen: str  # scores on unseen classes
     seen: str
-    ink: str
-    faint: str
-    line: str
+    ink: str  # text and marks without a class
+    faint: str  # axes, reference levels
+    line: str  # grid
     background: str
-    categories: tuple[str, ...]
-    font: str
-    on_page: bool
+    categories: tuple[str, ...]  # networks and classes
+    font: str  # CSS font family
+    on_page: bool  # whether the figure takes its width from the page
 
     def config(self) -> dict[str, Any]:
         """Return the Vega-Lite configuration."""
@@ -51,14 +39,8 @@ class Theme:
         }  # fmt: skip
         legend = {"labelColor": self.ink, "titleColor": self.faint, "labelFontSize": 11, "labelLimit": 260}
         title = {"color": self.ink, "subtitleColor": self.faint, "fontSize": 12, "anchor": "start"}
-        return {
-            "font": self.font,
-            "background": self.background,
-            "view": {"stroke": None},
-            "axis": axis,
-            "legend": legend,
-            "title": title,
-        }
+        whole = {"font": self.font, "background": self.background, "view": {"stroke": None}}
+        return whole | {"axis": axis, "legend": legend, "title": title}
 
     def colours(self, names: Sequence[str]) -> dict[str, Any]:
         """Return a colour scale; beyond eight names colours repeat, with another shape."""
