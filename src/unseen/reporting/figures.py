@@ -45,42 +45,23 @@ def layer_curves(one: Configuration, theme: Theme, *, probe: str = "nmi") -> Spe
     colour = {"field": "s", "type": "nominal", "scale": split_colours, "legend": legend}
     chosen = [{"filter": "datum.p == probe"}] if theme.on_page else []
     place = {"x": x, "y": y, "color": colour}
-    level = {
-        "color": colour,
-        "strokeDash": {"field": "k", "type": "nominal", "scale": _KIND_DASHES, "legend": None},
-        "tooltip": _tooltip(("k", "level"), ("s", "classes"), ("v", "value"), ("how", "which is")),
+    kind = {"field": "k", "type": "nominal", "scale": _KIND_DASHES, "legend": None}
+    level_tip = _tooltip(("k", "level"), ("s", "classes"), ("v", "value"), ("how", "which is"))
+    level = {"color": colour, "strokeDash": kind, "tooltip": level_tip}
+    point = {
+        "shape": {"field": "s", "scale": _SPLIT_SHAPES, "legend": None},
+        "size": {"condition": {"test": "datum.best", "value": 150}, "value": 32},
+        "tooltip": _tooltip(
+            ("l", "layer"), ("name", "name"), ("depth", "depth"), ("s", "classes"), *_NUMBERS
+        ),
     }
-    thin = {"strokeWidth": 1.2, "opacity": 0.75}
-    hover = _tooltip(("l", "layer"), ("name", "name"), ("depth", "depth"), ("s", "classes"), *_NUMBERS)
+    dash = {"strokeDash": {"field": "s", "scale": _SPLIT_DASHES, "legend": None}}
     layers = [
-        {
-            "data": {"values": levels},
-            "transform": chosen,
-            "mark": {"type": "rule"} | thin,
-            "encoding": {"y": y} | level,
-        },
-        {
-            "data": {"values": paths},
-            "transform": chosen,
-            "mark": {"type": "line"} | thin,
-            "encoding": {"x": x, "y": y} | level,
-        },
-        *_intervals(rows, place, {"type": "area", "opacity": 0.2}, chosen),
-        {
-            "transform": chosen,
-            "mark": {"type": "line", "strokeWidth": 2},
-            "encoding": place | {"strokeDash": {"field": "s", "scale": _SPLIT_DASHES, "legend": None}},
-        },
-        {
-            "transform": chosen,
-            "mark": {"type": "point", "filled": True, "opacity": 1},
-            "encoding": place
-            | {
-                "shape": {"field": "s", "scale": _SPLIT_SHAPES, "legend": None},
-                "size": {"condition": {"test": "datum.best", "value": 150}, "value": 32},
-                "tooltip": hover,
-            },
-        },
+        _layer("rule", {"y": y} | level, levels, chosen, strokeWidth=1.2, opacity=0.75),
+        _layer("line", {"x": x, "y": y} | level, paths, chosen, strokeWidth=1.2, opacity=0.75),
+        *_intervals("area", place, rows, chosen, opacity=0.2),
+        _layer("line", place | dash, transform=chosen, strokeWidth=2),
+        _layer("point", place | point, transform=chosen, filled=True, opacity=1),
     ]
     params = {"params": [{"name": "probe", "value": probe}]} if theme.on_page else {}
     independent = {"scale": {"strokeDash": "independent"}}
@@ -132,11 +113,11 @@ def heat_map(one: Configuration, theme: Theme, *, top: float) -> Spec:
     colour = _number("v", "NMI", {"scheme": "viridis", "domain": [0, top]})
     colour["legend"] = {"gradientThickness": 10, "tickCount": 4}
     hover = _tooltip(("l", "layer"), ("name", "name"), ("step", "step"), *_NUMBERS)
-    layers: list[Spec] = [{"mark": "rect", "encoding": {"x": x, "y": y, "color": colour, "tooltip": hover}}]
+    layers = [_layer("rect", {"x": x, "y": y, "color": colour, "tooltip": hover})]
     if len(one.steps) <= _MOST_CELLS_WITH_TEXT:
         ink = {"condition": {"test": f"datum.v > {0.6 * top}", "value": "#111111"}, "value": "#ffffff"}
         text = {"x": x, "y": y, "text": {"field": "v", "format": ".2f"}, "color": ink}
-        layers.append({"mark": {"type": "text", "fontSize": 10}, "encoding": text})
+        layers.append(_layer("text", text, fontSize=10))
     height = max(100, 20 * len(one.layer_names))
     return _sized({"data": {"values": rows}, "layer": layers}, theme, height=height)
 
@@ -153,33 +134,31 @@ def scatter(points: Sequence[Spec], classes: Sequence[str], theme: Theme) -> Spe
         "shape": by_class | {"scale": theme.shapes(classes)},
         "tooltip": _tooltip(("c", "class")),
     }
-    mark = {"type": "point", "filled": True, "size": 18, "opacity": 0.7}
-    return _sized({"data": {"values": list(points)}, "mark": mark, "encoding": encoding}, theme, height=220)
+    layer = _layer("point", encoding, points, filled=True, size=18, opacity=0.7)
+    return _sized(layer, theme, height=220)
 
 
 def over_steps(configurations: Sequence[Configuration], theme: Theme, *, what: str) -> Spec:
     """Return g (what="g") or seen accuracy (what="accuracy") over the training steps, a line a configuration."""
-    rows = [
-        _estimate(found) | {"step": step} | _label(one)
-        for one in configurations[:MOST_LINES]
-        for step, found in zip(
-            one.steps, one.g_of_steps if what == "g" else one.accuracy_of_steps, strict=True
-        )
-        if found.n
-    ]
+    rows = []
+    for one in configurations[:MOST_LINES]:
+        found = one.g_of_steps if what == "g" else one.accuracy_of_steps
+        rows += [
+            _estimate(at) | {"step": step} | _label(one)
+            for step, at in zip(one.steps, found, strict=True)
+            if at.n
+        ]
     steps = [step for one in configurations for step in one.steps]
-    domain = [min(steps), max(*steps, min(steps) + 1)]
+    domain = {"domain": [min(steps), max(*steps, min(steps) + 1)], "nice": False, "padding": 8}
+    height = {"zero": True, "nice": True} if what == "g" else {"domain": [0, 1]}
     colour, shape = _by_label(configurations, theme)
-    x = _number(
-        "step", "training step", {"domain": domain, "nice": False, "padding": 8}, grid=False, tickCount=6
-    )
-    y = _number("v", None, {"zero": True, "nice": True} if what == "g" else {"domain": [0, 1]}, tickCount=5)
-    place = {"x": x, "y": y, "color": colour}
+    x = _number("step", "training step", domain, grid=False, tickCount=6)
+    place = {"x": x, "y": _number("v", None, height, tickCount=5), "color": colour}
     hover = _tooltip(("label", "network"), ("step", "step"), *_NUMBERS)
-    layers: list[Spec] = [
-        {"mark": {"type": "line", "strokeWidth": 2}, "encoding": place},
-        *_intervals(rows, place, {"type": "rule", "strokeWidth": 1.5, "opacity": 0.6}),
-        {"mark": _points(45), "encoding": place | {"shape": shape, "tooltip": hover}},
+    layers = [
+        _layer("line", place, strokeWidth=2),
+        *_intervals("rule", place, rows, strokeWidth=1.5, opacity=0.6),
+        _layer("point", place | {"shape": shape, "tooltip": hover}, filled=True, size=45, opacity=1),
     ]
     return _filtered({"data": {"values": rows}, "layer": layers}, theme)
 
@@ -191,11 +170,10 @@ def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spe
         if one.accuracy.n:
             g = one.g.of_mean
             means.append(_label(one) | {"a": _short(one.accuracy.mean), "v": _short(g.mean), "n": g.n})
+        pairs = zip(one.accuracies[:, -1], one.nmi[:, one.g.best_layer], one.seeds, strict=True)
         runs += [
             _label(one) | {"a": _short(accuracy), "v": _short(value), "seed": seed}
-            for accuracy, value, seed in zip(
-                one.accuracies[:, -1], one.nmi[:, one.g.best_layer], one.seeds, strict=True
-            )
+            for accuracy, value, seed in pairs
             if math.isfinite(accuracy) and math.isfinite(value)
         ]
     colour, shape = _by_label(configurations, theme)
@@ -207,13 +185,10 @@ def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spe
     }
     of_run = _tooltip(("label", "network"), ("seed", "seed"), ("a", "accuracy"), ("v", "NMI, best layer"))
     of_mean = _tooltip(("label", "network"), ("a", "accuracy"), ("v", "g"), ("n", "runs"))
-    layers: list[Spec] = [
-        {"data": {"values": runs}, "mark": _points(22, 0.45), "encoding": place | {"tooltip": of_run}},
-        {
-            "data": {"values": means},
-            "mark": _points(130),
-            "encoding": place | {"shape": shape, "tooltip": of_mean},
-        },
+    mean = place | {"shape": shape, "tooltip": of_mean}
+    layers = [
+        _layer("point", place | {"tooltip": of_run}, runs, filled=True, size=22, opacity=0.45),
+        _layer("point", mean, means, filled=True, size=130, opacity=1),
     ]
     return _filtered({"layer": layers}, theme, height=280)
 
@@ -224,26 +199,21 @@ def destroyed(configurations: Sequence[Configuration], theme: Theme) -> Spec | N
     for one in configurations[:MOST_LINES]:
         if one.destroyed:
             rows.append(_label(one) | {"level": 0.0, "v": _short(one.g.of_mean.mean)})
-        rows += [
-            _label(one) | {"level": level, "v": _short(values[one.g.best_layer])}
-            for level, values in one.destroyed
-        ]
+        for level, values in one.destroyed:
+            rows.append(_label(one) | {"level": level, "v": _short(values[one.g.best_layer])})
     if not rows:
         return None
     colour, shape = _by_label(configurations, theme)
     encoding = {
-        "x": {
-            "field": "level",
-            "type": "quantitative",
-            "title": "noise in the images",
-            "axis": {"grid": False},
-        },
-        "y": {"field": "v", "type": "quantitative", "title": "NMI", "scale": {"domain": [0, 1]}},
+        "x": _number("level", "noise in the images", {}, grid=False),
+        "y": _number("v", "NMI", {"domain": [0, 1]}),
         "color": colour,
         "tooltip": _tooltip(("label", "network"), ("level", "noise"), ("v", "NMI")),
     }
-    points = {"mark": {"type": "point", "filled": True, "size": 45}, "encoding": encoding | {"shape": shape}}
-    layers = [{"mark": "line", "encoding": encoding}, points]
+    layers = [
+        _layer("line", encoding),
+        _layer("point", encoding | {"shape": shape}, filled=True, size=45),
+    ]
     return _filtered({"data": {"values": rows}, "layer": layers}, theme)
 
 
@@ -264,8 +234,16 @@ def _number(field: str, title: str | None, scale: Spec, **axis: Any) -> Spec:
     return encoding | ({"axis": axis} if axis else {})
 
 
-def _points(size: int, opacity: float = 1) -> Spec:
-    return {"type": "point", "filled": True, "size": size, "opacity": opacity}
+def _layer(
+    mark: str,
+    encoding: Spec,
+    rows: Sequence[Spec] | None = None,
+    transform: Sequence[Spec] = (),
+    **style: Any,
+) -> Spec:
+    """Return marks of one kind, of their own rows or those of the figure."""
+    data = {} if rows is None else {"data": {"values": list(rows)}}
+    return data | {"transform": list(transform), "mark": {"type": mark, **style}, "encoding": encoding}
 
 
 def _tooltip(*fields: tuple[str, str]) -> list[Spec]:
@@ -273,12 +251,14 @@ def _tooltip(*fields: tuple[str, str]) -> list[Spec]:
     return [{"field": field, "title": title} for field, title in fields]
 
 
-def _intervals(rows: list[Spec], place: Spec, mark: Spec, chosen: Sequence[Spec] = ()) -> list[Spec]:
+def _intervals(
+    mark: str, place: Spec, rows: Sequence[Spec], transform: Sequence[Spec] = (), **style: Any
+) -> list[Spec]:
     """Return the layer of the intervals in a list, [] where no row has one: Vega refuses an axis without data."""
     if not any("lo" in row for row in rows):
         return []
     encoding = place | {"y": place["y"] | {"field": "lo"}, "y2": {"field": "hi"}}
-    return [{"transform": [*chosen, {"filter": "isValid(datum.lo)"}], "mark": mark, "encoding": encoding}]
+    return [_layer(mark, encoding, transform=[*transform, {"filter": "isValid(datum.lo)"}], **style)]
 
 
 def _estimate(found: Estimate) -> Spec:
@@ -309,7 +289,7 @@ def _filtered(spec: Spec, theme: Theme, *, height: int = 200) -> Spec:
     """Return a layered figure that the page can narrow to some networks by its parameter `shown`."""
     if theme.on_page:
         for layer in spec["layer"]:
-            layer["transform"] = [*layer.get("transform", []), {"filter": _SHOWN}]
+            layer["transform"].append({"filter": _SHOWN})
         spec["params"] = [{"name": "shown", "value": None}]
     return _sized(spec, theme, height=height)
 
