@@ -11,7 +11,7 @@ from unseen.reporting.collect import collect
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.groups import group_runs
 from unseen.reporting.papers import TOLERANCE, compare_with_papers, published, why_not_comparable
-from unseen.reporting.result_tables import against_the_papers
+from unseen.reporting.tables import against_the_papers
 
 FAITHFUL = Made(model="pvt", data="calligraphy", size="paper", steps=(0, 100, 200, 300, 400, 500))
 

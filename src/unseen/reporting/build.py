@@ -16,9 +16,8 @@ from unseen.reporting.collect import Collection, collect
 from unseen.reporting.groups import group_runs
 from unseen.reporting.page import comparison_id, page, top_of_heat
 from unseen.reporting.papers import compare_with_papers
-from unseen.reporting.result_tables import all_tables
 from unseen.reporting.summary import summarise
-from unseen.reporting.tables import write_tables
+from unseen.reporting.tables import all_tables, write_tables
 from unseen.reporting.theme import FILES
 
 _MOST_IN_A_FIGURE = 12

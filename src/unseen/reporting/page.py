@@ -24,9 +24,8 @@ from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.embeddings import pictures
 from unseen.reporting.papers import PaperRow, why_not_comparable
-from unseen.reporting.result_tables import what_was_measured
 from unseen.reporting.summary import findings, paper_sentence, summarise
-from unseen.reporting.tables import Table, forms_of, shown, sort_value
+from unseen.reporting.tables import Table, forms_of, shown, sort_value, what_was_measured
 from unseen.reporting.texts import file_name, printable
 from unseen.reporting.theme import PAGE
 from unseen.scores import CHANCE_PROBE
@@ -75,8 +74,8 @@ def page(
         loader=jinja2.FileSystemLoader(_ASSETS), autoescape=True, undefined=jinja2.StrictUndefined
     )
     return environment.get_template("page.html.j2").render(
-        css=Markup(_asset("page.css")),
-        js=Markup(_asset("page.js")),
+        css=Markup((_ASSETS / "page.css").read_text(encoding="utf-8")),
+        js=Markup((_ASSETS / "page.js").read_text(encoding="utf-8")),
         vega=Markup(_vega()),
         specs=Markup(_json(specs)),
         made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
@@ -100,7 +99,7 @@ def page(
         not_comparable=_not_comparable(every),
         picture_problems=problems,
         no_pictures=not any(card["pictures"] for card in cards) and not problems,
-        configs=_configs([one for _, one in chosen]),
+        configs=[(one, _config_text(one)) for _, one in chosen if one.runs[0].config],
         unscored=analysis.unscored,
         commands=run_commands(every),
         report_command=printable(report_command, _LONGEST_COMMAND),
@@ -139,15 +138,8 @@ def _comparison(comparison: Comparison, specs: dict[str, figures.Spec]) -> dict[
         made["scatter"] = figures.accuracy_and_g(members, PAGE)
     made["destroyed"] = figures.destroyed(members, PAGE)
     specs |= {f"{kind}-{name}": spec for kind, spec in made.items() if spec}
-    return {
-        "id": name,
-        "data": comparison.data,
-        "size": comparison.size,
-        "summary": summarise(comparison),
-        "findings": findings(comparison),
-        "has_accuracy": "accuracy" in made,
-        "has_destroyed": made["destroyed"] is not None,
-    }
+    about = {"id": name, "of": comparison, "summary": summarise(comparison), "findings": findings(comparison)}
+    return about | {"has_accuracy": "accuracy" in made, "has_destroyed": made["destroyed"] is not None}
 
 
 def _counts(collection: Collection, analysis: Analysis) -> str:
@@ -161,22 +153,11 @@ def _not_comparable(configurations: Sequence[Configuration]) -> list[str]:
     return [f"{one.label} on {one.data}: {reason}" for one, reason in reasons if reason]
 
 
-def _configs(configurations: Sequence[Configuration]) -> list[dict[str, str]]:
-    found = []
-    for one in configurations:
-        run = one.runs[0]
-        if run.config:
-            kept = {
-                key: value for key, value in run.config.items() if key not in ("paths", "logger", "hydra")
-            }
-            text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
-            label = f"{one.label} on {one.data} ({one.size}), seed {run.facts.seed}"
-            found.append({"label": label, "text": text, "model": one.model, "data": one.data})
-    return found
-
-
-def _asset(name: str) -> str:
-    return (_ASSETS / name).read_text(encoding="utf-8")
+def _config_text(one: Configuration) -> str:
+    kept = {
+        key: value for key, value in one.runs[0].config.items() if key not in ("paths", "logger", "hydra")
+    }
+    return str(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
 
 
 @lru_cache(maxsize=1)
