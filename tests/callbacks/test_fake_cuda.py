@@ -10,8 +10,9 @@ from torch import nn
 
 from unseen.backbones.protocol import Backbone, Tap
 from unseen.backbones.taps import record_taps
-from unseen.callbacks.embedding_bank import EmbeddingBank
 from unseen.callbacks.layer_probe import LayerProbe
+from unseen.callbacks.layer_scores import EmbeddingBank
+from unseen.distributed import ProcessGroup
 from unseen.probes import ProbeSuite
 from unseen.training import SeenClassifier
 from unseen.training.module import LabelledImages
@@ -69,6 +70,7 @@ def test_the_unseen_images_are_embedded_in_float32_and_kept_on_the_cpu(dtype: to
         )
         trainer: Any = SimpleNamespace(strategy=strategy)
         probe = LayerProbe(ProbeSuite(k=2), run_folder=SimpleNamespace())  # type: ignore[arg-type]
+        probe._group = ProcessGroup()
         with record_taps(module.backbone, "auto") as probe._recorder, torch.autocast("cuda", dtype):
             bank = probe._embed(trainer, module, [batch("cpu"), batch("cpu")], "embedding")
         assert set(used) == {torch.float32}

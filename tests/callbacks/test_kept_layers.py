@@ -45,6 +45,17 @@ def test_no_more_than_two_are_held_before_the_last() -> None:
         assert len(layers._rows) <= 2
 
 
+@pytest.mark.parametrize("order", [(3, 1, 2, 0), (2, 3, 0, 1), (1, 2, 3, 0)])
+def test_layers_may_come_in_any_order(order: tuple[int, ...]) -> None:
+    """Wide layers are scored first; 1 and 2 tie, and the shallower one counts."""
+    layers = KeptLayers(4)
+    for layer in order:
+        layers.offer(layer, rows(layer), (0.1, 0.5, 0.5, 0.4)[layer])
+    found = layers.collect(ProcessGroup(), 1)
+    assert list(found) == [0, 1, 3]
+    assert all(torch.equal(found[layer].float(), rows(layer)) for layer in found)
+
+
 def test_float16_only_where_it_holds_the_numbers() -> None:
     """65504 is the largest number of float16; 2**-14 its smallest with all digits, 2**-24 the smallest of all."""
     assert compact(torch.tensor([[-65504.0, 1.0]])).dtype == torch.float16

@@ -10,15 +10,14 @@ import torch
 import torch.distributed as dist
 
 from unseen.backbones.protocol import Tap
-from unseen.callbacks.embedding_bank import EmbeddingBank
-from unseen.callbacks.layer_probe import LayerProbe
+from unseen.callbacks.layer_scores import EmbeddingBank, LayerScorer
 from unseen.distributed import ProcessGroup
 from unseen.probes import ProbeSuite
 
 LAYERS, IMAGES, WIDTH, BATCH = 13, 20_000, 768, 250
 
 
-class Gatherer(LayerProbe):
+class Gatherer(LayerScorer):
     """Checks what arrives instead of probing it, which would take minutes and memory of its own."""
 
     def _submit(self, pool, embeddings, targets, noise_level=None):
@@ -32,8 +31,7 @@ class Gatherer(LayerProbe):
 def main() -> None:
     dist.init_process_group("gloo")
     rank, world_size = dist.get_rank(), dist.get_world_size()
-    probe = Gatherer(ProbeSuite(k=5), None)  # type: ignore[arg-type]
-    probe._group = ProcessGroup()
+    probe = Gatherer(ProcessGroup(), torch.device("cpu"), ProbeSuite(k=5), lambda *_: None)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     bank = EmbeddingBank(LAYERS)
     for number, start in enumerate(range(0, IMAGES, BATCH)):
@@ -44,7 +42,7 @@ def main() -> None:
             ]
             bank.add(rows, indices % 7, indices)
     taps = tuple(Tap(layer, f"l{layer}", layer / (LAYERS - 1), "tokens") for layer in range(LAYERS))
-    found = probe._score_split("unseen", bank, taps, IMAGES)
+    found = probe.score("unseen", bank, taps, IMAGES)
     assert {(layer, probe) for _, layer, probe in found} == {(i, f"rows of {i}") for i in range(LAYERS)}
     sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before}\n")
     dist.destroy_process_group()

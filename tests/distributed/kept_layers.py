@@ -10,16 +10,15 @@ import torch
 import torch.distributed as dist
 
 from unseen.backbones.protocol import Tap
-from unseen.callbacks.embedding_bank import EmbeddingBank
 from unseen.callbacks.kept_layers import KeptLayers
-from unseen.callbacks.layer_probe import LayerProbe
+from unseen.callbacks.layer_scores import EmbeddingBank, LayerScorer
 from unseen.distributed import _CHUNK_BYTES, ProcessGroup
 from unseen.probes import ProbeSuite
 
 LAYERS, IMAGES, WIDTH, BATCH, BEST = 13, 20_000, 768, 250, 5
 
 
-class Rising(LayerProbe):
+class Rising(LayerScorer):
     """Scores rise up to layer 5, so that each new layer is the best so far; nothing is probed."""
 
     def _submit(self, pool, embeddings, targets, noise_level=None):
@@ -35,8 +34,8 @@ def content(indices: torch.Tensor, layer: int) -> torch.Tensor:
 def main() -> None:
     dist.init_process_group("gloo")
     rank, world_size = dist.get_rank(), dist.get_world_size()
-    probe = Rising(ProbeSuite(k=5), None)  # type: ignore[arg-type]
-    probe._group = group = ProcessGroup()
+    group = ProcessGroup()
+    probe = Rising(group, torch.device("cpu"), ProbeSuite(k=5), lambda *_: None)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     bank = EmbeddingBank(LAYERS)
     for number, start in enumerate(range(0, IMAGES, BATCH)):
@@ -45,7 +44,7 @@ def main() -> None:
             bank.add([content(indices, layer).clone() for layer in range(LAYERS)], indices % 7, indices)
     taps = tuple(Tap(layer, f"l{layer}", layer / (LAYERS - 1), "tokens") for layer in range(LAYERS))
     kept = KeptLayers(LAYERS)
-    probe._score_split("unseen", bank, taps, IMAGES, kept=kept)
+    probe.score("unseen", bank, taps, IMAGES, kept=kept)
     found = kept.collect(group, BEST)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     assert list(found) == ([0, BEST, LAYERS - 1] if rank == 0 else [])

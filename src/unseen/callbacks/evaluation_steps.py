@@ -1,4 +1,4 @@
-"""After which optimiser steps a run is evaluated."""
+"""After which optimiser steps a run is evaluated, and the step that loggers get with it."""
 
 from __future__ import annotations
 
@@ -72,3 +72,19 @@ def is_due(step: int, every: int | float, *, steps_per_epoch: int, last: int) ->
         return step % every == 0
     in_epoch = (step - 1) % steps_per_epoch + 1
     return in_epoch % max(1, int(steps_per_epoch * every)) == 0
+
+
+class StepAxis(Callback):
+    """Names the step of every evaluation; Lightning alone names the last batch, one less, or 0 without training.
+
+    Args:
+        at: Step and epoch where the trainer does not know them (a checkpoint that is scored without training).
+    """
+
+    def __init__(self, at: tuple[int, int] | None = None) -> None:
+        self._at = at
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log `step`, which Lightning takes for the step of all that is logged with it, and the epoch it then omits."""
+        step, epoch = self._at or (trainer.global_step, trainer.current_epoch)
+        pl_module.log_dict({"step": float(step), "epoch": float(epoch)}, batch_size=1)

@@ -32,10 +32,10 @@ class EmbeddingsKeeper(Protocol):
 
 
 class KeptLayers:
-    """Keeps what may be wanted of the layers that a rank scores, shallow to deep, until the best one is known.
+    """Keeps what may be wanted of the layers that a rank scores, in any order, until the best one is known.
 
-    It holds at most two in float16, the first and the best so far, beside what scoring holds; the last joins them when
-    the bank is empty and no gather is left.
+    At most three in float16: the first, the last, and the best so far. Layers of one width are scored shallow to deep,
+    so that the last comes when the bank is empty and no gather is left.
 
     Args:
         num_layers: L.
@@ -46,13 +46,16 @@ class KeptLayers:
         self._best: tuple[float, int] | None = None
         self._rows: dict[int, Tensor] = {}
         self.labels = torch.empty(0, dtype=torch.long)
+        self.owners = [0] * num_layers  # the rank that scores each layer
 
     def offer(self, layer: int, embeddings: Tensor, nmi: float) -> None:
         """Keep a copy of (N, D) if the layer is the first, the last, or the best so far (ties: the shallower)."""
-        is_best = math.isfinite(nmi) and (self._best is None or nmi > self._best[0])
+        is_best = math.isfinite(nmi) and (
+            self._best is None or (nmi, -layer) > (self._best[0], -self._best[1])
+        )
         freed: Tensor | None = None
         if is_best:
-            if self._best is not None and self._best[1] != 0:
+            if self._best is not None and self._best[1] not in {0, self._last}:
                 freed = self._rows.pop(self._best[1])
             self._best = (nmi, layer)
         if is_best or layer in {0, self._last}:
@@ -62,7 +65,7 @@ class KeptLayers:
         """Return {layer: (N, D)} of the first, best and last layer at rank 0, {} elsewhere. Called by every rank."""
         found: dict[int, Tensor] = {}
         for layer in sorted({0, best_layer, self._last}):
-            rows = group.bring(self._rows.pop(layer, None), source=layer % group.world_size)
+            rows = group.bring(self._rows.pop(layer, None), source=self.owners[layer])
             if rows is not None:
                 found[layer] = rows
         self._rows.clear()

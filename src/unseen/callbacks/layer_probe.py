@@ -7,35 +7,23 @@ Hooks exist only while an evaluation runs, and training goes on as if nothing ha
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor
 
-from unseen.backbones.protocol import Tap
 from unseen.backbones.taps import Pooling, record_taps
-from unseen.callbacks.embedding_bank import EmbeddingBank
 from unseen.callbacks.kept_layers import EmbeddingsKeeper, KeptLayers, save_embeddings
+from unseen.callbacks.layer_scores import EmbeddingBank, LayerScorer, Values, logged_numbers, score_rows
 from unseen.callbacks.preserve import preserve
-from unseen.callbacks.score_rows import logged_numbers, score_rows
 from unseen.distributed import ProcessGroup
 from unseen.full_precision import EvalPrecision, full_precision
-from unseen.probes import PendingScores, ProbePool, ProbeSuite
+from unseen.probes import ProbeSuite
 from unseen.run_folder import Scoring
-from unseen.scores import (
-    INPUT_LAYER,
-    INPUT_NAME,
-    SPLITS,
-    Generalization,
-    Score,
-    ScoreTable,
-    destroyed_probe,
-)
+from unseen.scores import SPLITS, Generalization, Score, ScoreTable
 
 
 class ScoringListener(EmbeddingsKeeper, Protocol):
@@ -87,7 +75,6 @@ class LayerProbe(Callback):
         self._recorder: Any = None
         self._seen: EmbeddingBank | None = None
         self._group: ProcessGroup | None = None
-        self._device = torch.device("cpu")  # where the probes run
         self._baseline: dict[tuple[str, str], float] | None = None
         self._began = 0.0
         self._controlled = False
@@ -103,7 +90,7 @@ class LayerProbe(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Join the ranks' own group; every rank comes here once."""
         if self._group is None:
-            self._group = ProcessGroup()
+            self._group = ProcessGroup(_probe_device(trainer))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to listen to the layers."""
@@ -112,7 +99,6 @@ class LayerProbe(Callback):
         self._began = time.monotonic()
         self._hooks.close()
         self._recorder = self._hooks.enter_context(record_taps(_backbone(pl_module), self._pooling))
-        self._device = _probe_device(trainer)
         self._seen = self._new_bank(pl_module)
 
     def on_validation_batch_end(
@@ -134,21 +120,23 @@ class LayerProbe(Callback):
             return
         seen, self._seen = self._seen, None
         backbone, datamodule = _backbone(pl_module), trainer.datamodule  # type: ignore[attr-defined]
+        assert self._group is not None
+        scorer = LayerScorer(self._group, _probe_device(trainer), self._suite, self._on_phase)
         with preserve(pl_module):
-            values = self._score_split("seen", seen, backbone.taps, datamodule.num_images("seen"))
+            values = scorer.score("seen", seen, backbone.taps, datamodule.num_images("seen"))
             del seen
             self._controlled = self._is_last(trainer)
             if self._controlled:
-                values |= self._score_destroyed(trainer, pl_module, datamodule)
+                values |= self._score_destroyed(trainer, pl_module, datamodule, scorer)
             unseen = self._embed(
                 trainer, pl_module, datamodule.unseen_dataloader(), "embedding unseen images"
             )
             self._hooks.close()
             kept = KeptLayers(len(backbone.taps)) if self._saves else None
             num_unseen = datamodule.num_images("unseen")
-            values |= self._score_split("unseen", unseen, backbone.taps, num_unseen, kept=kept)
+            values |= scorer.score("unseen", unseen, backbone.taps, num_unseen, kept=kept)
             if self._baseline is None:
-                self._baseline = self._score_input(datamodule)
+                self._baseline = self._score_input(datamodule, scorer)
         accuracy: float | None = pl_module.seen_accuracy()  # type: ignore[operator]
         scores = score_rows(
             *self._place(trainer),
@@ -159,7 +147,6 @@ class LayerProbe(Callback):
         )
         best = self._publish(trainer, pl_module, scores, accuracy)
         if kept is not None:
-            assert self._group is not None
             save_embeddings(kept, self._group, best, self._run_folder)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -182,9 +169,8 @@ class LayerProbe(Callback):
 
     # ------------------------------------------------------------------ embeddings
     def _new_bank(self, pl_module: LightningModule) -> EmbeddingBank:
-        """Return a bank where the probes run, or on the CPU where several ranks gather through gloo."""
-        alone = self._group is None or self._group.world_size == 1
-        return EmbeddingBank(len(_backbone(pl_module).taps), self._device if alone else "cpu")
+        assert self._group is not None
+        return EmbeddingBank(len(_backbone(pl_module).taps), self._group.device)
 
     def _embed(self, trainer: Trainer, pl_module: LightningModule, loader: Any, phrase: str) -> EmbeddingBank:
         bank = self._new_bank(pl_module)
@@ -198,81 +184,19 @@ class LayerProbe(Callback):
                 bank.add(self._recorder.take(), moved.labels, moved.indices)
         return bank
 
-    # ------------------------------------------------------------------ scores
-    def _score_split(
-        self,
-        split: str,
-        bank: EmbeddingBank,
-        taps: tuple[Tap, ...],
-        num_images: int,
-        *,
-        noise_level: float | None = None,
-        kept: KeptLayers | None = None,
-    ) -> dict[tuple[str, int, str], float]:
-        """Return {(split, layer, probe): value}, equal on all ranks; layer l is scored by rank l mod W.
-
-        Images with noise are scored by their NMI only. `kept` is offered every layer of this rank.
-        """
-        group = self._group
-        assert group is not None
-        indices = bank.indices
-        targets = torch.empty(num_images, dtype=torch.long)
-        for places, labels in group.share({group.rank: (indices, bank.labels)}).values():
-            targets[places] = labels
-        mine: dict[tuple[str, int, str], float] = {}
-        pending: deque[tuple[Tap, Tensor, PendingScores]] = deque()
-
-        def finish_oldest() -> None:
-            tap, embeddings, scores = pending.popleft()
-            self._on_phase(
-                f"probing layer {tap.layer + 1}/{len(taps)} on {split} classes", tap.layer, len(taps)
-            )
-            with _naming(tap.layer, tap.name, split, noise_level):
-                found = scores.result()
-            if noise_level is not None:
-                found = {destroyed_probe(noise_level): found["nmi"]}
-            mine.update({(split, tap.layer, probe): value for probe, value in found.items()})
-            if kept is not None:
-                kept.offer(tap.layer, embeddings, found["nmi"])
-
-        with full_precision(self._device), ProbePool(self._device) as pool:
-            for tap in taps:
-                if len(pending) == pool.workers:  # no more layers are held than are worked on
-                    finish_oldest()
-                owner = tap.layer % group.world_size
-                embeddings = group.gather_rows(indices, bank.pop(tap.layer), num_images, owner=owner)
-                if embeddings is not None:
-                    embeddings = embeddings.to(self._device)
-                    with _naming(tap.layer, tap.name, split, noise_level):
-                        scores = self._submit(pool, embeddings, targets, noise_level)
-                    pending.append((tap, embeddings, scores))
-                    del embeddings, scores
-            while pending:
-                finish_oldest()
-        if kept is not None:
-            kept.labels = targets
-        return group.share(mine)
-
-    def _submit(
-        self, pool: ProbePool, embeddings: Tensor, targets: Tensor, noise_level: float | None = None
-    ) -> PendingScores:
-        """Begin all probes of a layer, of images with noise k-means only."""
-        suite = self._suite if noise_level is None else self._suite.only("clusters")
-        return pool.submit(embeddings, targets, suite)
-
     def _score_destroyed(
-        self, trainer: Trainer, pl_module: LightningModule, datamodule: Any
-    ) -> dict[tuple[str, int, str], float]:
+        self, trainer: Trainer, pl_module: LightningModule, datamodule: Any, scorer: LayerScorer
+    ) -> Values:
         """Return {("unseen", layer, probe): NMI} of the unseen images with noise, a probe a level."""
-        values: dict[tuple[str, int, str], float] = {}
+        values: Values = {}
         taps, num_images = _backbone(pl_module).taps, datamodule.num_images("unseen")
         for level in self._noise_levels:
             loader = datamodule.unseen_dataloader(noise_level=level, noise_seed=self._suite.settings["seed"])
             bank = self._embed(trainer, pl_module, loader, f"embedding images with noise {level:g}")
-            values |= self._score_split("unseen", bank, taps, num_images, noise_level=level)
+            values |= scorer.score("unseen", bank, taps, num_images, noise_level=level)
         return values
 
-    def _score_input(self, datamodule: Any) -> dict[tuple[str, str], float]:
+    def _score_input(self, datamodule: Any, scorer: LayerScorer) -> dict[tuple[str, str], float]:
         """Return {(split, probe): value} of the raw pixels; the images are fixed, so once a run is enough."""
         group = self._group
         assert group is not None
@@ -280,14 +204,7 @@ class LayerProbe(Callback):
         for number, split in enumerate(SPLITS):
             if number % group.world_size == group.rank:
                 self._on_phase(f"probing the raw pixels of {split} classes", number, len(SPLITS))
-                pixels, labels = datamodule.raw_pixels(split)
-                with (
-                    _naming(INPUT_LAYER, INPUT_NAME, split),
-                    full_precision(self._device),
-                    ProbePool(self._device) as pool,
-                ):
-                    found = self._submit(pool, pixels.to(self._device), labels).result()
-                mine |= {(split, probe): value for probe, value in found.items()}
+                mine |= scorer.score_pixels(split, *datamodule.raw_pixels(split))
         return group.share(mine)
 
     def _place(self, trainer: Trainer) -> tuple[int, int]:
@@ -308,16 +225,6 @@ class LayerProbe(Callback):
         if trainer.is_global_zero:
             self._run_folder.record(Scoring(step, epoch, accuracy, scores, seconds))
         return best
-
-
-@contextmanager
-def _naming(layer: int, name: str, split: str, noise_level: float | None = None) -> Iterator[None]:
-    """Say in an error of a probe which layer it met."""
-    try:
-        yield
-    except ValueError as error:
-        noisy = "" if noise_level is None else f" with noise {noise_level:g}"
-        raise ValueError(f"layer {layer} ({name}), {split} classes{noisy}: {error}") from error
 
 
 def _probe_device(trainer: Trainer) -> torch.device:

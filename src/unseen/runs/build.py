@@ -333,7 +333,7 @@ def _callbacks(
     from unseen.callbacks.last_checkpoint import LastCheckpoint
     from unseen.callbacks.layer_probe import LayerProbe
     from unseen.callbacks.progress import PhaseProgress
-    from unseen.callbacks.step_axis import StepAxis
+    from unseen.callbacks.evaluation_steps import StepAxis
     from unseen.probes import ProbeSuite
 
     progress, probe = PhaseProgress(console(), at), None

@@ -1,7 +1,7 @@
 """What goes to scores.csv, and what of it to the loggers."""
 
 from unseen.backbones.protocol import Tap
-from unseen.callbacks.score_rows import logged_numbers, score_rows
+from unseen.callbacks.layer_scores import logged_numbers, score_rows
 from unseen.scores import Generalization, destroyed_probe
 
 TAPS = (Tap(0, "stem", 0.0, "nchw"), Tap(1, "blocks", 1.0, "nchw"))

@@ -1,0 +1,243 @@
+"""From the embeddings of one evaluation to its scores: gathered layer by layer, each layer scored by one rank.
+
+Legend: N images of a set, n of this rank, B batch, D features, L layers, W ranks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from unseen.backbones.protocol import Tap
+from unseen.callbacks.kept_layers import KeptLayers
+from unseen.distributed import ProcessGroup, check_places, share_out
+from unseen.full_precision import full_precision
+from unseen.probes import PendingScores, ProbePool, ProbeSuite
+from unseen.scores import (
+    ACCURACY,
+    HEAD_LAYER,
+    HEAD_NAME,
+    INPUT_LAYER,
+    INPUT_NAME,
+    Generalization,
+    Score,
+    destroyed_probe,
+    is_control,
+    metric_name,
+)
+
+Values = dict[tuple[str, int, str], float]  # {(split, layer, probe): value}
+
+
+class EmbeddingBank:
+    """Collects (B, D_l) batches of every layer on one device, in float32, beside labels and positions on the CPU.
+
+    Held: n x sum(D_l) x 4 bytes.
+
+    Args:
+        num_layers: L.
+        device: Where the embeddings are kept.
+    """
+
+    def __init__(self, num_layers: int, device: torch.device | str = "cpu") -> None:
+        self._device = device
+        self._layers: list[list[Tensor]] = [[] for _ in range(num_layers)]
+        self._labels: list[Tensor] = []
+        self._indices: list[Tensor] = []
+
+    def add(self, embeddings: Sequence[Tensor], labels: Tensor, indices: Tensor) -> None:
+        """Add one batch: L tensors (B, D_l), labels (B,), positions (B,)."""
+        for held, batch in zip(self._layers, embeddings, strict=True):
+            held.append(batch.detach().to(self._device, torch.float32))
+        self._labels.append(labels)
+        self._indices.append(indices)
+
+    @property
+    def indices(self) -> Tensor:
+        """(n,) positions in the order of arrival, on the CPU."""
+        return torch.cat(self._indices).cpu() if self._indices else torch.empty(0, dtype=torch.long)
+
+    @property
+    def labels(self) -> Tensor:
+        """(n,) labels in the order of arrival, on the CPU."""
+        return torch.cat(self._labels).cpu() if self._labels else torch.empty(0, dtype=torch.long)
+
+    @property
+    def widths(self) -> list[int]:
+        """D of each layer; 0 where nothing was added."""
+        return [held[0].shape[1] if held else 0 for held in self._layers]
+
+    def pop(self, layer: int) -> Tensor:
+        """Return (n, D_l) of one layer and let go of it."""
+        batches, self._layers[layer] = self._layers[layer], []
+        return torch.cat(batches) if batches else torch.empty(0, 0, device=self._device)
+
+
+class LayerScorer:
+    """Scores the layers of a bank, and the raw pixels, with all ranks.
+
+    Args:
+        group: The ranks.
+        device: Where the probes run.
+        suite: Which probes, with which settings.
+        on_phase: Told what is going on: a phrase, steps done, steps in all.
+    """
+
+    def __init__(
+        self,
+        group: ProcessGroup,
+        device: torch.device,
+        suite: ProbeSuite,
+        on_phase: Callable[[str, int, int], None],
+    ) -> None:
+        self._group = group
+        self._device = device
+        self._suite = suite
+        self._on_phase = on_phase
+
+    def score(
+        self,
+        split: str,
+        bank: EmbeddingBank,
+        taps: Sequence[Tap],
+        num_images: int,
+        *,
+        noise_level: float | None = None,
+        kept: KeptLayers | None = None,
+    ) -> Values:
+        """Return the scores of every layer, equal on all ranks. Called by every rank; the bank is empty afterwards.
+
+        Args:
+            split: Of the images.
+            bank: Of this rank.
+            taps: The layers.
+            num_images: N.
+            noise_level: Of images with noise, which are scored by their NMI only.
+            kept: Is offered every layer that this rank scores.
+
+        Raises:
+            ValueError: A layer cannot be scored; it is named.
+            RuntimeError: The ranks do not have every image once.
+        """
+        group = self._group
+        parts = group.share({group.rank: (bank.indices, bank.labels, bank.widths)})
+        places = [parts[rank][0] for rank in range(group.world_size)]
+        check_places(places, num_images)
+        targets = torch.empty(num_images, dtype=torch.long)
+        for indices, labels, _ in parts.values():
+            targets[indices] = labels
+        widths = [max(part[2][layer] for part in parts.values()) for layer in range(len(taps))]
+        owners = share_out(widths, group.world_size)
+        if kept is not None:
+            kept.labels, kept.owners = targets, owners
+        mine: Values = {}
+        pending: deque[tuple[Tap, Tensor, PendingScores]] = deque()
+
+        def finish_oldest() -> None:
+            tap, embeddings, scores = pending.popleft()
+            self._on_phase(
+                f"probing layer {tap.layer + 1}/{len(taps)} on {split} classes", tap.layer, len(taps)
+            )
+            with naming(tap.layer, tap.name, split, noise_level):
+                found = scores.result()
+            if noise_level is not None:
+                found = {destroyed_probe(noise_level): found["nmi"]}
+            mine.update({(split, tap.layer, probe): value for probe, value in found.items()})
+            if kept is not None:
+                kept.offer(tap.layer, embeddings, found["nmi"])
+
+        with full_precision(self._device), ProbePool(self._device) as pool:
+            for tap in sorted(taps, key=lambda tap: -widths[tap.layer]):  # the longest first
+                if len(pending) == pool.workers:  # no more layers are held than are worked on
+                    finish_oldest()
+                embeddings = group.gather_rows(
+                    bank.pop(tap.layer), places, widths[tap.layer], owner=owners[tap.layer]
+                )
+                if embeddings is not None:
+                    embeddings = embeddings.to(self._device)
+                    with naming(tap.layer, tap.name, split, noise_level):
+                        scores = self._submit(pool, embeddings, targets, noise_level)
+                    pending.append((tap, embeddings, scores))
+                    del embeddings, scores
+            while pending:
+                finish_oldest()
+        return group.share(mine)
+
+    def score_pixels(self, split: str, pixels: Tensor, labels: Tensor) -> dict[tuple[str, str], float]:
+        """Return {(split, probe): value} of raw pixels (N, D); called by one rank."""
+        with (
+            naming(INPUT_LAYER, INPUT_NAME, split),
+            full_precision(self._device),
+            ProbePool(self._device) as pool,
+        ):
+            found = self._submit(pool, pixels.to(self._device), labels).result()
+        return {(split, probe): value for probe, value in found.items()}
+
+    def _submit(
+        self, pool: ProbePool, embeddings: Tensor, targets: Tensor, noise_level: float | None = None
+    ) -> PendingScores:
+        """Begin all probes of a layer, of images with noise k-means only."""
+        suite = self._suite if noise_level is None else self._suite.only("clusters")
+        return pool.submit(embeddings, targets, suite)
+
+
+@contextmanager
+def naming(layer: int, name: str, split: str, noise_level: float | None = None) -> Iterator[None]:
+    """Name the layer in an error of a probe."""
+    try:
+        yield
+    except ValueError as error:
+        noisy = "" if noise_level is None else f" with noise {noise_level:g}"
+        raise ValueError(f"layer {layer} ({name}), {split} classes{noisy}: {error}") from error
+
+
+def score_rows(
+    step: int,
+    epoch: int,
+    taps: Sequence[Tap],
+    *,
+    layers: Mapping[tuple[str, int, str], float],
+    baseline: Mapping[tuple[str, str], float],
+    accuracy: float | None,
+) -> list[Score]:
+    """Return the rows of one evaluation: the head, the raw pixels, the layers.
+
+    Args:
+        step: Optimiser steps done.
+        epoch: Passes over the seen training images begun.
+        taps: The layers.
+        layers: {(split, layer, probe): value}.
+        baseline: {(split, probe): value} of the raw pixels.
+        accuracy: Of the head on seen test images; None where it was not trained on their classes.
+    """
+    rows = []
+    if accuracy is not None:
+        rows.append(Score(step, epoch, "seen", HEAD_LAYER, HEAD_NAME, None, ACCURACY, accuracy))
+    rows += [
+        Score(step, epoch, split, INPUT_LAYER, INPUT_NAME, None, probe, value)
+        for (split, probe), value in sorted(baseline.items())
+    ]
+    rows += [
+        Score(step, epoch, split, layer, taps[layer].name, taps[layer].depth, probe, value)
+        for (split, layer, probe), value in sorted(layers.items())
+    ]
+    return rows
+
+
+def logged_numbers(rows: Sequence[Score], best: Generalization) -> dict[str, float]:
+    """Return {metric name: value} for the loggers.
+
+    The module logs the head's accuracy itself; controls would be hundreds of curves that nobody follows.
+    """
+    numbers = {
+        metric_name(row.split, row.probe, row.layer, row.layer_name): row.value
+        for row in rows
+        if row.layer >= INPUT_LAYER and not is_control(row.probe)
+    }
+    numbers[metric_name("unseen", "g")] = best.g
+    numbers[metric_name("unseen", "best_layer")] = float(best.best_layer)
+    return numbers
