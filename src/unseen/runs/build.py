@@ -330,10 +330,10 @@ def _callbacks(
     """Return the probing callback and all callbacks; `neighbors` cuts k, the unseen images', for the seen ones."""
     from lightning.pytorch.callbacks import Callback, Checkpoint
 
+    from unseen.callbacks.evaluation_steps import StepAxis
     from unseen.callbacks.last_checkpoint import LastCheckpoint
     from unseen.callbacks.layer_probe import LayerProbe
     from unseen.callbacks.progress import PhaseProgress
-    from unseen.callbacks.evaluation_steps import StepAxis
     from unseen.probes import ProbeSuite
 
     progress, probe = PhaseProgress(console(), at), None
