@@ -95,10 +95,10 @@ PICTURE = Image.new("L", (4, 4))
         (Endless(), "dataset is Endless, which has no length"),
         (Pictures(images=0), "dataset has no items"),
         (Broken(), "dataset cannot be used: 'no such column'"),
-        (items({"image": PICTURE, "label": 0}), r"an item is a dict instead of a pair \(image, label\)"),
-        (items(PICTURE), r"an item is a Image instead of a pair \(image, label\)"),
-        (items((PICTURE, "cat")), "an item has the label 'cat' instead of a class number"),
-        (items((PICTURE, 1.0)), "an item has the label 1.0 instead of a class number"),
+        (items({"image": PICTURE, "label": 0}), r"cannot be used: a dict instead of a pair \(image, label\)"),
+        (items(PICTURE), r"cannot be used: a Image instead of a pair \(image, label\)"),
+        (items((PICTURE, "cat")), "label 'cat' instead of a class number"),
+        (items((PICTURE, 1.0)), "label 1.0 instead of a class number"),
         (items(("a.png", 0)), r"a str of shape \(\) instead of a PIL image or a tensor \(3, H, W\)"),
         (items((torch.zeros(4, 4, 3), 0)), r"a Tensor of shape \(4, 4, 3\) instead of"),
         (items((torch.full((3, 4, 4), -2.1), 0)), "float values from -2.1 to -2.1 instead of 0 to 1"),
@@ -122,6 +122,8 @@ def test_a_wrong_item_in_the_middle_is_a_bad_file():
     source.check()
     with pytest.raises(BadImageError, match=r"shape \(2, 2, 2\)"):
         source.read("whole/0000001")
+    with pytest.raises(ValueError, match="item 1 of Items: label 'cat' instead of a class number"):
+        TorchDatasetSource(items((PICTURE, 0), (PICTURE, "cat"))).list()
 
 
 def test_a_label_that_is_not_the_listed_one_is_a_bad_file():

@@ -24,7 +24,7 @@ _LOCK = threading.Lock()  # data sets are written for processes, so one thread a
 
 @dataclass(frozen=True)
 class TorchDatasetSource(ImageSource):
-    """A torch `Dataset`, read once before training: let it neither normalise nor augment its images.
+    """A torch `Dataset` whose images are neither normalised nor augmented: that is done on batches, later.
 
     Item i is (image, label): a picture of Pillow, or a tensor (3, H, W), (1, H, W) or (H, W), uint8 or float in 0..1;
     and a class number. Classes have the names in `dataset.classes`, else their numbers. Labels that are listed
@@ -55,7 +55,7 @@ class TorchDatasetSource(ImageSource):
                 raise ValueError(f"{place} has no items")
             try:
                 item = images[0]
-                _label(item)
+                _label_of(item)
                 to_picture(item[0])
             except Exception as error:  # whatever the data set raises
                 raise ValueError(f"{place} cannot be used: {one_line(error)}") from error
@@ -74,7 +74,7 @@ class TorchDatasetSource(ImageSource):
         part, _, position = reference.partition("/")
         with _LOCK:
             item = self._parts()[part][int(position)]  # type: ignore[index]
-        label, listed = _label(item), self._labels[part][int(position)]  # type: ignore[index]
+        label, listed = _label_of(item), self._labels[part][int(position)]  # type: ignore[index]
         if label != listed:
             raise BadImageError(f"label {label} now, and {listed} in the data set's list")
         return to_picture(item[0])
@@ -148,9 +148,20 @@ def to_picture(image: Any) -> Image.Image:
 
 
 def labels_of(images: Any) -> list[int]:
-    """Return the class number of every image: listed in one of the usual attributes, else read item by item."""
-    listed = _listed_labels(images)
-    return [_label(images[i]) for i in range(len(images))] if listed is None else listed
+    """Return the class number of every image: listed in one of the usual attributes, else read item by item.
+
+    Raises:
+        ValueError: An item that cannot be read, or is no pair of an image and a class number.
+    """
+    labels = _listed_labels(images)
+    if labels is None:
+        labels = []
+        for position in range(len(images)):
+            try:
+                labels.append(_label_of(images[position]))
+            except Exception as error:  # whatever the data set raises
+                raise ValueError(f"item {position} of {type(images).__name__}: {one_line(error)}") from error
+    return labels
 
 
 def _listed_labels(images: Any) -> list[int] | None:
@@ -166,10 +177,10 @@ def _listed_labels(images: Any) -> list[int] | None:
     return None
 
 
-def _label(item: Any) -> int:
+def _label_of(item: Any) -> int:
     if not isinstance(item, tuple | list) or len(item) < 2:
-        raise BadImageError(f"an item is a {type(item).__name__} instead of a pair (image, label)")
+        raise BadImageError(f"a {type(item).__name__} instead of a pair (image, label)")
     try:
         return operator.index(item[1])
     except TypeError:
-        raise BadImageError(f"an item has the label {item[1]!r} instead of a class number") from None
+        raise BadImageError(f"label {item[1]!r} instead of a class number") from None
