@@ -14,9 +14,9 @@ import torch
 from rich.console import Console
 
 from unseen.run_state import lock_folder, read_summary, state_of
-from unseen.runs.checkpoints import own_checkpoint
 from unseen.runs.console import aggregate, job_outcome, sweep_tables
 from unseen.runs.errors import UserError
+from unseen.runs.own_folder import own_checkpoint
 from unseen.runs.processes import job_environment, leave_allocation
 from unseen.runs.sweep import (
     Job,

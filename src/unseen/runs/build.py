@@ -26,7 +26,6 @@ from unseen.runs.checkpoints import (
     check_trusted,
     load_weights,
     make_provenance,
-    own_checkpoint,
     read_checkpoint,
     resume_scores,
     scored_as_trained,
@@ -43,7 +42,7 @@ from unseen.runs.identity import (
     typed_settings,
 )
 from unseen.runs.objects import check_objects, make
-from unseen.runs.own_folder import JOB
+from unseen.runs.own_folder import JOB, own_checkpoint
 from unseen.runs.schema import check_settings, checkpoint_path, read_places
 from unseen.runs.trainer import check_trainer, make_trainer, processes_to_fit, ranks_of
 from unseen.runs.typed_line import taken_literally

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from unseen.wording import one_line
 if TYPE_CHECKING:
     from torch import nn
 
-CONTINUE = "UNSEEN_CONTINUE"  # set for a sweep's job that goes on from the last checkpoint in its folder
 SCHEMA = 1
 # The only classes that a file may name. Others are named by the configuration of who runs the command.
 KNOWN_CLASSES = frozenset(
@@ -146,11 +144,6 @@ class Checkpoint:
 
 
 # -------------------------------------------------------------------------------- reading
-def own_checkpoint(folder: Path) -> Path | None:
-    """Return the last checkpoint in the run's own folder, if a sweep has asked to go on from it."""
-    return folder / "checkpoints" / "last.ckpt" if os.environ.get(CONTINUE) else None
-
-
 def read_checkpoint(path: Path, *, resume: bool) -> Checkpoint:
     """Return a checkpoint.
 

@@ -18,11 +18,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from unseen.process_rank import is_first_process
 from unseen.run_state import state_of
-from unseen.runs.checkpoints import CONTINUE
 from unseen.runs.console import fail
 from unseen.runs.typed_line import key_of, override
 
 JOB = "UNSEEN_JOB"  # set for the jobs of a sweep
+CONTINUE = "UNSEEN_CONTINUE"  # set for a sweep's job that goes on from the last checkpoint in its folder
 _claimed: set[Path] = set()
 
 
@@ -81,6 +81,11 @@ def refusal(folder: Path, *, own_checkpoint: bool) -> str | None:
             f"another hydra.run.dir, or continue it with ckpt_path={last}"
         )
     return None
+
+
+def own_checkpoint(folder: Path) -> Path | None:
+    """Return the last checkpoint in the run's own folder, if a sweep has asked to go on from it."""
+    return folder / "checkpoints" / "last.ckpt" if os.environ.get(CONTINUE) else None
 
 
 def _wanted(config: DictConfig, key: str) -> Path:

@@ -31,12 +31,11 @@ from unseen.atomic_files import clear_leftovers, csv_text, write_json, write_tex
 from unseen.process_rank import die_with_parent
 from unseen.run_folder import SCHEMA
 from unseen.run_state import State, lock_folder, read_summary, state_of
-from unseen.runs.checkpoints import CONTINUE
 from unseen.runs.console import console, job_outcome, notice, shown_path, sweep_tables
 from unseen.runs.ending import end_on_signals, how_killed
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import config_hash
-from unseen.runs.own_folder import JOB, give_back, is_claimed
+from unseen.runs.own_folder import CONTINUE, JOB, give_back, is_claimed
 from unseen.runs.processes import PARENT, in_child, job_environment, start, stop, warm_up
 from unseen.runs.schema import check_job
 from unseen.runs.typed_line import key_of, override
