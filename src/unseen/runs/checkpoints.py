@@ -1,6 +1,6 @@
-"""What a checkpoint says of its network, read as data from a stranger, and how a run goes on from it or scores it.
+"""What a checkpoint holds besides weights, and how a run goes on from it or scores it.
 
-Nothing in a file runs, and everything that is used is checked before.
+A file may come from anybody: nothing in it is executed, and everything that is used is checked first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SCHEMA = 1
-# The only classes that a file may name. Others are named by the configuration of who runs the command.
+# Classes that a file may name. Others must be named by the configuration of the command.
 KNOWN_CLASSES = frozenset(
     {
         "unseen.backbones.module.ModuleSpec",
@@ -104,7 +104,7 @@ class _Weights(BaseModel):
 
 
 class _Resumable(_Weights):
-    """What Lightning goes on from, besides; before the first step there is no optimiser yet."""
+    """What Lightning needs besides to go on; before the first step there is no optimiser yet."""
 
     optimizer_states: list[dict[str, Any]] = Field(max_length=1)
     lr_schedulers: list[dict[str, Any]] = Field(max_length=1)
@@ -121,26 +121,24 @@ class _Resumable(_Weights):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file whose structure was checked.
-
-    Attributes:
-        path: Where it is.
-        content: As Lightning wrote it; tensors stay in the file until they are used.
-    """
+    """A file whose structure was checked; the tensors of its content stay there until they are used."""
 
     path: Path
     content: dict[str, Any]
 
     @property
     def made_by(self) -> dict[str, Any]:
-        """What made it: see `make_provenance`."""
-        found: dict[str, Any] = self.content["unseen"]
-        return found
+        """What it was trained as: see `make_provenance`."""
+        return self.content["unseen"]  # type: ignore[no-any-return]
 
     @property
     def at(self) -> tuple[int, int]:
         """Optimiser steps done, and the epoch."""
         return self.content["global_step"], self.content["epoch"]
+
+    def refused(self, why: str) -> ValueError:
+        """Return the error to raise."""
+        return _refused(self.path, why)
 
 
 # -------------------------------------------------------------------------------- reading
@@ -159,107 +157,90 @@ def read_checkpoint(path: Path, *, resume: bool) -> Checkpoint:
     import torch
 
     if not path.is_file():
-        raise ValueError(f"ckpt_path={path} is not a file")
+        raise _refused(path, "is not a file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except OSError as error:
-        raise ValueError(f"ckpt_path={path} cannot be read: {error.strerror or one_line(error)}") from error
+        raise _refused(path, f"cannot be read: {error.strerror or one_line(error)}") from error
     except pickle.UnpicklingError as error:  # torch's text would advise to load it unsafely
-        raise ValueError(
-            f"ckpt_path={path} was not written by this program, or is damaged: it holds more than tensors and "
-            "plain values, which could be code, and is not loaded"
+        raise _refused(
+            path,
+            "was not written by this program, or is damaged: it holds more than tensors and plain values, which could "
+            "be code, and is not loaded",
         ) from error
     except Exception as error:  # whatever broken bytes lead to
-        raise ValueError(
-            f"ckpt_path={path} cannot be read as a checkpoint: it is damaged, or another kind of file"
+        raise _refused(
+            path, "cannot be read as a checkpoint: it is damaged, or another kind of file"
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("unseen"), dict):
-        raise ValueError(f"ckpt_path={path} was not written by this program")
-    if content["unseen"].get("schema") != SCHEMA:
-        raise ValueError(
-            f"ckpt_path={path} has schema {_short(content['unseen'].get('schema'))}, this version reads {SCHEMA}"
-        )
+        raise _refused(path, "was not written by this program")
+    if (schema := content["unseen"].get("schema")) != SCHEMA:
+        raise _refused(path, f"has schema {_short(schema)}, this version reads {SCHEMA}")
     if resume and "optimizer_states" not in content:
-        raise ValueError(
-            f"ckpt_path={path} holds weights only, as best.ckpt does; training goes on from a last.ckpt"
-        )
+        raise _refused(path, "holds weights only, as best.ckpt does; training goes on from a last.ckpt")
     try:
         (_Resumable if resume else _Weights).model_validate(content)
-    except (ValidationError, RecursionError) as error:
-        raise ValueError(
-            f"ckpt_path={path} is damaged or was not written by this program: {_first_of(error)}"
-        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Input ").replace("should be", "must be")
+        wrong = f"its {_short('.'.join(map(str, first['loc'])))} " + (
+            "is missing" if first["type"] == "missing" else message
+        )
+        raise _refused(path, f"is damaged or was not written by this program: {wrong}") from None
     return Checkpoint(path, content)
 
 
 def check_trusted(checkpoint: Checkpoint, plain: dict[str, Any]) -> None:
-    """Refuse a checkpoint that would choose code: classes that are not ours, and not named by the user's configuration.
-
-    Args:
-        checkpoint: By whomever.
-        plain: The composed configuration.
+    """Refuse a checkpoint that names a class that is neither ours nor named by the composed configuration `plain`.
 
     Raises:
         ValueError: One sentence that says how to name a class of one's own.
     """
-    stored, path = checkpoint.made_by, checkpoint.path
+    stored = checkpoint.made_by
     for part, key in (("model", "backbone"), ("data", "source")):
         node = stored[part][key]
         target, typed = node.get("_target_"), plain[part][key].get("_target_")
+        yourself = f"name it yourself: {part}=<your file in configs/{part}>"
         if not isinstance(target, str) or (target not in KNOWN_CLASSES and target != typed):
-            raise ValueError(
-                f"ckpt_path={path} names {part}.{key}._target_={_short(target)}, and a file may not choose code; "
-                f"if you know this class, name it yourself: {part}=<your file in configs/{part}>"
+            raise checkpoint.refused(
+                f"names {part}.{key}._target_={_short(target)}, and a file may not choose code; if you know this "
+                f"class, {yourself}"
             )
         if node.get("_convert_", "all") != "all" or {"_args_", "_partial_", "_recursive_"} & node.keys():
-            raise ValueError(f"ckpt_path={path} says how to call {part}.{key}, which a file may not")
-        for at, found, known in (
-            (f"{part}.{key}", node, plain[part][key]),
-            (part, stored[part], plain[part]),
-        ):
+            raise checkpoint.refused(f"says how to call {part}.{key}, which a file may not")
+        places = (f"{part}.{key}", node, plain[part][key]), (part, stored[part], plain[part])
+        for at, found, known in places:
             for name, inner in found.items():
                 if inner is not node and "_target_" in _texts(inner) and inner != known.get(name):
-                    raise ValueError(
-                        f"ckpt_path={path} names a class in {at}.{name}, and a file may not choose code; if you "
-                        f"know it, name it yourself: {part}=<your file in configs/{part}>"
+                    raise checkpoint.refused(
+                        f"names a class in {at}.{name}, and a file may not choose code; if you know it, {yourself}"
                     )
     if any("${" in text for part in ("model", "data", "probe") for text in _texts(stored.get(part))):
-        raise ValueError(f"ckpt_path={path} holds an interpolation ('${{'), which a file may not")
+        raise checkpoint.refused("holds an interpolation ('${'), which a file may not")
 
 
 def check_weights(checkpoint: Checkpoint) -> None:
-    """Refuse weights that are no finite tensors.
-
-    Raises:
-        ValueError: One sentence that names the first one.
-    """
+    """Raise a ValueError that names the first weight that is no finite tensor."""
     import torch
 
     for name, value in checkpoint.content["state_dict"].items():
         if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_meta:
-            raise ValueError(
-                f"ckpt_path={checkpoint.path} is damaged: its {_short(name)} is not a dense tensor"
-            )
+            raise checkpoint.refused(f"is damaged: its {_short(name)} is not a dense tensor")
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise ValueError(
-                f"ckpt_path={checkpoint.path} holds weights that are not finite numbers ({_short(name)}): its training "
-                "had diverged, or the file is damaged"
+            raise checkpoint.refused(
+                f"holds weights that are not finite numbers ({_short(name)}): its training had diverged, or the file "
+                "is damaged"
             )
 
 
 def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
-    """Put the weights of a checkpoint into a network.
-
-    Raises:
-        ValueError: One sentence on what is wrong with them, or does not fit.
-    """
+    """Put the weights of a checkpoint into a network, or raise a ValueError where they are damaged or do not fit."""
     check_weights(checkpoint)
     try:
         module.load_state_dict(checkpoint.content["state_dict"])
     except RuntimeError as error:  # a line for each tensor
-        raise ValueError(
-            f"ckpt_path={checkpoint.path} does not fit the network that it names: {one_line(error)[:300]}"
-        ) from error
+        why = f"does not fit the network that it names: {one_line(error)[:300]}"
+        raise checkpoint.refused(why) from error
 
 
 # -------------------------------------------------------------------------------- writing and going on
@@ -301,35 +282,32 @@ def trained_before(checkpoint: Checkpoint, references: Sequence[str]) -> int:
 
 
 def check_resumable(checkpoint: Checkpoint, provenance: dict[str, Any]) -> None:
-    """Refuse to go on as something else: the result would be neither run's.
+    """Refuse to go on with other settings or images: the result would be neither run's.
 
     Args:
-        checkpoint: What would be gone on from.
+        checkpoint: Where training would go on.
         provenance: Of the run that would go on.
 
     Raises:
         ValueError: The sentence names the first settings that differ.
     """
-    stored, path = checkpoint.made_by, checkpoint.path
-    differing: list[str] = []
-    for key in ("seed", "num_classes", "split_hash", "model", "data"):
-        differing += _differences(key, stored[key], provenance[key])
+    stored, keys = checkpoint.made_by, ("seed", "num_classes", "split_hash", "model", "data")
+    differing = [line for key in keys for line in _differences(key, stored[key], provenance[key])]
     if differing:
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
-        raise ValueError(
-            f"ckpt_path={path} was trained with other settings: {'; '.join(differing[:4])}{more}; "
-            "type the settings it was started with"
+        raise checkpoint.refused(
+            f"was trained with other settings: {'; '.join(differing[:4])}{more}; type the settings it was started with"
         )
     now, then = (one.get("trained_on", "") for one in (provenance, stored))
     if now and then and now != then:
-        raise ValueError(
-            f"ckpt_path={path} was trained on other images ({len(then) // _HASH_DIGITS} then, "
-            f"{len(now) // _HASH_DIGITS} now, by their names): files were added, removed or renamed since"
+        raise checkpoint.refused(
+            f"was trained on other images ({len(then) // _HASH_DIGITS} then, {len(now) // _HASH_DIGITS} now, by their "
+            "names): files were added, removed or renamed since"
         )
 
 
 def resume_scores(checkpoint: Checkpoint, folder: RunFolder) -> None:
-    """Carry the scores of the checkpoint's run over, up to its step."""
+    """Copy the scores of the checkpoint's run, up to its step, into the folder."""
     origin = checkpoint.path.resolve().parent.parent
     scores, summary = origin / "scores.csv", origin / "summary.json"
     if scores.is_file() and summary.is_file():
@@ -414,7 +392,7 @@ def _with_typed(group: str, stored: dict[str, Any], plain: dict[str, Any], typed
 
 
 def _with_absolute_roots(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with paths that do not depend on the current folder, which nobody remembers."""
+    """Return settings whose image roots do not depend on the current folder."""
     roots = {key: settings[key] for key in IMAGE_ROOTS if isinstance(settings.get(key), str)}
     return settings | {key: str(Path(root).expanduser().absolute()) for key, root in roots.items()}
 
@@ -448,15 +426,11 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def _first_of(error: ValidationError | RecursionError) -> str:
-    if isinstance(error, RecursionError):
-        return "its settings are nested too deeply"
-    first = error.errors()[0]
-    message = first["msg"].removeprefix("Input ").replace("should be", "must be")
-    return f"its {_short('.'.join(map(str, first['loc'])))} {'is missing' if first['type'] == 'missing' else message}"
+def _refused(path: Path, why: str) -> ValueError:
+    return ValueError(f"ckpt_path={path} {why}")
 
 
 def _short(value: Any) -> str:
-    """Return what a stranger's value looks like, on one line."""
+    """Return a value of unknown origin as printable text on one line."""
     text = re.sub(r"[^\x20-\x7e]", "?", value if isinstance(value, str) else repr(value))
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,4 +1,4 @@
-"""Loggers that never prompt and never delete."""
+"""Loggers that never prompt for input and never delete files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from unseen.runs.console import notice
 from unseen.wording import one_line, suggestion
 
 if TYPE_CHECKING:
@@ -18,20 +19,8 @@ if TYPE_CHECKING:
     from unseen.runs.wandb_view import WandbView
 
 _MODES = ("online", "offline", "disabled", "shared", "run", "dryrun")
-# what the run decides itself, and what has no effect any more
-_OURS = {
-    "project",
-    "job_type",
-    "dir",
-    "config",
-    "settings",
-    "mode",
-    "id",
-    "resume",
-    "anonymous",
-    "reinit",
-    "force",
-}
+_SET_BY_PROGRAM = {"project", "job_type", "dir", "config", "settings", "mode", "id", "resume"}
+_WITHOUT_EFFECT = {"anonymous", "reinit", "force"}
 
 
 def csv_logger(folder: str) -> CSVLogger:
@@ -52,22 +41,20 @@ def wandb_logger(
 ) -> WandbLogger:
     """Return a W&B logger whose run has begun.
 
-    It is online with a key, else offline with a notice; WANDB_MODE and `offline` decide where they are set. Where W&B
-    cannot be reached it is offline, too.
+    WANDB_MODE or `offline` decide whether it is online; by default it is where there is a key. A run that cannot reach
+    W&B is logged offline.
 
     Args:
-        folder: Gets W&B's files.
-        project: On W&B.
+        folder: Where W&B's files go.
+        project: Name of the project on W&B.
         job_type: train or eval.
         offline: Do not try to reach W&B.
         log_model: Upload checkpoints: at the end (true) or each ("all"); not offline.
-        settings: Of `wandb.init`: entity, group, name, tags, notes, ...
+        settings: Further arguments of `wandb.init`: entity, group, name, tags, notes, ...
 
     Raises:
         ValueError: A setting or WANDB_MODE that W&B does not have.
     """
-    from unseen.runs.console import notice
-
     mode = os.environ.get("WANDB_MODE") or None
     if mode not in {None, *_MODES}:
         raise ValueError(f"WANDB_MODE={mode} is not a mode of W&B; choose one of {', '.join(_MODES)}")
@@ -80,7 +67,8 @@ def wandb_logger(
 
     from unseen.runs.wandb_view import started_logger
 
-    known = sorted({*inspect.signature(wandb.init).parameters, "prefix", "checkpoint_name"} - _OURS)
+    known = sorted({*inspect.signature(wandb.init).parameters, "prefix", "checkpoint_name"})
+    known = [name for name in known if name not in _SET_BY_PROGRAM | _WITHOUT_EFFECT]
     for name in settings:
         if name not in known:
             raise ValueError(
@@ -111,15 +99,13 @@ def close_loggers(view: WandbView | None, *, failed: bool) -> None:
     try:
         wandb.finish(exit_code=int(failed))
     except Exception as error:
-        from unseen.runs.console import notice
-
         notice(f"W&B did not close the run: {one_line(error)}; the run folder has all numbers")
         with suppress(Exception):
-            wandb.teardown(exit_code=1)  # else it tries again when Python ends, and prints a stack trace
+            wandb.teardown(exit_code=1)  # else W&B tries again when Python exits, and prints a stack trace
 
 
 def has_key() -> bool:
-    """Return whether W&B would find a key: in the environment or where `wandb login` puts it."""
+    """Return whether W&B would find a key: in the environment, or in the file that `wandb login` writes."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0]

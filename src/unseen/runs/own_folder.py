@@ -1,8 +1,7 @@
 """A folder for each run and each sweep, before Hydra writes anything into it.
 
-Hydra names folders by the second. Two commands of one second must not share one, so the name is claimed by making the
-folder, with a number behind it where somebody was faster. A folder that was typed is used as typed, unless the run in
-it would be lost.
+Hydra names folders by the second. Two commands of one second must not share one, so a name is claimed by making the
+folder, with a number added where it exists. A folder that was typed is used as typed, unless a run in it would be lost.
 """
 
 from __future__ import annotations
@@ -27,16 +26,15 @@ _claimed: set[Path] = set()
 
 
 class OwnFolder(Callback):
-    """Tells Hydra which folder a run or a sweep writes to; ends the command where it may not."""
+    """Hydra callback that sets the folder of a run or a sweep; ends the command where it may not write there."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder of a single run, or check the one that was typed."""
-        if not is_first_process():  # the first process has done so for all
+        if not is_first_process():  # the first one has done so for all
             return
         folder = _wanted(config, "hydra.run.dir")
         if _is_typed(config, "hydra.run.dir"):
-            sentence = refusal(folder, own_checkpoint=_goes_on_in(folder, config))
-            if sentence:
+            if sentence := refusal(folder, own_checkpoint=_goes_on_in(folder, config)):
                 _end(sentence)
         else:
             _use(config, "hydra.run.dir", _claim(folder))
@@ -64,12 +62,7 @@ def give_back(folder: Path) -> None:
 
 
 def refusal(folder: Path, *, own_checkpoint: bool) -> str | None:
-    """Return why a run must not write into `folder`, None if it may.
-
-    Args:
-        folder: A run may be in it.
-        own_checkpoint: The new run continues the one in the folder.
-    """
+    """Return why a run must not write into `folder`, None if it may; with `own_checkpoint` it continues the run there."""
     state = state_of(folder)
     if state.status == "running":
         return f"another process is running in {folder}; wait for it, or type another hydra.run.dir"
@@ -128,12 +121,11 @@ def _claim(wanted: Path) -> Path:
 
 
 def _use(config: DictConfig, key: str, folder: Path) -> None:
-    typed = override(key, str(folder))
     with read_write(config), open_dict(config):
         OmegaConf.update(config, key, str(folder))
         # the configurations of a sweep's jobs are composed from what was typed
         with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.overrides.hydra.append(typed)
+            config.hydra.overrides.hydra.append(override(key, str(folder)))
 
 
 def _end(sentence: str) -> None:

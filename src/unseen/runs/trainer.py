@@ -24,7 +24,7 @@ def check_trainer(settings: dict[str, Any]) -> None:
 
     Raises:
         ValueError: A GPU that is not there, or half precision that only a GPU has.
-        UserError: What Lightning says of the other settings.
+        UserError: What Lightning refuses.
     """
     import torch
 
@@ -39,14 +39,11 @@ def check_trainer(settings: dict[str, Any]) -> None:
 
 
 def check_with_libraries(jobs: Sequence[dict[str, Any]]) -> None:
-    """Refuse settings of a sweep's jobs that only the libraries can judge, before the first job has begun.
-
-    Args:
-        jobs: Their resolved configurations.
+    """Refuse what only the libraries can judge in the resolved configurations of a sweep's jobs.
 
     Raises:
         ValueError: One sentence.
-        UserError: What Lightning says of the trainer's settings.
+        UserError: What Lightning refuses.
     """
     checked: list[dict[str, Any]] = []
     for plain in jobs:
@@ -61,9 +58,8 @@ def make_trainer(
 ) -> Trainer:
     """Return the trainer that the `trainer` group describes.
 
-    Deterministic mode would also fill every new array with NaN before it is used, to show who reads memory that
-    nobody wrote. Filling takes time, and our networks do not read such memory (tests say so of each at demo size, on a
-    CPU): it is switched off.
+    Deterministic mode would also fill new tensors with NaN, to reveal reads of uninitialised memory. That takes time,
+    and tests show that our networks have no such reads: it is switched off.
 
     Raises:
         UserError: Settings that Lightning or the machine cannot follow.
@@ -94,7 +90,7 @@ def make_trainer(
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             num_sanity_val_steps=0,  # step 0 is a full evaluation
             inference_mode=False,  # probes may need tensors that autograd can read
-            use_distributed_sampler=False,  # our loaders are exact; Lightning's pads
+            use_distributed_sampler=False,  # Lightning's would repeat images, ours do not
             enable_model_summary=False,
             enable_progress_bar=True,
         )
@@ -103,7 +99,7 @@ def make_trainer(
             f"trainer.strategy={settings['strategy']} trains in copies of this process, whose scores would be lost; "
             "use trainer.strategy=ddp"
         )
-    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else somebody's choice
+    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else trainer.plugins has another
         trainer.strategy.checkpoint_io = StreamedCheckpointIO()
     asked = settings["devices"]
     if isinstance(asked, int) and trainer.world_size != asked * settings["num_nodes"]:
@@ -123,13 +119,9 @@ def _half_precision() -> str:
 
 # -------------------------------------------------------------------------------- processes
 def processes_to_fit(settings: dict[str, Any]) -> int:
-    """Return for how many processes of this machine this one must find memory.
+    """Return for how many processes of this machine this one must find memory, by the `trainer` group.
 
-    The first one here looks for all of them, before they begin; the others come when it has taken its share, and look
-    for themselves.
-
-    Args:
-        settings: The `trainer` group.
+    The first one does so for all, before they start; the others start when it has its share, and do so for themselves.
     """
     if any(os.environ.get(name, "0") != "0" for name in ("LOCAL_RANK", "SLURM_LOCALID")):
         return 1
@@ -144,11 +136,9 @@ def ranks_of(settings: dict[str, Any]) -> int:
 
 def _devices(settings: dict[str, Any]) -> int:
     asked = settings["devices"]
-    named = (
-        asked if isinstance(asked, list | tuple) else [part for part in str(asked).split(",") if part.strip()]
-    )
-    if len(named) != 1 or isinstance(asked, list | tuple):
-        return max(1, len(named))
+    if isinstance(asked, list | tuple) or "," in str(asked):
+        parts = asked if isinstance(asked, list | tuple) else str(asked).split(",")
+        return max(1, len([part for part in parts if str(part).strip()]))
     if str(asked).isdigit():
         return max(1, int(asked))
     if settings["accelerator"] not in {"auto", "gpu", "cuda"}:
@@ -174,9 +164,9 @@ def train(
     Args:
         module: The network with its head and optimiser.
         datamodule: Seen and unseen images.
-        trainer: Runs it; `probe` is among its callbacks.
-        run_folder: Told how it ends.
-        probe: The callback that scores the layers; None trains without.
+        trainer: Has `probe` among its callbacks.
+        run_folder: Gets the status at the end.
+        probe: Scores the layers; None: train without.
         probe_at_start: Score before the first step (not when resuming).
         checkpoint: Where to continue from.
 
@@ -198,14 +188,7 @@ def train(
 def evaluate(
     *, module: LightningModule, datamodule: LightningDataModule, trainer: Trainer, run_folder: RunFolder
 ) -> None:
-    """Score every layer once, on seen test images and unseen ones, and leave a finished run folder.
-
-    Args:
-        module: The network, weights as they are to be scored.
-        datamodule: Seen and unseen images.
-        trainer: Has the probing callback.
-        run_folder: Told how it ends.
-    """
+    """Score every layer of a network as it is, on seen test images and unseen ones; leave a finished run folder."""
     with _finishing(run_folder, trainer):
         trainer.validate(module, datamodule, verbose=False)
 
@@ -214,8 +197,7 @@ def evaluate(
 def _finishing(run_folder: RunFolder, trainer: Trainer) -> Iterator[None]:
     """Mark the folder as finished when the block has ended.
 
-    An interrupted run keeps the scores up to its last checkpoint: an interrupt between the two leaves none whose
-    network is lost.
+    An interrupted run keeps the scores up to its last checkpoint: later ones would belong to a network that is lost.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, which Lightning turns into an exit.
