@@ -62,7 +62,7 @@ def give_back(folder: Path) -> None:
 
 
 def refusal(folder: Path, *, own_checkpoint: bool) -> str | None:
-    """Return why a run must not write into `folder`, None if it may; with `own_checkpoint` it continues the run there."""
+    """Return why a run must not write into `folder`, None if it may; `own_checkpoint`: it goes on with that run."""
     state = state_of(folder)
     if state.status == "running":
         return f"another process is running in {folder}; wait for it, or type another hydra.run.dir"

@@ -44,7 +44,9 @@ _SET_BY_PROGRAM = {
 _PARTIAL = (
     "fast_dev_run",
     "overfit_batches",
-    *(f"limit_{part}_batches" for part in ("val", "test", "predict")),
+    "limit_val_batches",
+    "limit_test_batches",
+    "limit_predict_batches",
 )
 _TYPED_OVER = "epochs"  # of all sizes; model.scheduler.epochs reads it unless something else was typed there
 
@@ -175,11 +177,12 @@ def _absolute(reference: str, place: Place) -> Place:
 # -------------------------------------------------------------------------------- sentences
 def _check_not_ours(plain: dict[str, Any]) -> None:
     """Refuse arguments that the program gives itself, or with which probing would be partial."""
+    trainer = plain.get("trainer")
     for key in _PARTIAL:
-        if (value := _at(plain, ("trainer", key))) is not None:
+        if isinstance(trainer, dict) and key in trainer:
             raise ValueError(
-                f"trainer.{key}={value} would leave images out of the evaluation: the probes need every test image; "
-                "to see quickly that all works use debug=tiny, data.test_size or data.unseen_per_class"
+                f"trainer.{key}={trainer[key]} would leave images out of the evaluation: the probes need every test "
+                "image; to see quickly that all works use debug=tiny, data.test_size or data.unseen_per_class"
             )
     for name, instead in _SET_BY_PROGRAM.items():
         *parents, key = name.split(".")
