@@ -37,7 +37,7 @@ LeftOutCounts = Mapping[LeftOut, int]
 
 
 class Entry(NamedTuple):
-    """One image: a reference that its source can read, its class and the part it belongs to."""
+    """One image: a reference that its source reads, its class, and the part that it belongs to."""
 
     reference: str
     class_name: str
@@ -129,19 +129,11 @@ class ImageSource(ABC):
         return None
 
     def prepare(self) -> None:  # noqa: B027
-        """Download what is missing.
-
-        Raises:
-            DataUnavailableError: One sentence that names what is missing and what to do.
-        """
+        """Download what is missing, or raise DataUnavailableError: one sentence on what is missing and what to do."""
 
     @abstractmethod
     def list(self) -> Catalog:
-        """Return every image without decoding any.
-
-        Raises:
-            ValueError: The data are not there or not laid out as they must be.
-        """
+        """Return every image without decoding any; ValueError where they are missing or laid out in another way."""
 
     @abstractmethod
     def read(self, reference: str) -> Image.Image:

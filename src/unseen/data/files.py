@@ -138,12 +138,7 @@ class FolderTree:
         return found
 
     def read(self, path: str) -> bytes:
-        """Return the content of a regular file; safe in threads.
-
-        Raises:
-            OSError: It is not there, or cannot be opened.
-            ValueError: It is no regular file, or too large.
-        """
+        """Return the content of a regular file, as `read_bytes` does; safe in threads."""
         place = self.root / path
         if place.is_dir():
             raise BadImageError("a folder that cannot be read")
@@ -191,11 +186,7 @@ def file_stamps(paths: Iterable[str | os.PathLike[str]]) -> list[str] | None:
 
 
 class ZipTree:
-    """A zip archive, read where it lies; links inside it are left out.
-
-    Raises:
-        ValueError: The archive cannot be read.
-    """
+    """A zip archive, read where it lies; links inside it are left out. ValueError where it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock, self._process = path, threading.Lock(), os.getpid()
@@ -256,7 +247,7 @@ class ZipTree:
         return found
 
     def read(self, path: str) -> bytes:
-        """Return the content of a file; one thread at a time.
+        """Return the content of a file, one thread at a time.
 
         Raises:
             BadImageError: It is larger than any picture that can be used.
@@ -283,14 +274,10 @@ FileTree = FolderTree | ZipTree
 
 
 def open_tree(root: str | Path, setting: str = "data.root") -> FileTree:
-    """Return the folder or zip archive at `root`.
-
-    Args:
-        root: A path; ~ is the home folder.
-        setting: What the path is called in messages.
+    """Return the folder or zip archive at `root`, where ~ is the home folder.
 
     Raises:
-        ValueError: Nothing is there, or a file that is no zip archive, or an empty folder.
+        ValueError: Nothing is there, or a file that is no zip archive, or an empty folder; it names the setting.
     """
     path = Path(root).expanduser()
     if path.is_dir():

@@ -83,7 +83,7 @@ def planned_sizes(counts: Counts, split: ClassSplit, rule: SelectionRule) -> tup
     """Return how many training and test images there will be, and how many of each unseen class.
 
     Raises:
-        ValueError: One sentence on what makes the selection impossible.
+        ValueError: One sentence on why the selection is impossible.
     """
     train, test = {}, {}
     for name in split.seen_names:
@@ -127,11 +127,7 @@ def planned_sizes(counts: Counts, split: ClassSplit, rule: SelectionRule) -> tup
 
 
 def check_neighbors(k: int | None, unseen: dict[str, int]) -> None:
-    """Refuse a number of neighbours that the unseen images cannot give.
-
-    Raises:
-        ValueError: `k` is not smaller than the number of unseen images.
-    """
+    """Raise ValueError unless there are more than `k` unseen images, given their number in each class."""
     total = sum(unseen.values())
     if k is not None and k >= total:
         raise ValueError(
@@ -142,11 +138,7 @@ def check_neighbors(k: int | None, unseen: dict[str, int]) -> None:
 
 
 def check_shares(processes: int, test: int, unseen: int) -> None:
-    """Refuse more processes than there are images to evaluate: each needs one of either kind.
-
-    Raises:
-        ValueError: One sentence with the largest number of processes.
-    """
+    """Raise ValueError unless each process has a test image of a seen class and an unseen image to evaluate."""
     for images, what in ((test, "test images of seen classes"), (unseen, "unseen images")):
         if processes > images:
             raise ValueError(
@@ -156,15 +148,7 @@ def check_shares(processes: int, test: int, unseen: int) -> None:
 
 
 def refuse_bad_files(bad: Sequence[tuple[str, str]], num_files: int) -> NoReturn:
-    """Stop because of image files that cannot be used.
-
-    Args:
-        bad: Reference and reason of each.
-        num_files: Number of files that were read.
-
-    Raises:
-        ValueError: Always; it lists the first ten files.
-    """
+    """Raise ValueError that lists the first ten bad files, each a reference and a reason, out of `num_files`."""
     shown = ", ".join(f"{printable(name)} ({printable(reason)})" for name, reason in bad[:_BAD_SHOWN])
     more = f" and {len(bad) - _BAD_SHOWN:,} more" if len(bad) > _BAD_SHOWN else ""
     raise ValueError(
@@ -176,17 +160,7 @@ def refuse_bad_files(bad: Sequence[tuple[str, str]], num_files: int) -> NoReturn
 def check_still_complete(
     split: ClassSplit, train: Sequence[int], test: Sequence[int], unseen: Sequence[int]
 ) -> None:
-    """Refuse classes that lost all their images to bad files.
-
-    Args:
-        split: The classes.
-        train: Labels of the training images that are left.
-        test: Labels of the test images of the seen classes.
-        unseen: Labels of the images of the unseen classes.
-
-    Raises:
-        ValueError: It names the classes.
-    """
+    """Raise ValueError that names classes which have no label left, among those of the images without bad files."""
     kinds = (
         ("training", train, split.seen_names),
         ("test", test, split.seen_names),

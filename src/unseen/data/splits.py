@@ -81,7 +81,7 @@ class ClassSplit:
             seed: Kept with the split.
 
         Raises:
-            ValueError: A class that does not exist or is named twice, and what the class itself refuses.
+            ValueError: A class that does not exist or is named twice, or an impossible split.
         """
         names = tuple(sorted(set(classes)))
         held_out = _ids(unseen, names, "unseen")
@@ -101,12 +101,9 @@ class ClassSplit:
 
         Args:
             classes: All names, in any order.
-            num_unseen: How many to hold out.
+            num_unseen: How many to hold out; ValueError where fewer than two classes are seen or unseen.
             seed: Of the draw.
             seen: Names or ids to train on, which are not drawn; None: every class that was not drawn.
-
-        Raises:
-            ValueError: `num_unseen` that leaves fewer than two seen or unseen classes.
         """
         names = tuple(sorted(set(classes)))
         kept = () if seen is None else _ids(seen, names, "seen")
@@ -151,11 +148,7 @@ class ClassSplit:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ClassSplit:
-        """Return the split that `to_dict` wrote.
-
-        Raises:
-            ValueError: Missing keys or classes that do not exist.
-        """
+        """Return the split that `to_dict` wrote; ValueError for missing keys or classes that do not exist."""
         if missing := {"classes", "seen", "unseen"} - set(content):
             raise ValueError(
                 f"a stored split needs classes, seen and unseen; missing: {listing(sorted(missing))}"
@@ -180,7 +173,7 @@ def choose_classes(
         classes: All names.
         default_unseen: The source's own unseen classes.
         default_seen: The source's own seen classes.
-        unseen: Names or ids; None: `num_unseen`, else the source's own.
+        unseen: Names or ids; None: `num_unseen` drawn ones, else the source's own.
         num_unseen: How many to draw.
         seen: Names or ids; None: the source's own without the unseen ones, else all that are not unseen.
         seed: Split seed.

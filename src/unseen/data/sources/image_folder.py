@@ -175,11 +175,6 @@ def find_layout(tree: FileTree, setting: str, root: str) -> Layout:
 
     Around everything may lie folders that hold nothing but one folder and stray files, as in archives of a folder.
 
-    Args:
-        tree: The files.
-        setting: What the root is called in messages.
-        root: As typed.
-
     Raises:
         ValueError: Folders with training or test images lie beside others with images, or lack their counterpart.
     """
@@ -226,7 +221,7 @@ def _inner(tree: FileTree) -> str:
 
 
 def _unwrapped(tree: FileTree, folder: str) -> str:
-    """Return a training or test folder, or the only folder in it if that is called like one, too."""
+    """Return a training or test folder, or the only folder in it if that has such a name, too."""
     inside = tree.folders(folder)
     if len(inside) == 1 and role(inside[0]) == role(folder.rpartition("/")[2]):
         return below(folder, inside[0])
