@@ -17,7 +17,6 @@ from unseen.run_state import lock_folder, read_summary, state_of
 from unseen.runs.console import aggregate, job_outcome, sweep_tables
 from unseen.runs.errors import UserError
 from unseen.runs.own_folder import own_checkpoint
-from unseen.runs.processes import job_environment, leave_allocation
 from unseen.runs.sweep import (
     Job,
     Sweep,
@@ -255,26 +254,6 @@ def test_jobs_side_by_side_have_gpus_and_cores_of_their_own(
     assert [slot.get("CUDA_VISIBLE_DEVICES") for slot in slots] == places
     if places != [None]:
         assert {slot["OMP_NUM_THREADS"] for slot in slots} == {str(12 // len(places))}
-
-
-def test_a_jobs_environment_is_not_that_of_a_rank_or_of_an_allocation(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    around = {
-        "SLURM_NTASKS": "4",
-        "SLURM_JOB_ID": "7",
-        "LOCAL_RANK": "1",
-        "TORCHELASTIC_RUN_ID": "x",
-        "HOME": "/h",
-    }
-    assert job_environment(around) == {"HOME": "/h"}
-    for tasks_of_step, seen in ((None, False), ("1", False), ("4", True)):
-        monkeypatch.setenv("SLURM_NTASKS", "4")
-        monkeypatch.setenv("SLURM_PROCID", "3")
-        if tasks_of_step:  # srun started this process as one of so many
-            monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks_of_step)
-        leave_allocation()
-        assert ("SLURM_NTASKS" in os.environ, "SLURM_PROCID" in os.environ) == (seen, seen)
 
 
 def test_no_cell_of_the_table_is_a_formula(tmp_path: Path) -> None:
