@@ -30,12 +30,16 @@ class IsolatedLauncher(Launcher):
             with open_dict(config):
                 config.hydra.job.id = config.hydra.job.num = initial_job_idx + number
             composed.append((list(overrides), config))
+        configs = {"--config-path": PROJECT_ROOT / "configs"}
+        for source in self.config.hydra.runtime.config_sources:
+            if source.provider == "command-line":
+                configs["--config-dir"] = Path(source.path)
         launch(
             composed,
             Path(str(self.config.hydra.sweep.dir)),
             entry=sys.argv[0],
             command=command_of(self.config.hydra.job.config_name),
-            configs=PROJECT_ROOT / "configs",
+            configs=configs,
         )
         done = JobReturn()
         done.status = JobStatus.COMPLETED

@@ -24,8 +24,8 @@ def commands(readme: Path) -> list[str]:
     return [line for block in blocks for line in block.split("```")[0].splitlines() if line.strip()]
 
 
-def run(line: str, logs: Path, root: Path = ROOT) -> ScoreTable:
-    """Run a line as typed, but for its size and its folder of logs; return the scores of its run."""
+def run(line: str, logs: Path, root: Path = ROOT) -> list[ScoreTable]:
+    """Run a line as typed, but for its size and its folder of logs; return the scores of its runs."""
     words = shlex.split(line)
     variables = dict(word.split("=", 1) for word in words if "=" in word and word.split("=")[0].isupper())
     words = [
@@ -36,16 +36,21 @@ def run(line: str, logs: Path, root: Path = ROOT) -> ScoreTable:
         cwd=root, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    (scores,) = logs.rglob("scores.csv")
-    return ScoreTable.read(scores)
+    return [ScoreTable.read(path) for path in logs.rglob("scores.csv")]
 
 
 @pytest.mark.slow
 def test_a_network_of_ones_own(tmp_path: Path) -> None:
-    (line,) = commands(ROOT / "examples/network/README.md")
-    table = run(line, tmp_path)
+    line, sweep = commands(ROOT / "examples/network/README.md")
+    (table,) = run(line, tmp_path / "run")
     assert {row.layer_name for row in table} == {"input", "head", "stem", "blocks.0", "blocks.1"}
     assert table.generalization().num_layers == 3
+    run(sweep.replace("seed=0,1", "seed=0"), tmp_path / "sweep")
+    models = [
+        json.loads(path.read_text(encoding="utf-8"))["model"]
+        for path in tmp_path.rglob("sweep/**/summary.json")
+    ]
+    assert sorted(models) == ["resnet", "tiny_net"]
 
 
 @pytest.mark.slow
@@ -70,7 +75,7 @@ def test_a_probe_of_ones_own(tmp_path: Path) -> None:
         table.read_text(encoding="utf-8").replace("\nPROBES = (\n", f"\nPROBES = (\n{entry}"),
         encoding="utf-8",
     )
-    scores = run(train, tmp_path / "logs", root)
+    (scores,) = run(train, tmp_path / "logs", root)
     layers = [
         row for row in scores if row.probe == "effective_rank" and row.split == "unseen" and row.layer >= 0
     ]

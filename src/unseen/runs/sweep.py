@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
@@ -105,7 +105,7 @@ def launch(
     *,
     entry: str,
     command: Callable[[], None],
-    configs: Path,
+    configs: Mapping[str, Path],
 ) -> None:
     """Plan the jobs, find those that ran before, and run the others.
 
@@ -114,7 +114,7 @@ def launch(
         folder: Of the new sweep.
         entry: The script that was typed.
         command: What the process of a job runs.
-        configs: Folder of the YAML files.
+        configs: Folders of YAML files by Hydra's flag (--config-path, --config-dir).
 
     Raises:
         UserError: Settings of a job are wrong or finished runs would be lost, and no job was started; or jobs failed.
@@ -265,7 +265,7 @@ class Sweep:
         folder: Of the sweep; gets sweep.csv.
         entry: The script that was typed (src/train.py); it becomes argv[0] of every job.
         command: What a job's process runs.
-        configs: Folder of the YAML files; the jobs read a copy of it in the sweep's folder.
+        configs: Folders of YAML files by Hydra's flag; the jobs read a copy of them in the sweep's folder.
         resume: Jobs may have run before, or run in another sweep now.
     """
 
@@ -273,7 +273,7 @@ class Sweep:
     folder: Path
     entry: str
     command: Callable[[], None]
-    configs: Path
+    configs: Mapping[str, Path]
     resume: bool = False
     _ended: int = field(default=0, init=False)
 
@@ -340,7 +340,8 @@ class Sweep:
             copied = tempfile.TemporaryDirectory(
                 prefix=".configs-", dir=self.folder, ignore_cleanup_errors=True
             )
-            shutil.copytree(self.configs, copied.name, dirs_exist_ok=True)
+            for flag, folder in self.configs.items():
+                shutil.copytree(folder, Path(copied.name, flag))
         except OSError as error:  # copytree collects the errors of all files
             first = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
             raise UserError(f"cannot write into the sweep's folder {self.folder}: {first}") from error
@@ -363,7 +364,8 @@ class Sweep:
             self._print_end(job)
             return None
         _say(f"{job.label}: started · {shown_path(log)}")
-        argv = [self.entry, "--config-path", configs, *job.arguments()]
+        flags = [text for flag in self.configs for text in (flag, str(Path(configs, flag)))]
+        argv = [self.entry, *flags, *job.arguments()]
         return start(self.command, argv, console=log, environment=slot | job.environment(self.folder.name))
 
     def _print_end(self, job: Job) -> None:
