@@ -11,23 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from unseen.regular_files import MEBIBYTE, read_text
-from unseen.reporting.run_files import (
-    Facts,
-    RunScores,
-    arrays_of,
-    check_rows,
-    entry_of,
-    read_config,
-    read_facts,
-)
+from unseen.reporting.run_files import Facts, RunScores, entry_of, read_config, read_facts, read_scores
 from unseen.reporting.texts import one_line, printable, quoted
 from unseen.run_folder import EMBEDDINGS, SCHEMA
 from unseen.run_state import state_of
-from unseen.scores import LARGEST_FILE, ScoreTable
 
 _NOT_ENTERED = {"wandb", "checkpoints", "metrics", "tables", "figures", "__pycache__"}
 _LARGEST_SUMMARY = 4 * MEBIBYTE  # a run writes a few kB, and a line for each unreadable image
-_ROUNDING = 1e-9
 _LONGEST_PATH = 5000
 
 
@@ -141,10 +131,7 @@ def _read_run(folder: Path, name: str, content: dict[str, Any]) -> Run:
     try:
         facts = read_facts(content)
         file = "scores.csv"
-        table = ScoreTable.parse(read_text(folder / file, LARGEST_FILE))
-        check_rows(table)
-        scores = arrays_of(table, facts.seen_accuracy)
-        _check_agree(facts, table, scores)
+        scores = read_scores(folder / file, facts)
         file = "config.yaml"
         with suppress(FileNotFoundError):
             config = read_config(folder / file)
@@ -157,15 +144,13 @@ def _read_run(folder: Path, name: str, content: dict[str, Any]) -> Run:
 
 def _check_finished(folder: Path, content: dict[str, Any]) -> None:
     status, schema = content.get("status"), content.get("schema")
-    known = isinstance(schema, int) and not isinstance(schema, bool) and schema == SCHEMA
+    known = type(schema) is int and schema == SCHEMA  # a bool is an int, too
     if status == "failed" and (known or schema is None):  # a sweep writes why a job died without a schema
         raise _LeaveOutError("failed", printable(content.get("reason") or "no reason was written"))
     if not known:
         theirs = "does not say its schema" if schema is None else f"has schema {quoted(schema)}"
-        raise _LeaveOutError(
-            "refused",
-            f"summary.json {theirs}, this report reads schema {SCHEMA}; run the job again with this version",
-        )
+        ours = f"this report reads schema {SCHEMA}; run the job again with this version"
+        raise _LeaveOutError("refused", f"summary.json {theirs}, {ours}")
     if status == "finished":
         return
     state = state_of(folder)
@@ -174,21 +159,6 @@ def _check_finished(folder: Path, content: dict[str, Any]) -> None:
     when = f", last written {printable(content['written'], 60)}" if content.get("written") else ""
     what = "it is running" if state.status == "running" else "it is neither finished nor failed nor running"
     raise _LeaveOutError("unfinished", f"status is {quoted(status)}: {what}{when}")
-
-
-def _check_agree(facts: Facts, table: ScoreTable, scores: RunScores) -> None:
-    """Refuse a folder whose two files are of different evaluations: one of them is cut or was changed."""
-    last = int(scores.steps[-1])
-    if facts.steps is not None and facts.steps != last:
-        raise ValueError(f"it ends at step {last}, the run at {facts.steps}: it is cut")
-    if facts.best_layer is not None and facts.best_layer >= len(scores.layer_names):
-        raise ValueError(
-            f"it has {len(scores.layer_names)} layers, the best one in summary.json is {facts.best_layer}"
-        )
-    if facts.g is not None:
-        found = table.generalization(last)
-        if found is None or abs(found.g - facts.g) > _ROUNDING:
-            raise ValueError(f"g is {found.g if found else None} by its rows and {facts.g} by summary.json")
 
 
 def _newest_of_each(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:

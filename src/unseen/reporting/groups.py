@@ -45,17 +45,17 @@ def result_settings(run: Run) -> dict[str, str]:
     """Return what changes a run's result, seed left out: a dotted key for each setting, values as JSON."""
     facts = run.facts
     paths = run.config.get("paths") or {}
-    places = {str(paths[key]): text for key, text in _ANY_PLACE.items() if paths.get(key)}
+    places = {str(paths[key]): stand_in for key, stand_in in _ANY_PLACE.items() if paths.get(key)}
     # a resumed training is the same run; runs of earlier versions wrote no hash of their images
     left_out = {"seed", "ckpt_path"} if facts.entry == "train" else {"seed"}
     kept = set() if facts.images_hash else {f"data.{key}" for key in IMAGE_ROOTS}
     found = {}
     for name, value in flatten(run.config).items():
         if name in kept or (effect_of(name) == "result" and name not in left_out):
-            text = json.dumps(value)
+            found[name] = json.dumps(value)
             for place, stand_in in places.items():
-                text = text.replace(place, stand_in) if len(place) >= _SHORTEST_FOLDER else text
-            found[name] = text
+                if len(place) >= _SHORTEST_FOLDER:
+                    found[name] = found[name].replace(place, stand_in)
     about = {
         "model": facts.model, "data": facts.data, "size": facts.size, "script": facts.entry,
         "classes": facts.split_hash, "images": facts.images_hash, "layers": len(run.scores.layer_names),
@@ -70,22 +70,22 @@ def group_runs(runs: Iterable[Run]) -> tuple[tuple[Configuration, ...], tuple[Le
         The configurations, ordered by data, size and label; and runs left out because they score another run's
         network again, or because the configuration has their seed already or shares no scored step with them.
     """
-    members: dict[str, list[Run]] = {}
-    settings: dict[str, dict[str, str]] = {}
     counted, left_out = merge_reevaluations(list(runs))
+    members: dict[str, list[Run]] = {}
+    families: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
     for run in counted:
-        flat = result_settings(run)
-        key = json.dumps(flat, sort_keys=True)
+        settings, facts = result_settings(run), run.facts
+        key = json.dumps(settings, sort_keys=True)
         members.setdefault(key, []).append(run)
-        settings[key] = flat
-    variants = _variants(members, settings)
+        families.setdefault((facts.model, facts.data, facts.size), {})[key] = settings
     found = []
-    for key, same in members.items():
-        kept, dropped = _one_each_seed(same)
-        left_out += dropped
-        facts = same[0].facts
-        identifier = f"{file_name(f'{facts.model}-{facts.data}-{facts.size}')}-{digest(key)}"
-        found.append(Configuration(tuple(kept), variants[key], identifier))
+    for family, of_key in families.items():
+        differing = _differing(list(of_key.values()))
+        for key, settings in of_key.items():
+            kept, dropped = _one_each_seed(members[key])
+            left_out += dropped
+            variant = tuple(f"{name.strip('()')}={_plain(settings.get(name))}" for name in differing)
+            found.append(Configuration(tuple(kept), variant, f"{file_name('-'.join(family))}-{digest(key)}"))
     return tuple(sorted(found, key=lambda one: (one.data, one.size, one.label))), tuple(left_out)
 
 
@@ -172,22 +172,6 @@ def shared_settings_that_differ(configurations: Sequence[Configuration]) -> tupl
         if len(values) > 1:
             texts.append(f"{name.strip('()')} is {' or '.join(values)}")
     return tuple(texts)
-
-
-def _variants(
-    members: dict[str, list[Run]], settings: dict[str, dict[str, str]]
-) -> dict[str, tuple[str, ...]]:
-    """Return for each configuration the settings in which those of one model, data and size differ."""
-    families: dict[tuple[str, str, str], list[str]] = {}
-    for key, runs in members.items():
-        facts = runs[0].facts
-        families.setdefault((facts.model, facts.data, facts.size), []).append(key)
-    found: dict[str, tuple[str, ...]] = {}
-    for keys in families.values():
-        names = _differing([settings[key] for key in keys])
-        for key in keys:
-            found[key] = tuple(f"{name.strip('()')}={_plain(settings[key].get(name))}" for name in names)
-    return found
 
 
 def _differing(settings: Sequence[dict[str, str]]) -> list[str]:

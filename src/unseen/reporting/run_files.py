@@ -29,6 +29,7 @@ from unseen.scores import (
     ACCURACY,
     HEAD_LAYER,
     INPUT_LAYER,
+    LARGEST_FILE,
     SPLITS,
     Score,
     ScoreTable,
@@ -43,6 +44,7 @@ Entry = Literal["train", "eval"]
 _LONGEST_NAME = 500  # characters
 _LARGEST = 10**12  # of every whole number in summary.json and scores.csv
 _ROUNDING = 1e-6  # a share that was computed in single precision may exceed 1 by this
+_SAME = 1e-9  # g in both files
 _MOST_SHOWN = 3  # wrong facts in a reason
 _MOST_LAYERS = 2000
 _SHARES = {ACCURACY} | {score.name for score in SCORES.values() if score.share}  # 0..1 by definition
@@ -99,9 +101,7 @@ class Facts(BaseModel):
     checkpoint: Annotated[str, AfterValidator(_check_path)] | None = None  # what an evaluation scored
     config_hash: Name | None = None
     split_hash: Name | None = None  # equal for runs with the same seen and unseen classes
-    images_hash: Name | None = (
-        None  # equal for the same image files, wherever they are; None where none were typed
-    )
+    images_hash: Name | None = None  # equal for the same image files, wherever they are
     k: Positive | None = None  # neighbours of NN@k
     k_seen: Positive | None = None  # in the seen split, where it has fewer images; None: k
     seen_classes: Positive | None = None
@@ -205,12 +205,36 @@ class RunScores:
     accuracy: Floats  # (T,) seen-class accuracy of the head
 
 
-def check_rows(table: ScoreTable) -> None:
-    """Refuse rows that no evaluation writes.
+def read_scores(path: Path, facts: Facts) -> RunScores:
+    """Return a scores.csv as arrays.
 
     Raises:
-        ValueError: Names the first row that occurs twice, or the impossible value.
+        FileNotFoundError: There is none.
+        OSError: It cannot be read.
+        ValueError: It is not what a run writes, or is not of the evaluation that `facts` are of; names the row.
     """
+    table = ScoreTable.parse(read_text(path, LARGEST_FILE))
+    _check_rows(table)
+    scores = arrays_of(table, facts.seen_accuracy)
+    _check_agree(facts, table, scores)
+    return scores
+
+
+def _check_agree(facts: Facts, table: ScoreTable, scores: RunScores) -> None:
+    """Refuse a folder whose two files are of different evaluations: one of them is cut or was changed."""
+    last = int(scores.steps[-1])
+    if facts.steps is not None and facts.steps != last:
+        raise ValueError(f"it ends at step {last}, the run at {facts.steps}: it is cut")
+    layers = len(scores.layer_names)
+    if facts.best_layer is not None and facts.best_layer >= layers:
+        raise ValueError(f"it has {layers} layers, the best one in summary.json is {facts.best_layer}")
+    if facts.g is not None:
+        found = table.generalization(last)
+        if found is None or abs(found.g - facts.g) > _SAME:
+            raise ValueError(f"g is {found.g if found else None} by its rows and {facts.g} by summary.json")
+
+
+def _check_rows(table: ScoreTable) -> None:
     places = Counter((row.step, row.split, row.layer, row.probe) for row in table)
     if len(places) < len(table):
         step, split, layer, probe = places.most_common(1)[0][0]

@@ -110,14 +110,10 @@ def estimates(values: Floats) -> list[Estimate]:
             continue
         columns = np.flatnonzero((finite == pattern[:, None]).all(axis=0))
         some = values[pattern][:, columns]  # (r, m)
-        low = high = np.full(len(columns), np.nan)
-        if len(some) > 1:
-            low, high = _interval(_resampled_means(some))
-        mean, std = some.mean(axis=0), some.std(axis=0)
-        for at, column in enumerate(columns):
-            found[column] = Estimate(
-                float(mean[at]), float(std[at]), float(low[at]), float(high[at]), len(some)
-            )
+        ends = _interval(_resampled_means(some)) if len(some) > 1 else np.full((2, len(columns)), np.nan)
+        parts = np.stack([some.mean(axis=0), some.std(axis=0), *ends], axis=1).tolist()
+        for column, (mean, std, low, high) in zip(columns, parts, strict=True):
+            found[column] = Estimate(mean, std, low, high, len(some))
     return found
 
 
@@ -198,7 +194,7 @@ def _rank_agreement(
     numerator: Callable[[Floats, Floats], Floats],
 ) -> RankAgreement:
     """Return a coefficient and its p; `numerator` is what a permutation of the second list changes in it."""
-    from scipy.stats import permutation_test, rankdata
+    from scipy.stats import rankdata
 
     x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     both = np.isfinite(x) & np.isfinite(y)
@@ -206,17 +202,8 @@ def _rank_agreement(
     n, exact = len(x), len(x) <= _ALL_ORDERS_UP_TO
     if n < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:  # two points always lie on a line
         return RankAgreement(math.nan, math.nan, n, exact)
-    test = permutation_test(
-        (y,),
-        lambda orders, axis: np.abs(numerator(x, np.moveaxis(orders, axis, -1))).round(_DIGITS),
-        permutation_type="pairings",
-        vectorized=True,
-        alternative="greater",
-        n_resamples=math.inf if exact else PERMUTATIONS,
-        batch=1000,  # keeps the memory small for many points
-        rng=np.random.default_rng(_SEED),
-    )
-    return RankAgreement(float(coefficient(x, y).statistic), float(test.pvalue), n, exact)
+    p = _permutation_p(y, lambda orders: numerator(x, orders), "pairings", exact)
+    return RankAgreement(float(coefficient(x, y).statistic), p, n, exact)
 
 
 def sign_flip_p(differences: Sequence[float] | Floats) -> float:
@@ -228,19 +215,25 @@ def sign_flip_p(differences: Sequence[float] | Floats) -> float:
     >>> sign_flip_p([1.0, 2.0, 3.0])
     0.25
     """
-    from scipy.stats import permutation_test
-
     d = np.asarray(differences, dtype=float)
     d = d[np.isfinite(d)]
     if len(d) < 2:  # one difference is as far from zero as its negative
         return 1.0 if len(d) else math.nan
+    return _permutation_p(d, lambda flipped: flipped.sum(axis=-1), "samples", len(d) <= _ALL_FLIPS_UP_TO)
+
+
+def _permutation_p(sample: Floats, statistic: Callable[[Floats], Floats], kind: str, exact: bool) -> float:
+    """Return the share of permutations as far from zero as the sample: of all, or of 9,999 drawn ones and itself."""
+    from scipy.stats import permutation_test
+
     test = permutation_test(
-        (d,),
-        lambda flipped, axis: np.abs(flipped.sum(axis=axis)).round(_DIGITS),
-        permutation_type="samples",
+        (sample,),
+        lambda permuted, axis: np.abs(statistic(np.moveaxis(permuted, axis, -1))).round(_DIGITS),
+        permutation_type=kind,
         vectorized=True,
         alternative="greater",
-        n_resamples=math.inf if len(d) <= _ALL_FLIPS_UP_TO else PERMUTATIONS,
+        n_resamples=math.inf if exact else PERMUTATIONS,
+        batch=1000,  # keeps the memory small for many points
         rng=np.random.default_rng(_SEED),
     )
     return float(test.pvalue)
