@@ -72,7 +72,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     assert said["half"][0] == "died"
     assert said["newer"][0] == "refused"
     assert "has schema 7, this report reads schema 1" in said["newer"][1]
-    assert "does not say its schema" in said["nameless"][1]
+    assert "has no schema" in said["nameless"][1]
     for name in ("cut", "columns", "no_scores", "json", "list", "yaml", "binary"):
         assert said[name][0] == "unreadable", name
         assert said[name][1]

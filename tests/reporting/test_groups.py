@@ -106,7 +106,7 @@ def test_its_controls_stand_with_the_training_run(tmp_path: Path) -> None:
     assert one.label == "cvt"
     assert [(level, values.tolist()) for level, values in one.destroyed] == [(1, [0.01, 0.02, 0.03])]
     assert left_out.name.endswith("eval")
-    assert "train again, which counts already; its nmi_noise_1 stand with that run" in left_out.reason
+    assert "train again, which counts already; its nmi_noise_1 are shown with that run" in left_out.reason
 
 
 def test_a_checkpoint_of_an_earlier_step_lends_nothing_to_the_last(tmp_path: Path) -> None:

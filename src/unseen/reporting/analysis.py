@@ -109,7 +109,7 @@ def _differences(ranked: Sequence[Configuration]) -> list[Difference]:
     pairs = list(itertools.combinations(ranked, 2))
     if len(ranked) > _ALL_PAIRS_UP_TO:
         pairs = [(ranked[0], other) for other in ranked[1:]]
-    per_seed = {one: _g_by_seed(one) for one in ranked}
+    per_seed = {one: dict(zip(one.seeds, one.g.per_run.tolist(), strict=True)) for one in ranked}
     found = []
     for first, second in pairs:
         a, b = per_seed[first], per_seed[second]
@@ -120,13 +120,8 @@ def _differences(ranked: Sequence[Configuration]) -> list[Difference]:
     ]
 
 
-def _g_by_seed(one: Configuration) -> dict[int, float]:
-    usable = one.nmi[:, np.isfinite(one.nmi).all(axis=0)]
-    return dict(zip(one.seeds, usable.max(axis=1).tolist(), strict=True))
-
-
 def _transfers(configurations: Sequence[Configuration]) -> list[Transfer]:
-    """Compare the curves of each network between the data sets on which it was run with the same settings."""
+    """Compare the curves of each network between the data sets on which it was run in the same variant."""
     by_network: dict[tuple[str, str, str], dict[str, Configuration]] = {}
     for one in configurations:
         by_data = by_network.setdefault((one.label, one.size, one.runs[0].facts.entry), {})

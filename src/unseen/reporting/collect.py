@@ -148,7 +148,7 @@ def _check_finished(folder: Path, content: dict[str, Any]) -> None:
     if status == "failed" and (known or schema is None):  # a sweep writes why a job died without a schema
         raise _LeaveOutError("failed", printable(content.get("reason") or "no reason was written"))
     if not known:
-        theirs = "does not say its schema" if schema is None else f"has schema {quoted(schema)}"
+        theirs = "has no schema" if schema is None else f"has schema {quoted(schema)}"
         ours = f"this report reads schema {SCHEMA}; run the job again with this version"
         raise _LeaveOutError("refused", f"summary.json {theirs}, {ours}")
     if status == "finished":

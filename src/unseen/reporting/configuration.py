@@ -41,9 +41,8 @@ class Configuration:
     """R runs that differ only in their seed; results are computed when they are first used."""
 
     runs: tuple[Run, ...]  # in the order of their seeds
-    variant: tuple[
-        str, ...
-    ] = ()  # settings in which it differs from others of this model, data and size, as typed
+    # settings in which it differs from others of its model, data and size, as typed
+    variant: tuple[str, ...] = ()
     identifier: str = ""  # for files and anchors, the same in each report on the same runs
     _scores: dict[Key, list[Estimate]] = field(default_factory=dict, init=False, repr=False)
 

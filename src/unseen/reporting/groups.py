@@ -42,7 +42,7 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def result_settings(run: Run) -> dict[str, str]:
-    """Return what changes a run's result, seed left out: a dotted key for each setting, values as JSON."""
+    """Return the settings that affect a run's result, without the seed: dotted keys, values as JSON."""
     facts = run.facts
     paths = run.config.get("paths") or {}
     places = {str(paths[key]): stand_in for key, stand_in in _ANY_PLACE.items() if paths.get(key)}
@@ -112,7 +112,7 @@ def merge_reevaluations(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
         kept[folder], added = _with_controls_of(run, trained)
         reason = f"it scores a checkpoint of {trained.name} again, which counts already"
         if added:
-            reason += f"; its {', '.join(added)} stand with that run"
+            reason += f"; its {', '.join(added)} are shown with that run"
         left_out.append(duplicate(run, reason))
     return list(kept.values()), left_out
 
@@ -161,7 +161,7 @@ def _one_each_seed(members: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
 
 
 def shared_settings_that_differ(configurations: Sequence[Configuration]) -> tuple[str, ...]:
-    """Return in which settings of data, probing and training length configurations differ that are compared.
+    """Return the settings of data, probing and training length in which compared configurations differ.
 
     A network's own settings may differ; these should not.
     """

@@ -44,7 +44,7 @@ _DEMO = (
 
 
 def comparison_id(comparison: Comparison) -> str:
-    """Return the part of file names that tells which data set and size a figure is of."""
+    """Return the part of file names that names the data set and size of a figure."""
     return file_name(comparison.data, comparison.size)
 
 
@@ -168,7 +168,7 @@ def _vega() -> str:
 
 
 def _json(content: object) -> str:
-    """Return JSON that cannot end the script element in which it stands."""
+    """Return JSON that cannot end the script element that contains it."""
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 

@@ -1,7 +1,7 @@
 """Means, bootstrap intervals, the generalization index and permutation tests over seeds: pure functions.
 
 Legend: R runs (seeds), L layers, B resamples. Every result carries its n. Intervals are percentile bootstrap
-intervals over runs, from a generator with a fixed seed; with fewer than two runs there is none (NaN).
+intervals over runs, from a generator with a fixed seed; with fewer than two runs they are NaN.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Generalization:
 
     # mean over runs first, then the largest layer, as arXiv 2405.01524; its interval takes the largest layer anew
     of_mean: Estimate
-    of_runs: Estimate  # the largest layer of each run, then the mean
+    per_run: Floats  # (R,) the largest layer of each run
+    of_runs: Estimate  # their mean
     best_layer: int  # largest in the mean; the shallowest where several tie
     wins: NDArray[np.int64]  # (L,) in how many runs each layer is the largest; ties go to the shallowest
     support: float  # share of the resamples in which best_layer is the largest; NaN where n < 2
@@ -134,8 +135,9 @@ def generalization(nmi: Floats) -> Generalization | None:
         low, high = (float(end) for end in _interval(resamples.max(axis=1)))
         support = float((resamples.argmax(axis=1) == best).mean())
     of_mean = Estimate(float(means[best]), float(some[:, best].std()), low, high, len(some))
+    per_run = some.max(axis=1)
     wins = np.bincount(layers[some.argmax(axis=1)], minlength=nmi.shape[1])
-    return Generalization(of_mean, estimate(some.max(axis=1)), int(layers[best]), wins, support)
+    return Generalization(of_mean, per_run, estimate(per_run), int(layers[best]), wins, support)
 
 
 def depth_shape(values: Floats, noise: Floats | None = None) -> DepthShape:
@@ -143,7 +145,7 @@ def depth_shape(values: Floats, noise: Floats | None = None) -> DepthShape:
 
     Args:
         values: (R, L) scores of R runs.
-        noise: (L,) standard deviation of one run's score by its own randomness; used where there is one run.
+        noise: (L,) standard deviation of one run's score by its own randomness; used for a single run.
     """
     steps = np.diff(values, axis=1)  # (R, L-1)
     if len(values) > 1:

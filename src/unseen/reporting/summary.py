@@ -26,7 +26,7 @@ class Summary:
 
 
 def summarise(comparison: Comparison) -> Summary:
-    """Return the result for one data set; it says where one run or raw pixels leave nothing to conclude."""
+    """Return the result for one data set, and where one run or raw pixels allow no conclusion."""
     best, many = comparison.best, len(comparison.configurations)
     g, runs = best.g, len(best.runs)
     layer = f"layer {g.best_layer} of 0 to {best.last_layer} ({best.layer_names[g.best_layer]})"
