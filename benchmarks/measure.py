@@ -240,7 +240,7 @@ def keep(
 # ------------------------------------------------------------------ tables
 HEADER = ("row", "ours", "reference", "ratio (least–most)", "target", "met")
 FULL = """help first_step whole_job/authors whole_job/plain floor training_steps inputs probing_share probe_suite
-    probe_suite_large sweep_overhead image_cache busy_machine/alone busy_machine/beside_another
+    probe_suite_large sweep_overhead whole_job_500/authors image_cache busy_machine/alone busy_machine/beside_another
     kill_sweep"""
 SECTIONS = {  # (size, device): title, rows that are listed even if they were not run
     ("full", "cpu"): ("Full size: `make bench ARGS=--full`", FULL),

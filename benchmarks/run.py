@@ -21,7 +21,13 @@ ROWS = {
     "startup": "commands", "whole_job": "whole_job", "network": "network", "probe_suite": "probe_suites",
     "probe_suite_large": "probe_suites", "sweep_overhead": "commands",
 }  # fmt: skip
-FULL_ROWS = {**ROWS, "image_cache": "commands", "busy_machine": "commands", "kill_sweep": "commands"}
+FULL_ROWS = {
+    **ROWS,
+    "whole_job_500": "whole_job",
+    "image_cache": "commands",
+    "busy_machine": "commands",
+    "kill_sweep": "commands",
+}
 CUDA_ROWS = {"probe_suite_cuda": "probe_suites", "network_cuda": "network"}
 README, MARKS = ROOT / "benchmarks" / "README.md", ("<!-- tables -->\n", "<!-- end of tables -->\n")
 
@@ -40,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.filterwarnings("ignore", category=ProbeWarning)  # what a probe says of made-up data
     run = measure.machine(settings)
     report(
-        f"{run['cpu']}, {run['cores']} cores, {run['threads']} threads, load {run['load']:g}; results: {options.out}"
+        f"{run['cpu']}, {run['cores']} cores, {run['threads']} threads, load {run['load']:g}; results: {options.out or 'not kept'}"
     )
     if run["load"] > 0.5:
         report(
