@@ -52,7 +52,10 @@ def read_text(path: Path, most_bytes: int) -> str:
         OSError: As `open_regular`.
         ValueError: As `open_regular`, or it is not UTF-8.
     """
-    return read_bytes(path, most_bytes).decode("utf-8-sig")
+    try:
+        return read_bytes(path, most_bytes).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is not UTF-8 text (byte {error.start})") from error
 
 
 def kind_of(mode: int) -> str:

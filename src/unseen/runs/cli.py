@@ -16,6 +16,7 @@ from dotenv import load_dotenv
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from unseen.regular_files import MEBIBYTE, read_text
 from unseen.runs.ending import interruption
 from unseen.runs.errors import UsageError, UserError, configuration_sentence, failure_sentence
 from unseen.runs.processes import follow_parent, leave_allocation
@@ -100,18 +101,15 @@ def load_environment(path: Path) -> None:
     """Set the variables that a .env file names, where they are not set already.
 
     Raises:
-        UserError: It is no regular file (a named pipe would be waited for), or no UTF-8 text.
+        UserError: It cannot be read, is no regular file (a named pipe would be waited for), or no UTF-8 text.
     """
     if not path.exists():
         return
-    if not path.is_file():
-        raise UserError(f"{path} is not a regular file; it must hold lines such as WANDB_API_KEY=...")
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+        text = read_text(path, MEBIBYTE)
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise UserError(f"{path}: {reason}; it must hold lines such as WANDB_API_KEY=...") from error
     if "\0" in text:
         raise UserError(f"{path} holds a zero byte, which no variable can; save it as text")
     load_dotenv(stream=io.StringIO(text))

@@ -30,7 +30,6 @@ from unseen.runs.typed_line import override
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
-INTERRUPTED = 130  # what a shell reports after Ctrl-C
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _GRACE_SECONDS = 3.0  # to notice that it has to end
 _CLOSING_SECONDS = 30.0  # to write checkpoints and to close the loggers
@@ -65,7 +64,7 @@ def end_on_signals(give_up: GiveUp | None = None) -> None:
 def interruption() -> tuple[str, int]:
     """Return the reason and the exit code of a command that a signal has ended."""
     if not _received:
-        return "interrupted", INTERRUPTED
+        return "interrupted", 128 + signal.SIGINT
     return f"terminated ({_received[0].name})", 128 + _received[0]
 
 

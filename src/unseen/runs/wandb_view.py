@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import shutil
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -149,8 +150,7 @@ def _runs(folder: Path) -> set[Path]:
 
 
 def _short(error: BaseException) -> str:
-    text = one_line(error)
-    return text if len(text) <= 300 else text[:300] + " …"
+    return textwrap.shorten(one_line(error), 300, placeholder=" …")
 
 
 # ------------------------------------------------------------------ what is not a scalar
