@@ -82,25 +82,25 @@ class Analysis:
     @property
     def configurations(self) -> list[Configuration]:
         """All configurations with a g, comparison by comparison."""
-        return [one for comparison in self.comparisons for one in comparison.configurations]
+        return [config for comparison in self.comparisons for config in comparison.configurations]
 
 
 def analyse(configurations: Sequence[Configuration]) -> Analysis:
     """Return the results of configurations of finished runs."""
-    scored = [one for one in configurations if one.is_scored]
+    scored = [config for config in configurations if config.is_scored]
     by_place: dict[tuple[str, str], list[Configuration]] = {}
-    for one in scored:
-        by_place.setdefault((one.data, one.size), []).append(one)
+    for config in scored:
+        by_place.setdefault((config.data, config.size), []).append(config)
     comparisons = [compare(members) for members in by_place.values()]
-    comparisons.sort(key=lambda one: (one.size != "paper", -len(one.configurations), one.data))
-    unscored = tuple(f"{one.label} on {one.data}" for one in configurations if not one.is_scored)
+    comparisons.sort(key=lambda each: (each.size != "paper", -len(each.configurations), each.data))
+    unscored = tuple(f"{config.label} on {config.data}" for config in configurations if not config.is_scored)
     return Analysis(tuple(comparisons), tuple(_transfers(scored)), unscored)
 
 
 def compare(members: Sequence[Configuration]) -> Comparison:
     """Return how the configurations of one data set and size compare."""
-    ranked = sorted(members, key=lambda one: (-one.g.of_mean.mean, one.label))
-    accuracy, g = [one.accuracy.mean for one in ranked], [one.g.of_mean.mean for one in ranked]
+    ranked = sorted(members, key=lambda config: (-config.g.of_mean.mean, config.label))
+    accuracy, g = [config.accuracy.mean for config in ranked], [config.g.of_mean.mean for config in ranked]
     differences = tuple(_differences(ranked))
     return Comparison(tuple(ranked), spearman(accuracy, g), kendall(accuracy, g), differences)
 
@@ -109,32 +109,33 @@ def _differences(ranked: Sequence[Configuration]) -> list[Difference]:
     pairs = list(itertools.combinations(ranked, 2))
     if len(ranked) > _ALL_PAIRS_UP_TO:
         pairs = [(ranked[0], other) for other in ranked[1:]]
-    per_seed = {one: dict(zip(one.seeds, one.g.per_run.tolist(), strict=True)) for one in ranked}
-    found = []
+    per_seed = {config: dict(zip(config.seeds, config.g.per_run.tolist(), strict=True)) for config in ranked}
+    by_seed = []
     for first, second in pairs:
         a, b = per_seed[first], per_seed[second]
-        found.append(np.array([a[seed] - b[seed] for seed in a if seed in b]))
+        by_seed.append(np.array([a[seed] - b[seed] for seed in a if seed in b]))
+    p_values = holm([sign_flip_p(g) for g in by_seed])
     return [
-        Difference(first, second, estimate(by_seed), p, int((by_seed > 0).sum()))
-        for (first, second), by_seed, p in zip(pairs, found, holm(list(map(sign_flip_p, found))), strict=True)
+        Difference(first, second, estimate(g), p, int((g > 0).sum()))
+        for (first, second), g, p in zip(pairs, by_seed, p_values, strict=True)
     ]
 
 
 def _transfers(configurations: Sequence[Configuration]) -> list[Transfer]:
     """Compare the curves of each network between the data sets on which it was run in the same variant."""
     by_network: dict[tuple[str, str, str], dict[str, Configuration]] = {}
-    for one in configurations:
-        by_data = by_network.setdefault((one.label, one.size, one.runs[0].facts.entry), {})
-        by_data.setdefault(one.data, one)
+    for config in configurations:
+        by_data = by_network.setdefault((config.label, config.size, config.runs[0].facts.entry), {})
+        by_data.setdefault(config.data, config)
     pairs = [
         (a, b)
         for by_data in by_network.values()
-        for a, b in itertools.combinations(sorted(by_data.values(), key=lambda one: one.data), 2)
+        for a, b in itertools.combinations(sorted(by_data.values(), key=lambda config: config.data), 2)
     ]
     curves = [_curves(a, b) for a, b in pairs]
     agreements = [spearman(left, right) for left, right in curves]
     differences = [(left - right)[np.isfinite(left - right)] for left, right in curves]
-    agreement_p = holm([one.p for one in agreements])
+    agreement_p = holm([agreement.p for agreement in agreements])
     difference_p = holm([sign_flip_p(difference) for difference in differences])
     return [
         Transfer(a, b, agreement, rank_p, difference, flip_p)

@@ -42,11 +42,11 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
         out: The report's folder; made if absent, files of an earlier report are replaced.
         command: What was typed, shown on the page.
     """
-    found = collect(roots)
-    configurations, repeated = group_runs(found.runs)
-    dropped = {one.name for one in repeated}
-    counted = tuple(run for run in found.runs if run.name not in dropped)
-    collection = Collection(counted, found.left_out + repeated)
+    read = collect(roots)
+    configurations, repeated = group_runs(read.runs)
+    dropped = {folder.name for folder in repeated}
+    counted = tuple(run for run in read.runs if run.name not in dropped)
+    collection = Collection(counted, read.left_out + repeated)
     analysis = analyse(configurations)
     papers = compare_with_papers(configurations)
     tables = all_tables(analysis, papers, collection)
@@ -55,10 +55,10 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     write_tables(list(tables.values()), out / "tables")
     write_figures(analysis, out / "figures")
     write_text(out / "index.html", page(collection, analysis, papers, tables, f"python {words}"))
-    summaries = [summarise(one) for one in analysis.comparisons]
+    summaries = [summarise(comparison) for comparison in analysis.comparisons]
     return Report(
         out / "index.html",
-        tuple(f"{one.headline} {one.details}" for one in summaries),
+        tuple(f"{summary.headline} {summary.details}" for summary in summaries),
         len(collection.runs),
         len(collection.left_out),
     )
@@ -78,9 +78,9 @@ def write_figures(analysis: Analysis, folder: Path) -> None:
 def _figures(comparison: Comparison) -> dict[str, figures.Spec]:
     where, members = f"{comparison.data} ({comparison.size} size)", comparison.configurations
     top = top_of_heat(comparison)
-    titled = [(f"{one.label}, n = {len(one.runs)}", one) for one in members[:_MOST_IN_A_FIGURE]]
-    layers = [(title, figures.layer_curves(one, FILES)) for title, one in titled]
-    heat = [(title, figures.heat_map(one, FILES, top=top)) for title, one in titled]
+    titled = [(f"{config.label}, n = {len(config.runs)}", config) for config in members[:_MOST_IN_A_FIGURE]]
+    layers = [(title, figures.layer_curves(config, FILES)) for title, config in titled]
+    heat = [(title, figures.heat_map(config, FILES, top=top)) for title, config in titled]
     band = "band: 95 % interval over seeds, dashed: raw pixels, dotted: chance where measured"
     single = {
         "g_over_steps": ("g, unseen classes", figures.over_steps(members, FILES, what="g")),

@@ -73,17 +73,17 @@ def collect(roots: Sequence[Path]) -> Collection:
     A folder that cannot be read is listed, never an error. Of several finished runs of one configuration the newest
     is kept, the others are listed as duplicates.
     """
-    found: list[Run] = []
+    finished: list[Run] = []
     left_out: list[LeftOut] = []
     for folder in find_folders(roots):
         content: dict[str, Any] = {}
         name = _shown(folder)
         try:
             content = _read_summary(folder)
-            found.append(_read_run(folder, name, content))
+            finished.append(_read_run(folder, name, content))
         except _LeaveOutError as error:
             left_out.append(_left_out(name, error.status, str(error), content))
-    runs, duplicates = _newest_of_each(found)
+    runs, duplicates = _newest_of_each(finished)
     runs.sort(key=lambda run: (run.facts.data, run.facts.size, run.facts.model, run.facts.seed, run.name))
     return Collection(tuple(runs), tuple(left_out + duplicates))
 

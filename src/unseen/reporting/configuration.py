@@ -98,8 +98,8 @@ class Configuration:
 
     def layers(self, split: str, probe: str) -> Floats:
         """Return (R, T, L) scores; NaN where a run has none."""
-        found = [run.scores.layers.get((split, probe)) for run in self.runs]
-        return self._at_steps(found, len(self.layer_names))
+        of_runs = [run.scores.layers.get((split, probe)) for run in self.runs]
+        return self._at_steps(of_runs, len(self.layer_names))
 
     def pixels(self, split: str, probe: str) -> Floats:
         """Return (R, T) scores of the raw pixels; NaN where a run has none."""
@@ -110,12 +110,12 @@ class Configuration:
         """(R, T) seen-class accuracy; NaN where it was not written."""
         return self._at_steps([run.scores.accuracy for run in self.runs])
 
-    def _at_steps(self, found: Sequence[Floats | None], *shape: int) -> Floats:
+    def _at_steps(self, of_runs: Sequence[Floats | None], *shape: int) -> Floats:
         missing = np.full((len(self.steps), *shape), np.nan)
         return np.stack(
             [
                 missing if values is None else values[np.searchsorted(run.scores.steps, self.steps)]
-                for run, values in zip(self.runs, found, strict=True)
+                for run, values in zip(self.runs, of_runs, strict=True)
             ]
         )
 
@@ -144,15 +144,15 @@ class Configuration:
     @cached_property
     def g(self) -> Generalization:
         """The generalization index at the last step, both ways."""
-        found = generalization(self.nmi)
-        assert found is not None
-        return found
+        g = generalization(self.nmi)
+        assert g is not None
+        return g
 
     @cached_property
     def g_of_steps(self) -> list[Estimate]:
         """T times g as the papers average it; the best layer is chosen anew at each step."""
-        found = map(generalization, self.layers("unseen", "nmi").swapaxes(0, 1))
-        return [one.of_mean if one else Estimate() for one in found]
+        of_steps = map(generalization, self.layers("unseen", "nmi").swapaxes(0, 1))
+        return [g.of_mean if g else Estimate() for g in of_steps]
 
     @property
     def best_is_last(self) -> bool:
@@ -197,28 +197,28 @@ class Configuration:
     @cached_property
     def destroyed(self) -> list[tuple[float, Floats]]:
         """(noise level, (L,) unseen NMI) where images destroyed by noise were probed, ascending."""
-        found = {}
+        by_level = {}
         for split, probe in self.probes:
             level, values = destroyed_level(probe), self._last("unseen", probe)
             if split == "unseen" and level is not None and values is not None:
-                found[level] = values
-        return sorted(found.items())
+                by_level[level] = values
+        return sorted(by_level.items())
 
     def references(self, split: str, probe: str) -> dict[str, Level]:
         """Return chance, ceiling and raw pixels of a probe at the last step, as far as they are known."""
-        found = {}
+        levels = {}
         facts = SCORES.get(probe)
         if facts and facts.chance:
             chance = self._chance(split, facts.chance)
             if chance is not None:
-                found["chance"] = Level(chance, facts.chance.meaning)
+                levels["chance"] = Level(chance, facts.chance.meaning)
         ceiling = self._last(split, facts.ceiling) if facts and facts.ceiling else None
         if facts and facts.ceiling and ceiling is not None:
-            found["ceiling"] = Level(ceiling, SCORES[facts.ceiling].meaning)
+            levels["ceiling"] = Level(ceiling, SCORES[facts.ceiling].meaning)
         pixels = self.pixels(split, probe)[:, -1]
         if np.isfinite(pixels).any():
-            found["pixels"] = Level(self._all_layers(np.nanmean(pixels)), "the same probe on the raw pixels")
-        return found
+            levels["pixels"] = Level(self._all_layers(np.nanmean(pixels)), "the same probe on the raw pixels")
+        return levels
 
     def _chance(self, split: str, chance: Chance) -> Floats | None:
         if isinstance(chance.level, str):
@@ -240,5 +240,5 @@ class Configuration:
 
     def _last(self, split: str, probe: str) -> Floats | None:
         """Return (L,) the mean over runs at the last step, None where no run has it."""
-        means = np.array([one.mean for one in self.scores(split, probe)])
+        means = np.array([score.mean for score in self.scores(split, probe)])
         return means if np.isfinite(means).any() else None

@@ -42,27 +42,27 @@ class Picture:
     classes: tuple[str, ...]
 
 
-def pictures(one: Configuration) -> tuple[list[Picture], str]:
+def pictures(config: Configuration) -> tuple[list[Picture], str]:
     """Return the pictures of the first, the best and the last layer of one run of a configuration.
 
     Returns:
         The pictures and "", or none and why.
     """
-    saved = [run for run in one.runs if run.embeddings]
+    saved = [run for run in config.runs if run.embeddings]
     if not saved:
         return [], "embeddings were not saved"
     # each run saves its own best layer: one whose best is the configuration's has the picture that is wanted
-    run = next((run for run in saved if run.facts.best_layer == one.g.best_layer), saved[0])
+    run = next((run for run in saved if run.facts.best_layer == config.g.best_layer), saved[0])
     try:
-        return _pictures(run, one), ""
+        return _pictures(run, config), ""
     except (OSError, ValueError) as error:
         return [], f"{run.name}/embeddings.npz cannot be read: {one_line(error)}"
 
 
-def _pictures(run: Run, one: Configuration) -> list[Picture]:
+def _pictures(run: Run, config: Configuration) -> list[Picture]:
     assert run.embeddings is not None
-    best, own = one.g.best_layer, run.facts.best_layer
-    roles = [("first", 0), ("best", best), ("last", one.last_layer)]
+    best, own = config.g.best_layer, run.facts.best_layer
+    roles = [("first", 0), ("best", best), ("last", config.last_layer)]
     if own is not None and own != best:
         roles.insert(2, ("best of this run", own))
     wanted: dict[int, str] = {}
@@ -71,7 +71,7 @@ def _pictures(run: Run, one: Configuration) -> list[Picture]:
     saved = read_embeddings(run.embeddings, wanted)
     names = _class_names(run, int(saved.labels.max()) + 1)
     when = "" if saved.step in {None, int(run.scores.steps[-1])} else f", step {saved.step}"
-    found = []
+    drawn = []
     for layer, embeddings in saved.layers.items():
         plane, share = principal_plane(embeddings)
         scale = float(np.abs(plane).max()) or 1.0
@@ -81,8 +81,8 @@ def _pictures(run: Run, one: Configuration) -> list[Picture]:
         ]
         variance = "all images at one point" if math.isnan(share) else f"{share:.0%} of the variance"
         title = f"layer {layer} ({wanted[layer]}), seed {run.facts.seed}{when}, {variance}"
-        found.append(Picture(title, points, names))
-    return found
+        drawn.append(Picture(title, points, names))
+    return drawn
 
 
 def principal_plane(embeddings: Floats) -> tuple[Floats, float]:
@@ -129,10 +129,10 @@ class _ShortReads:
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        found = self._file.read(min(size, _LONGEST_READ + 1) if size >= 0 else _LONGEST_READ + 1)
-        if len(found) > _LONGEST_READ:
+        content = self._file.read(min(size, _LONGEST_READ + 1) if size >= 0 else _LONGEST_READ + 1)
+        if len(content) > _LONGEST_READ:
             raise ValueError("it is not a list of a few arrays")
-        return found
+        return content
 
 
 class SavedEmbeddings(NamedTuple):
@@ -164,19 +164,19 @@ def read_embeddings(path: Path, layers: Iterable[int]) -> SavedEmbeddings:
             chosen = _spread_over_classes(labels)
             step = int(_array(archive, "step", "iu", 0)) if "step.npy" in names else None
             there = [layer for layer in layers if f"unseen_{layer}.npy" in names]
-            found = {layer: _layer(archive, f"unseen_{layer}", len(labels))[chosen] for layer in there}
-            return SavedEmbeddings(labels[chosen], step, found)
+            kept = {layer: _layer(archive, f"unseen_{layer}", len(labels))[chosen] for layer in there}
+            return SavedEmbeddings(labels[chosen], step, kept)
     except damages as error:
         raise ValueError(f"it is damaged ({error})") from error
 
 
 def _layer(archive: zipfile.ZipFile, key: str, num_samples: int) -> Floats:
-    found: Floats = _array(archive, key, "f", 2).astype(np.float64)
-    if len(found) != num_samples or not 1 <= found.shape[1] <= _MOST_FEATURES:
-        raise ValueError(f"{key} has the shape {found.shape}, there are {num_samples} samples")
-    if not np.isfinite(found).all():
+    array: Floats = _array(archive, key, "f", 2).astype(np.float64)
+    if len(array) != num_samples or not 1 <= array.shape[1] <= _MOST_FEATURES:
+        raise ValueError(f"{key} has the shape {array.shape}, there are {num_samples} samples")
+    if not np.isfinite(array).all():
         raise ValueError(f"{key} has a number that is not finite")
-    return found
+    return array
 
 
 def _array(archive: zipfile.ZipFile, key: str, kinds: str, dimensions: int) -> NDArray[Any]:
@@ -186,7 +186,7 @@ def _array(archive: zipfile.ZipFile, key: str, kinds: str, dimensions: int) -> N
     ):  # zipfile unpacks no more than this, whatever the array's header says
         raise ValueError(f"{key} has more than {_LARGEST_ARRAY // MEBIBYTE} MiB")
     with archive.open(member) as file:
-        found: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    if found.dtype.kind not in kinds or found.ndim != dimensions:
-        raise ValueError(f"{key} is {found.dtype} of the shape {found.shape}")
-    return found
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    if array.dtype.kind not in kinds or array.ndim != dimensions:
+        raise ValueError(f"{key} is {array.dtype} of the shape {array.shape}")
+    return array

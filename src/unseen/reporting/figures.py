@@ -31,12 +31,12 @@ _SPLIT_DASHES = {"domain": list(SPLITS), "range": [[1, 0], [5, 3]]}
 _KIND_DASHES = {"domain": ["chance", "ceiling", "pixels"], "range": [[1, 3], [8, 3, 2, 3], [4, 2]]}
 
 
-def layer_curves(one: Configuration, theme: Theme, *, probe: str = "nmi") -> Spec:
+def layer_curves(config: Configuration, theme: Theme, *, probe: str = "nmi") -> Spec:
     """Return the scores over the layers at the last step, with intervals, chance, ceiling and raw pixels."""
     probes = list(HEADINGS) if theme.on_page else [probe]
-    rows = [row for split in SPLITS for name in probes for row in _curve_rows(one, split, name)]
-    levels, paths = _reference_rows(one, probes)
-    last = one.last_layer
+    rows = [row for split in SPLITS for name in probes for row in _curve_rows(config, split, name)]
+    levels, paths = _reference_rows(config, probes)
+    last = config.last_layer
     x = _number("l", "layer", {"domain": [0, max(last, 1)], "nice": False, "padding": 8})
     x["axis"] = {"values": list(range(0, last + 1, 1 + last // 14)), "format": "d", "grid": False}
     y = _number("v", None, {"domain": [0, 1]}, tickCount=5)
@@ -68,28 +68,28 @@ def layer_curves(one: Configuration, theme: Theme, *, probe: str = "nmi") -> Spe
     return _sized({"data": {"values": rows}, "layer": layers, "resolve": independent} | params, theme)
 
 
-def _curve_rows(one: Configuration, split: str, probe: str) -> list[Spec]:
-    if (split, probe) not in one.probes:
+def _curve_rows(config: Configuration, split: str, probe: str) -> list[Spec]:
+    if (split, probe) not in config.probes:
         return []
-    found = one.scores(split, probe)
+    scores = config.scores(split, probe)
     best = -1
-    if split == "unseen" and any(score.n for score in found):
-        best = one.g.best_layer if probe == "nmi" else int(np.nanargmax([score.mean for score in found]))
+    if split == "unseen" and any(score.n for score in scores):
+        best = config.g.best_layer if probe == "nmi" else int(np.nanargmax([score.mean for score in scores]))
     return [
         _estimate(score)
-        | {"l": layer, "name": one.layer_names[layer], "depth": _short(one.depths[layer]), "s": split, "p": probe}
+        | {"l": layer, "name": config.layer_names[layer], "depth": _short(config.depths[layer]), "s": split, "p": probe}
         | ({"best": True} if layer == best else {})
-        for layer, score in enumerate(found)
+        for layer, score in enumerate(scores)
         if score.n
     ]  # fmt: skip
 
 
-def _reference_rows(one: Configuration, probes: Sequence[str]) -> tuple[list[Spec], list[Spec]]:
+def _reference_rows(config: Configuration, probes: Sequence[str]) -> tuple[list[Spec], list[Spec]]:
     """Return the levels that are equal for all layers, and those with a value for each."""
     levels, paths = [], []
     for split in SPLITS:
         for probe in probes:
-            for kind, level in one.references(split, probe).items():
+            for kind, level in config.references(split, probe).items():
                 row = {"s": split, "p": probe, "k": kind, "how": level.meaning}
                 if np.ptp(level.values) == 0:
                     levels.append(row | {"v": _short(level.values[0])})
@@ -98,14 +98,14 @@ def _reference_rows(one: Configuration, probes: Sequence[str]) -> tuple[list[Spe
     return levels, paths
 
 
-def heat_map(one: Configuration, theme: Theme, *, top: float) -> Spec:
+def heat_map(config: Configuration, theme: Theme, *, top: float) -> Spec:
     """Return the unseen NMI of every layer at every step; `top` is the upper end of the colours."""
-    nmi = one.layers("unseen", "nmi")  # (R, T, L)
+    nmi = config.layers("unseen", "nmi")  # (R, T, L)
     rows = [
-        _estimate(found) | {"l": layer, "name": one.layer_names[layer], "step": step}
-        for place, step in enumerate(one.steps)
-        for layer, found in enumerate(estimates(nmi[:, place]))
-        if found.n
+        _estimate(score) | {"l": layer, "name": config.layer_names[layer], "step": step}
+        for place, step in enumerate(config.steps)
+        for layer, score in enumerate(estimates(nmi[:, place]))
+        if score.n
     ]
     x: Spec = {"field": "step", "type": "ordinal", "title": "training step"}
     x["axis"] = {"labelAngle": 0, "labelOverlap": True}
@@ -114,11 +114,11 @@ def heat_map(one: Configuration, theme: Theme, *, top: float) -> Spec:
     colour["legend"] = {"gradientThickness": 10, "tickCount": 4}
     hover = _tooltip(("l", "layer"), ("name", "name"), ("step", "step"), *_NUMBERS)
     layers = [_layer("rect", {"x": x, "y": y, "color": colour, "tooltip": hover})]
-    if len(one.steps) <= _MOST_CELLS_WITH_TEXT:
+    if len(config.steps) <= _MOST_CELLS_WITH_TEXT:
         ink = {"condition": {"test": f"datum.v > {0.6 * top}", "value": "#111111"}, "value": "#ffffff"}
         text = {"x": x, "y": y, "text": {"field": "v", "format": ".2f"}, "color": ink}
         layers.append(_layer("text", text, fontSize=10))
-    height = max(100, 20 * len(one.layer_names))
+    height = max(100, 20 * len(config.layer_names))
     return _sized({"data": {"values": rows}, "layer": layers}, theme, height=height)
 
 
@@ -141,14 +141,14 @@ def scatter(points: Sequence[Spec], classes: Sequence[str], theme: Theme) -> Spe
 def over_steps(configurations: Sequence[Configuration], theme: Theme, *, what: str) -> Spec:
     """Return g (what="g") or seen accuracy (what="accuracy") over the training steps, a line a configuration."""
     rows = []
-    for one in configurations[:MOST_LINES]:
-        found = one.g_of_steps if what == "g" else one.accuracy_of_steps
+    for config in configurations[:MOST_LINES]:
+        of_steps = config.g_of_steps if what == "g" else config.accuracy_of_steps
         rows += [
-            _estimate(at) | {"step": step} | _label(one)
-            for step, at in zip(one.steps, found, strict=True)
+            _estimate(at) | {"step": step} | _label(config)
+            for step, at in zip(config.steps, of_steps, strict=True)
             if at.n
         ]
-    steps = [step for one in configurations for step in one.steps]
+    steps = [step for config in configurations for step in config.steps]
     domain = {"domain": [min(steps), max(*steps, min(steps) + 1)], "nice": False, "padding": 8}
     height = {"zero": True, "nice": True} if what == "g" else {"domain": [0, 1]}
     colour, shape = _by_label(configurations, theme)
@@ -166,13 +166,13 @@ def over_steps(configurations: Sequence[Configuration], theme: Theme, *, what: s
 def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spec:
     """Return seen accuracy against g: a large mark a configuration, a small one a run."""
     means, runs = [], []
-    for one in configurations:
-        if one.accuracy.n:
-            g = one.g.of_mean
-            means.append(_label(one) | {"a": _short(one.accuracy.mean), "v": _short(g.mean), "n": g.n})
-        pairs = zip(one.accuracies[:, -1], one.nmi[:, one.g.best_layer], one.seeds, strict=True)
+    for config in configurations:
+        if config.accuracy.n:
+            g = config.g.of_mean
+            means.append(_label(config) | {"a": _short(config.accuracy.mean), "v": _short(g.mean), "n": g.n})
+        pairs = zip(config.accuracies[:, -1], config.nmi[:, config.g.best_layer], config.seeds, strict=True)
         runs += [
-            _label(one) | {"a": _short(accuracy), "v": _short(value), "seed": seed}
+            _label(config) | {"a": _short(accuracy), "v": _short(value), "seed": seed}
             for accuracy, value, seed in pairs
             if math.isfinite(accuracy) and math.isfinite(value)
         ]
@@ -196,11 +196,11 @@ def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spe
 def destroyed(configurations: Sequence[Configuration], theme: Theme) -> Spec | None:
     """Return the unseen NMI of the best layers on images destroyed by noise; None where it was not measured."""
     rows = []
-    for one in configurations[:MOST_LINES]:
-        if one.destroyed:
-            rows.append(_label(one) | {"level": 0.0, "v": _short(one.g.of_mean.mean)})
-        for level, values in one.destroyed:
-            rows.append(_label(one) | {"level": level, "v": _short(values[one.g.best_layer])})
+    for config in configurations[:MOST_LINES]:
+        if config.destroyed:
+            rows.append(_label(config) | {"level": 0.0, "v": _short(config.g.of_mean.mean)})
+        for level, values in config.destroyed:
+            rows.append(_label(config) | {"level": level, "v": _short(values[config.g.best_layer])})
     if not rows:
         return None
     colour, shape = _by_label(configurations, theme)
@@ -261,10 +261,10 @@ def _intervals(
     return [_layer(mark, encoding, transform=[*transform, {"filter": "isValid(datum.lo)"}], **style)]
 
 
-def _estimate(found: Estimate) -> Spec:
-    row: Spec = {"v": _short(found.mean), "n": found.n}
-    if math.isfinite(found.low):
-        row |= {"lo": _short(found.low), "hi": _short(found.high), "sd": _short(found.std)}
+def _estimate(estimate: Estimate) -> Spec:
+    row: Spec = {"v": _short(estimate.mean), "n": estimate.n}
+    if math.isfinite(estimate.low):
+        row |= {"lo": _short(estimate.low), "hi": _short(estimate.high), "sd": _short(estimate.std)}
     return row
 
 
@@ -273,13 +273,13 @@ def _short(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
 
 
-def _label(one: Configuration) -> Spec:
-    return {"label": one.label, "model": one.model}
+def _label(config: Configuration) -> Spec:
+    return {"label": config.label, "model": config.model}
 
 
 def _by_label(configurations: Sequence[Configuration], theme: Theme) -> tuple[Spec, Spec]:
     """Return colour and shape of the configurations, the same in every figure of a data set."""
-    labels = sorted(one.label for one in configurations[:MOST_LINES])
+    labels = sorted(config.label for config in configurations[:MOST_LINES])
     legend = {"orient": "bottom", "columns": 2, "title": None, "symbolOpacity": 1, "symbolSize": 70}
     field = {"field": "label", "type": "nominal", "legend": legend}
     return field | {"scale": theme.colours(labels)}, field | {"scale": theme.shapes(labels)}

@@ -49,18 +49,18 @@ def result_settings(run: Run) -> dict[str, str]:
     # a resumed training is the same run; runs of earlier versions wrote no hash of their images
     left_out = {"seed", "ckpt_path"} if facts.entry == "train" else {"seed"}
     kept = set() if facts.images_hash else {f"data.{key}" for key in IMAGE_ROOTS}
-    found = {}
+    settings = {}
     for name, value in flatten(run.config).items():
         if name in kept or (effect_of(name) == "result" and name not in left_out):
-            found[name] = json.dumps(value)
+            settings[name] = json.dumps(value)
             for place, stand_in in places.items():
                 if len(place) >= _SHORTEST_FOLDER:
-                    found[name] = found[name].replace(place, stand_in)
+                    settings[name] = settings[name].replace(place, stand_in)
     about = {
         "model": facts.model, "data": facts.data, "size": facts.size, "script": facts.entry,
         "classes": facts.split_hash, "images": facts.images_hash, "layers": len(run.scores.layer_names),
     }  # fmt: skip
-    return found | {f"({key})": json.dumps(value) for key, value in about.items()}
+    return settings | {f"({key})": json.dumps(value) for key, value in about.items()}
 
 
 def group_runs(runs: Iterable[Run]) -> tuple[tuple[Configuration, ...], tuple[LeftOut, ...]]:
@@ -78,15 +78,19 @@ def group_runs(runs: Iterable[Run]) -> tuple[tuple[Configuration, ...], tuple[Le
         key = json.dumps(settings, sort_keys=True)
         members.setdefault(key, []).append(run)
         families.setdefault((facts.model, facts.data, facts.size), {})[key] = settings
-    found = []
+    configs = []
     for family, of_key in families.items():
         differing = _differing(list(of_key.values()))
         for key, settings in of_key.items():
             kept, dropped = _one_each_seed(members[key])
             left_out += dropped
             variant = tuple(f"{name.strip('()')}={_plain(settings.get(name))}" for name in differing)
-            found.append(Configuration(tuple(kept), variant, f"{file_name('-'.join(family))}-{digest(key)}"))
-    return tuple(sorted(found, key=lambda one: (one.data, one.size, one.label))), tuple(left_out)
+            configs.append(
+                Configuration(tuple(kept), variant, f"{file_name('-'.join(family))}-{digest(key)}")
+            )
+    return tuple(sorted(configs, key=lambda config: (config.data, config.size, config.label))), tuple(
+        left_out
+    )
 
 
 def merge_reevaluations(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
@@ -121,8 +125,8 @@ def _scored_alike(run: Run, trained: Run) -> bool:
     if trained.facts.entry != "train" or run.scores.steps[-1] not in trained.scores.steps:
         return False
     ours, theirs = (
-        {name: value for name, value in result_settings(one).items() if name.startswith(_AFFECTS_SCORES)}
-        for one in (run, trained)
+        {name: value for name, value in result_settings(each).items() if name.startswith(_AFFECTS_SCORES)}
+        for each in (run, trained)
     )
     return ours == theirs
 
@@ -165,10 +169,10 @@ def shared_settings_that_differ(configurations: Sequence[Configuration]) -> tupl
 
     A network's own settings may differ; these should not.
     """
-    found = [result_settings(one.runs[0]) for one in configurations]
+    settings = [result_settings(config.runs[0]) for config in configurations]
     texts = []
-    for name in sorted({name for flat in found for name in flat if name.startswith(_SHARED)}):
-        values = sorted({_plain(flat.get(name)) for flat in found})
+    for name in sorted({name for flat in settings for name in flat if name.startswith(_SHARED)}):
+        values = sorted({_plain(flat.get(name)) for flat in settings})
         if len(values) > 1:
             texts.append(f"{name.strip('()')} is {' or '.join(values)}")
     return tuple(texts)

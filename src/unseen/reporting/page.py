@@ -50,7 +50,7 @@ def comparison_id(comparison: Comparison) -> str:
 
 def top_of_heat(comparison: Comparison) -> float:
     """Return the upper end of the colours, shared by all heat maps of a data set."""
-    top = max(found.mean for one in comparison.configurations for found in one.g_of_steps if found.n)
+    top = max(g.mean for config in comparison.configurations for g in config.g_of_steps if g.n)
     return max(0.1, round(top + 0.05, 1))
 
 
@@ -65,11 +65,13 @@ def page(
     every, most = analysis.configurations, figures.MOST_LINES
     # the best of each data set, as many as the page can hold
     each = max(1, _MOST_CARDS // max(1, len(analysis.comparisons)))
-    chosen = [(to, one) for to in analysis.comparisons for one in to.configurations[:each]][:_MOST_CARDS]
+    chosen = [(to, config) for to in analysis.comparisons for config in to.configurations[:each]][
+        :_MOST_CARDS
+    ]
     specs: dict[str, figures.Spec] = {}
     problems: list[str] = []
     cards = _cards(chosen, specs, problems)
-    comparisons = [_comparison(one, specs) for one in analysis.comparisons]
+    comparisons = [_comparison(comparison, specs) for comparison in analysis.comparisons]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_ASSETS), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -80,16 +82,16 @@ def page(
         specs=Markup(_json(specs)),
         made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
         counts=_counts(collection, analysis),
-        banner=_DEMO if any(one.size != "paper" for one in analysis.comparisons) else "",
+        banner=_DEMO if any(to.size != "paper" for to in analysis.comparisons) else "",
         comparisons=comparisons,
         cards=cards,
         more=len(every) - len(cards),
-        models=sorted({one.model for one in every}),
-        data_sets=sorted({one.data for one in every}),
+        models=sorted({config.model for config in every}),
+        data_sets=sorted({config.data for config in every}),
         probes=SHOWN,
-        nmi_chance=any(("unseen", CHANCE_PROBE) in one.probes for one in every),
-        accuracy_missing=any(found.n == 0 for one in every for found in one.accuracy_of_steps[:-1]),
-        many_lines=most if any(len(one.configurations) > most for one in analysis.comparisons) else 0,
+        nmi_chance=any(("unseen", CHANCE_PROBE) in config.probes for config in every),
+        accuracy_missing=any(at.n == 0 for config in every for at in config.accuracy_of_steps[:-1]),
+        many_lines=most if any(len(to.configurations) > most for to in analysis.comparisons) else 0,
         measured=what_was_measured(analysis),
         tables=tables,
         forms_of=forms_of,
@@ -99,7 +101,7 @@ def page(
         not_comparable=_not_comparable(every),
         picture_problems=problems,
         no_pictures=not any(card["pictures"] for card in cards) and not problems,
-        configs=[(one, _config_text(one)) for _, one in chosen if one.runs[0].config],
+        configs=[(config, _config_text(config)) for _, config in chosen if config.runs[0].config],
         unscored=analysis.unscored,
         commands=run_commands(every),
         report_command=printable(report_command, _LONGEST_COMMAND),
@@ -111,29 +113,29 @@ def _cards(
     chosen: Sequence[tuple[Comparison, Configuration]], specs: dict[str, figures.Spec], problems: list[str]
 ) -> list[dict[str, Any]]:
     cards = []
-    for place, (comparison, one) in enumerate(chosen):
-        name, g = one.identifier, one.g
-        specs[f"layers-{name}"] = figures.layer_curves(one, PAGE)
-        specs[f"heat-{name}"] = figures.heat_map(one, PAGE, top=top_of_heat(comparison))
-        taken, problem = pictures(one) if place < _MOST_WITH_PICTURES else ([], "")
-        if problem and any(run.embeddings for run in one.runs):
+    for place, (comparison, config) in enumerate(chosen):
+        name, g = config.identifier, config.g
+        specs[f"layers-{name}"] = figures.layer_curves(config, PAGE)
+        specs[f"heat-{name}"] = figures.heat_map(config, PAGE, top=top_of_heat(comparison))
+        taken, problem = pictures(config) if place < _MOST_WITH_PICTURES else ([], "")
+        if problem and any(run.embeddings for run in config.runs):
             problems.append(problem)
         shown_pictures = []
         for number, picture in enumerate(taken):
             key = f"picture-{name}-{number}"
             specs[key] = figures.scatter(picture.points, picture.classes, PAGE)
             shown_pictures.append({"title": picture.title, "spec": key})
-        best = f"best layer {g.best_layer} of 0..{one.last_layer} ({one.layer_names[g.best_layer]})"
-        runs = "1 run" if len(one.runs) == 1 else f"{len(one.runs)} seeds"
+        best = f"best layer {g.best_layer} of 0..{config.last_layer} ({config.layer_names[g.best_layer]})"
+        runs = "1 run" if len(config.runs) == 1 else f"{len(config.runs)} seeds"
         line = f"{best}, NMI {shown(g.of_mean, 2)}, {runs}".replace(" (one run)", "")
-        cards.append({"id": name, "of": one, "line": line, "pictures": shown_pictures})
+        cards.append({"id": name, "of": config, "line": line, "pictures": shown_pictures})
     return cards
 
 
 def _comparison(comparison: Comparison, specs: dict[str, figures.Spec]) -> dict[str, Any]:
     name, members = comparison_id(comparison), comparison.configurations
     made: dict[str, figures.Spec | None] = {"g": figures.over_steps(members, PAGE, what="g")}
-    if any(one.accuracy.n for one in members):
+    if any(config.accuracy.n for config in members):
         made["accuracy"] = figures.over_steps(members, PAGE, what="accuracy")
         made["scatter"] = figures.accuracy_and_g(members, PAGE)
     made["destroyed"] = figures.destroyed(members, PAGE)
@@ -149,13 +151,13 @@ def _counts(collection: Collection, analysis: Analysis) -> str:
 
 
 def _not_comparable(configurations: Sequence[Configuration]) -> list[str]:
-    reasons = [(one, why_not_comparable(one)) for one in configurations if one.size == "paper"]
-    return [f"{one.label} on {one.data}: {reason}" for one, reason in reasons if reason]
+    reasons = [(config, why_not_comparable(config)) for config in configurations if config.size == "paper"]
+    return [f"{config.label} on {config.data}: {reason}" for config, reason in reasons if reason]
 
 
-def _config_text(one: Configuration) -> str:
+def _config_text(config: Configuration) -> str:
     kept = {
-        key: value for key, value in one.runs[0].config.items() if key not in ("paths", "logger", "hydra")
+        key: value for key, value in config.runs[0].config.items() if key not in ("paths", "logger", "hydra")
     }
     return str(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
 
@@ -176,21 +178,21 @@ def _json(content: object) -> str:
 def run_commands(configurations: Sequence[Configuration]) -> list[str]:
     """Return lines that run all configurations with all their seeds again; networks with equal settings share one."""
     models: dict[tuple[str, ...], list[str]] = {}  # (script, words but the network's) -> networks
-    for one in configurations:
-        command = [printable(word) for word in one.runs[0].facts.command or []]
+    for config in configurations:
+        command = [printable(word) for word in config.runs[0].facts.command or []]
         if not command:
             continue
         words = _typed(command[1:])
         networks = [word.removeprefix("model=") for word in words if word.startswith("model=")]
         others = [word for word in words if not word.startswith("model=")]
-        key = (command[0], *others, f"seed={','.join(map(str, one.seeds))}")
+        key = (command[0], *others, f"seed={','.join(map(str, config.seeds))}")
         models.setdefault(key, []).extend(networks)
-    found = []
+    lines = []
     for (script, *words, seed), networks in models.items():
         chosen = [f"model={','.join(sorted(set(networks)))}"] if networks else []
         sweep = ["-m"] if any("," in word for word in (*chosen, seed)) else []
-        found.append(shlex.join(["python", script, *sweep, *words, *chosen, seed]))
-    return sorted(found)
+        lines.append(shlex.join(["python", script, *sweep, *words, *chosen, seed]))
+    return sorted(lines)
 
 
 def _typed(words: list[str]) -> list[str]:
@@ -204,9 +206,11 @@ def _typed(words: list[str]) -> list[str]:
 
 
 def _versions(collection: Collection) -> str:
-    found: dict[str, set[str]] = {}
+    by_name: dict[str, set[str]] = {}
     for run in collection.runs:
         for name, version in (run.facts.versions or {}).items():
-            found.setdefault(printable(name, 40), set()).add(printable(version, 40))
+            by_name.setdefault(printable(name, 40), set()).add(printable(version, 40))
     here = f"report made with python {sys.version.split()[0]}, vl-convert {metadata.version('vl-convert-python')}"
-    return ", ".join([*(f"{name} {' / '.join(sorted(versions))}" for name, versions in found.items()), here])
+    return ", ".join(
+        [*(f"{name} {' / '.join(sorted(versions))}" for name, versions in by_name.items()), here]
+    )

@@ -113,30 +113,32 @@ def published() -> list[PaperRow]:
     return [*rows, PaperRow("resnet", "calligraphy", "unseen", "nmi", 0.61, 1, _FIRST_SOURCE)]
 
 
-def why_not_comparable(one: Configuration) -> str:
+def why_not_comparable(config: Configuration) -> str:
     """Return in which settings a configuration differs from the published experiments, "" where in none."""
-    run = one.runs[0]
-    if one.data not in DATA_SETS:
-        return f"the papers have no {one.data}"
-    if one.model not in NETWORKS:
-        return f"the papers have no {one.model}"
+    run = config.runs[0]
+    if config.data not in DATA_SETS:
+        return f"the papers have no {config.data}"
+    if config.model not in NETWORKS:
+        return f"the papers have no {config.model}"
     if not run.config:
         return "its config.yaml is missing"
     settings = flatten(run.config)
     theirs = (
-        _SETTINGS | {"model.scheduler.epochs": 5 if one.model == "resnet" else 4} | _DATA_SETTINGS[one.data]
+        _SETTINGS
+        | {"model.scheduler.epochs": 5 if config.model == "resnet" else 4}
+        | _DATA_SETTINGS[config.data]
     )
     reasons = [] if run.facts.entry == "train" else ["it was only evaluated, not trained"]
     for key, wanted in theirs.items():
-        found = settings.get(key, "absent")
-        if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):
-            reasons.append(f"{key} is {_plain(found)}, theirs {_plain(wanted)}")
+        ours = settings.get(key, "absent")
+        if ours != wanted or isinstance(ours, bool) != isinstance(wanted, bool):
+            reasons.append(f"{key} is {_plain(ours)}, theirs {_plain(wanted)}")
     unseen = settings.get("data.unseen")
-    if isinstance(unseen, list) and sorted(map(str, unseen)) != _UNSEEN_CLASSES[one.data]:
+    if isinstance(unseen, list) and sorted(map(str, unseen)) != _UNSEEN_CLASSES[config.data]:
         reasons.append("other unseen classes")
     if settings.get("data.seen") is not None:
         reasons.append("other seen classes")
-    if PUBLISHED_STEP not in one.steps:
+    if PUBLISHED_STEP not in config.steps:
         reasons.append(f"not scored at step {PUBLISHED_STEP}")
     return "; ".join(reasons)
 
@@ -147,22 +149,22 @@ def compare_with_papers(configurations: Sequence[Configuration]) -> list[PaperRo
     Where several have them, the one with most seeds represents the network.
     """
     usable: dict[tuple[str, str], Configuration] = {}
-    for one in sorted(configurations, key=lambda one: -len(one.runs)):
-        if not why_not_comparable(one):
-            usable.setdefault((one.model, one.data), one)
+    for config in sorted(configurations, key=lambda config: -len(config.runs)):
+        if not why_not_comparable(config):
+            usable.setdefault((config.model, config.data), config)
     return [
         replace(row, ours=_ours(usable[row.model, row.data], row)) if (row.model, row.data) in usable else row
         for row in published()
     ]
 
 
-def _ours(one: Configuration, row: PaperRow) -> Estimate | None:
-    place = one.steps.index(PUBLISHED_STEP)
+def _ours(config: Configuration, row: PaperRow) -> Estimate | None:
+    place = config.steps.index(PUBLISHED_STEP)
     if row.probe == ACCURACY:
-        found = [one.accuracy_of_steps[place]]
+        means = [config.accuracy_of_steps[place]]
     else:
-        found = estimates(one.layers(row.split, row.probe)[:, place])
-    return max((each for each in found if each.n), key=lambda each: each.mean, default=None)
+        means = estimates(config.layers(row.split, row.probe)[:, place])
+    return max((mean for mean in means if mean.n), key=lambda mean: mean.mean, default=None)
 
 
 def _plain(value: Any) -> str:

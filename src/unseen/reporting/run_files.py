@@ -229,9 +229,9 @@ def _check_agree(facts: Facts, table: ScoreTable, scores: RunScores) -> None:
     if facts.best_layer is not None and facts.best_layer >= layers:
         raise ValueError(f"it has {layers} layers, the best one in summary.json is {facts.best_layer}")
     if facts.g is not None:
-        found = table.generalization(last)
-        if found is None or abs(found.g - facts.g) > _SAME:
-            raise ValueError(f"g is {found.g if found else None} by its rows and {facts.g} by summary.json")
+        best = table.generalization(last)
+        if best is None or abs(best.g - facts.g) > _SAME:
+            raise ValueError(f"g is {best.g if best else None} by its rows and {facts.g} by summary.json")
 
 
 def _check_rows(table: ScoreTable) -> None:
@@ -270,10 +270,10 @@ def _check_shown(what: str, name: str) -> None:
         raise ValueError(f"{what} is {quoted(name)}, it {error}") from error
 
 
-def _check_layers(found: set[tuple[int, str, float | None]]) -> None:
+def _check_layers(layers: set[tuple[int, str, float | None]]) -> None:
     names: dict[int, str] = {}
     depths: dict[int, float] = {}
-    for layer, name, depth in found:
+    for layer, name, depth in layers:
         _check_shown(f"the name of layer {layer}", name)
         if not HEAD_LAYER <= layer <= _MOST_LAYERS:
             raise ValueError(f"layer {layer}: the layers are 0 to at most {_MOST_LAYERS}")

@@ -104,18 +104,22 @@ def estimates(values: Floats) -> list[Estimate]:
     Args:
         values: (R, M); NaN where a run lacks a number.
     """
-    found = [Estimate()] * values.shape[1]
+    means = [Estimate()] * values.shape[1]
     finite = np.isfinite(values)
     for pattern in np.unique(finite, axis=1).T:  # columns that the same runs have, together
         if not pattern.any():
             continue
         columns = np.flatnonzero((finite == pattern[:, None]).all(axis=0))
-        some = values[pattern][:, columns]  # (r, m)
-        ends = _interval(_resampled_means(some)) if len(some) > 1 else np.full((2, len(columns)), np.nan)
-        parts = np.stack([some.mean(axis=0), some.std(axis=0), *ends], axis=1).tolist()
+        finite_values = values[pattern][:, columns]  # (r, m)
+        ends = (
+            _interval(_resampled_means(finite_values))
+            if len(finite_values) > 1
+            else np.full((2, len(columns)), np.nan)
+        )
+        parts = np.stack([finite_values.mean(axis=0), finite_values.std(axis=0), *ends], axis=1).tolist()
         for column, (mean, std, low, high) in zip(columns, parts, strict=True):
-            found[column] = Estimate(mean, std, low, high, len(some))
-    return found
+            means[column] = Estimate(mean, std, low, high, len(finite_values))
+    return means
 
 
 def generalization(nmi: Floats) -> Generalization | None:
@@ -126,17 +130,17 @@ def generalization(nmi: Floats) -> Generalization | None:
     layers = np.flatnonzero(np.isfinite(nmi).all(axis=0))
     if not len(layers):
         return None
-    some = nmi[:, layers]  # (R, l)
-    means = some.mean(axis=0)
+    usable = nmi[:, layers]  # (R, l)
+    means = usable.mean(axis=0)
     best = int(means.argmax())
     low = high = support = math.nan
-    if len(some) > 1:
-        resamples = _resampled_means(some)  # (B, l)
+    if len(usable) > 1:
+        resamples = _resampled_means(usable)  # (B, l)
         low, high = (float(end) for end in _interval(resamples.max(axis=1)))
         support = float((resamples.argmax(axis=1) == best).mean())
-    of_mean = Estimate(float(means[best]), float(some[:, best].std()), low, high, len(some))
-    per_run = some.max(axis=1)
-    wins = np.bincount(layers[some.argmax(axis=1)], minlength=nmi.shape[1])
+    of_mean = Estimate(float(means[best]), float(usable[:, best].std()), low, high, len(usable))
+    per_run = usable.max(axis=1)
+    wins = np.bincount(layers[usable.argmax(axis=1)], minlength=nmi.shape[1])
     return Generalization(of_mean, per_run, estimate(per_run), int(layers[best]), wins, support)
 
 

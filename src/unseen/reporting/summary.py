@@ -40,25 +40,25 @@ def summarise(comparison: Comparison) -> Summary:
     return Summary(headline, " ".join(text for text in details if text))
 
 
-def _how_often(one: Configuration, runs: int) -> str:
+def _how_often(config: Configuration, runs: int) -> str:
     if runs == 1:
         return "This is one run: how much another seed would change it is not known."
-    text = f"That layer is the best in {one.g.wins[one.g.best_layer]} of {runs} seeds"
+    text = f"That layer is the best in {config.g.wins[config.g.best_layer]} of {runs} seeds"
     if runs < _FEW_SEEDS:
         count = {2: "two", 3: "three", 4: "four"}[runs]
         text += f"; {count} seeds are few, so read the interval as the range of the runs"
     return text + "."
 
 
-def _last_layer(one: Configuration) -> str:
-    if one.last_layer == 0:
+def _last_layer(config: Configuration) -> str:
+    if config.last_layer == 0:
         return "It has only this layer."
-    if one.best_is_last:
+    if config.best_is_last:
         return "Its best layer is the last one."
-    found = one.over_last
-    last = one.g.of_mean.mean - found.mean
-    text = f"Its last layer has {last:.2f}, which is lower by {_with_interval(found, runs=False)}"
-    if found.n > 1 and found.low <= 0:
+    margin = config.over_last
+    last = config.g.of_mean.mean - margin.mean
+    text = f"Its last layer has {last:.2f}, which is lower by {_with_interval(margin, runs=False)}"
+    if margin.n > 1 and margin.low <= 0:
         return text + ": the runs do not show that the last layer is worse."
     return text + "."
 
@@ -90,11 +90,11 @@ def _verdict(pair: Difference) -> str:
     return f"over {n} shared seeds the two cannot be distinguished"
 
 
-def _pixels(one: Configuration) -> str:
-    found = one.over_pixels
-    if found.n == 0 or found.mean > 0:
+def _pixels(config: Configuration) -> str:
+    margin = config.over_pixels
+    if margin.n == 0 or margin.mean > 0:
         return ""
-    pixels = one.g.of_mean.mean - found.mean
+    pixels = config.g.of_mean.mean - margin.mean
     return f"The raw pixels reach {pixels:.2f}: here no layer does better than no network at all."
 
 
@@ -102,38 +102,38 @@ def findings(comparison: Comparison) -> list[str]:
     """Return what one data set shows on the papers' three claims, each with its n."""
     members = comparison.configurations
     kind, several = _kind(members), len(members) > 1
-    found = []
+    sentences = []
     differing = shared_settings_that_differ(members)
     if differing:
-        found.append(
+        sentences.append(
             f"Not all {kind} were measured alike, so their order may come from that: {'; '.join(differing)}."
         )
     if several:
-        found.append(_inside(members, kind))
-    found += [_monotone(members, kind), _accuracy(comparison, kind)]
-    measured = [one for one in members if one.over_pixels.n]
+        sentences.append(_inside(members, kind))
+    sentences += [_monotone(members, kind), _accuracy(comparison, kind)]
+    measured = [config for config in members if config.over_pixels.n]
     if several and measured:
-        above = sum(one.over_pixels.mean > 0 for one in measured)
-        found.append(f"{above} of {len(measured)} {kind} have a layer above the raw pixels.")
-    if not any("chance" in one.references("unseen", "nmi") for one in members):
-        found.append("NMI by chance (permuted labels) was not measured in these runs.")
-    return found
+        above = sum(config.over_pixels.mean > 0 for config in measured)
+        sentences.append(f"{above} of {len(measured)} {kind} have a layer above the raw pixels.")
+    if not any("chance" in config.references("unseen", "nmi") for config in members):
+        sentences.append("NMI by chance (permuted labels) was not measured in these runs.")
+    return sentences
 
 
 def _inside(members: Sequence[Configuration], kind: str) -> str:
-    inside = [one for one in members if not one.best_is_last]
+    inside = [config for config in members if not config.best_is_last]
     text = f"The best layer is not the last in {len(inside)} of {len(members)} {kind}"
     if inside:
-        beyond = sum(one.over_last.low > 0 for one in inside)
+        beyond = sum(config.over_last.low > 0 for config in inside)
         text += f"; in {beyond} of these the 95 % interval of the difference excludes zero"
     return text + "."
 
 
 def _monotone(members: Sequence[Configuration], kind: str) -> str:
-    judged = [one for one in members if one.shape.judged_by]
+    judged = [config for config in members if config.shape.judged_by]
     if not judged:
         return "Whether NMI rises steadily with depth cannot be judged: one run each, k-means noise not measured."
-    turning = sum(one.shape.sign_changes > 0 for one in judged)
+    turning = sum(config.shape.sign_changes > 0 for config in judged)
     if len(members) == 1:
         verb = "changes direction" if turning else "does not change direction"
         return f"NMI {verb} over the layers, beyond the uncertainty."
@@ -173,11 +173,11 @@ def paper_sentence(rows: Sequence[PaperRow]) -> str:
     )
 
 
-def _with_interval(found: Estimate, *, runs: bool = True) -> str:
-    if math.isnan(found.low):
-        return f"{found.mean:.2f}"
-    counted = f", {found.n} seeds" if runs else ""
-    return f"{found.mean:.2f} (95 % interval {_signed(found.low)} to {_signed(found.high)}{counted})"
+def _with_interval(estimate: Estimate, *, runs: bool = True) -> str:
+    if math.isnan(estimate.low):
+        return f"{estimate.mean:.2f}"
+    counted = f", {estimate.n} seeds" if runs else ""
+    return f"{estimate.mean:.2f} (95 % interval {_signed(estimate.low)} to {_signed(estimate.high)}{counted})"
 
 
 def _signed(value: float) -> str:
@@ -186,4 +186,4 @@ def _signed(value: float) -> str:
 
 def _kind(members: Sequence[Configuration]) -> str:
     """Return "networks", or "configurations" where one network was run in several ways."""
-    return "networks" if len({one.model for one in members}) == len(members) else "configurations"
+    return "networks" if len({config.model for config in members}) == len(members) else "configurations"

@@ -196,23 +196,23 @@ def best_layers(analysis: Analysis) -> Table:
     """Return g and the best layer of every configuration."""
     rows = []
     for comparison in analysis.comparisons:
-        for one in comparison.configurations:
-            g, best = one.g, one.g.best_layer
+        for config in comparison.configurations:
+            g, best = config.g, config.g.best_layer
             cells: tuple[Cell, ...] = (
-                len(one.runs),
+                len(config.runs),
                 g.of_mean,
                 g.of_runs,
-                f"{best} of 0..{one.last_layer} ({one.layer_names[best]})",
-                float(one.depths[best]),
-                _wins(one),
+                f"{best} of 0..{config.last_layer} ({config.layer_names[best]})",
+                float(config.depths[best]),
+                _wins(config),
                 g.support,
-                "best is last" if one.best_is_last else one.over_last,
-                one.over_pixels if one.over_pixels.n else _NOT_MEASURED,
-                one.accuracy,
-                _NOT_MEASURED if one.noise is None else float(one.noise[best]),
+                "best is last" if config.best_is_last else config.over_last,
+                config.over_pixels if config.over_pixels.n else _NOT_MEASURED,
+                config.accuracy,
+                _NOT_MEASURED if config.noise is None else float(config.noise[best]),
             )
-            is_best = one is comparison.best and len(comparison.configurations) > 1
-            rows.append(_row(one, cells, "best" if is_best else ""))
+            is_best = config is comparison.best and len(comparison.configurations) > 1
+            rows.append(_row(config, cells, "best" if is_best else ""))
     last = "NMI of the best minus that of the last layer, paired over seeds"
     noise = "standard deviation of the NMI over single k-means starts, at the best layer"
     return Table(
@@ -238,8 +238,8 @@ def best_layers(analysis: Analysis) -> Table:
     )  # fmt: skip
 
 
-def _wins(one: Configuration) -> str:
-    wins = one.g.wins
+def _wins(config: Configuration) -> str:
+    wins = config.g.wins
     ranked = sorted(np.flatnonzero(wins).tolist(), key=lambda layer: (-wins[layer], layer))
     return ", ".join(f"{layer}: {wins[layer]} of {wins.sum()}" for layer in ranked)
 
@@ -248,14 +248,14 @@ def layer_scores(analysis: Analysis) -> Table:
     """Return every score of every layer at the last step, with chance and ceiling."""
     kinds = ("chance", "ceiling", "pixels")
     rows = []
-    for one in analysis.configurations:
+    for config in analysis.configurations:
         for split, probe in ((split, probe) for split in SPLITS for probe in HEADINGS):
-            if (split, probe) in one.probes:
-                levels = one.references(split, probe)
-                for layer, score in enumerate(one.scores(split, probe)):
-                    place = (split, probe, layer, one.layer_names[layer], float(one.depths[layer]))
+            if (split, probe) in config.probes:
+                levels = config.references(split, probe)
+                for layer, score in enumerate(config.scores(split, probe)):
+                    place = (split, probe, layer, config.layer_names[layer], float(config.depths[layer]))
                     limits = (float(levels[kind].values[layer]) if kind in levels else None for kind in kinds)
-                    rows.append(_row(one, (*place, score, score.n, *limits)))
+                    rows.append(_row(config, (*place, score, score.n, *limits)))
     columns = _columns(
         "network", "data", "size", "classes", "probe", "layer", "name", "depth", "score", "n", "chance", "ceiling",
         "raw pixels",
@@ -266,8 +266,8 @@ def layer_scores(analysis: Analysis) -> Table:
 def depth_shape(analysis: Analysis) -> Table:
     """Return whether the NMI is monotone over the layers."""
     rows = []
-    for one in analysis.configurations:
-        shape, trend = one.shape, one.trend
+    for config in analysis.configurations:
+        shape, trend = config.shape, config.trend
         if not shape.judged_by:
             verdict = "cannot be judged: one run, k-means noise not measured"
         elif shape.sign_changes:
@@ -277,7 +277,9 @@ def depth_shape(analysis: Analysis) -> Table:
         else:
             verdict = "no step beyond the uncertainty"
         steps = (shape.rises, shape.falls, shape.sign_changes) if shape.judged_by else (None, None, None)
-        rows.append(_row(one, (len(one.runs), len(one.layer_names), trend.value, trend.p, *steps, verdict)))
+        rows.append(
+            _row(config, (len(config.runs), len(config.layer_names), trend.value, trend.p, *steps, verdict))
+        )
     return Table(
         "depth_shape",
         "Is the NMI monotone over the layers?",
@@ -329,11 +331,12 @@ def _verdict(pair: Difference) -> str:
 def accuracy_and_g(analysis: Analysis) -> Table:
     """Return whether accuracy on seen classes ranks the networks as g does."""
     rows = []
-    for one in analysis.comparisons:
-        rho, tau = one.spearman, one.kendall
+    for comparison in analysis.comparisons:
+        rho, tau, data = comparison.spearman, comparison.kendall, comparison.data
         how = "exact" if rho.exact else "9,999 permutations"
         how = "needs three networks" if math.isnan(rho.value) else how
-        rows.append(Row((one.data, one.size, rho.n, rho.value, rho.p, tau.value, tau.p, how), "", one.data))
+        cells = (data, comparison.size, rho.n, rho.value, rho.p, tau.value, tau.p, how)
+        rows.append(Row(cells, "", data))
     return Table(
         "accuracy_and_g",
         "Does accuracy on seen classes rank the networks as g does?",
@@ -350,13 +353,14 @@ def accuracy_and_g(analysis: Analysis) -> Table:
 def data_set_agreement(analysis: Analysis) -> Table:
     """Return whether a network's curve is the same on two data sets."""
     rows = []
-    for found in analysis.transfers:
-        first, second, agreement, steps = found.first, found.second, found.agreement, found.difference
+    for transfer in analysis.transfers:
+        first, second, steps = transfer.first, transfer.second, transfer.difference
+        agreement = transfer.agreement
         runs = f"{len(first.runs)} / {len(second.runs)}"
         difference = float(steps.mean()) if len(steps) else None
         cells: tuple[Cell, ...] = (
             first.label, first.size, first.data, second.data, runs, len(steps), agreement.value, agreement.p,
-            found.agreement_p, difference, found.difference_p,
+            transfer.agreement_p, difference, transfer.difference_p,
         )  # fmt: skip
         rows.append(Row(cells, first.model))
     return Table(
@@ -376,18 +380,19 @@ def data_set_agreement(analysis: Analysis) -> Table:
 def controls(analysis: Analysis) -> Table:
     """Return g against chance, k-means noise and destroyed images."""
     rows = []
-    for one in analysis.configurations:
-        best, g = one.g.best_layer, one.g.of_mean.mean
-        chance = one.references("unseen", "nmi").get("chance")
+    for config in analysis.configurations:
+        best, g = config.g.best_layer, config.g.of_mean.mean
+        chance = config.references("unseen", "nmi").get("chance")
         level = None if chance is None else float(chance.values[best])
         measured = (
             level,
             None if level is None else g - level,
-            None if one.noise is None else float(one.noise[best]),
-            ", ".join(f"{noise:g}: {shown(float(values[best]))}" for noise, values in one.destroyed) or None,
+            None if config.noise is None else float(config.noise[best]),
+            ", ".join(f"{noise:g}: {shown(float(values[best]))}" for noise, values in config.destroyed)
+            or None,
         )
         cells = (_NOT_MEASURED if cell is None else cell for cell in measured)
-        rows.append(_row(one, (len(one.runs), g, *cells)))
+        rows.append(_row(config, (len(config.runs), g, *cells)))
     return Table(
         "controls",
         "Controls",
@@ -405,18 +410,20 @@ def controls(analysis: Analysis) -> Table:
 
 def what_was_measured(analysis: Analysis) -> str:
     """Return which rows the runs have beyond their scores, and how to get those that are missing."""
-    found = analysis.configurations
+    configs = analysis.configurations
     measured = {
-        "NMI by chance (nmi_chance)": [("unseen", CHANCE_PROBE) in one.probes for one in found],
-        "k-means noise (nmi_start_sd)": [one.noise is not None for one in found],
-        "destroyed images (probe.noise_levels=[0.25,0.5,0.75,1.0])": [bool(one.destroyed) for one in found],
-        "seen accuracy at every step": [all(at.n for at in one.accuracy_of_steps) for one in found],
+        "NMI by chance (nmi_chance)": [("unseen", CHANCE_PROBE) in config.probes for config in configs],
+        "k-means noise (nmi_start_sd)": [config.noise is not None for config in configs],
+        "destroyed images (probe.noise_levels=[0.25,0.5,0.75,1.0])": [
+            bool(config.destroyed) for config in configs
+        ],
+        "seen accuracy at every step": [all(at.n for at in config.accuracy_of_steps) for config in configs],
         "saved embeddings (probe.save_embeddings=true)": [
-            any(run.embeddings for run in one.runs) for one in found
+            any(run.embeddings for run in config.runs) for config in configs
         ],
     }
     listed = ", ".join(f"{what} in {sum(which) or 'none'}" for what, which in measured.items())
-    return f"Measured, of {count(len(found), 'configuration')}: {listed}."
+    return f"Measured, of {count(len(configs), 'configuration')}: {listed}."
 
 
 def against_the_papers(papers: Sequence[PaperRow]) -> Table:
@@ -445,7 +452,7 @@ def against_the_papers(papers: Sequence[PaperRow]) -> Table:
 
 def runs(analysis: Analysis, collection: Collection) -> Table:
     """Return every run that numbers come from."""
-    labels = {run.name: one.label for one in analysis.configurations for run in one.runs}
+    labels = {run.name: config.label for config in analysis.configurations for run in config.runs}
     rows = []
     for run in collection.runs:
         facts = run.facts
@@ -467,8 +474,8 @@ def runs(analysis: Analysis, collection: Collection) -> Table:
 def left_out(collection: Collection) -> Table:
     """Return every folder that no number comes from."""
     rows = [
-        Row((one.status, one.reason, one.model, one.data, one.size, one.seed, one.name), one.model, one.data, "failed")
-        for one in collection.left_out
+        Row((out.status, out.reason, out.model, out.data, out.size, out.seed, out.name), out.model, out.data, "failed")
+        for out in collection.left_out
     ]  # fmt: skip
     columns = _columns("status", "reason", "network", "data", "size", "seed", "folder")
     return Table(
@@ -477,9 +484,9 @@ def left_out(collection: Collection) -> Table:
 
 
 def _columns(*columns: str | Column) -> tuple[Column, ...]:
-    return tuple(Column(one) if isinstance(one, str) else one for one in columns)
+    return tuple(Column(column) if isinstance(column, str) else column for column in columns)
 
 
-def _row(one: Configuration, cells: tuple[Cell, ...], mark: str = "") -> Row:
+def _row(config: Configuration, cells: tuple[Cell, ...], mark: str = "") -> Row:
     """Return a row that begins with the network, the data set and the size."""
-    return Row((one.label, one.data, one.size, *cells), one.model, one.data, mark)
+    return Row((config.label, config.data, config.size, *cells), config.model, config.data, mark)
