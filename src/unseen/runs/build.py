@@ -149,7 +149,7 @@ def build(run: Run, *, training: bool) -> Parts:
             resume_scores(checkpoint, run.folder)
     k = datamodule.neighbors(plain["probe"]["k"])
     _describe(run, plain, datamodule, k)
-    module = _module(plain, spec, datamodule, provenance, scored)
+    module = _module(plain, spec, datamodule, provenance, scored, training=training)
     loggers, view = _loggers(run, plain, job_type="train" if training else "eval")
     probe, callbacks = _callbacks(
         plain, k["unseen"], view or run.folder, training=training, at=scored.at if scored else None
@@ -251,6 +251,8 @@ def _module(
     datamodule: SeenUnseenDataModule,
     provenance: dict[str, Any],
     scored: Checkpoint | None,
+    *,
+    training: bool,
 ) -> SeenClassifier:
     from lightning.pytorch import seed_everything
 
@@ -276,7 +278,7 @@ def _module(
         channels_last=prefers_channels_last(backbone) if channels_last == "auto" else channels_last,
         log_steps=trainer["log_every_n_steps"],
         eval_precision=trainer["eval_precision"],
-        score_accuracy=scored is None or _tests_it(scored, provenance, datamodule),
+        score_accuracy=training or (scored is not None and _tests_it(scored, provenance, datamodule)),
     )
     if scored:
         with user_errors():
