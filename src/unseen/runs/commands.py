@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,34 +20,18 @@ from unseen.wording import one_line, suggestion
 
 if TYPE_CHECKING:
     from unseen.run_folder import RunFolder
-    from unseen.runs.build import Parts, Run
+    from unseen.runs.build import Parts
 
 
 # ------------------------------------------------------------------ train.py and eval.py
 def train_job(config: DictConfig) -> None:
     """Fine-tune and probe; print the table of layers and the closing line."""
-    with _run(config, training=True) as (run, parts):
-        from unseen.runs.trainer import train
-
-        train(
-            module=parts.module,
-            datamodule=parts.datamodule,
-            trainer=parts.trainer,
-            run_folder=run.folder,
-            probe=parts.probe,
-            probe_at_start=parts.probe_at_start,
-            checkpoint=parts.checkpoint,
-        )
+    _run(config, training=True)
 
 
 def eval_job(config: DictConfig) -> None:
     """Score a network without training; print the table of layers and the closing line."""
-    with _run(config, training=False) as (run, parts):
-        from unseen.runs.trainer import evaluate
-
-        evaluate(
-            module=parts.module, datamodule=parts.datamodule, trainer=parts.trainer, run_folder=run.folder
-        )
+    _run(config, training=False)
 
 
 def command_of(config_name: str) -> Callable[[], None]:
@@ -63,11 +47,11 @@ def command_of(config_name: str) -> Callable[[], None]:
     return command
 
 
-@contextmanager
-def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
-    """Give a run and its parts; if it fails, write the reason into its folder, else print what it found."""
+def _run(config: DictConfig, *, training: bool) -> None:
+    """Build a run and train or evaluate; if it fails, write the reason into its folder, else print its scores."""
     from unseen.runs.build import begin, build
     from unseen.runs.loggers import close_loggers
+    from unseen.runs.trainer import evaluate, train
 
     run = begin(config)
     parts: Parts | None = None
@@ -85,7 +69,19 @@ def _run(config: DictConfig, *, training: bool) -> Iterator[tuple[Run, Parts]]:
     try:
         parts = build(run, training=training)
         ranks.look_after(parts.trainer)
-        yield run, parts
+        module, datamodule, trainer = parts.module, parts.datamodule, parts.trainer
+        if training:
+            train(
+                module=module,
+                datamodule=datamodule,
+                trainer=trainer,
+                run_folder=run.folder,
+                probe=parts.probe,
+                probe_at_start=parts.probe_at_start,
+                checkpoint=parts.checkpoint,
+            )
+        else:
+            evaluate(module=module, datamodule=datamodule, trainer=trainer, run_folder=run.folder)
     except BaseException as error:
         begin_ending()
         of_another = ranks.reason_of(error)
