@@ -208,7 +208,8 @@ def test_a_disk_that_fills_while_a_sweep_starts_is_one_sentence(
         raise shutil.Error([(str(source), str(target), "[Errno 28] No space left on device")])
 
     monkeypatch.setattr(shutil, "copytree", full)
-    sweep = Sweep([Job([], tmp_path / "a", "x")], tmp_path, "train.py", lambda: None, tmp_path)
+    configs = {"--config-path": tmp_path}
+    sweep = Sweep([Job([], tmp_path / "a", "x")], tmp_path, "train.py", lambda: None, configs)
     with pytest.raises(
         UserError, match=r"cannot write into the sweep's folder .*: \[Errno 28\] No space left"
     ):

@@ -55,7 +55,7 @@ class Job:
     """One point of the grid.
 
     Attributes:
-        overrides: What was typed for it.
+        overrides: What was typed for it; those that say how jobs are started are dropped.
         folder: Where it runs, or has run before.
         config_hash: Of its configuration, wherever its folder is.
         label: The overrides in which it differs from the other jobs.
@@ -72,6 +72,10 @@ class Job:
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
     before: dict[str, Any] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        # among them the sweep's folder, which must not win over the job's
+        self.overrides = [typed for typed in self.overrides if effect_of(key_of(typed)) != "command"]
+
     @property
     def is_open(self) -> bool:
         """Whether it is to be run: it is neither finished nor running in another process."""
@@ -84,18 +88,11 @@ class Job:
 
     def arguments(self) -> list[str]:
         """Return what is typed to run this job alone, in its folder."""
-        # what was typed for the sweep's folder must not win over the job's
-        typed = [typed for typed in self.overrides if not is_of_the_command(typed)]
-        return [*typed, override("hydra.run.dir", str(self.folder))]
+        return [*self.overrides, override("hydra.run.dir", str(self.folder))]
 
     def environment(self, sweep: str) -> dict[str, str]:
         """Return what marks the job's process as one of a sweep of this name."""
         return {JOB: "1", "UNSEEN_SWEEP": sweep} | ({CONTINUE: "1"} if self.continues else {})
-
-
-def is_of_the_command(typed: str) -> bool:
-    """Return whether an override says how jobs are started; it does not affect results and is not passed to jobs."""
-    return effect_of(key_of(typed)) == "command"
 
 
 # ------------------------------------------------------------------ which jobs, and where
@@ -128,8 +125,7 @@ def launch(
         for overrides, config in composed:
             with _no_job_started(ValueError, OmegaConfBaseException):
                 settings = check_job(config)
-            typed = [override for override in overrides if not is_of_the_command(override)]
-            jobs.append(Job(typed, folder, config_hash(config), settings=settings))
+            jobs.append(Job(overrides, folder, config_hash(config), settings=settings))
         _name(jobs)
         first = composed[0][1]
         if first.resume:
@@ -530,10 +526,8 @@ class SweepEnd(Callback):
         if "isolated" in str(config.hydra.launcher.get("_target_", "")):
             return
         folder = Path(str(config.hydra.sweep.dir))
-        jobs = [Job([], path.parent, "") for path in sorted(folder.glob("*/summary.json"))]
-        for job in jobs:
-            typed = read_summary(job.folder).get("command", [])[1:]
-            job.overrides = [override for override in typed if not key_of(override).startswith("hydra.")]
+        folders = [path.parent for path in sorted(folder.glob("*/summary.json"))]
+        jobs = [Job(read_summary(path).get("command", [])[1:], path, "") for path in folders]
         label_jobs(jobs)
         if failed := write_table(jobs, folder):
             _failed.append(failed)
