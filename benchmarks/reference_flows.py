@@ -91,7 +91,7 @@ def authors(options: argparse.Namespace) -> dict[str, Any]:
             inputs = torch.stack([images[index]["pixel_values"] for index in chosen])
             with torch.no_grad():
                 states = network(inputs, output_hidden_states=True).hidden_states
-            batches.append([state.cpu().numpy()[:, 0] for state in states])
+            batches.append([state.cpu().numpy()[:, 0].copy() for state in states])
         found: dict[str, list[float]] = {"nmi": [], "nn1": [], "nnk": []}
         for features in map(np.concatenate, zip(*batches, strict=True)):  # (N, D) of each layer
             kmeans = KMeans(n_clusters=num_classes, random_state=SEED, n_init="auto").fit(features)
@@ -102,7 +102,7 @@ def authors(options: argparse.Namespace) -> dict[str, Any]:
             found["nnk"].append(float(same.mean()))
         return found
 
-    class ScoreLayers(TrainerCallback):  # type: ignore[misc, unused-ignore]
+    class ScoreLayers(TrainerCallback):
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.global_step == 0:
                 self.on_evaluate(args, state, control)
@@ -147,7 +147,7 @@ def plain(options: argparse.Namespace) -> dict[str, Any]:
         with torch.no_grad():
             for batch in DataLoader(images, 250):
                 output = network(batch["pixel_values"], output_hidden_states=True)
-                batches.append([state[:, 0].numpy() for state in output.hidden_states])
+                batches.append([state[:, 0].numpy().copy() for state in output.hidden_states])
                 right += int((output.logits.argmax(1) == batch["labels"]).sum())
         labels = np.asarray(images.targets)
         layers = [score_layer(np.concatenate(some), labels, k=k) for some in zip(*batches, strict=True)]
