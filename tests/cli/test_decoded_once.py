@@ -40,7 +40,7 @@ def log(folder: Path) -> str:
 def test_the_second_job_of_a_sweep_maps_what_the_first_decoded(sweep: Ran) -> None:
     first, second = map(log, sweep.folders)
     assert "decoded 100 images in" in first
-    assert "mapped 100 decoded images in" in second
+    assert "mapped 100 decoded images from" in second
     assert "decoded 100 images in" not in second
     assert len(list((sweep.logs / "data" / "cache").glob("*.npy"))) == 1
 
@@ -62,7 +62,7 @@ def test_one_process_of_a_job_decodes_and_the_other_maps(images: tuple[str, ...]
     assert ran.code == 0, ran.out + ran.err
     said = "".join(path.read_text() for path in ran.folder.glob("*.log"))
     assert said.count("decoded 100 images in") == 1
-    assert said.count("mapped 100 decoded images in") == 1
+    assert said.count("mapped 100 decoded images from") == 1
 
 
 def test_a_folder_that_is_a_file_is_told_once_and_the_run_goes_on(
