@@ -21,8 +21,8 @@ Effect = Literal[
     "speed",  # time and memory
     "place",  # where something is on this machine; two places of images are compared by the files in them
     "default",  # read by other settings only, which are in the table themselves
-    "watching",  # who is sent the numbers
-    "command",  # what this command does; the jobs of a sweep do without
+    "watching",  # loggers
+    "command",  # what this command does; not passed on to the jobs of a sweep
 ]
 SIZES = ("demo", "paper")
 IMAGE_ROOTS = ("root", "test_root")  # settings of `data` and of its source
@@ -109,7 +109,7 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "data.unseen": (_Classes | None, "result"),
     "data.num_unseen": (_Two | None, "result"),
     "data.seen": (_Classes | None, "result"),
-    "data.skip_bad": (bool, "speed"),  # with bad files and without this a run does not begin
+    "data.skip_bad": (bool, "speed"),  # without it a run on bad files does not start
     "data.split_seed": (_Seed, "result"),
     "data.batch_size": (_Count, "result"),
     "data.eval_batch_size": (_Count, "speed"),
@@ -166,7 +166,7 @@ _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that onl
 
 
 def effect_of(key: str) -> Effect:
-    """Return what a setting affects; somebody's own, which is not in the table, may change the result.
+    """Return what a setting affects; a key that is not in the table may change the result.
 
     >>> effect_of("model.optimizer.lr"), effect_of("data.source.root"), effect_of("data.own_key")
     ('result', 'place', 'result')

@@ -13,6 +13,7 @@ from unseen.backbones.taps import record_taps
 from unseen.callbacks.layer_probe import LayerProbe
 from unseen.callbacks.layer_scores import EmbeddingBank
 from unseen.distributed import ProcessGroup
+from unseen.full_precision import EvalPrecision
 from unseen.probes import ProbeSuite
 from unseen.training import SeenClassifier
 from unseen.training.module import LabelledImages
@@ -21,13 +22,13 @@ HALF = (0.5, 0.5, 0.5)
 DTYPES = [torch.float16, torch.bfloat16]
 
 
-def classifier() -> SeenClassifier:
+def classifier(eval_precision: EvalPrecision = 32) -> SeenClassifier:
     """A network of two layers on `meta`."""
     with torch.device("meta"):
         network = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 5))
     taps = tuple(Tap(layer, str(layer), float(layer), "nchw") for layer in (0, 1))
     backbone = Backbone(network, taps, num_classes=5, image_size=16, mean=HALF, std=HALF)
-    return SeenClassifier(backbone, lr=1e-3, score_accuracy=False)
+    return SeenClassifier(backbone, lr=1e-3, score_accuracy=False, eval_precision=eval_precision)
 
 
 def batch(device: str) -> LabelledImages:
@@ -77,6 +78,31 @@ def test_the_unseen_images_are_embedded_in_float32_and_kept_on_the_cpu(dtype: to
         kept = [bank.pop(0), bank.pop(1), bank.labels, bank.indices]
         assert {each.device.type for each in kept} == {"cpu"}
         assert [each.shape for each in kept] == [(12, 4), (12, 4), (12,), (12,)]
+
+
+@pytest.mark.parametrize(("precision", "products"), [(32, "ieee"), ("tf32", "tf32")])
+def test_both_splits_are_evaluated_in_the_precision_of_the_module(
+    precision: EvalPrecision, products: str
+) -> None:
+    module, used = classifier(precision).eval(), []
+    module.backbone.network[0].register_forward_hook(
+        lambda *_: used.append(
+            (torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision)
+        )
+    )
+    with fake_device():
+        module = moved(module, "cuda")
+        module._device = torch.device("cuda", 0)
+        strategy = SimpleNamespace(root_device=torch.device("cuda"), batch_to_device=lambda held, _: held)
+        trainer: Any = SimpleNamespace(strategy=strategy)
+        probe = LayerProbe(ProbeSuite(k=2), run_folder=SimpleNamespace())  # type: ignore[arg-type]
+        probe._group = ProcessGroup()
+        with record_taps(module.backbone, "auto") as probe._recorder:
+            with torch.no_grad():
+                module.validation_step(batch("cuda"), 0)
+            probe._recorder.take()
+            probe._embed(trainer, module, [batch("cuda")], "embedding")
+    assert used == [(products, products)] * 2
 
 
 def test_a_bank_takes_tensors_of_any_device() -> None:

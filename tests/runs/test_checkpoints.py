@@ -1,4 +1,4 @@
-"""What a checkpoint says of its settings, and what the machine that goes on with it says."""
+"""Settings in a checkpoint against those of the run that goes on from it or scores it."""
 
 from pathlib import Path
 from typing import Any

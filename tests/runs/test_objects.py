@@ -1,4 +1,4 @@
-"""What the objects of a configuration take, asked before they are made."""
+"""Arguments of the objects in a configuration are checked before they are made."""
 
 import copy
 from typing import Any

@@ -91,7 +91,7 @@ class _Provenance(_Stored):
         except ValueError:
             same = False
         if not same:
-            raise PydanticCustomError("classes", "has other classes than its check sum says")
+            raise PydanticCustomError("classes", "does not match the check sum of its classes")
         return self
 
 
@@ -168,7 +168,7 @@ def read_checkpoint(path: Path, *, resume: bool) -> Checkpoint:
             "was not written by this program, or is damaged: it holds more than tensors and plain values, which could "
             "be code, and is not loaded",
         ) from error
-    except Exception as error:  # whatever broken bytes lead to
+    except Exception as error:  # broken bytes may cause any
         raise _refused(
             path, "cannot be read as a checkpoint: it is damaged, or another kind of file"
         ) from error
@@ -194,7 +194,7 @@ def check_trusted(checkpoint: Checkpoint, plain: dict[str, Any]) -> None:
     """Refuse a checkpoint that names a class that is neither ours nor named by the composed configuration `plain`.
 
     Raises:
-        ValueError: One sentence that says how to name a class of one's own.
+        ValueError: One sentence on how to allow the class.
     """
     stored = checkpoint.made_by
     for part, key in (("model", "backbone"), ("data", "source")):
@@ -247,7 +247,7 @@ def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
 def make_provenance(
     plain: dict[str, Any], split: ClassSplit, num_classes: int, trained_on: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return plain containers that say what a network was trained as; they go into every checkpoint.
+    """Return plain containers that describe how a network was trained; they are stored in every checkpoint.
 
     Args:
         plain: The resolved configuration.
@@ -275,7 +275,7 @@ def make_provenance(
 
 
 def trained_before(checkpoint: Checkpoint, references: Sequence[str]) -> int:
-    """Return how many of the images the checkpoint's network was trained on, as far as their names tell."""
+    """Return on how many of the images the checkpoint's network was trained, judged by their names."""
     digits: str = checkpoint.made_by.get("trained_on", "")
     known = {digits[place : place + _HASH_DIGITS] for place in range(0, len(digits), _HASH_DIGITS)}
     return sum(_check_sum(reference) in known for reference in references)

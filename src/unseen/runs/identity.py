@@ -1,4 +1,4 @@
-"""What a run is: what was typed and chosen, with which libraries, and what makes two runs the same run."""
+"""What a run is: the settings that were typed, the files that were chosen, its libraries, and its hash."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from unseen.settings import IMAGE_ROOTS, effect_of
 _LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
 _ENTRIES = ("train", "eval")
 _GLOBAL = re.compile(r"^#\s*@package\s+_global_\s*$", re.MULTILINE)
-_COUNTS = {"result", "rows"}  # else a sweep that goes on would not add the rows
-# Their root is where a download goes; what is in it, the name of the data set says.
+_COUNTS = {"result", "rows"}  # without "rows", a sweep with resume=true would not add them
+# Their root is a folder for downloads, whose content follows from the name of the data set.
 _DOWNLOADS = ("unseen.data.sources.cifar100.Cifar100", "unseen.data.sources.torchvision_sets.TorchvisionSet")
 
 
@@ -69,7 +69,7 @@ def typed_settings() -> set[str]:
 
 
 def _global_file(folders: Sequence[Path], group: str, option: str) -> dict[str, Any]:
-    """Return what a file of a group sets all over the configuration; nothing where it sets its own group only."""
+    """Return the content of a file of a group, if it may set any part of the configuration (@package _global_)."""
     for folder in folders:
         path = folder / group / f"{option.removesuffix('.yaml')}.yaml"
         if path.is_file():
@@ -82,7 +82,7 @@ def _global_file(folders: Sequence[Path], group: str, option: str) -> dict[str, 
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions that decide what a run computes, ours and Python's among them."""
+    """Return the versions that results depend on, Python's and this package's included."""
     return {"unseen": __version__, "python": sys.version.split()[0]} | {
         name: metadata.version(name) for name in _LIBRARIES
     }
@@ -127,13 +127,11 @@ def images_hash(plain: dict[str, Any]) -> str | None:
 
 
 def typed_checkpoint(checkpoint: str | None, folder: Path | None) -> str | None:
-    """Return the checkpoint that a run began with: what was typed, or before it went on from its own last one.
+    """Return the checkpoint that a run in `folder` began with.
 
-    Args:
-        checkpoint: The setting `ckpt_path`.
-        folder: The run's folder.
+    That is the one that was typed (`ckpt_path`); where it is the run's own last one, the one typed before.
     """
-    if not isinstance(checkpoint, str):  # none, or what the check of the settings will refuse
+    if not isinstance(checkpoint, str):  # none, or a value that the check of the settings refuses
         return None
     if folder is None or Path(checkpoint).absolute() != (folder / "checkpoints" / "last.ckpt").absolute():
         return checkpoint
@@ -156,7 +154,7 @@ def _files_below(root: str) -> str:
 
 
 def _sizes(root: str) -> Iterator[tuple[str, int]]:
-    """Yield names and sizes of the visible files; a folder that links lead to twice counts once."""
+    """Yield names and sizes of the visible files; a folder that is linked twice counts once."""
     seen = {os.path.realpath(root), "/proc", "/sys"}
     for folder, folders, names in os.walk(root, followlinks=True):
         below = {os.path.realpath(f"{folder}/{name}"): name for name in sorted(folders, reverse=True)}

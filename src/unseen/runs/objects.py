@@ -47,7 +47,7 @@ def make(
 
     Raises:
         ValueError: One sentence on why it cannot be made, or is not what is needed.
-        UserError: What its own making says.
+        UserError: Raised while it was made.
     """
     try:
         maker = maker_of(node)
@@ -65,9 +65,9 @@ def make(
 
 
 def maker_of(node: dict[str, Any]) -> Callable[..., Any]:
-    """Return what makes the object that a resolved node describes.
+    """Return the function that makes the object of a resolved node.
 
-    Hydra gets the objects among its values only: it would look up a folder that has ${ in its name once more.
+    Hydra gets only the values that are objects themselves: it would interpolate a path that holds ${ again.
     """
     for_hydra = {key for key, value in node.items() if key in _HYDRA_KEYS or any(_objects(value, str(key)))}
     maker = instantiate({key: node[key] for key in for_hydra}, _partial_=True, _convert_="all")
@@ -103,7 +103,7 @@ def _check(node: Any, place: str) -> None:
     target = node["_target_"]
     try:
         made_by: Callable[..., Any] = get_object(target)
-    except Exception as error:  # whatever importing it may raise
+    except Exception as error:  # importing may raise any
         raise ValueError(f"{place}._target_={target} cannot be imported: {one_line(error)}") from error
     if not callable(made_by):
         raise ValueError(f"{place}._target_={target} is neither a class nor a function")

@@ -77,7 +77,7 @@ def refusal(folder: Path, *, own_checkpoint: bool) -> str | None:
 
 
 def own_checkpoint(folder: Path) -> Path | None:
-    """Return the last checkpoint in the run's own folder, if a sweep has asked to go on from it."""
+    """Return the last checkpoint in the run's own folder, if this is a sweep's job that goes on from it."""
     return folder / "checkpoints" / "last.ckpt" if os.environ.get(CONTINUE) else None
 
 

@@ -1,4 +1,4 @@
-"""What the settings may be, checked before torch is loaded: types, ranges, and no key that nothing reads."""
+"""Checks of a composed configuration before torch is loaded: types, ranges, and no key that nothing reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from unseen.settings import OPTIONAL, TABLE
 
 Place = tuple[str, ...]  # a path of keys
 
-# Arguments that the program gives itself, and what a user sets instead.
+# Arguments that the program sets, and what a user sets instead.
 _SET_BY_PROGRAM = {
     "trainer.check_val_every_n_epoch": "trainer.val_check_interval (1.0: every epoch)",
     "trainer.logger": "the group logger, such as logger=wandb or logger=none",
@@ -56,7 +56,7 @@ def check_settings(plain: dict[str, Any], read: Collection[Place] = ()) -> None:
 
     Args:
         plain: Plain containers.
-        read: Places that are read though no field here is named like them: see `read_places`.
+        read: Places that may be there although they are not in the table of settings: see `read_places`.
 
     Raises:
         ValueError: One sentence that names each wrong setting, its value and what is allowed.
@@ -102,7 +102,7 @@ def checkpoint_path(typed: Any) -> Path | None:
     """Return the checkpoint that was typed, None for none.
 
     Raises:
-        ValueError: Something else than a path: an empty text is an unset variable, not a wish to do without.
+        ValueError: It is no path. An empty text, such as an unset variable, does not count as none.
     """
     if typed is None:
         return None
@@ -176,7 +176,7 @@ def _absolute(reference: str, place: Place) -> Place:
 
 # -------------------------------------------------------------------------------- sentences
 def _check_not_ours(plain: dict[str, Any]) -> None:
-    """Refuse arguments that the program gives itself, or with which probing would be partial."""
+    """Refuse arguments that the program sets, or with which probing would be partial."""
     trainer = plain.get("trainer")
     for key in _PARTIAL:
         if isinstance(trainer, dict) and key in trainer:
@@ -250,7 +250,7 @@ def _known(node: Any, place: Place = ()) -> Iterator[Place]:
 
 
 def _given_to_an_object(plain: dict[str, Any], place: Place) -> bool:
-    """Whether its object gets the key, for which it stands (data.dataset for data.source.dataset)."""
+    """Whether the object of the group takes this key (data.dataset stands for data.source.dataset)."""
     if len(place) != 2 or place[1].startswith("_"):
         return False
     inner = plain[place[0]].get({"data": "source", "model": "backbone"}.get(place[0]))

@@ -101,11 +101,11 @@ def make_trainer(
         )
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else trainer.plugins has another
         trainer.strategy.checkpoint_io = StreamedCheckpointIO()
-    asked = settings["devices"]
-    if isinstance(asked, int) and trainer.world_size != asked * settings["num_nodes"]:
+    devices, nodes = settings["devices"], settings["num_nodes"]
+    if isinstance(devices, int) and trainer.world_size != devices * nodes:
         raise UserError(
-            f"trainer.devices={asked} on {settings['num_nodes']} nodes gave {trainer.world_size} processes; inside a "
-            "SLURM allocation ask for one task a device"
+            f"trainer.devices={devices} on {nodes} nodes gave {trainer.world_size} processes; a SLURM allocation needs "
+            "one task per device"
         )
     return trainer
 
@@ -130,17 +130,18 @@ def processes_to_fit(settings: dict[str, Any]) -> int:
 
 
 def ranks_of(settings: dict[str, Any]) -> int:
-    """Return how many processes the `trainer` group asks for, on all its machines."""
+    """Return the number of processes on all machines, by the `trainer` group."""
     return _devices(settings) * int(settings["num_nodes"])
 
 
 def _devices(settings: dict[str, Any]) -> int:
-    asked = settings["devices"]
-    if isinstance(asked, list | tuple) or "," in str(asked):
-        parts = asked if isinstance(asked, list | tuple) else str(asked).split(",")
-        return max(1, len([part for part in parts if str(part).strip()]))
-    if str(asked).isdigit():
-        return max(1, int(asked))
+    devices = settings["devices"]
+    if isinstance(devices, str) and "," in devices:
+        devices = [part for part in devices.split(",") if part.strip()]
+    if isinstance(devices, list | tuple):
+        return max(1, len(devices))
+    if str(devices).isdigit():
+        return max(1, int(devices))
     if settings["accelerator"] not in {"auto", "gpu", "cuda"}:
         return 1
     import torch
