@@ -253,6 +253,7 @@ def test_a_good_job_passes(overrides: list[str]) -> None:
         ("ckpt_path=/nowhere.ckpt", r"ckpt_path=/nowhere\.ckpt is not a file"),
         ("ckpt_path=''", "ckpt_path='' is not a path"),
         ("plan=maybe", "plan='maybe' must be a valid boolean"),
+        ("+callbacks.mine=1", r"callbacks\.mine=1 must be a valid dictionary"),
         ("callbacks.layer_probe.pooling=max", r"set model\.pooling"),
         ("+trainer.limit_val_batches=2", "would leave images out of the evaluation"),
         ("+trainer.inference_mode=true", "is set by the program and cannot be typed"),

@@ -204,8 +204,8 @@ def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Pla
     """Yield a sentence on each value of a wrong type or outside its range, each missing one, and each unread key."""
     name = ".".join(place)
     if name in TABLE:
-        if messages := _complaints(name, node):
-            yield f"{name}={_shown(node)} {' or '.join(messages)}"
+        for inner, messages in _complaints(name, node).items():
+            yield f"{'.'.join((name, *inner))}={_shown(_at(node, inner))} {' or '.join(messages)}"
     elif place in _CHILDREN and isinstance(node, dict):
         for key in (key for key in _CHILDREN[place] if key not in node):
             if not (missing := ".".join((*place, key))).startswith(OPTIONAL):
@@ -224,15 +224,17 @@ def _type(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(TABLE[name][0], config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
-def _complaints(name: str, value: Any) -> list[str]:
+def _complaints(name: str, value: Any) -> dict[Place, list[str]]:
+    """Return what is wrong with a value, or with the values in it if it is a dictionary, by their keys."""
+    found: dict[Place, list[str]] = {}
     try:
         _type(name).validate_python(value)
     except ValidationError as error:
-        messages = [
-            item["msg"].removeprefix("Input ").replace("String should", "must") for item in error.errors()
-        ]
-        return [message.replace("should be", "must be") for message in messages]
-    return []
+        for item in error.errors():
+            inner = tuple(str(key) for key in item["loc"][:1] if isinstance(value, dict) and key in value)
+            message = item["msg"].removeprefix("Input ").replace("String should", "must")
+            found.setdefault(inner, []).append(message.replace("should be", "must be"))
+    return found
 
 
 def _unread(plain: dict[str, Any], place: Place) -> str:
