@@ -216,6 +216,9 @@ def test_a_bad_picture_is_refused_or_left_out(photos: Path, tmp_path: Path, trai
     assert refused.code == 1
     assert "broken.png" in refused.err
     assert "data.skip_bad=true" in refused.err
+    met = train(*line, "data.decode=on_the_fly", "data.workers=2")
+    assert met.code == 1
+    assert met.err.strip().splitlines()[-1].startswith("error: dog/broken.png cannot be used (")
     skipped = train(*line, "data.skip_bad=true")
     assert skipped.code == 0, skipped.err
     assert skipped.summary()["bad_files"] == 1

@@ -202,9 +202,13 @@ def _finishing(run_folder: RunFolder, trainer: Trainer) -> Iterator[None]:
 
     Raises:
         KeyboardInterrupt: Ctrl-C, which Lightning turns into an exit.
+        UserError: An image decoded on the fly cannot be used.
     """
+    from unseen.data.canvases import UnreadableImageError
+
     try:
-        yield
+        with user_errors(UnreadableImageError):
+            yield
     except SystemExit:
         if not trainer.interrupted:
             raise
