@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
 PAIRS = 5  # a ratio's target is judged on so many pairs or more
 LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
-CALLIGRAPHY = (ROOT.parent / "shared/data/calligraphy.zip", ROOT / "data/calligraphy")
+CALLIGRAPHY = ROOT / "data/calligraphy"  # where data=calligraphy downloads to
 Results = dict[str, Any]
 
 
@@ -58,10 +58,12 @@ class Settings:
 
     def calligraphy(self) -> Path:
         """Return where the calligraphy images are."""
-        for path in [self.images] if self.images else CALLIGRAPHY:
-            if path.exists():
-                return path.resolve()
-        raise CannotMeasure("no calligraphy images; name a folder or zip archive with --images")
+        path = self.images or CALLIGRAPHY
+        if not path.exists():
+            raise CannotMeasure(
+                f"no calligraphy images in {path}; name a folder or zip archive with --images"
+            )
+        return path.resolve()
 
 
 @dataclass
