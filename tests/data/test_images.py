@@ -190,9 +190,7 @@ def test_the_same_of_sixteen_bit_colour(values, is_used):
     if is_used:
         decode(png_of_16_bits(*values))
         return
-    with pytest.raises(
-        BadImageError, match=r"16-bit values of at most \d+ of 65535 do not say what is white"
-    ):
+    with pytest.raises(BadImageError, match=r"16-bit values of at most \d+ of 65535 do not define white"):
         decode(png_of_16_bits(*values))
 
 

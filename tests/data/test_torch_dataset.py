@@ -176,6 +176,8 @@ def names_of(**parts):
         ({"_samples": [("file", 1), ("file", 0)], "classes": ["x", "y"]}, ["y", "x"]),
         ({"targets": [0, 2], "classes": ["x", "y"]}, ["0", "2"]),  # not one name for each label
         ({"targets": [0, 1], "classes": ["x", "x"]}, ["0", "1"]),  # two classes of one name
+        ({"targets": [1, 0], "classes": np.array(["x", "y"])}, ["y", "x"]),
+        ({"targets": [1, 0], "classes": 2}, ["1", "0"]),  # their number, not their names
         ({}, ["5", "7"]),  # no list of labels: one by one
         ({"targets": [1]}, ["5", "7"]),  # not of all items
         ({"targets": torch.zeros(2, 8)}, ["5", "7"]),  # of another kind

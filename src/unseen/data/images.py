@@ -40,7 +40,7 @@ def decode(content: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImageError(f"more than {MAX_PIXELS:,} pixels") from None
     except Exception as error:  # Pillow's readers raise many kinds on broken headers
-        raise BadImageError(f"broken header: {_brief(error)}") from error
+        raise BadImageError(f"broken header: {one_line(error)[:120]}") from error
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise BadImageError(f"{image.width} x {image.height} is more than {MAX_PIXELS:,} pixels")
@@ -48,7 +48,7 @@ def decode(content: bytes) -> Image.Image:
         try:
             image.load()
         except Exception as error:
-            raise BadImageError(f"truncated or damaged: {_brief(error)}") from error
+            raise BadImageError(f"truncated or damaged: {one_line(error)[:120]}") from error
         if colour_of_16_bits and image.mode in ("RGB", "RGBA", "LA"):
             _check_white(256 * (_brightest(image) + 1) - 1)  # Pillow has kept the upper 8 bits of each value
         return to_rgb(_upright(image))
@@ -93,15 +93,13 @@ def _check_white(brightest: int) -> None:
     """Refuse 16-bit values that use only the lowest sixteenth of their scale."""
     if brightest < _LEAST_WHITE:
         raise BadImageError(
-            f"16-bit values of at most {brightest} of 65535 do not say what is white; scale them, or save 8 bits"
+            f"16-bit values of at most {brightest} of 65535 do not define white; scale them, or save 8 bits"
         )
 
 
 def _brightest(image: Image.Image) -> int:
     """Return the largest value of any channel but opacity."""
-    channels = [channel for channel in image.split() if channel.mode == "L"][
-        : 3 if "RGB" in image.mode else 1
-    ]
+    channels = image.split()[: 3 if "RGB" in image.mode else 1]
     return max(int(np.asarray(channel).max()) for channel in channels)
 
 
@@ -109,12 +107,8 @@ def _upright(image: Image.Image) -> Image.Image:
     """Return the picture turned by its EXIF orientation; broken EXIF data are ignored."""
     try:
         if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
-            return image  # not a copy of it
+            return image  # the original, not a copy
         turned = ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, OverflowError, struct.error):
         return image
     return turned if turned is not None else image
-
-
-def _brief(error: Exception) -> str:
-    return one_line(error)[:120]

@@ -189,7 +189,7 @@ def find_layout(tree: FileTree, setting: str, root: str) -> Layout:
         places = [_unwrapped(tree, below(top, name)) for name in (*train, *tests)]
         return Layout(places[0], tuple(places[1:]))
     if not tests and len(train) == 1 and tree.find(below(top, train[0]), deep=False).images:
-        return Layout(top)  # the vehicle: a class among others, with its pictures in it
+        return Layout(top)  # a class called train, with its pictures in it
     if not train and len(folders) == 1:
         return Layout(below(top, tests[0]) if tree.folders(below(top, tests[0])) else top)
     names, where = listing([*train, *tests], shown=6), f" in {top!r}" if top else ""

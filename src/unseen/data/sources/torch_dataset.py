@@ -112,8 +112,9 @@ def class_names(
     highest = max((max(some, default=0) for some in labels.values()), default=0)
     width = len(str(highest))  # "07" sorts before "10"
     images = next(iter(parts.values()))
-    names = next((list(getattr(images, key)) for key in _CLASS_NAMES if getattr(images, key, None)), [])
-    texts = [str(name[0]) if isinstance(name, tuple | list) else str(name) for name in names]
+    names = [getattr(images, key, None) for key in _CLASS_NAMES]
+    listed = next((list(some) for some in names if isinstance(some, list | tuple | np.ndarray)), [])
+    texts = [str(name[0]) if isinstance(name, tuple | list) else str(name) for name in listed]
     if len(set(texts)) < len(texts) or highest >= len(texts):
         texts = [f"{label:0{width}d}" for label in range(highest + 1)]
     return {part: [texts[label] if label >= 0 else None for label in some] for part, some in labels.items()}
