@@ -25,7 +25,7 @@ _LOWEST_SPARE = 10  # the browser reads commands from descriptor 3 and answers o
 
 
 class Browser:
-    """One page in a browser of its own; records what it asked the network for and what its console said.
+    """One page in a browser of its own; records its network requests and the messages of its console.
 
     Args:
         profile: An empty folder.
@@ -86,14 +86,14 @@ class Browser:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._receive(time.monotonic() + 60)
-            if answer.get("id") == number:
-                assert "error" not in answer, f"{method}: {answer['error']}"
-                result: dict[str, Any] = answer["result"]
+            reply = self._receive(time.monotonic() + 60)
+            if reply.get("id") == number:
+                assert "error" not in reply, f"{method}: {reply['error']}"
+                result: dict[str, Any] = reply["result"]
                 return result
 
     def open(self, url: str) -> None:
-        """Load a page and wait until it says that all is drawn."""
+        """Load a page and wait until all is drawn."""
         self.send("Page.navigate", url=url)
         self.wait_for(lambda: self.run("document.documentElement?.dataset.ready") == "true")
 
@@ -104,10 +104,10 @@ class Browser:
         return found["result"].get("value")
 
     def wait_for(self, ready: Callable[[], bool], seconds: float = 90) -> None:
-        """Wait until `ready` says so."""
+        """Wait until `ready` is true."""
         end = time.monotonic() + seconds
         while not ready():
-            assert time.monotonic() < end, f"waited {seconds} s; the page said {self.problems}"
+            assert time.monotonic() < end, f"waited {seconds} s; the page reported {self.problems}"
             time.sleep(0.1)
 
     def resize(self, width: int, height: int = 900) -> None:
@@ -140,7 +140,7 @@ class Browser:
     def _receive(self, deadline: float) -> dict[str, Any]:
         while b"\0" not in self._buffer:
             assert select.select([self._in], [], [], max(0.0, deadline - time.monotonic()))[0], (
-                "no answer in time"
+                "no reply in time"
             )
             part = os.read(self._in, 1 << 20)
             assert part, "the browser ended"

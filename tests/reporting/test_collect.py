@@ -67,17 +67,17 @@ def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "binary" / "scores.csv").write_bytes(b"\xff\xfe\x00")
     found = collect([tmp_path])
     assert [Path(run.name).name for run in found.runs] == ["good"]
-    said = statuses(tmp_path)
-    assert said["failed"] == ("failed", "no space left")
-    assert said["half"][0] == "died"
-    assert said["newer"][0] == "refused"
-    assert "has schema 7, this report reads schema 1" in said["newer"][1]
-    assert "has no schema" in said["nameless"][1]
+    message = statuses(tmp_path)
+    assert message["failed"] == ("failed", "no space left")
+    assert message["half"][0] == "died"
+    assert message["newer"][0] == "refused"
+    assert "has schema 7, this report reads schema 1" in message["newer"][1]
+    assert "has no schema" in message["nameless"][1]
     for name in ("cut", "columns", "no_scores", "json", "list", "yaml", "binary"):
-        assert said[name][0] == "unreadable", name
-        assert said[name][1]
-    assert said["silent"] == ("unfinished", "there are scores but no summary.json")
-    assert len(said) == 12
+        assert message[name][0] == "unreadable", name
+        assert message[name][1]
+    assert message["silent"] == ("unfinished", "there are scores but no summary.json")
+    assert len(message) == 12
 
 
 def test_a_job_that_died_before_it_wrote_its_schema_is_a_failure(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_the_newest_of_one_configuration_is_used(tmp_path: Path) -> None:
     )
     found = collect([tmp_path])
     assert [Path(run.name).name for run in found.runs] == ["a_newer"]
-    said = statuses(tmp_path)
-    assert said["b_older"][0] == "duplicate"
-    assert "a_newer" in said["b_older"][1]
+    message = statuses(tmp_path)
+    assert message["b_older"][0] == "duplicate"
+    assert "a_newer" in message["b_older"][1]
 
 
 def test_folders_are_found_at_any_depth_and_once(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def row(layer: int, probe: str = "nmi", split: str = "unseen") -> Score:
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([], "expected layers 0, 1"),
         ([row(-1)], "expected layers 0, 1"),
@@ -132,6 +132,6 @@ def row(layer: int, probe: str = "nmi", split: str = "unseen") -> Score:
         ([row(0, "nn1")], "no NMI of the unseen classes"),
     ],
 )
-def test_tables_that_make_no_sense(rows: list[Score], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_tables_that_make_no_sense(rows: list[Score], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         arrays_of(ScoreTable(rows))

@@ -12,22 +12,22 @@ from unseen.scores import Score
 
 
 def configuration_of(root: Path) -> Configuration:
-    ((one,), _) = group_runs(collect([root]).runs)
-    return one
+    ((config,), _) = group_runs(collect([root]).runs)
+    return config
 
 
 def test_one_configuration_by_hand(tmp_path: Path) -> None:
     make_curves(tmp_path, "cvt", [[0.1, 0.5, 0.3], [0.2, 0.7, 0.6]], pixels=0.2)
-    one = configuration_of(tmp_path)
-    assert one.g.best_layer == 1
-    assert one.g.of_mean.mean == pytest.approx(0.6)
-    assert one.over_last.mean == pytest.approx(0.15)  # .2 and .1
-    assert (one.over_last.low, one.over_last.high) == (pytest.approx(0.1), pytest.approx(0.2))
-    assert one.over_pixels.mean == pytest.approx(0.4)
-    assert one.trend.value == pytest.approx(0.5)  # means .15, .60, .45: ranks 1, 3, 2
-    assert one.shape.sign_changes == 1
-    assert not one.best_is_last
-    assert one.noise is None
+    config = configuration_of(tmp_path)
+    assert config.g.best_layer == 1
+    assert config.g.of_mean.mean == pytest.approx(0.6)
+    assert config.over_last.mean == pytest.approx(0.15)  # .2 and .1
+    assert (config.over_last.low, config.over_last.high) == (pytest.approx(0.1), pytest.approx(0.2))
+    assert config.over_pixels.mean == pytest.approx(0.4)
+    assert config.trend.value == pytest.approx(0.5)  # means .15, .60, .45: ranks 1, 3, 2
+    assert config.shape.sign_changes == 1
+    assert not config.best_is_last
+    assert config.noise is None
 
 
 def test_controls_are_read_where_they_are(tmp_path: Path) -> None:
@@ -43,13 +43,13 @@ def test_controls_are_read_where_they_are(tmp_path: Path) -> None:
     )
     folder = make_run(tmp_path / "a", Made(model="cvt", data="digits", steps=(0,)))
     put_nmi(folder, [0.1, 0.4], extra=extra)
-    one = configuration_of(tmp_path)
-    levels = {kind: level.values.tolist() for kind, level in one.references("unseen", "nmi").items()}
+    config = configuration_of(tmp_path)
+    levels = {kind: level.values.tolist() for kind, level in config.references("unseen", "nmi").items()}
     assert levels == {"chance": [0.01, 0.01], "pixels": [0.05, 0.05]}
-    assert one.noise is not None
-    assert one.noise.tolist() == [0.03, 0.03]
-    assert one.shape.judged_by == "noise"
-    assert [(level, values.tolist()) for level, values in one.destroyed] == [
+    assert config.noise is not None
+    assert config.noise.tolist() == [0.03, 0.03]
+    assert config.shape.judged_by == "noise"
+    assert [(level, values.tolist()) for level, values in config.destroyed] == [
         (0.5, [0.2, 0.2]),
         (2.0, [0.02, 0.02]),
     ]
@@ -57,9 +57,9 @@ def test_controls_are_read_where_they_are(tmp_path: Path) -> None:
 
 def test_chance_and_ceiling_of_neighbours(tmp_path: Path) -> None:
     make_run(tmp_path / "a", Made(model="cvt", data="calligraphy"))
-    one = configuration_of(tmp_path)
-    levels = one.references("unseen", "nnk")
+    config = configuration_of(tmp_path)
+    levels = config.references("unseen", "nnk")
     assert levels["ceiling"].values.tolist() == [0.99] * 3
     assert levels["chance"].values.tolist() == [pytest.approx(99 / 499)] * 3  # five classes of 100
-    assert one.references("seen", "linear_probe")["chance"].values.tolist() == [pytest.approx(1 / 15)] * 3
-    assert list(one.references("unseen", "nmi")) == ["pixels"]  # chance not measured
+    assert config.references("seen", "linear_probe")["chance"].values.tolist() == [pytest.approx(1 / 15)] * 3
+    assert list(config.references("unseen", "nmi")) == ["pixels"]  # chance not measured

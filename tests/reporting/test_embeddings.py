@@ -82,9 +82,9 @@ def test_of_several_runs_the_one_with_the_wanted_layer_is_shown(tmp_path: Path) 
         folder = make_run(tmp_path / str(seed), made)
         facts = json.loads((folder / "summary.json").read_text()) | {"best_layer": best}
         (folder / "summary.json").write_text(json.dumps(facts))
-    one = configuration_of(tmp_path)
-    assert one.g.best_layer == 2
-    assert all("seed 1" in picture.title for picture in pictures(one)[0])
+    config = configuration_of(tmp_path)
+    assert config.g.best_layer == 2
+    assert all("seed 1" in picture.title for picture in pictures(config)[0])
 
 
 def test_no_embeddings_and_broken_ones(tmp_path: Path) -> None:

@@ -15,19 +15,19 @@ from unseen.reporting.groups import group_runs
 from unseen.scores import destroyed_probe
 
 
-def groups_of(root: Path) -> tuple[Configuration, ...]:
+def configurations_of(root: Path) -> tuple[Configuration, ...]:
     return group_runs(collect([root]).runs)[0]
 
 
 def test_seeds_form_a_group_wherever_they_ran(tmp_path: Path) -> None:
     for seed in (2, 0, 1):
         make_run(tmp_path / f"place{seed}", Made(model="cvt", seed=seed))
-    (group,) = groups_of(tmp_path)
-    assert group.seeds == (0, 1, 2)
-    assert group.label == "cvt"
-    nmi = group.layers("unseen", "nmi")
+    (config,) = configurations_of(tmp_path)
+    assert config.seeds == (0, 1, 2)
+    assert config.label == "cvt"
+    nmi = config.layers("unseen", "nmi")
     assert nmi.shape == (3, 3, 3)  # runs, steps, layers
-    assert np.array_equal(nmi[2], group.runs[2].scores.layers["unseen", "nmi"])
+    assert np.array_equal(nmi[2], config.runs[2].scores.layers["unseen", "nmi"])
 
 
 def test_settings_that_differ_are_named(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_settings_that_differ_are_named(tmp_path: Path) -> None:
     make_run(tmp_path / "a", made)
     make_run(tmp_path / "b", replace(made, settings=(("probe.n_init", 1),)))
     make_run(tmp_path / "c", replace(made, model="vit", settings=(("probe.n_init", 1),)))
-    assert [group.label for group in groups_of(tmp_path)] == [
+    assert [config.label for config in configurations_of(tmp_path)] == [
         "cvt (probe.n_init=1)",
         "cvt (probe.n_init=10)",
         "vit",
@@ -46,7 +46,7 @@ def test_a_repeated_setting_is_named_once(tmp_path: Path) -> None:
     made = Made(model="cvt")
     make_run(tmp_path / "a", made)
     make_run(tmp_path / "b", replace(made, settings=(("recipe.lr", 0.5), ("model.optimizer.lr", 0.5))))
-    assert [group.label for group in groups_of(tmp_path)] == [
+    assert [config.label for config in configurations_of(tmp_path)] == [
         "cvt (model.optimizer.lr=0.001)",
         "cvt (model.optimizer.lr=0.5)",
     ]
@@ -57,28 +57,28 @@ def test_other_images_under_the_same_name_are_another_group(tmp_path: Path) -> N
     folder = make_run(tmp_path / "b", Made(model="cvt", seed=1))
     facts = json.loads((folder / "summary.json").read_text()) | {"split_hash": "other"}
     (folder / "summary.json").write_text(json.dumps(facts))
-    assert len(groups_of(tmp_path)) == 2
+    assert len(configurations_of(tmp_path)) == 2
 
 
 def test_images_are_known_by_their_files_wherever_they_are(tmp_path: Path) -> None:
     for seed, images in enumerate(("same", "same", "others")):
         made = Made(model="cvt", seed=seed, settings=(("data.root", f"/disk{seed}"),))
         change_summary(make_run(tmp_path / str(seed), made), images_hash=images)
-    assert sorted(group.seeds for group in groups_of(tmp_path)) == [(0, 1), (2,)]
+    assert sorted(config.seeds for config in configurations_of(tmp_path)) == [(0, 1), (2,)]
     for folder in tmp_path.iterdir():  # of a version that wrote no hash
         change_summary(folder, "images_hash")
-    assert len(groups_of(tmp_path)) == 3
+    assert len(configurations_of(tmp_path)) == 3
 
 
 def test_only_shared_steps_count(tmp_path: Path) -> None:
     make_run(tmp_path / "a", Made(model="cvt", steps=(0, 100, 200)))
     same = (("trainer.max_steps", 200), ("recipe.max_steps", 200))
     make_run(tmp_path / "b", Made(model="cvt", seed=1, steps=(0, 100), settings=same))
-    (group,) = groups_of(tmp_path)
-    assert group.steps == [0, 100]
-    assert group.layers("unseen", "nmi").shape == (2, 2, 3)
-    assert np.isnan(group.layers("unseen", "nothing")).all()
-    assert np.isnan(group.pixels("unseen", "nothing")).all()
+    (config,) = configurations_of(tmp_path)
+    assert config.steps == [0, 100]
+    assert config.layers("unseen", "nmi").shape == (2, 2, 3)
+    assert np.isnan(config.layers("unseen", "nothing")).all()
+    assert np.isnan(config.pixels("unseen", "nothing")).all()
 
 
 def test_a_seed_counts_once_even_without_a_hash(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def make_odd_folders(root: Path, number: int, seed: int) -> None:
         rng = random.Random(f"{seed} {place}")
         folder = root / f"odd-{place:03d}"
         shutil.copytree(made, folder)
-        # its own hash, so that it is no duplicate of another, and no seed of the good one's setting
+        # its own hash, so that it is no duplicate of another, and no seed of the good one's configuration
         _facts(folder, lambda facts, place=place: facts.update(config_hash=f"{place}", seed=100 + place))  # type: ignore[misc]
         mutation = MUTATIONS[place % len(MUTATIONS)]
         mutation(folder, rng)
@@ -226,7 +226,7 @@ def reasons(root: Path) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "message"),
     [
         ({"size": "/../../x"}, "size is '/../../x', it must be 'demo' or 'paper'"),
         ({"versions": "x"}, "versions is 'x', it must be a valid dictionary"),
@@ -241,16 +241,16 @@ def reasons(root: Path) -> dict[str, tuple[str, str]]:
         ({"checkpoint": "a\0b"}, "it must be a path"),
     ],
 )
-def test_a_wrong_fact_is_named(tmp_path: Path, facts: dict[str, Any], said: str) -> None:
+def test_a_wrong_fact_is_named(tmp_path: Path, facts: dict[str, Any], message: str) -> None:
     folder = make_run(tmp_path / "a", Made(model="cvt"))
     _facts(folder, lambda known: known.update(facts))
     status, reason = reasons(tmp_path)["a"]
     assert status == "unreadable"
-    assert said in reason
+    assert message in reason
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (f"1{'0' * 23},0,unseen,0,blocks.0,0.0,nmi,0.5", "there is no step 1000"),
         ("0,0,unseen,0,blocks.0,0.0,nmi,0.5", "this row is there twice"),
@@ -262,21 +262,21 @@ def test_a_wrong_fact_is_named(tmp_path: Path, facts: dict[str, Any], said: str)
         ("0,0,unseen,-2,head,,nmi_noise_1e999,0.5", "no level of noise"),
     ],
 )
-def test_a_wrong_row_is_named(tmp_path: Path, line: str, said: str) -> None:
+def test_a_wrong_row_is_named(tmp_path: Path, line: str, message: str) -> None:
     folder = make_run(tmp_path / "a", Made(model="cvt"))
     with (folder / "scores.csv").open("a") as file:
         file.write(line + "\n")
-    assert said in reasons(tmp_path)["a"][1]
+    assert message in reasons(tmp_path)["a"][1]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [(BOMB, "has an alias"), ("a: " + "[" * 400_000, "more than 40 levels")]
+    ("text", "message"), [(BOMB, "has an alias"), ("a: " + "[" * 400_000, "more than 40 levels")]
 )
-def test_a_bomb_is_refused_at_once(tmp_path: Path, text: str, said: str) -> None:
+def test_a_bomb_is_refused_at_once(tmp_path: Path, text: str, message: str) -> None:
     folder = make_run(tmp_path / "a", Made(model="cvt"))
     (folder / "config.yaml").write_text(text)
     began = time.monotonic()
-    assert said in reasons(tmp_path)["a"][1]
+    assert message in reasons(tmp_path)["a"][1]
     assert time.monotonic() - began < 5
 
 
@@ -292,13 +292,13 @@ def test_only_regular_files_of_bounded_size_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "large").write_bytes(b"x" * 11)
     (tmp_path / "link").symlink_to("large")
-    for path, said in (
+    for path, message in (
         (tmp_path / "pipe", "not a regular file"),
         (tmp_path, "not a regular file"),
         (Path("/dev/zero"), "not a regular file"),
         (tmp_path / "large", "has more than"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             open_regular(path, 10)
     assert read_text(tmp_path / "link", 11) == "x" * 11
     with pytest.raises(FileNotFoundError):

@@ -133,13 +133,14 @@ def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
     make_run(tmp_path / "runs" / "other", Made(model="pvt"))
     build_report([tmp_path / "runs"], tmp_path / "report")
     html = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    said = html.split('<section id="controls">')[1].split("</p>", maxsplit=1)[0]
+    message = html.split('<section id="controls">')[1].split("</p>", maxsplit=1)[0]
     assert (
         "Measured, of 2 configurations: NMI by chance (nmi_chance) in 1, k-means noise (nmi_start_sd) in 1"
-        in said
+        in message
     )
     assert (
-        "in 1, seen accuracy at every step in 1, saved embeddings (probe.save_embeddings=true) in 1." in said
+        "in 1, seen accuracy at every step in 1, saved embeddings (probe.save_embeddings=true) in 1."
+        in message
     )
     assert "which counts already" in html
 

@@ -42,14 +42,14 @@ def test_printed_numbers() -> None:
 def test_a_faithful_run_is_compared(tmp_path: Path, model: str, data: str) -> None:
     for seed in (0, 1):
         make_run(tmp_path / str(seed), replace(FAITHFUL, model=model, data=data, seed=seed))
-    (one,) = configurations_of(tmp_path)
-    assert why_not_comparable(one) == ""
-    rows = [row for row in compare_with_papers([one]) if row.ours]
+    (config,) = configurations_of(tmp_path)
+    assert why_not_comparable(config) == ""
+    rows = [row for row in compare_with_papers([config]) if row.ours]
     if (model, data) == ("resnet", "cifar100"):
         assert rows == []  # nothing is printed for it
         return
     (g,) = [row for row in rows if (row.split, row.probe) == ("unseen", "nmi")]
-    mean = one.nmi.mean(axis=0).max()  # over seeds first, then the largest layer
+    mean = config.nmi.mean(axis=0).max()  # over seeds first, then the largest layer
     assert g.ours is not None
     assert (g.ours.mean, g.ours.n) == (pytest.approx(mean), 2)
     assert g.difference == pytest.approx(mean - g.value)
@@ -58,7 +58,7 @@ def test_a_faithful_run_is_compared(tmp_path: Path, model: str, data: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ((("probe.n_init", 10),), "probe.n_init is 10, theirs 1"),
         ((("probe.k", None),), "probe.k is null, theirs 500"),
@@ -70,11 +70,11 @@ def test_a_faithful_run_is_compared(tmp_path: Path, model: str, data: str) -> No
         ((("data.seen", ["bdsr"]),), "other seen classes"),
     ],
 )
-def test_one_other_setting_is_enough_to_be_left_out(tmp_path: Path, settings: Any, said: str) -> None:
+def test_one_other_setting_is_enough_to_be_left_out(tmp_path: Path, settings: Any, message: str) -> None:
     make_run(tmp_path / "a", replace(FAITHFUL, settings=settings))
-    (one,) = configurations_of(tmp_path)
-    assert why_not_comparable(one) == said
-    assert not any(row.ours for row in compare_with_papers([one]))
+    (config,) = configurations_of(tmp_path)
+    assert why_not_comparable(config) == message
+    assert not any(row.ours for row in compare_with_papers([config]))
 
 
 def test_their_unseen_classes_by_name_are_theirs(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_another_step_or_an_unknown_network_is_not_compared(tmp_path: Path) -> N
     make_run(tmp_path / "c", replace(FAITHFUL, data="digits"))
     folder = make_run(tmp_path / "d", replace(FAITHFUL, model="vit"))
     (folder / "config.yaml").unlink()
-    said = {why_not_comparable(one) for one in configurations_of(tmp_path)}
-    assert said == {
+    message = {why_not_comparable(config) for config in configurations_of(tmp_path)}
+    assert message == {
         "not scored at step 500",
         "the papers have no efficientnet_lite0",
         "the papers have no digits",

@@ -40,7 +40,7 @@ def test_several_folders_and_a_place_for_the_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("runs=nowhere",), "error: runs=nowhere is not a folder"),
         (("runs=.",), "error: no run folder (summary.json) below ."),
@@ -54,10 +54,10 @@ def test_several_folders_and_a_place_for_the_report(tmp_path: Path) -> None:
         (("runs=.", "out=afile/report"), "error: out=afile/report: afile is not a folder"),
     ],
 )
-def test_mistakes_are_one_sentence(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_mistakes_are_one_sentence(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     (tmp_path / "afile").touch()
     done = report(*words, where=tmp_path)
     assert done.returncode == 1
     assert not (tmp_path / "logs" / "report").exists()
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr

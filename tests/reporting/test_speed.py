@@ -46,9 +46,9 @@ def test_five_hundred_runs(tmp_path: Path) -> None:
             peak = max(peak, _peak_kilobytes(process.pid))
             time.sleep(0.05)
     seconds = time.monotonic() - began
-    told = (tmp_path / "screen").read_text()
-    assert process.returncode == 0, told
-    assert "500 runs" in told
+    output = (tmp_path / "screen").read_text()
+    assert process.returncode == 0, output
+    assert "500 runs" in output
     assert seconds < SECONDS * BUSY
     assert 50_000 < peak < GIGABYTE
     assert (tmp_path / "out" / "index.html").stat().st_size < 5e6

@@ -72,7 +72,7 @@ def test_missing_numbers_lower_n() -> None:
     assert found[0] == estimate(values[:, 0])
 
 
-# Two runs, three layers. Means .35, .45, .40: the paper's way says layer 1 with .45.
+# Two runs, three layers. Means .35, .45, .40: the paper's way gives layer 1 with .45.
 # Largest of each run: .6 (layer 0), .7 (layer 2): the mean of maxima is .65.
 TWO_RUNS = np.array([[0.6, 0.5, 0.1], [0.1, 0.4, 0.7]])
 

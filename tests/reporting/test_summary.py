@@ -1,4 +1,4 @@
-"""What is said about runs whose numbers are known."""
+"""The sentences about runs whose numbers are known."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,10 +31,10 @@ def test_the_summary_names_network_layer_and_doubt(tmp_path: Path) -> None:
         "Next is swin with 0.33; it is below in all 3 shared seeds, which are too few to be certain."
         in found.details
     )
-    said = " ".join(findings(comparison))
-    assert "not the last in 1 of 2 networks" in said
-    assert "it needs three whose accuracy is known and differs (2 here)" in said
-    assert "NMI by chance (permuted labels) was not measured" in said
+    message = " ".join(findings(comparison))
+    assert "not the last in 1 of 2 networks" in message
+    assert "it needs three whose accuracy is known and differs (2 here)" in message
+    assert "NMI by chance (permuted labels) was not measured" in message
 
 
 def test_the_summary_of_one_run_claims_nothing_about_seeds(tmp_path: Path) -> None:

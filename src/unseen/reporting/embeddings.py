@@ -181,9 +181,8 @@ def _layer(archive: zipfile.ZipFile, key: str, num_samples: int) -> Floats:
 
 def _array(archive: zipfile.ZipFile, key: str, kinds: str, dimensions: int) -> NDArray[Any]:
     member = archive.getinfo(f"{key}.npy")
-    if (
-        member.file_size > _LARGEST_ARRAY
-    ):  # zipfile unpacks no more than this, whatever the array's header says
+    # zipfile unpacks no more than the size in its list, whatever the array's own header declares
+    if member.file_size > _LARGEST_ARRAY:
         raise ValueError(f"{key} has more than {_LARGEST_ARRAY // MEBIBYTE} MiB")
     with archive.open(member) as file:
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
