@@ -60,6 +60,8 @@ def reason_for_suffix(path: str) -> str | None:
     >>> reason_for_suffix("cat/1.HEIC"), reason_for_suffix("cat/1"), reason_for_suffix("cat/1.JPG")
     ('.heic', 'without suffix', None)
     """
+    if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122  (of a million files)
+        return None
     suffix = PurePosixPath(path).suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return None
