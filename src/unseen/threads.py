@@ -51,7 +51,7 @@ def cores(
     allocated = "" if is_task else environment.get("SLURM_CPUS_ON_NODE", "")
     allocated = allocated or environment.get("SLURM_CPUS_PER_TASK", "")
     limits = [float(allocated)] if allocated.isdecimal() else []
-    limits += [_quota(folder) for folder in _cpu_groups(membership, groups)]
+    limits += [_quota(folder) for folder in control_groups("cpu", membership, groups)]
     return max(1, int(min([affinity or _affinity(), *limits]) / (1 if is_task else processes)))
 
 
@@ -61,17 +61,23 @@ def _affinity() -> int:
     return os.cpu_count() or 1
 
 
-def _cpu_groups(membership: Path, groups: Path) -> Iterator[Path]:
-    """Yield the folders of the control groups that limit the CPU time of this process, up to the outermost."""
+def control_groups(controller: str, membership: Path, groups: Path) -> Iterator[Path]:
+    """Yield the folders of the control groups that limit this process, from its own to the outermost.
+
+    Args:
+        controller: `cpu` or `memory`.
+        membership: As /proc/self/cgroup.
+        groups: Where control groups are mounted.
+    """
     try:
         lines = membership.read_text().splitlines()
     except (OSError, ValueError):
         return
     for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        controllers, _, path = line.partition(":")[2].partition(":")
+        if controllers and controller not in controllers.split(","):
             continue
-        top = groups / "cpu" if controllers else groups  # version 2 has one tree for all controllers
+        top = groups / controller if controllers else groups  # version 2 has one tree for all controllers
         inner = top / path.strip("/")
         yield inner
         yield from (folder for folder in inner.parents if folder.is_relative_to(top))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 from unseen.data.canvases import Frame
+from unseen.threads import control_groups
 
 _MEMINFO, _GROUPS_OF_PROCESS = Path("/proc/meminfo"), Path("/proc/self/cgroup")
 _GROUPS = Path("/sys/fs/cgroup")
@@ -43,7 +43,11 @@ def free_memory() -> float:
 
     A job of a cluster or a container has a limit of its own, which the machine's free memory does not show.
     """
-    return min(_free_on_machine(), *(_free_in_group(folder) for folder in _groups()), math.inf)
+    return min(
+        _free_on_machine(),
+        *(_free_in_group(folder) for folder in control_groups("memory", _GROUPS_OF_PROCESS, _GROUPS)),
+        math.inf,
+    )
 
 
 def _free_on_machine() -> float:
@@ -52,26 +56,6 @@ def _free_on_machine() -> float:
         return int(lines["MemAvailable"].split()[0]) * 1024.0
     except (OSError, KeyError, ValueError):
         return math.inf
-
-
-def _groups() -> Iterator[Path]:
-    """Return the folders of the control groups that this process is in, for memory, up to the outermost."""
-    try:
-        lines = _GROUPS_OF_PROCESS.read_text().splitlines()
-    except (OSError, ValueError):
-        return
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers == "":
-            top = _GROUPS  # version 2: one tree for everything
-        elif "memory" in controllers.split(","):
-            top = _GROUPS / "memory"  # version 1
-        else:
-            continue
-        inner = top / path.strip("/")
-        yield inner
-        yield from (folder for folder in inner.parents if folder.is_relative_to(top))
 
 
 def _free_in_group(folder: Path) -> float:
