@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -25,6 +25,7 @@ from unseen.data.canvas_cache import CanvasCache
 from unseen.data.canvases import Names, UnreadableImageError
 from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.sources.image_folder import ImageFolder
+from unseen.threads import cores
 
 CLASSES = {"ant": 17, "bee": 17, "cat": 8, "dog": 8}
 
@@ -138,6 +139,21 @@ def test_auto_decodes_ahead_what_fits(photos: Path, tmp_path: Path, monkeypatch:
     assert made(photos, decode="on_the_fly").decode_notice is None  # as it was asked for
 
 
+def test_workers_share_the_cores_of_the_processes(photos: Path) -> None:
+    data = made(photos, decode="on_the_fly", batch_size=1)
+    assert data.train_dataloader().num_workers == min(16, cores())
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    place = SimpleNamespace(
+        global_rank=0, world_size=4, num_devices=2, limit_train_batches=1.0, strategy=strategy
+    )
+    data.trainer = place  # type: ignore[assignment]
+    assert data.train_dataloader().num_workers == max(1, cores() // 2)
+    data.workers = 5
+    assert data.train_dataloader().num_workers == 5
+    assert data.unseen_dataloader().num_workers == 2  # as many as there are batches for this rank
+    assert made(photos, decode="ahead").train_dataloader().num_workers == 0
+
+
 # ------------------------------------------------------------------ what goes wrong
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_bad_file_is_named_in_one_sentence(photos: Path, workers: int) -> None:
@@ -245,9 +261,3 @@ def test_names_in_one_block() -> None:
     assert [block[i] for i in range(4)] == names
     assert len(block) == 4
     assert list(Names([])) == []
-
-
-def test_a_fork_with_threads_is_no_news(photos: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        list(made(photos, decode="on_the_fly", workers=2).val_dataloader())
