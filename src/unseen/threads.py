@@ -17,7 +17,7 @@ def settle_threads() -> None:
     By default its threads spin long while they wait for each other. A thread that the system has put aside, because
     another process wants its core, keeps all others spinning: two jobs on one machine then take many times as long as
     one. Threads that never spin cost a job that is alone on its machine a tenth of its speed, a short spin hardly
-    anything (`benchmarks/neighbours.py`). The variable is that of libgomp, which torch for Linux carries.
+    anything (`benchmarks/run.py busy_machine`). The variable is that of libgomp, which torch for Linux carries.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = _SPINS

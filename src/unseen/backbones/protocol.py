@@ -118,7 +118,7 @@ class BackboneSpec(Protocol):
 def prefers_channels_last(network: nn.Module) -> bool:
     """Return whether a network has convolutions whose windows overlap, which usually get their channels innermost.
 
-    What it gains depends on the network and the machine; benchmarks/options.py measures it.
+    What it gains depends on the network and the machine.
     Patch embeddings (windows that tile the picture) and 1 x 1 convolutions do not count: a transformer has such, and
     gains nothing from reordering every batch.
     """
