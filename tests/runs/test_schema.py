@@ -102,6 +102,7 @@ def test_a_good_configuration_passes() -> None:
     [
         ("seed", "abc", "seed='abc' must be a valid integer"),
         ("seed", -1, "seed=-1 must be greater than or equal to 0"),
+        ("model.backbone", 3, "model.backbone=3 must be a valid dictionary"),
         ("seed", True, "seed=True must be a valid integer"),
         ("size", "huge", "size='huge' must be 'demo' or 'paper'"),
         ("model.optimizer.lr", "fast", "model.optimizer.lr='fast' must be a valid number"),
@@ -247,6 +248,7 @@ def test_a_good_job_passes(overrides: list[str]) -> None:
     ("override", "says"),
     [
         ("+model.sizes.demo.epochz=1", r"model\.sizes\.demo\.epochz is not a setting"),
+        ("+model.sizes.huge.taps=[stem]", r"model\.sizes\.huge\.taps is not a setting"),
         ("+model.freeze=true", r"model\.freeze is not a setting: nothing reads it"),
         ("+data.test_root=/x", r"data\.test_root is not a setting"),  # the digits have none
         ("+tag=a", "tag is not a setting"),

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unseen.backbones.timm import FILE_OF_WEIGHTS
 from unseen.probe_table import SETTINGS
-from unseen.settings import OPTIONAL, TABLE
+from unseen.settings import OPTIONAL, SIZES, TABLE
 
 Place = tuple[str, ...]  # a path of keys
 
@@ -75,7 +75,7 @@ def check_settings(plain: dict[str, Any], read: Collection[Place] = ()) -> None:
         {_TYPED_OVER} if all(_TYPED_OVER in size for size in sizes.values()) else set()
     )
     for place in (("model", "sizes", size, key) for size, settings in sizes.items() for key in settings):
-        if place[-1] not in known and not _is_read(place, read):
+        if place[2] not in SIZES or (place[3] not in known and not _is_read(place, read)):
             raise ValueError(_unread(plain, place))
 
 
@@ -189,7 +189,8 @@ def _check_not_ours(plain: dict[str, Any]) -> None:
         node = _at(plain, tuple(parents))
         if isinstance(node, dict) and key in node:
             raise ValueError(f"{name} is set by the program and cannot be typed; use {instead}")
-    if "checkpoint_path" in (_at(plain, ("model", "backbone")) or {}):
+    backbone = _at(plain, ("model", "backbone"))
+    if isinstance(backbone, dict) and "checkpoint_path" in backbone:
         raise ValueError(f"model.backbone.checkpoint_path is not a setting; {FILE_OF_WEIGHTS}")
 
 
