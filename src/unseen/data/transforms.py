@@ -101,10 +101,9 @@ class Noise(NamedTuple):
 
 @dataclass(frozen=True)
 class NoiseSource:
-    """Gives each image noise of its own, uniform over the 256 values of a pixel.
+    """Noise of each image, uniform over the 256 values of a pixel: a pure function of the seed and the image's index.
 
-    It is a pure function of the seed and the image's index, so it is the same for any batch and any number of
-    processes. The level does not enter: at a higher level there is more of the same noise.
+    The level does not enter: at a higher level there is more of the same noise.
 
     Attributes:
         level: Share of noise, 0..1; at 1 nothing of the image is left.
@@ -128,8 +127,7 @@ class NoiseSource:
 def max_rotation(size: int, margin: int) -> float:
     """Return the largest angle in degrees whose centre crop shows nothing from outside the canvas.
 
-    A corner of the S x S crop reaches S/2 (cos a + sin a) from the centre along an axis; the canvas has S/2 +
-    p.
+    A corner of the S x S crop lies S/2 (cos a + sin a) from the centre along an axis; the canvas ends at S/2 + p.
 
     >>> round(max_rotation(224, 20), 1), max_rotation(100, 21)
     (11.4, 180.0)
@@ -159,7 +157,7 @@ def to_images(
     """
     shift, scale = (_on_channels(values, canvases.device) for values in (mean, std))
     images = torch.empty(len(canvases), 3, size, size, dtype=torch.float32, device=canvases.device)
-    # a GPU has no such cache, and waits for each call
+    # a GPU has no such cache, and each call costs time
     parts = 1 if canvases.is_cuda else math.ceil(len(canvases) / max(1, _PIXELS // size**2))
     step = max(1, math.ceil(len(canvases) / max(1, parts)))  # parts of about equal size
     for first in range(0, len(canvases), step):
@@ -185,15 +183,10 @@ def _on_channels(values: Sequence[float] | Tensor, device: torch.device) -> Tens
 
 
 def _rotated_crop(canvases: Tensor, angles: Tensor, size: int) -> Tensor:
-    """Return the (B, 3, S, S) centre of canvases rotated by their angles.
-
-    Beyond the canvas its edge goes on: no allowed angle looks there, and no corner may turn black.
-    """
+    """Return the (B, 3, S, S) centre of canvases rotated by their angles; outside a canvas its edge is repeated."""
     batch, _, side, _ = canvases.shape
-    centre = side / 2
-    offset = torch.arange(size, dtype=torch.float32, device=canvases.device) + (
-        0.5 - size / 2
-    )  # pixel centres
+    centre, first = side / 2, 0.5 - size / 2  # of the canvas; of the pixels, from the centre of the crop
+    offset = torch.arange(size, dtype=torch.float32, device=canvases.device) + first
     radians = torch.deg2rad(angles.to(torch.float32)).view(batch, 1, 1)
     cos, sin = radians.cos(), radians.sin()
     x, y = offset.view(1, 1, size), offset.view(1, size, 1)
