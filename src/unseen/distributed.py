@@ -52,7 +52,7 @@ class ProcessGroup:
         """Return all rows in index order at `owner`, None elsewhere. Called by every rank.
 
         Args:
-            rows: (n, D) float32 of this rank, on `device`.
+            rows: (n, D) float32 of this rank.
             places: For each rank the (n,) positions of its rows in the whole table, see `check_places`.
             width: D, which a rank without rows cannot know.
             owner: Rank that receives the table.
@@ -60,6 +60,7 @@ class ProcessGroup:
         Returns:
             (N, D) at `owner`. Beside it, at most one piece of 32 MiB is held.
         """
+        rows = rows.to(self.device)
         if self.rank != owner:
             self._send(rows, owner, self._table_group)
             return None

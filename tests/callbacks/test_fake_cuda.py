@@ -69,7 +69,8 @@ def test_the_unseen_images_are_embedded_in_float32_and_kept_on_the_cpu(dtype: to
             root_device=torch.device("cuda"),
             batch_to_device=lambda held, device: LabelledImages(*(part.to(device) for part in held)),
         )
-        trainer: Any = SimpleNamespace(strategy=strategy)
+        datamodule = SimpleNamespace(num_images=lambda split: 12)
+        trainer: Any = SimpleNamespace(strategy=strategy, datamodule=datamodule)
         probe = LayerProbe(ProbeSuite(k=2), run_folder=SimpleNamespace())  # type: ignore[arg-type]
         probe._group = ProcessGroup()
         with record_taps(module.backbone, "auto") as probe._recorder, torch.autocast("cuda", dtype):
@@ -94,7 +95,8 @@ def test_both_splits_are_evaluated_in_the_precision_of_the_module(
         module = moved(module, "cuda")
         module._device = torch.device("cuda", 0)
         strategy = SimpleNamespace(root_device=torch.device("cuda"), batch_to_device=lambda held, _: held)
-        trainer: Any = SimpleNamespace(strategy=strategy)
+        datamodule = SimpleNamespace(num_images=lambda split: 12)
+        trainer: Any = SimpleNamespace(strategy=strategy, datamodule=datamodule)
         probe = LayerProbe(ProbeSuite(k=2), run_folder=SimpleNamespace())  # type: ignore[arg-type]
         probe._group = ProcessGroup()
         with record_taps(module.backbone, "auto") as probe._recorder:

@@ -1,7 +1,11 @@
-"""What goes to scores.csv, and what of it to the loggers."""
+"""Where embeddings are kept, what goes to scores.csv, and what of it to the loggers."""
+
+import pytest
+import torch
+from tests.fake_cuda import fake_device
 
 from unseen.backbones.protocol import Tap
-from unseen.callbacks.layer_scores import logged_numbers, score_rows
+from unseen.callbacks.layer_scores import EmbeddingBank, logged_numbers, score_rows
 from unseen.scores import Generalization, destroyed_probe
 
 TAPS = (Tap(0, "stem", 0.0, "nchw"), Tap(1, "blocks", 1.0, "nchw"))
@@ -36,3 +40,17 @@ def test_loggers_get_no_controls_and_the_accuracy_once() -> None:
         "unseen/g": 0.5,
         "unseen/best_layer": 1.0,
     }
+
+
+@pytest.mark.parametrize(("images", "device"), [(1000, "cuda"), (1001, "cpu")])
+def test_embeddings_that_would_fill_a_gpu_are_kept_on_the_cpu(
+    images: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1,000 images of 8 + 4 features take 48,000 bytes, a quarter of what is free."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (4 * 48_000, 10**9))
+    with fake_device():
+        bank = EmbeddingBank(2, "cuda", images)
+        numbers = torch.zeros(3, dtype=torch.long, device="cuda")
+        bank.add([torch.zeros(3, 8, device="cuda"), torch.zeros(3, 4, device="cuda")], numbers, numbers)
+        assert bank.pop(0).device.type == device
+        assert bank.pop(1).device.type == device

@@ -99,7 +99,7 @@ class LayerProbe(Callback):
         self._began = time.monotonic()
         self._hooks.close()
         self._recorder = self._hooks.enter_context(record_taps(_backbone(pl_module), self._pooling))
-        self._seen = self._new_bank(pl_module)
+        self._seen = self._new_bank(trainer, "seen")
 
     def on_validation_batch_end(
         self,
@@ -168,12 +168,13 @@ class LayerProbe(Callback):
         return self.controls
 
     # ------------------------------------------------------------------ embeddings
-    def _new_bank(self, pl_module: LightningModule) -> EmbeddingBank:
+    def _new_bank(self, trainer: Trainer, split: str) -> EmbeddingBank:
         assert self._group is not None
-        return EmbeddingBank(len(_backbone(pl_module).taps), self._group.device)
+        images = -(-trainer.datamodule.num_images(split) // self._group.world_size)  # type: ignore[attr-defined]
+        return EmbeddingBank(len(self._recorder.taps), self._group.device, images)
 
     def _embed(self, trainer: Trainer, pl_module: LightningModule, loader: Any, phrase: str) -> EmbeddingBank:
-        bank = self._new_bank(pl_module)
+        bank = self._new_bank(trainer, "unseen")
         device = trainer.strategy.root_device
         precision: EvalPrecision = pl_module.eval_precision  # type: ignore[assignment]
         with torch.no_grad(), full_precision(device, precision):

@@ -30,27 +30,34 @@ from unseen.scores import (
     metric_name,
 )
 
+_SHARE_OF_GPU = 1 / 4  # of its free memory, for the embeddings of one set of images
 Values = dict[tuple[str, int, str], float]  # {(split, layer, probe): value}
 
 
 class EmbeddingBank:
     """Collects (B, D_l) batches of every layer on one device, in float32, beside labels and positions on the CPU.
 
-    Held: n x sum(D_l) x 4 bytes.
+    Held: n x sum(D_l) x 4 bytes; on the CPU where that is more than a quarter of a GPU's free memory.
 
     Args:
         num_layers: L.
         device: Where the embeddings are kept.
+        num_images: n, or more.
     """
 
-    def __init__(self, num_layers: int, device: torch.device | str = "cpu") -> None:
-        self._device = device
+    def __init__(self, num_layers: int, device: torch.device | str = "cpu", num_images: int = 0) -> None:
+        self._device = torch.device(device)
+        self._num_images = num_images
         self._layers: list[list[Tensor]] = [[] for _ in range(num_layers)]
         self._labels: list[Tensor] = []
         self._indices: list[Tensor] = []
 
     def add(self, embeddings: Sequence[Tensor], labels: Tensor, indices: Tensor) -> None:
         """Add one batch: L tensors (B, D_l), labels (B,), positions (B,)."""
+        if self._device.type == "cuda" and not self._labels:
+            needed = 4 * self._num_images * sum(batch.shape[1] for batch in embeddings)
+            if needed > _SHARE_OF_GPU * torch.cuda.mem_get_info(self._device)[0]:
+                self._device = torch.device("cpu")
         for held, batch in zip(self._layers, embeddings, strict=True):
             held.append(batch.detach().to(self._device, torch.float32))
         self._labels.append(labels)
