@@ -57,10 +57,11 @@ def test_one_thread_a_rank_is_torchruns_default_and_nobodys_choice(monkeypatch: 
 def test_jobs_side_by_side_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unseen.threads.cores", lambda processes=1: max(1, 12 // processes))
     assert [share(count) for count in (1, 4, 5, 99)] == [
-        {"OMP_NUM_THREADS": count} for count in ("12", "3", "2", "1")
+        {"OMP_NUM_THREADS": threads, "UNSEEN_JOBS_AT_ONCE": jobs}
+        for threads, jobs in (("12", "1"), ("3", "4"), ("2", "5"), ("1", "99"))
     ]
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert share(4) == {}
+    assert share(4) == {"UNSEEN_JOBS_AT_ONCE": "4"}
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
@@ -135,3 +136,4 @@ def test_what_slurm_allocated(limited: Callable[..., int]) -> None:
 def test_processes_share_the_cores(limited: Callable[..., int]) -> None:
     quota = {"job/cpu.max": "800000 100000\n"}
     assert [limited("0::/job\n", quota, processes) for processes in (1, 2, 3, 9)] == [8, 4, 2, 1]
+    assert limited("0::/job\n", quota, 2, **share(2)) == 2  # two ranks in each of two jobs

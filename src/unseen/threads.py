@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+_JOBS = "UNSEEN_JOBS_AT_ONCE"  # set for the jobs of a sweep that run side by side
 _SPINS = "5000"  # libgomp's own choice is 300,000
 
 
@@ -38,21 +39,23 @@ def cores(
     """Return how many cores each of so many processes of this machine may use, at least 1.
 
     The least counts of the CPU affinity, the CPU quotas of the control groups (versions 1 and 2), and what SLURM has
-    allocated. A task of srun has cores of its own, so they are not divided.
+    allocated. A task of srun has cores of its own, so they are not divided. Jobs of a sweep that run side by side share
+    them.
 
     Args:
         processes: How many processes of a run share this machine.
         affinity: How many cores the process is bound to; None: the system is asked.
         membership: Lists the control groups of this process.
         groups: Where control groups are mounted.
-        environment: SLURM's variables.
+        environment: SLURM's variables, and those of `share`.
     """
     is_task = "SLURM_PROCID" in environment
     allocated = "" if is_task else environment.get("SLURM_CPUS_ON_NODE", "")
     allocated = allocated or environment.get("SLURM_CPUS_PER_TASK", "")
     limits = [float(allocated)] if allocated.isdecimal() else []
     limits += [_quota(folder) for folder in control_groups("cpu", membership, groups)]
-    return max(1, int(min([affinity or _affinity(), *limits]) / (1 if is_task else processes)))
+    sharing = (1 if is_task else processes) * int(environment.get(_JOBS, 1))
+    return max(1, int(min([affinity or _affinity(), *limits]) / sharing))
 
 
 def _affinity() -> int:
@@ -95,14 +98,13 @@ def _quota(group: Path) -> float:
 
 
 def share(processes: int) -> dict[str, str]:
-    """Return the environment of each of so many processes that run side by side; what the user has set stays.
+    """Return the environment of each of so many jobs that run side by side; what the user has set stays.
 
-    >>> share(10**6) if "OMP_NUM_THREADS" not in os.environ else {"OMP_NUM_THREADS": "1"}
-    {'OMP_NUM_THREADS': '1'}
+    >>> share(10**6)["UNSEEN_JOBS_AT_ONCE"]
+    '1000000'
     """
-    if "OMP_NUM_THREADS" in os.environ:
-        return {}
-    return {"OMP_NUM_THREADS": str(cores(processes))}
+    threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(cores(processes))}
+    return threads | {_JOBS: str(processes)}
 
 
 def follow_environment() -> None:

@@ -74,16 +74,6 @@ def split_into_batches(num_samples: int, batch_size: int) -> list[tuple[int, int
     return list(zip(starts, [*starts[1:], num_samples], strict=True))
 
 
-class _Length(Dataset[Any]):
-    """All that a DistributedSampler asks of a data set."""
-
-    def __init__(self, length: int) -> None:
-        self._length = length
-
-    def __len__(self) -> int:
-        return self._length
-
-
 class TrainSampler(DistributedSampler[Share]):
     """Batches of training samples, from the place where training stands.
 
@@ -113,7 +103,7 @@ class TrainSampler(DistributedSampler[Share]):
         world_size: int = 1,
         angles: Angles | None = None,
     ) -> None:
-        super().__init__(_Length(num_samples), num_replicas=world_size, rank=rank, seed=seed)
+        super().__init__(range(num_samples), num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type]
         self._count = num_samples
         self._position, self._angles = position, angles
         per_rank = -(-num_samples // world_size)
