@@ -22,7 +22,7 @@ class IsolatedLauncher(Launcher):
         """Run the jobs; their results are in their folders."""
         from unseen.runs.cli import PROJECT_ROOT
         from unseen.runs.commands import command_of
-        from unseen.runs.sweep import launch
+        from unseen.runs.sweep import Sweep
 
         composed: list[tuple[list[str], Any]] = []
         for number, overrides in enumerate(job_overrides):
@@ -34,13 +34,8 @@ class IsolatedLauncher(Launcher):
         for source in self.config.hydra.runtime.config_sources:
             if source.provider == "command-line":
                 configs["--config-dir"] = Path(source.path)
-        launch(
-            composed,
-            Path(str(self.config.hydra.sweep.dir)),
-            entry=sys.argv[0],
-            command=command_of(self.config.hydra.job.config_name),
-            configs=configs,
-        )
+        folder, command = self.config.hydra.sweep.dir, command_of(self.config.hydra.job.config_name)
+        Sweep(Path(str(folder)), sys.argv[0], command, configs).launch(composed)
         done = JobReturn()
         done.status = JobStatus.COMPLETED
         return [done for _ in composed]

@@ -209,7 +209,7 @@ def test_a_disk_that_fills_while_a_sweep_starts_is_one_sentence(
 
     monkeypatch.setattr(shutil, "copytree", full)
     configs = {"--config-path": tmp_path}
-    sweep = Sweep([Job([], tmp_path / "a", "x")], tmp_path, "train.py", lambda: None, configs)
+    sweep = Sweep(tmp_path, "train.py", lambda: None, configs, jobs=[Job([], tmp_path / "a", "x")])
     with pytest.raises(
         UserError, match=r"cannot write into the sweep's folder .*: \[Errno 28\] No space left"
     ):

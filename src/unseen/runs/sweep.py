@@ -96,64 +96,6 @@ class Job:
 
 
 # ------------------------------------------------------------------ which jobs, and where
-def launch(
-    composed: Sequence[tuple[list[str], DictConfig]],
-    folder: Path,
-    *,
-    entry: str,
-    command: Callable[[], None],
-    configs: Mapping[str, Path],
-) -> None:
-    """Plan the jobs, find those that ran before, and run the others.
-
-    Args:
-        composed: For each job its overrides and its configuration.
-        folder: Of the new sweep.
-        entry: The script that was typed.
-        command: What the process of a job runs.
-        configs: Folders of YAML files by Hydra's flag (--config-path, --config-dir).
-
-    Raises:
-        UserError: Settings of a job are wrong or finished runs would be lost, and no job was started; or jobs failed.
-        KeyboardInterrupt: The user stopped the sweep; its jobs were stopped, too.
-    """
-    folder = folder.resolve()
-    try:
-        if not composed:
-            raise UserError("the sweep has no jobs: a list of values is empty")
-        jobs = []
-        for overrides, config in composed:
-            with _no_job_started(ValueError, OmegaConfBaseException):
-                settings = check_job(config)
-            jobs.append(Job(overrides, folder, config_hash(config), settings=settings))
-        _name(jobs)
-        first = composed[0][1]
-        if first.resume:
-            folder = _find_earlier(jobs, folder)
-        else:
-            _refuse_to_replace(jobs)
-        if len({job.config_hash for job in jobs}) < len(jobs):
-            notice("some jobs of this sweep have the same configuration; each is run as typed")
-        if first.plan:
-            _print_plan(jobs)
-            give_back(folder)
-        else:
-            Sweep(jobs, folder, entry, command, configs, resume=bool(first.resume)).run()
-    except UserError:
-        give_back(folder)
-        raise
-
-
-@contextmanager
-def _no_job_started(*kinds: type[Exception]) -> Iterator[None]:
-    """Turn errors of the given kinds, or of `user_errors`' own, into a UserError that adds this."""
-    try:
-        with user_errors(*kinds):
-            yield
-    except UserError as error:
-        raise UserError(f"{error}; no job of the sweep was started") from error
-
-
 def label_jobs(jobs: Sequence[Job]) -> None:
     """Label jobs by what differs between them."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
@@ -254,33 +196,65 @@ def _print_plan(jobs: Sequence[Job]) -> None:
 # ------------------------------------------------------------------ our launcher
 @dataclass
 class Sweep:
-    """Runs jobs, several at a time where each can have its own GPUs.
+    """Plans jobs and runs them, several at a time where each can have its own GPUs.
 
     Args:
-        jobs: The grid.
-        folder: Of the sweep; gets sweep.csv.
+        folder: Of a new sweep; gets sweep.csv.
         entry: The script that was typed (src/train.py); it becomes argv[0] of every job.
         command: What a job's process runs.
-        configs: Folders of YAML files by Hydra's flag; the jobs read a copy of them in the sweep's folder.
-        resume: Jobs may have run before, or run in another sweep now.
+        configs: Folders of YAML files by Hydra's flag (--config-path, --config-dir); the jobs read a copy of them in
+            the sweep's folder.
+        jobs: The grid, set by `launch`.
+        resume: Jobs may have run before, or run in another sweep now; set by `launch`.
     """
 
-    jobs: Sequence[Job]
     folder: Path
     entry: str
     command: Callable[[], None]
     configs: Mapping[str, Path]
+    jobs: list[Job] = field(default_factory=list)
     resume: bool = False
     _ended: int = field(default=0, init=False)
 
-    def run(self) -> None:
-        """Run what is open, then write and print the tables.
+    def launch(self, composed: Sequence[tuple[list[str], DictConfig]]) -> None:
+        """Plan the jobs, find those that ran before, and run the others.
+
+        Args:
+            composed: For each job its overrides and its configuration.
 
         Raises:
-            UserError: The folder cannot be written or a job cannot run on this machine, and none was started; or a job
-                failed, and the others were run all the same.
+            UserError: Settings of a job are wrong or finished runs would be lost, and no job was started; or jobs
+                failed.
             KeyboardInterrupt: The user stopped the sweep; its jobs were stopped, too.
         """
+        self.folder = self.folder.resolve()
+        try:
+            if not composed:
+                raise UserError("the sweep has no jobs: a list of values is empty")
+            for overrides, config in composed:
+                with _no_job_started(ValueError, OmegaConfBaseException):
+                    settings = check_job(config)
+                self.jobs.append(Job(overrides, self.folder, config_hash(config), settings=settings))
+            _name(self.jobs)
+            first = composed[0][1]
+            self.resume = bool(first.resume)
+            if self.resume:
+                self.folder = _find_earlier(self.jobs, self.folder)
+            else:
+                _refuse_to_replace(self.jobs)
+            if len({job.config_hash for job in self.jobs}) < len(self.jobs):
+                notice("some jobs of this sweep have the same configuration; each is run as typed")
+            if first.plan:
+                _print_plan(self.jobs)
+                give_back(self.folder)
+            else:
+                self.run()
+        except UserError:
+            give_back(self.folder)
+            raise
+
+    def run(self) -> None:
+        """Run what is open, then write and print the tables; raise as `launch` does."""
         waiting = [job for job in self.jobs if job.is_open]
         self._ended = len(self.jobs) - len(waiting)
         for job in self.jobs:
@@ -368,6 +342,16 @@ class Sweep:
         self._ended += 1
         _say(f"[{self._ended}/{len(self.jobs)}] {job.label}: {job_outcome(state_of(job.folder))}")
         _write_csv(self.jobs, self.folder)
+
+
+@contextmanager
+def _no_job_started(*kinds: type[Exception]) -> Iterator[None]:
+    """Turn errors of the given kinds, or of `user_errors`' own, into a UserError that adds this."""
+    try:
+        with user_errors(*kinds):
+            yield
+    except UserError as error:
+        raise UserError(f"{error}; no job of the sweep was started") from error
 
 
 def _slots(trainer: dict[str, Any]) -> list[dict[str, str]]:
