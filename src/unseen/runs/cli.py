@@ -17,8 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unseen.regular_files import MEBIBYTE, read_text
+from unseen.runs.console import fail
 from unseen.runs.ending import interruption
-from unseen.runs.errors import UsageError, UserError, configuration_sentence, failure_sentence
+from unseen.runs.errors import UserError, configuration_sentence, failure_sentence
 from unseen.runs.processes import follow_parent, leave_allocation
 from unseen.runs.sweep import failed_jobs, is_worker, job_folder, run_job
 from unseen.runs.typed_line import prepare
@@ -26,7 +27,6 @@ from unseen.threads import settle_threads
 from unseen.wording import one_line
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
-_USAGE = 2
 
 
 def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
@@ -41,7 +41,7 @@ def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
         load_environment(PROJECT_ROOT / ".env")
         sys.argv[1:] = prepare(sys.argv[1:], PROJECT_ROOT / "configs", config_name)
     except UserError as error:
-        sys.exit(_failed(str(error), code=_USAGE if isinstance(error, UsageError) else 1))
+        sys.exit(_failed(str(error), error.exit_code))
     settle_threads()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are raised to us, who print them in a sentence
     # workers of other launchers import us by name, installed or not
@@ -68,10 +68,10 @@ def _guard(task: Callable[[], object], *, composing: bool) -> int:
     try:
         task()
     except UserError as error:
-        return _failed(str(error))
+        return _failed(str(error), error.exit_code)
     except KeyboardInterrupt as error:
         reason, code = interruption()
-        return _failed(f"{reason}; {str(error) or 'nothing was begun'}", code=code)
+        return _failed(f"{reason}; {str(error) or 'nothing was begun'}", code)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     except Exception as error:
@@ -116,8 +116,6 @@ def load_environment(path: Path) -> None:
 
 
 def _failed(sentence: str, code: int = 1) -> int:
-    from unseen.runs.console import fail
-
     fail(sentence)
     return code
 

@@ -28,9 +28,13 @@ _PORT = re.compile(r"EADDRINUSE|address already in use", re.I)
 class UserError(Exception):
     """Something the user can correct; printed as one sentence without a stack trace."""
 
+    exit_code = 1
+
 
 class UsageError(UserError):
     """Flags that do not exist or do not go together."""
+
+    exit_code = 2
 
 
 @contextmanager
