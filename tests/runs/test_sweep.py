@@ -235,6 +235,7 @@ def test_a_table_that_cannot_be_written_does_not_stop_the_jobs(
         ({"accelerator": "cpu"}, None, 4, [None]),
         ({"num_nodes": 2}, None, 4, [None]),
         ({"devices": "auto"}, None, 4, [None]),
+        ({"devices": -1}, None, 4, [None]),
     ],
 )
 def test_jobs_side_by_side_have_gpus_and_cores_of_their_own(

@@ -206,7 +206,6 @@ def _without_sigterm(register: Callable[[], None]) -> Callable[[], None]:
     def registered() -> None:
         ours = signal.getsignal(signal.SIGTERM)
         register()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, ours)
+        signal.signal(signal.SIGTERM, ours)
 
     return registered

@@ -360,6 +360,7 @@ def _slots(trainer: dict[str, Any]) -> list[dict[str, str]]:
     if (
         trainer["accelerator"] not in {"auto", "gpu", "cuda"}
         or not isinstance(devices, int)
+        or devices < 1  # all of them
         or trainer["num_nodes"] != 1
     ):
         return [{}]
