@@ -2,6 +2,7 @@
 
 import http.server
 import io
+import socket
 import threading
 import zipfile
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", server.stated or str(len(body)))
         self.end_headers()
         self.wfile.write(body[: server.cut])
+        self.wfile.flush()
+        server.stall.wait()
         self.close_connection = server.cut is not None
 
     def log_message(self, *args):
@@ -46,6 +49,8 @@ class Server(http.server.BaseHTTPRequestHandler):
 def serving(content, *, cut=None, chunked=False, stated=None):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     server.content, server.cut, server.chunked, server.stated, server.asked = content, cut, chunked, stated, 0
+    server.stall = threading.Event()  # set: nothing waits
+    server.stall.set()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -193,6 +198,20 @@ def test_a_server_that_does_not_deliver(tmp_path, small_counts, path, reason):
             DataUnavailableError, match=f"could not be downloaded.*{reason}.*save it there by hand"
         ):
             source.prepare()
+    assert files(tmp_path) == []
+
+
+def test_a_server_that_stops_in_the_middle(tmp_path, small_counts, monkeypatch):
+    monkeypatch.setattr(calligraphy, "_STALLED_SECONDS", 0.2)
+    with serving(archive()) as (server, url):
+        server.stall = threading.Event()
+        server.cut = 100
+        try:
+            with pytest.raises(DataUnavailableError, match=r"could not be downloaded.*timed out"):
+                Calligraphy(data_dir=str(tmp_path), url=url).prepare()
+        finally:
+            server.stall.set()
+    assert socket.getdefaulttimeout() is None
     assert files(tmp_path) == []
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import logging
+import socket
 import sys
 import zipfile
 from collections import Counter
@@ -29,6 +30,7 @@ COMMIT = "6248cad64014a2a0894a3754a7b1041d4ee7563c"
 URL = f"https://github.com/evgerritz/calligraphy_data/archive/{COMMIT}.zip"
 _ADVICE = "or get the images another way and write data.root=path/to/folder/or/zip"
 _PARTS: tuple[Part, ...] = ("train", "test")
+_STALLED_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -140,11 +142,14 @@ def _download(url: str, target: Path) -> None:
             if target.exists():  # another process was faster
                 return
             _log.info("downloading %s to %s", url, target)
+            before = socket.getdefaulttimeout()
+            socket.setdefaulttimeout(_STALLED_SECONDS)  # torch.hub takes no timeout, and would wait for ever
             try:
                 download_url_to_file(url, str(part), progress=sys.stderr.isatty())
                 verify_archive(part)
                 part.replace(target)
             finally:
+                socket.setdefaulttimeout(before)
                 part.unlink(missing_ok=True)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise DataUnavailableError(
