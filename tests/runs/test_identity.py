@@ -9,6 +9,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from unseen.runs import identity
 from unseen.runs.cli import register_resolvers
 from unseen.runs.identity import _files_below, config_hash
 
@@ -53,6 +54,24 @@ def test_a_run_that_goes_on_is_the_same_run(tmp_path: Path) -> None:
 )
 def test_only_what_changes_a_result_or_adds_to_it_makes_another_run(override: str, another: bool) -> None:
     assert (config_hash(composed(override)) != config_hash(composed())) is another
+
+
+def test_of_very_many_images_only_the_names_count(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "_MOST_SIZES", 2)
+    images = shutil.copytree(photos, tmp_path / "images")
+
+    def found() -> str:
+        _files_below.cache_clear()
+        return _files_below(str(images))
+
+    before = found()
+    first = next(images.rglob("*.png"))
+    first.write_bytes(b"another picture")
+    assert found() == before
+    first.rename(first.with_name("another.png"))
+    assert found() != before
 
 
 def test_moved_images_are_the_same_images(tmp_path: Path, photos: Path) -> None:

@@ -11,7 +11,6 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -139,12 +138,21 @@ def typed_checkpoint(checkpoint: str | None, folder: Path | None) -> str | None:
     return before if isinstance(before, str) else None
 
 
+_MOST_SIZES = 100_000
+
+
 @functools.cache
 def _files_below(root: str) -> str:
-    """Return a hash of the names and sizes in a folder or zip archive; the path itself where neither is there."""
+    """Return a hash of the names and sizes in a folder or zip archive; the path itself where neither is there.
+
+    Of very many files the names count alone: to ask for the size of a million takes minutes on a network.
+    """
     try:
         if os.path.isdir(root):  # noqa: PTH112
-            return _digest(sorted(_sizes(root)))
+            paths = sorted(_paths(root))
+            if len(paths) > _MOST_SIZES:
+                return _digest([path[len(root) :] for path in paths])
+            return _digest([(path[len(root) :], _size(path)) for path in paths])
         if os.path.isfile(root):  # noqa: PTH113  (a pipe would be waited for)
             with zipfile.ZipFile(root) as archive:
                 return _digest(sorted((entry.filename, entry.CRC) for entry in archive.infolist()))
@@ -153,16 +161,21 @@ def _files_below(root: str) -> str:
     return root
 
 
-def _sizes(root: str) -> Iterator[tuple[str, int]]:
-    """Yield names and sizes of the visible files; a folder that is linked twice counts once."""
+def _paths(root: str) -> Iterator[str]:
+    """Yield the visible files; a folder that is linked twice counts once."""
     seen = {os.path.realpath(root), "/proc", "/sys"}
     for folder, folders, names in os.walk(root, followlinks=True):
         below = {os.path.realpath(f"{folder}/{name}"): name for name in sorted(folders, reverse=True)}
         folders[:] = sorted(name for real, name in below.items() if name[0] != "." and real not in seen)
         seen |= below.keys()
-        for path in (f"{folder}/{name}" for name in names if name[0] != "."):
-            with suppress(OSError):  # a link to nowhere
-                yield os.path.relpath(path, root), os.stat(path).st_size  # noqa: PTH116  (of 100,000 files)
+        yield from (f"{folder}/{name}" for name in names if name[0] != ".")
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116  (of 100,000 files)
+    except OSError:  # a link to nowhere
+        return None
 
 
 def _leaves(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
