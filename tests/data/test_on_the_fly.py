@@ -27,6 +27,9 @@ from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.sources.image_folder import ImageFolder
 from unseen.threads import cores
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This DataLoader will create"
+)  # more than this machine has cores
 CLASSES = {"ant": 17, "bee": 17, "cat": 8, "dog": 8}
 
 
@@ -103,6 +106,21 @@ def test_nothing_is_read_before_it_is_needed_and_nothing_twice(photos: Path) -> 
     list(iterator)
     read = [path.name.rpartition("-")[0] for path in reads.iterdir()]
     assert sorted(read) == sorted(name.replace("/", "-") for name in data.references("seen"))
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_labels_and_indices_that_are_kept_keep_no_file_open(photos: Path) -> None:
+    """An evaluation keeps them all, and a process may open 1,024 files."""
+    loader = made(photos, decode="on_the_fly", workers=2, eval_batch_size=1).unseen_dataloader()
+    list(loader)
+    before = open_files()
+    kept = [(batch.labels, batch.indices) for batch in loader]
+    assert len(kept) == 16
+    assert open_files() == before
 
 
 @pytest.mark.parametrize("world_size", [2, 3])

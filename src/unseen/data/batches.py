@@ -245,10 +245,14 @@ class BatchLoader(DataLoader[CanvasBatch]):
         Raises:
             UnreadableImageError: A file is no usable image.
         """
-        for batch in super().__iter__():
-            if isinstance(batch, UnreadableImageError):
-                raise batch
-            yield batch
+        for made in super().__iter__():
+            if isinstance(made, UnreadableImageError):
+                raise made
+            if self.num_workers and not self.pin_memory:
+                # a tensor of a worker keeps a file open, and an evaluation keeps labels and indices
+                yield made._replace(labels=made.labels.clone(), indices=made.indices.clone())
+            else:
+                yield made
 
     def state_dict(self) -> dict[str, Any]:
         """Return what makes the sequence of batches."""

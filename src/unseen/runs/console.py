@@ -33,7 +33,8 @@ _NOISY_LOGGERS = (
     "lightning.pytorch",
 )
 _IGNORED_WARNINGS = (
-    ".*does not have many workers.*",  # the images are in memory, or the user chose the number
+    ".*does not have many workers.*",  # the images are in memory
+    ".*This DataLoader will create .* worker processes.*",  # as many as the user typed
     ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run continues in its folder
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # between Lightning and torch
     ".*smaller than the logging interval.*",  # a short run logs its first step
