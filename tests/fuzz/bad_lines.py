@@ -159,6 +159,29 @@ def groups(rng: random.Random, stage: Stage) -> Iterator[Line]:
         train("groups", {"model": "timm"}, "refused", "model.name=convnextv2_ato", names=("convnextv2_ato",)),
         train("groups", {"model": "timm"}, "refused", "model.name=[a]", names=("model.name",)),
         train("groups", {"model": "timm"}, "refused", "model.name=''", names=("model.name",)),
+        train("groups", {"model": "module"}, "refused", names=("model.backbone.network",)),
+        train(
+            "groups",
+            {"model": "module"},
+            "refused",
+            "model.backbone.network._target_=nope.Net",
+            names=("nope.Net",),
+        ),
+        train(
+            "groups",
+            {"model": "module"},
+            "refused",
+            "model.backbone.network._target_=torch.nn.Linear",
+            names=("num_classes",),
+        ),
+        train("groups", {"data": "torch_dataset"}, "refused", names=("data.source.dataset",)),
+        train(
+            "groups",
+            {"data": "torch_dataset"},
+            "refused",
+            "data.source.dataset={_target_: nope.Data}",
+            names=("nope",),
+        ),
         train("groups", {"model": "timm"}, "refused", f"model.name={LONG}", names=("model", LONG)),
         train(
             "groups", {"model": "timm"}, "refused", "model.name=${oc.env:NOPE}", names=("NOPE", "model.name")
