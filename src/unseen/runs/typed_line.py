@@ -40,7 +40,8 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
     several = "--multirun" in flags
     if several and entry not in {"train", "eval"}:
         raise UsageError(f"{entry}.py makes one thing at a time; leave -m out")
-    folders = [configs, *(Path(value) for value in [flags.get("--config-dir")] if value)]
+    own = flags.get("--config-dir")
+    folders = [configs, Path(own)] if own else [configs]
     base = yaml.safe_load((configs / f"{'train' if entry == 'eval' else entry}.yaml").read_text("utf-8"))
     groups = {key for item in base["defaults"] if isinstance(item, dict) for key in item if " " not in key}
     options = {  # files that begin with _ serve the others
