@@ -117,7 +117,12 @@ def test_commands_run_all_seeds_again(tmp_path: Path) -> None:
         folder = make_run(tmp_path / model / str(seed), Made(model=model, seed=seed))
         facts = json.loads((folder / "summary.json").read_text())
         # what a sweep adds for each job, and what a person typed
-        facts["command"][1:1] = ["--config-path", "/somewhere/.configs"]
+        facts["command"][1:1] = [
+            "--config-path",
+            "/somewhere/.configs-1",
+            "--config-dir",
+            "/somewhere/.configs-1/b",
+        ]
         facts["command"] += ["hydra.run.dir='/somewhere'", "data.unseen=[a b]"]
         (folder / "summary.json").write_text(json.dumps(facts))
     found = analyse(group_runs(collect([tmp_path]).runs)[0]).configurations

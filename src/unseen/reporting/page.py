@@ -196,13 +196,18 @@ def run_commands(configurations: Sequence[Configuration]) -> list[str]:
 
 
 def _typed(words: list[str]) -> list[str]:
-    """Return the words of a command that a person typed, without the seed: a sweep adds some for each job."""
-    pairs = zip(["", *words], words, strict=False)
-    return [
-        word
-        for before, word in pairs
-        if "--config-path" not in (before, word) and not word.startswith(_NOT_REPEATED)
-    ]
+    """Return the words of a command that a person typed, without the seed: a sweep adds some for each job.
+
+    Among them are the copies of the folders of settings, `.configs-…`, that its jobs read.
+    """
+    typed, rest = [], iter(words)
+    for word in rest:
+        following = next(rest, "") if word in {"--config-path", "--config-dir"} else None
+        if following is None and not word.startswith(_NOT_REPEATED):
+            typed.append(word)
+        elif following is not None and "/.configs" not in following:
+            typed += [word, following]
+    return typed
 
 
 def _versions(collection: Collection) -> str:
