@@ -39,7 +39,10 @@ def read_bytes(path: Path, most_bytes: int) -> bytes:
         ValueError: As `open_regular`.
     """
     with open_regular(path, most_bytes) as file:
-        content = file.read(most_bytes + 1)  # it may grow while it is read
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1)  # memory is reserved for all that is asked for
+        if len(content) > size:  # it grows while it is read
+            content += file.read(most_bytes + 1 - size)
     if len(content) > most_bytes:
         raise ValueError(_too_large(path, most_bytes))
     return content

@@ -142,9 +142,12 @@ class FolderTree:
     def read(self, path: str) -> bytes:
         """Return the content of a regular file, as `read_bytes` does; safe in threads."""
         place = self.root / path
-        if place.is_dir():
-            raise BadImageError("a folder that cannot be read")
-        return read_bytes(place, MAX_BYTES)
+        try:
+            return read_bytes(place, MAX_BYTES)
+        except ValueError:
+            if place.is_dir():
+                raise BadImageError("a folder that cannot be read") from None
+            raise
 
     def stamps(self, paths: Sequence[str]) -> list[str] | None:
         """Return place, size and times of each file, as `file_stamps` does."""
