@@ -166,13 +166,9 @@ def test_an_impossible_value_fails_its_job_only(tmp_path: Path) -> None:
 
 def test_jobs_of_several_processes_and_of_one_side_by_side(tmp_path: Path) -> None:
     """Each job has its own processes; nothing of a DDP job is left for the next."""
-    ran = run_command(
-        "train.py", "-m", "model=resnet", "trainer=ddp_cpu,cpu", "seed=0,1", *TINY, logs=tmp_path
-    )
+    ran = run_command("train.py", "-m", "model=resnet", "trainer=ddp_cpu,cpu", "seed=0", *TINY, logs=tmp_path)
     assert ran.code == 0, ran.out + ran.err
-    assert len(ran.folders) == 4
-    alone = [folder for folder in ran.folders if "trainer-cpu" in folder.name]
-    assert len(alone) == 2
+    assert len(ran.folders) == 2
     for folder in ran.folders:
         assert json.loads((folder / "summary.json").read_text())["status"] == "finished"
 
@@ -184,7 +180,7 @@ def test_two_sweeps_that_go_on_at_once_run_each_job_once(tmp_path: Path) -> None
     assert first.code == 0, first.out + first.err
     finished = first.folder / "summary.json"
     before = finished.stat().st_mtime_ns
-    typed = [sys.executable, str(ROOT / "src/train.py"), *line, "seed=0,1,2,3", "resume=true"]
+    typed = [sys.executable, str(ROOT / "src/train.py"), *line, "seed=0,1,2", "resume=true"]
     sweeps = [
         subprocess.Popen(
             typed,
@@ -200,7 +196,7 @@ def test_two_sweeps_that_go_on_at_once_run_each_job_once(tmp_path: Path) -> None
     assert [process.returncode for process in sweeps] == [0, 0], said
     folders = [path.parent for path in tmp_path.rglob("summary.json")]
     summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
-    assert sorted(summary["seed"] for summary in summaries) == [0, 1, 2, 3]
+    assert sorted(summary["seed"] for summary in summaries) == [0, 1, 2]
     assert {summary["status"] for summary in summaries} == {"finished"}
     assert finished.stat().st_mtime_ns == before
     for folder in folders:
