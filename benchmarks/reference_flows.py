@@ -188,9 +188,11 @@ def score_layer(features: Features, labels: Labels, *, k: int) -> dict[str, floa
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import train_test_split
+    from threadpoolctl import threadpool_limits
 
     features = features - features.mean(axis=0)
-    with warnings.catch_warnings():
+    # products as small as these are many times slower with several BLAS threads
+    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
         warnings.simplefilter("ignore")  # constant layers, and fits that stop early
         clusters = KMeans(len(np.unique(labels)), n_init=1, random_state=SEED).fit_predict(features)
         train_x, test_x, train_y, test_y = train_test_split(
