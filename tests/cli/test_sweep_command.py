@@ -235,8 +235,8 @@ def test_killing_the_sweep_kills_its_jobs_and_the_same_line_finishes(tmp_path: P
         "model=resnet",
         "trainer=cpu,ddp_cpu",
         *TINY,
-        "trainer.max_steps=12",
-        "trainer.val_check_interval=4",
+        "trainer.max_steps=6",
+        "trainer.val_check_interval=2",
     )
     whole = run_command("train.py", *line, logs=tmp_path / "whole")
     assert whole.code == 0, whole.out + whole.err
