@@ -20,8 +20,9 @@ from unseen.regular_files import MEBIBYTE, read_text
 from unseen.runs.console import fail
 from unseen.runs.ending import interruption
 from unseen.runs.errors import UserError, configuration_sentence, failure_sentence
+from unseen.runs.other_launchers import failed_jobs, is_worker, run_job
 from unseen.runs.processes import follow_parent, leave_allocation
-from unseen.runs.sweep import failed_jobs, is_worker, job_folder, run_job
+from unseen.runs.sweep import job_folder
 from unseen.runs.typed_line import prepare
 from unseen.threads import settle_threads
 from unseen.wording import one_line
