@@ -15,10 +15,9 @@ from omegaconf import OmegaConf
 from unseen.runs.build import _datamodule
 from unseen.runs.checkpoints import KNOWN_CLASSES
 from unseen.runs.cli import register_resolvers
-from unseen.runs.identity import _leaves as leaves
 from unseen.runs.identity import config_hash
 from unseen.runs.schema import check_settings
-from unseen.settings import _WITHIN, TABLE, effect_of
+from unseen.settings import _WITHIN, TABLE, effect_of, flatten
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
@@ -53,7 +52,7 @@ def test_every_yaml_composes_and_each_setting_has_one_effect(group: str, option:
     """A new setting must be put into the table: what it affects decides which runs are the same run."""
     plain = resolved(f"{group}={option}")
     check_settings(plain)
-    for key, _ in leaves(plain):
+    for key, _ in flatten(plain).items():
         effects = {effect for pattern, effect in _WITHIN.items() if fnmatchcase(key, pattern)}
         in_table = any(key == name or key.startswith(f"{name}.") for name in TABLE)
         assert len(effects) == 1 or (in_table and not effects) or key in OF_ONE_FILE, key

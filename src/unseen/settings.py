@@ -6,7 +6,7 @@ report read the effects: they decide which runs are the same run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, LiteralString
 
@@ -177,3 +177,23 @@ def effect_of(key: str) -> Effect:
     while key and key not in TABLE:
         key = key.rpartition(".")[0]
     return TABLE[key][1] if key else "result"
+
+
+def value_at(config: Any, place: Sequence[str]) -> Any:
+    """Return what is at a path of keys in nested settings, None if nothing is."""
+    for key in place:
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings under dotted keys.
+
+    >>> flatten({"a": {"b": 1, "c": {}}, "d": [2]})
+    {'a.b': 1, 'a.c': {}, 'd': [2]}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
+    return flat

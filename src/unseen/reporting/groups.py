@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from unseen.reporting.collect import LeftOut, Run, duplicate, written
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.texts import digest, file_name
 from unseen.scores import is_control
-from unseen.settings import IMAGE_ROOTS, effect_of
+from unseen.settings import IMAGE_ROOTS, effect_of, flatten
 
 _ANY_PLACE = {"output_dir": "<run folder>", "data_dir": "<data>"}
 _SHORTEST_FOLDER = 4  # a path such as "/" must not be replaced inside other settings
@@ -26,19 +25,6 @@ _AFFECTS_SCORES = (
 _SHARED = ("data.", "probe.", "trainer.max_steps", "trainer.max_epochs", "(classes)", "(images)", "(script)")
 _NAMED_LAST = ("callbacks.", "(")  # often repeat another setting
 _LONGEST_VALUE = 100  # characters of a setting in a label
-
-
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings under dotted keys.
-
-    >>> flatten({"a": {"b": 1, "c": {}}, "d": [2]})
-    {'a.b': 1, 'a.c': {}, 'd': [2]}
-    """
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        flat |= flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
-    return flat
 
 
 def result_settings(run: Run) -> dict[str, str]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from unseen.reporting.configuration import Configuration
-from unseen.reporting.groups import flatten
 from unseen.reporting.statistics import Estimate, estimates
 from unseen.scores import ACCURACY
+from unseen.settings import flatten
 
 PUBLISHED_STEP = 500
 # what the two papers differ by on the same networks: .75 / .63 for CvT, .63 / .50 for ConvNeXtV2

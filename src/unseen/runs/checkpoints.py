@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from unseen.data.splits import ClassSplit
 from unseen.run_folder import RunFolder
 from unseen.scores import ScoreTable
-from unseen.settings import IMAGE_ROOTS, effect_of
+from unseen.settings import IMAGE_ROOTS, effect_of, value_at
 from unseen.wording import one_line
 
 if TYPE_CHECKING:
@@ -364,7 +364,7 @@ def _check_not_contradicted(plain: dict[str, Any], stored: dict[str, Any], typed
         )
     free = ("model.pretrained", *(f"model.{key}" for key in _READING))
     for name in sorted(name for name in typed if name.startswith("model.") and name not in free):
-        now, then = (_at(config, name.split(".")) for config in (plain, stored))
+        now, then = (value_at(config, name.split(".")) for config in (plain, stored))
         if now != then:
             raise ValueError(
                 f"the network comes from the checkpoint, which has {name}={then}, not {now}; leave {name} out"
@@ -381,7 +381,7 @@ def _with_typed(group: str, stored: dict[str, Any], plain: dict[str, Any], typed
     changed = copy.deepcopy(stored)
     for name in sorted(name for name in typed if name.startswith(f"{group}.")):
         *parents, key = name.split(".")[1:]
-        value, node = _at(plain, [*parents, key]), changed
+        value, node = value_at(plain, [*parents, key]), changed
         for parent in parents:
             node = node.setdefault(parent, {})
         node[key] = value
@@ -409,12 +409,6 @@ def _differences(place: str, stored: Any, now: Any) -> list[str]:
 
 def _check_sum(reference: str) -> str:
     return hashlib.sha256(reference.encode("utf-8", "surrogateescape")).hexdigest()[:_HASH_DIGITS]
-
-
-def _at(node: Any, place: list[str]) -> Any:
-    for key in place:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
 
 
 def _texts(value: Any) -> Iterator[str]:

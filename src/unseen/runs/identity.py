@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from unseen import __version__
 from unseen.run_state import read_summary
-from unseen.settings import IMAGE_ROOTS, effect_of
+from unseen.settings import IMAGE_ROOTS, effect_of, flatten
 
 _LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
 _ENTRIES = ("train", "eval")
@@ -63,7 +63,7 @@ def typed_settings() -> set[str]:
                     name = str(key).removeprefix("override").strip().lstrip("/")
                     typed.add(name)
                     chosen.append((name, str(inner)))
-        typed |= {place for place, _ in _leaves(content)}
+        typed |= flatten(content).keys()
     return typed
 
 
@@ -104,7 +104,7 @@ def config_hash(config: DictConfig, folder: Path | None = None) -> str:
         config.pop("hydra", None)
         config.paths.output_dir = "<run folder>"
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    kept: dict[str, Any] = {key: value for key, value in _leaves(plain) if effect_of(key) in _COUNTS}
+    kept: dict[str, Any] = {key: value for key, value in flatten(plain).items() if effect_of(key) in _COUNTS}
     checkpoint = typed_checkpoint(plain.get("ckpt_path"), folder)
     kept["ckpt_path"] = checkpoint and str(Path(checkpoint).absolute())
     return _digest(kept | {"images": images_hash(plain)})
@@ -176,14 +176,6 @@ def _size(path: str) -> int | None:
         return os.stat(path).st_size  # noqa: PTH116  (of 100,000 files)
     except OSError:  # a link to nowhere
         return None
-
-
-def _leaves(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict) and node:
-        for key, value in node.items():
-            yield from _leaves(value, f"{place}.{key}" if place else str(key))
-    else:
-        yield place, node
 
 
 def _digest(content: Any) -> str:

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unseen.backbones.timm import FILE_OF_WEIGHTS
 from unseen.probe_table import SETTINGS
-from unseen.settings import OPTIONAL, SIZES, TABLE
+from unseen.settings import OPTIONAL, SIZES, TABLE, value_at
 
 Place = tuple[str, ...]  # a path of keys
 
@@ -186,10 +186,10 @@ def _check_not_ours(plain: dict[str, Any]) -> None:
             )
     for name, instead in _SET_BY_PROGRAM.items():
         *parents, key = name.split(".")
-        node = _at(plain, tuple(parents))
+        node = value_at(plain, tuple(parents))
         if isinstance(node, dict) and key in node:
             raise ValueError(f"{name} is set by the program and cannot be typed; use {instead}")
-    backbone = _at(plain, ("model", "backbone"))
+    backbone = value_at(plain, ("model", "backbone"))
     if isinstance(backbone, dict) and "checkpoint_path" in backbone:
         raise ValueError(f"model.backbone.checkpoint_path is not a setting; {FILE_OF_WEIGHTS}")
 
@@ -206,7 +206,7 @@ def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Pla
     name = ".".join(place)
     if name in TABLE:
         for inner, messages in _complaints(name, node).items():
-            yield f"{'.'.join((name, *inner))}={_shown(_at(node, inner))} {' or '.join(messages)}"
+            yield f"{'.'.join((name, *inner))}={_shown(value_at(node, inner))} {' or '.join(messages)}"
     elif place in _CHILDREN and isinstance(node, dict):
         for key in (key for key in _CHILDREN[place] if key not in node):
             if not (missing := ".".join((*place, key))).startswith(OPTIONAL):
@@ -258,12 +258,6 @@ def _given_to_an_object(plain: dict[str, Any], place: Place) -> bool:
         return False
     inner = plain[place[0]].get({"data": "source", "model": "backbone"}.get(place[0]))
     return isinstance(inner, dict) and place[1] in inner
-
-
-def _at(node: Any, place: Place) -> Any:
-    for key in place:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
 
 
 def _shown(value: Any) -> str:
