@@ -443,7 +443,7 @@ def no_space_left(descriptor, first, length):
 
 
 def no_locks(self, *arguments, **settings):
-    raise NotImplementedError("FileSystem does not appear to support flock")
+    raise OSError(errno.ENOLCK, "No locks available")
 
 
 @pytest.mark.parametrize(
@@ -457,7 +457,7 @@ def no_locks(self, *arguments, **settings):
         ),
         (
             lambda cache, patch: patch.setattr(canvas_cache.FileLock, "acquire", no_locks),
-            "does not appear to support",
+            "No locks available",
         ),
         (
             lambda cache, patch: patch.setattr(

@@ -89,7 +89,7 @@ class CanvasCache:
             entry = self.folder / f"canvases-{_key(references, before, frame)}.npy"
             try:
                 return self._kept(entry, (len(references), *frame.shape), fill, show_progress)
-            except (OSError, NotImplementedError) as error:  # the second: a file system without locks
+            except OSError as error:
                 self.notice = f"decoded images are in memory, not in {self.folder}: {one_line(error)}"
                 remedy = f"; they cannot be read from {self.folder} instead: {one_line(error)}"
                 _log.warning(self.notice)
