@@ -63,9 +63,9 @@ class NetworkSpec(ABC):
     def _check_settings(self) -> None:
         """Raise a ValueError, one sentence, if the settings describe no network."""
 
-    def _pretrained_weights(self, image_size: int) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-        """The checkpoint under the network's names, and the module paths of its head."""
-        raise NotImplementedError
+    def _pretrained_weights(self, image_size: int) -> tuple[dict[str, Tensor], tuple[str, ...]] | None:
+        """The checkpoint under the network's names, and the module paths of its head; None: it has none."""
+        return None
 
     def check(self, image_size: int) -> None:
         """Build and run the network without its weights or network access.
