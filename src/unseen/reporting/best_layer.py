@@ -1,0 +1,96 @@
+"""The best layer of a network: g, which layers may be the best, and its lead over the last layer.
+
+Legend: U units, n of them complete, L layers. Units are independent replicates, as in `intervals`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.reporting.crossfit import at_best, cross_fit
+from unseen.reporting.intervals import CONFIDENCE, FEWEST, Complete, Estimate, Floats, complete, is_spread
+
+
+@dataclass(frozen=True, eq=False)
+class Generalization:
+    """The generalization index g, as the papers define it and without the gain from choosing the layer."""
+
+    plain: Estimate  # mean over units, then the largest layer (arXiv 2405.01524); no interval: it is above the truth
+    cross_fitted: Estimate  # layer chosen on the other units; this one is compared between networks
+    per_unit: Floats  # (n,) the largest layer of each unit
+    best_layer: int  # of plain; the shallowest where several tie
+    wins: NDArray[np.int64]  # (L,) in how many units each layer is the largest; ties go to the shallowest
+    candidates: NDArray[np.bool_]  # (L,) layers that cannot be excluded as the best
+    used: Complete  # units and layers that count
+
+
+def generalization(nmi: Floats) -> Generalization | None:
+    """Return g from the (U, L) NMI of the unseen classes; None where no unit is complete."""
+    used = complete(nmi)
+    if not used.values.size:
+        return None
+    means = used.values.mean(axis=0)
+    best, n = int(means.argmax()), len(used.values)
+    std = float(used.values[:, best].std(ddof=1)) if n > 1 else math.nan
+    wins = np.bincount(used.layers[used.values.argmax(axis=1)], minlength=nmi.shape[1])
+    return Generalization(
+        plain=Estimate(float(means[best]), std, n=n),
+        cross_fitted=cross_fit(used.values, at_best).estimate,
+        per_unit=used.values.max(axis=1),
+        best_layer=int(used.layers[best]),
+        wins=wins,
+        candidates=best_layers(nmi),
+        used=used,
+    )
+
+
+def best_layers(nmi: Floats) -> NDArray[np.bool_]:
+    """Return which of L layers cannot be excluded as the best; the truly best is among them with 95 % or more.
+
+    Multiple comparisons with the best (Hsu 1981), by paired t: a layer is excluded where another lies above it with a
+    one-sided p of .05 / (L - 1) or less (Bonferroni), which holds however layers depend on each other. Below three
+    units none is excluded. Layers that do not count (see `complete`) are False.
+
+    Args:
+        nmi: (U, L), NaN where undefined.
+    """
+    from scipy.special import stdtrit
+
+    used = complete(nmi)
+    values, (n, layers) = used.values, used.values.shape
+    kept = np.zeros(nmi.shape[1], dtype=bool)
+    kept[used.layers] = n > 0
+    if n < FEWEST or layers == 1:
+        return kept
+    lead = values[:, :, None] - values[:, None, :]  # (n, l, l): the first above the second
+    mean, error = lead.mean(axis=0), lead.std(axis=0, ddof=1) / math.sqrt(n)
+    limit = float(stdtrit(n - 1, 1 - (1 - CONFIDENCE) / (layers - 1)))
+    kept[used.layers] = ~((mean > limit * error) & is_spread(error, mean)).any(axis=0)
+    return kept
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far the best layer lies above the last one."""
+
+    nmi: Estimate  # the layer is chosen on the other units; zero in a unit where the last layer is chosen
+    p: float  # one-sided, of no layer being above the last; NaN below three units
+    by_chance: float  # how often the best layer is not the last where all L are equal: (L - 1) / L
+
+
+def lead(nmi: Floats) -> Lead:
+    """Return the lead of the best layer over the last of those that count, and its test.
+
+    Args:
+        nmi: (U, L), NaN where undefined.
+    """
+    values = complete(nmi).values
+    if not values.size:
+        return Lead(Estimate(), math.nan, math.nan)
+    found = cross_fit(values, lambda means, unit: at_best(means, unit) - unit[..., -1])
+    layers = values.shape[1]
+    return Lead(found.estimate, found.p_above if layers > 1 else math.nan, (layers - 1) / layers)
