@@ -1,0 +1,155 @@
+"""Whether two orders agree: rank correlation over networks, and curves over layers on two data sets.
+
+One point is one network. Runs or settings of one network, and layers of one curve, are no independent points.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from unseen.reporting.intervals import Floats
+
+PERMUTATIONS = 9999  # drawn where there are too many to count them all
+FEWEST_NETWORKS = 6  # 2 / 2^6 = .03 is the smallest p by flipping signs; with five it is .06
+_ALL_ORDERS_UP_TO = 8  # 8! = 40,320
+_ALL_FLIPS_UP_TO = 14  # 2^14 = 16,384
+_DIGITS = 9  # permuted statistics that differ by less than this are equal but for rounding
+_SEED = 20240501
+_POWER = 0.8
+
+
+@dataclass(frozen=True)
+class RankAgreement:
+    """Spearman's rho of n pairs; NaN where n < 3 or one side is constant."""
+
+    rho: float  # its sign tells agreement from contradiction
+    p: float  # two-sided, by permutation
+    n: int
+    exact: bool  # all n! orders were counted; else 9,999 were drawn
+    smallest_p: float  # what perfect agreement would give with these ties; above .05 nothing can be shown
+    detectable: float  # true correlation of two normal quantities that is found in 80 % of cases with n pairs
+
+
+def spearman(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -> RankAgreement:
+    """Return Spearman's rho of two lists, with average ranks for ties; pairs with NaN are left out.
+
+    >>> spearman([1, 2, 3, 4], [1, 3, 2, 4]).p
+    0.3333333333333333
+    """
+    from scipy.stats import rankdata
+
+    x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = rankdata(x[both]), rankdata(y[both])
+    n, exact = len(x), len(x) <= _ALL_ORDERS_UP_TO
+    if n < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:  # two points always lie on a line
+        return RankAgreement(math.nan, math.nan, n, exact, math.nan, detectable_correlation(n))
+    x, y = x - x.mean(), y - y.mean()
+    rho = float(x @ y / math.sqrt((x @ x) * (y @ y)))
+    p, smallest = (
+        _permutation_p(orders, lambda drawn: drawn @ x, "pairings", exact)
+        for orders in (y, np.sort(y)[np.argsort(np.argsort(x, kind="stable"), kind="stable")])
+    )
+    return RankAgreement(rho, p, n, exact, smallest, detectable_correlation(n))
+
+
+@lru_cache(maxsize=64)
+def detectable_correlation(n: int) -> float:
+    """Return the true correlation that the test of `spearman` finds in 80 % of samples of n normal pairs.
+
+    By simulation with a fixed seed, to about .02; NaN where no sample of n can reach p ≤ .05 (n < 5).
+    """
+    if n < 5:
+        return math.nan
+    rng = np.random.default_rng(_SEED)
+    x, noise = rng.standard_normal((2, 4000, n))
+    ranks = np.arange(n) - (n - 1) / 2
+    if n <= _ALL_ORDERS_UP_TO:
+        orders = np.array(list(itertools.permutations(ranks)))
+    else:
+        orders = rng.permuted(np.tile(ranks, (PERMUTATIONS, 1)), axis=1)
+    null = np.sort(np.abs(orders @ ranks).round(_DIGITS))[::-1]
+    # the smallest value that at most 5 % of all orders reach
+    limit = min(value for value in np.unique(null) if (null >= value).mean() <= 0.05)
+
+    def power(rho: float) -> float:
+        y = rho * x + math.sqrt(1 - rho**2) * noise
+        reached = (_ranks(x) * _ranks(y)).sum(axis=1) >= limit - 10.0**-_DIGITS
+        return float(reached.mean())
+
+    low, high = 0.0, 1.0
+    for _ in range(10):
+        middle = (low + high) / 2
+        low, high = (low, middle) if power(middle) >= _POWER else (middle, high)
+    return high
+
+
+def _ranks(values: Floats) -> Floats:
+    """Return centred ranks along the last axis, no ties."""
+    ranks: Floats = values.argsort(axis=-1).argsort(axis=-1) - (values.shape[-1] - 1) / 2
+    return ranks
+
+
+@dataclass(frozen=True)
+class CurveAgreement:
+    """Whether the networks' curves over layers look alike on two data sets."""
+
+    rho: float  # mean over networks of Spearman's rho of the two curves
+    positive: int  # in so many of the n networks it is above zero
+    n: int
+    p: float  # two-sided, by flipping the signs of the networks' rho; NaN below six networks
+
+
+def curve_agreement(rhos: Sequence[float] | Floats) -> CurveAgreement:
+    """Test whether curves agree, from one rho of each network.
+
+    Neighbouring layers are alike, so one curve is one observation however many layers it has: two unrelated smooth
+    curves have a large rho of either sign. The test asks whether networks agree on the sign.
+
+    Args:
+        rhos: Spearman's rho of a network's mean curves on the two data sets; NaN are left out.
+    """
+    values = np.asarray(rhos, dtype=float)
+    values = values[np.isfinite(values)]
+    n = len(values)
+    mean = float(values.mean()) if n else math.nan
+    p = sign_flip_p(values) if n >= FEWEST_NETWORKS else math.nan
+    return CurveAgreement(mean, int((values > 0).sum()), n, p)
+
+
+def sign_flip_p(values: Sequence[float] | Floats) -> float:
+    """Return the two-sided p of values that are symmetric about zero, by flipping their signs.
+
+    All 2^n flips are counted up to n = 14, 9,999 are drawn beyond. NaN are left out; n = 0 gives NaN.
+
+    >>> sign_flip_p([1.0, 2.0, 3.0])
+    0.25
+    """
+    d = np.asarray(values, dtype=float)
+    d = d[np.isfinite(d)]
+    if len(d) < 2:  # one difference is as far from zero as its negative
+        return 1.0 if len(d) else math.nan
+    return _permutation_p(d, lambda flipped: flipped.sum(axis=-1), "samples", len(d) <= _ALL_FLIPS_UP_TO)
+
+
+def _permutation_p(sample: Floats, statistic: Callable[[Floats], Floats], kind: str, exact: bool) -> float:
+    """Return the share of permutations as far from zero as the sample: of all, or of 9,999 drawn ones and itself."""
+    from scipy.stats import permutation_test
+
+    test = permutation_test(
+        (sample,),
+        lambda permuted, axis: np.abs(statistic(np.moveaxis(permuted, axis, -1))).round(_DIGITS),
+        permutation_type=kind,
+        vectorized=True,
+        alternative="greater",
+        n_resamples=math.inf if exact else PERMUTATIONS,
+        batch=1000,  # keeps the memory small for many points
+        rng=np.random.default_rng(_SEED),
+    )
+    return float(test.pvalue)
