@@ -37,6 +37,10 @@ def test_same_result_for_any_container_and_any_labels(probe, blobs):
     assert probe(embeddings, labels + 80) == expected
     assert probe(embeddings, np.array([-7, 0, 10**12])[labels]) == expected
     assert probe(embeddings.astype(np.float64), labels) == expected
+    # texts, and floats that are whole, as pandas and torch.where give them
+    assert probe(embeddings.tolist(), [("ant", "bee", "cat")[label] for label in labels]) == expected
+    assert probe(embeddings, np.array(["ant", "bee", "cat"], dtype=object)[labels]) == expected
+    assert probe(embeddings, torch.from_numpy(labels).bfloat16()) == expected
 
 
 @each_probe
@@ -56,7 +60,9 @@ def test_diverged_network_is_named(probe, bad, blobs):
     embeddings, labels = blobs
     broken = embeddings.copy()
     broken[[3, 4], 5] = bad
-    with pytest.raises(ValueError, match=r"embeddings contain NaN or infinity \(2 of 90 rows\)"):
+    with pytest.raises(
+        ValueError, match=r"embeddings contain NaN or infinity \(2 of 90 rows, the first is row 3\)"
+    ):
         probe(broken, labels)
 
 
@@ -69,8 +75,21 @@ def test_malformed_inputs_are_refused(probe, blobs):
         probe(embeddings[:0], labels[:0])
     with pytest.raises(ValueError, match=r"labels must have shape \(90,\).*got \(89,\)"):
         probe(embeddings, labels[:-1])
-    with pytest.raises(ValueError, match="labels must be integers, got dtype float64"):
-        probe(embeddings, labels.astype(np.float64))
+    one_hot = np.eye(3)[labels]
+    with pytest.raises(
+        ValueError, match=r"labels must have shape \(90,\).*\(90, 3\); of one-hot .*argmax\(1\)"
+    ):
+        probe(embeddings, one_hot)
+    for wrong, sentence in (
+        (labels + 0.5, r"integers or texts, got \d\.5"),
+        (np.where(labels == 0, np.nan, labels), "20 of 90 labels are missing"),
+        ([None, *labels[1:]], "1 of 90 labels are missing"),
+        (np.array(["cat", *labels[1:]], dtype=object), "of one kind, got int and str"),
+        (labels.astype(complex), "got dtype complex128"),
+        ([(1, 2)] + [[1]] * 89, "labels cannot be read as an array"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            probe(embeddings, wrong)
     with pytest.raises(ValueError, match="embeddings must be real numbers, got dtype complex64"):
         probe(embeddings.astype(np.complex64), labels)
 

@@ -17,6 +17,7 @@ from unseen.callbacks.kept_layers import KeptLayers
 from unseen.distributed import ProcessGroup, check_places, share_out
 from unseen.full_precision import full_precision
 from unseen.probes import PendingScores, ProbePool, ProbeSuite
+from unseen.probes.inputs import NotFiniteError
 from unseen.scores import (
     ACCURACY,
     HEAD_LAYER,
@@ -198,8 +199,13 @@ def naming(layer: int, name: str, split: str, noise_level: float | None = None) 
     try:
         yield
     except ValueError as error:
+        why = (
+            ": the network has probably diverged; lower the learning rate or use a wider number format"
+            if isinstance(error, NotFiniteError)
+            else ""
+        )
         noisy = "" if noise_level is None else f" with noise {noise_level:g}"
-        raise ValueError(f"layer {layer} ({name}), {split} classes{noisy}: {error}") from error
+        raise ValueError(f"layer {layer} ({name}), {split} classes{noisy}: {error}{why}") from error
 
 
 def score_rows(

@@ -17,21 +17,25 @@ class ProbeWarning(UserWarning):
     """A probe met data that it can only answer with NaN, zero or a reservation."""
 
 
+class NotFiniteError(ValueError):
+    """Embeddings hold NaN or infinity."""
+
+
 def checked_embeddings(embeddings: Tensor | npt.ArrayLike) -> Tensor:
     """Return embeddings (N, D) in float32 or float64 where they are, on the CPU or a CUDA device.
 
     Half precision, bfloat16 and small integers become float32, which holds them exactly; the input stays untouched.
 
     Raises:
-        ValueError: If the shape is not (N, D) with N, D >= 1, the values are not real numbers, or any is
-            NaN or infinite.
+        ValueError: If the shape is not (N, D) with N, D >= 1, or the values are not real numbers.
+        NotFiniteError: If any of them is NaN or infinite.
     """
     if isinstance(embeddings, Tensor):
         tensor = embeddings.detach()
         real = not tensor.dtype.is_complex
         dtype: Any = tensor.dtype
     else:
-        array = np.asarray(embeddings)
+        array = _array(embeddings, "embeddings")
         real, dtype = array.dtype.kind in "biuf", array.dtype
         tensor = torch.from_numpy(_readable(array)) if real else torch.empty(array.shape)
     if tensor.ndim != 2 or 0 in tensor.shape:
@@ -43,11 +47,10 @@ def checked_embeddings(embeddings: Tensor | npt.ArrayLike) -> Tensor:
         tensor = tensor.to(torch.float64 if large else torch.float32)
     if tensor.device.type not in {"cpu", "cuda"}:  # Apple's has no float64
         tensor = tensor.cpu()
-    bad = int((~tensor.isfinite()).any(1).sum())
-    if bad:
-        raise ValueError(
-            f"embeddings contain NaN or infinity ({bad} of {len(tensor)} rows): the network has "
-            "probably diverged; lower the learning rate or use a wider number format"
+    bad = (~tensor.isfinite()).any(1).nonzero()  # (rows, 1)
+    if len(bad):
+        raise NotFiniteError(
+            f"embeddings contain NaN or infinity ({len(bad)} of {len(tensor)} rows, the first is row {int(bad[0])})"
         )
     return tensor
 
@@ -57,20 +60,68 @@ def checked_labels(
 ) -> tuple[npt.NDArray[Any], Tensor]:
     """Return the C sorted distinct labels and, for each sample, the index 0..C-1 of its own: (N,) on `device`.
 
-    Any integers will do: 80..99 and negative ones are relabelled.
+    Integers will do, such as 80..99 and negative ones, and texts, categories of pandas, and floats without a fraction.
 
     Raises:
-        ValueError: If the labels are not N integers.
+        ValueError: If the labels are not N of these, or one is missing (NaN, None).
     """
-    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    if isinstance(labels, Tensor):
+        labels = labels.detach().cpu()
+        labels = labels.double() if labels.is_floating_point() else labels
+    array = _array(labels, "labels")
     if array.shape != (num_samples,):
+        per_class = array.ndim == 2 and len(array) == num_samples
+        advice = "; of one-hot rows or scores give labels.argmax(1)" if per_class else ""
         raise ValueError(
-            f"labels must have shape ({num_samples},) like the embeddings, got {tuple(array.shape)}"
+            f"labels must have shape ({num_samples},) like the embeddings, got {tuple(array.shape)}{advice}"
         )
-    if array.dtype.kind not in "biu":
-        raise ValueError(f"labels must be integers, got dtype {array.dtype}")
+    if array.dtype.kind in "OfTM":
+        _check_classes(array)
+    elif array.dtype.kind not in "biuUS":
+        raise ValueError(f"labels must be integers or texts, got dtype {array.dtype}")
     names, targets = np.unique(array, return_inverse=True)  # (C,), (N,)
     return names, torch.from_numpy(targets.astype(np.int64, copy=False)).to(device)
+
+
+def _check_classes(array: npt.NDArray[Any]) -> None:
+    """Refuse labels (N,) that are missing, of several kinds, or floats with a fraction."""
+    missing = sum(map(_is_missing, array))
+    if missing:
+        raise ValueError(
+            f"{missing} of {len(array)} labels are missing (NaN or None); leave these samples out"
+        )
+    kinds = {
+        str if isinstance(label, str) else int if isinstance(label, int | np.integer) else type(label)
+        for label in array
+    }
+    if len(kinds) > 1:
+        raise ValueError(
+            f"labels must be of one kind, got {' and '.join(sorted(kind.__name__ for kind in kinds))}"
+        )
+    (kind,) = kinds
+    if issubclass(kind, float | np.floating):
+        if (fractions := array[array % 1 != 0]).size:
+            raise ValueError(f"labels must be classes, integers or texts, got {fractions[0]}")
+    elif kind not in (str, int):
+        raise ValueError(f"labels must be integers or texts, got {kind.__name__}")
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)  # noqa: PLR0124  (only NaN differs from itself)
+    except TypeError:  # of pandas.NA nobody knows
+        return True
+
+
+def _array(values: Any, what: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+    ) as error:  # rows of several lengths, a list of tensors on a GPU
+        raise ValueError(f"{what} cannot be read as an array: {str(error).partition(chr(10))[0]}") from error
 
 
 def unit_scaled(features: Tensor) -> Tensor:
