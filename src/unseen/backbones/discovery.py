@@ -36,8 +36,15 @@ class Firing:
     shape: tuple[int, ...] | None
 
 
-def trace(network: nn.Module, image_size: int, device: str = "meta") -> dict[str, Firing]:
-    """What every module of a network does with images (2, 3, S, S), in the order in which they end.
+def trace(
+    network: nn.Module,
+    image_size: int,
+    device: torch.device | str = "meta",
+    *,
+    channels: int = 3,
+    dtype: torch.dtype | None = None,
+) -> dict[str, Firing]:
+    """What every module of a network does with images (2, channels, S, S), in the order in which they end.
 
     Modules inside the network that are never called are absent.
 
@@ -45,6 +52,8 @@ def trace(network: nn.Module, image_size: int, device: str = "meta") -> dict[str
         network: Left in eval mode.
         image_size: S.
         device: Where the network is.
+        channels: Of its images.
+        dtype: Of its images; None: torch's default.
 
     Raises:
         Exception: Whatever the network raises when it cannot take this size.
@@ -65,7 +74,7 @@ def trace(network: nn.Module, image_size: int, device: str = "meta") -> dict[str
     handles = [module.register_forward_hook(watch(name)) for name, module in network.named_modules() if name]
     try:
         with torch.no_grad():
-            network.eval()(torch.zeros(_BATCH, 3, image_size, image_size, device=device))
+            network.eval()(torch.zeros(_BATCH, channels, image_size, image_size, device=device, dtype=dtype))
     finally:
         for handle in handles:
             handle.remove()
@@ -132,6 +141,31 @@ def find_taps(
             )
         )
     return tuple(taps)
+
+
+def main_layers(network: nn.Module, firings: dict[str, Firing]) -> list[str]:
+    """Paths of layers where nothing is named as `find_taps` expects; empty where there are none either.
+
+    They are the members of the `Sequential` or `ModuleList` that holds at least half of the modules that run, the list
+    with the most readable members where several do; else the modules of the top level.
+
+    Args:
+        network: The traced network.
+        firings: What `trace` returned for it.
+    """
+
+    def members(path: str) -> list[str]:
+        inside = {f"{path}.{name}".lstrip(".") for name, _ in network.get_submodule(path).named_children()}
+        return [name for name in firings if name in inside and _readable(firings[name])]
+
+    lists = [
+        path
+        for path, module in network.named_modules()
+        if isinstance(module, nn.Sequential | nn.ModuleList)
+        and 2 * sum(name.startswith(f"{path}.".lstrip(".")) for name in firings) >= len(firings)
+    ]
+    longest = max(map(members, lists), key=len, default=[])
+    return longest if len(longest) > 1 else members("")
 
 
 def layout_of(shape: tuple[int, ...] | None) -> Layout:
@@ -282,7 +316,7 @@ def survey(spec: NetworkSpec, image_size: int) -> tuple[Tap, ...]:
             def at_twice_the_size() -> dict[str, Firing]:
                 return trace(spec.create(2 * size, num_classes=2), 2 * size, spec.traced_on)
 
-            return _with_known_layout(taps, firings, at_twice_the_size)
+            return with_known_layout(taps, firings, at_twice_the_size)
 
     def works(size: int) -> bool:
         try:
@@ -353,7 +387,7 @@ def nearest_sizes(image_size: int, works: Callable[[int], bool]) -> tuple[int, .
     return tuple(size for size in found if size)
 
 
-def _with_known_layout(
+def with_known_layout(
     taps: tuple[Tap, ...], firings: dict[str, Firing], at_another_size: Callable[[], dict[str, Firing]]
 ) -> tuple[Tap, ...]:
     """The taps, where maps that are as deep as they are wide have their layout read off at another size.

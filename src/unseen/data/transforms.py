@@ -207,9 +207,14 @@ def raw_pixels(canvases: Tensor, *, size: int) -> Tensor:
     flat = torch.empty(len(canvases), 3 * side * side)
     for first in range(0, len(canvases), _CHUNK):
         images = canvases[first : first + _CHUNK, :, inner, inner].float().div_(255)  # (B, 3, S, S)
-        if side != size:
-            images = F.interpolate(
-                images, size=(side, side), mode="bilinear", antialias=True, align_corners=False
-            )
-        flat[first : first + _CHUNK] = images.flatten(1)
+        flat[first : first + _CHUNK] = flat_pixels(images)
     return flat.clamp_(0, 1)
+
+
+def flat_pixels(images: Tensor) -> Tensor:
+    """Return images (B, C, S, S) float32, made at most 32 x 32, flat: (B, D)."""
+    if images.shape[-1] > RAW_SIDE:
+        images = F.interpolate(
+            images, size=(RAW_SIDE, RAW_SIDE), mode="bilinear", antialias=True, align_corners=False
+        )
+    return images.flatten(1)
