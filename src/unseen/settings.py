@@ -95,10 +95,15 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     **{f"model.sizes.{size}.options": (_Group | None, "default") for size in SIZES},
     **{f"model.sizes.{size}.taps": (list[str] | None, "default") for size in SIZES},
     **{f"model.sizes.{size}.epochs": (float | None, "default") for size in SIZES},
+    "model.schedule_epochs": (float | None, "default"),
+    "model.optimizer._target_": (_Text, "result"),
+    "model.optimizer._partial_": (Literal[True], "default"),
     "model.optimizer.lr": (Annotated[float, Field(gt=0, le=10)], "result"),
     "model.optimizer.weight_decay": (_between(float, 0, 1000), "result"),
     "model.optimizer.betas": (Annotated[list[_Decay], Field(min_length=2, max_length=2)], "result"),
     "model.optimizer.eps": (Annotated[float, Field(gt=0, le=1)], "result"),
+    "model.scheduler._target_": (_Text, "result"),
+    "model.scheduler._partial_": (Literal[True], "default"),
     "model.scheduler.warmup_steps": (_Whole, "result"),
     "model.scheduler.epochs": (Annotated[float, Field(gt=0, le=1e6)] | None, "result"),
     "data.name": (_Name, "result"),
@@ -152,13 +157,22 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "callbacks": (dict[str, _Group | None], "result"),
     "logger": (dict[str, _Group | None], "watching"),
 }
-OPTIONAL = ("model.sizes", "trainer.strategy", "trainer.deterministic", "trainer.benchmark")
+OPTIONAL = (
+    "model.sizes",
+    *(f"model.optimizer.{name}" for name in ("_target_", "_partial_", "weight_decay", "betas", "eps")),
+    *(f"model.scheduler.{name}" for name in ("_target_", "_partial_", "warmup_steps", "epochs")),
+    "trainer.strategy",
+    "trainer.deterministic",
+    "trainer.benchmark",
+)
 _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that only some files of a group have
     "data.source.root": "place",
     "data.source.test_root": "place",
     "data.source.data_dir": "place",
     "data.test_root": "place",
     "*._convert_": "default",
+    "model.optimizer.[!_]*": "result",  # arguments that only some of them have
+    "model.scheduler.[!_]*": "result",
     "callbacks.best_checkpoint*": "rows",
     "callbacks.last_checkpoint*": "rows",
     "hydra*": "command",

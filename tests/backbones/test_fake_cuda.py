@@ -30,7 +30,7 @@ def on_meta(compose_model: Callable[..., Any], paper_on_meta: Callable[[str], Ba
             with torch.device("meta"):
                 spec = instantiate(compose_model(name, size, "model.pretrained=false").backbone)
                 backbone = spec.build(15, 32)
-        return SeenClassifier(backbone, lr=1e-3, channels_last=prefers_channels_last(backbone))
+        return SeenClassifier(backbone, channels_last=prefers_channels_last(backbone))
 
     return built
 

@@ -28,7 +28,7 @@ def classifier(eval_precision: EvalPrecision = 32) -> SeenClassifier:
         network = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 5))
     taps = tuple(Tap(layer, str(layer), float(layer), "nchw") for layer in (0, 1))
     backbone = Backbone(network, taps, num_classes=5, image_size=16, mean=HALF, std=HALF)
-    return SeenClassifier(backbone, lr=1e-3, score_accuracy=False, eval_precision=eval_precision)
+    return SeenClassifier(backbone, score_accuracy=False, eval_precision=eval_precision)
 
 
 def batch(device: str) -> LabelledImages:

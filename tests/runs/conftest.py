@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,10 @@ def small(
     )
     datamodule.setup()
     module = SeenClassifier(
-        SPEC.build(datamodule.num_classes, 32), lr=1e-3, seed=seed, provenance={"schema": 1}
+        SPEC.build(datamodule.num_classes, 32),
+        optimizer=partial(torch.optim.AdamW, lr=1e-3, weight_decay=0.0),
+        seed=seed,
+        provenance={"schema": 1},
     )
     folder = RunFolder(path, {"model": "resnet18", "data": "digits", "size": "demo", "seed": seed})
     folder.write_inputs(f"seed: {seed}\n", datamodule.split.to_dict())

@@ -10,7 +10,11 @@ from unseen.runs.objects import check_objects, make, parameters
 
 CHECKPOINT = "lightning.pytorch.callbacks.ModelCheckpoint"
 GOOD: dict[str, Any] = {
-    "model": {"backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "architecture": "resnet18"}},
+    "model": {
+        "backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "architecture": "resnet18"},
+        "optimizer": {"_target_": "torch.optim.AdamW", "lr": 1e-3},
+        "scheduler": {"_target_": "unseen.training.schedule.linear", "warmup_steps": 2, "epochs": None},
+    },
     "data": {"source": {"_target_": "unseen.data.sources.digits.Digits", "root": None}},
     "trainer": {
         "_target_": "lightning.pytorch.Trainer",
@@ -42,6 +46,22 @@ def test_good_objects_pass() -> None:
         ("model.backbone.freeze", True, "model.backbone.freeze is not a setting: TimmSpec does not take it"),
         ("model.backbone.architecture", 7, "model.backbone.architecture=7 must be str"),
         ("model.backbone.pretrained", "maybe", "model.backbone.pretrained='maybe' must be bool"),
+        (
+            "model.optimizer.momentum",
+            0.9,
+            "model.optimizer.momentum is not a setting: AdamW does not take it",
+        ),
+        ("model.scheduler.warmup", 3, "model.scheduler.warmup is not a setting: linear does not take it"),
+        (
+            "model.scheduler",
+            {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 1, "epochs": 3},
+            "model.scheduler.epochs is not a setting: StepLR does not take it",
+        ),
+        (
+            "model.scheduler",
+            {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau"},
+            "waits for a metric; schedules here know the step only",
+        ),
         ("trainer.max_stepz", 3, "trainer.max_stepz is not a setting: Trainer does not take it"),
         (
             "trainer.plugins",

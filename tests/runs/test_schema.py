@@ -38,8 +38,15 @@ GOOD = {
         "channels_last": False,
         "backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "architecture": "a", "options": {"b": 1}},
         "sizes": {"demo": {"architecture": "vit_base", "options": {}}},
-        "optimizer": {"lr": 1e-3, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8},
-        "scheduler": {"warmup_steps": 0, "epochs": None},
+        "schedule_epochs": None,
+        "optimizer": {
+            "_target_": "torch.optim.AdamW",
+            "_partial_": True,
+            "lr": 1e-3,
+            "betas": [0.9, 0.999],
+            "eps": 1e-8,
+        },
+        "scheduler": {"_target_": "unseen.training.schedule.linear", "warmup_steps": 0, "epochs": None},
     },
     "data": {
         "name": "digits",
@@ -169,7 +176,7 @@ def test_a_wrong_value_is_named(path: str, value: object, says: str) -> None:
     [
         ("probe.n_inti", "probe.n_init"),
         ("model.freeze", None),
-        ("model.optimizer._target_", None),
+        ("model.schedule_epoch", "model.schedule_epochs"),
         ("data.image_sizee", "data.image_size"),
         ("data._target_", None),
         ("lr", "model.optimizer.lr"),

@@ -1,5 +1,6 @@
 """The learning-rate schedule is planned for the papers' numbers of steps (arXiv 2405.01524: 4 epochs, ResNet 5)."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,7 +40,9 @@ def planned(images: Images, *, lr: float = 0.5, **settings: Any) -> int:
         accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, **settings,
     )  # fmt: skip
-    trainer.fit(Stop(SPEC.build(2, 32), lr=lr, schedule_epochs=epochs), images)
+    trainer.fit(
+        Stop(SPEC.build(2, 32), optimizer=partial(torch.optim.AdamW, lr=lr), schedule_epochs=epochs), images
+    )
     return round(1 / (1 - seen[-1] / lr))
 
 

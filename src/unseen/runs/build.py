@@ -135,7 +135,7 @@ def build(run: Run, *, training: bool) -> Parts:
             held = {(group, key) for group in ("model", "data") for key in scored.made_by[group]}
             check_settings(plain, read | held)
             plain["logger"] = _named_anew(run.config.logger, plain)
-        check_objects(plain)
+        check_objects(plain, training=not scored)
         quiet_libraries()
         check_trainer(plain["trainer"])
     run.folder.write_summary("running")
@@ -267,12 +267,7 @@ def _module(
     channels_last = model["channels_last"]
     module = SeenClassifier(
         backbone,
-        lr=model["optimizer"]["lr"],
-        weight_decay=model["optimizer"]["weight_decay"],
-        betas=tuple(model["optimizer"]["betas"]),
-        eps=model["optimizer"]["eps"],
-        warmup_steps=model["scheduler"]["warmup_steps"],
-        schedule_epochs=model["scheduler"]["epochs"],
+        **({} if scored else _optimization(model)),
         seed=plain["seed"],
         provenance=provenance,
         channels_last=prefers_channels_last(backbone) if channels_last == "auto" else channels_last,
@@ -284,6 +279,17 @@ def _module(
         with user_errors():
             load_weights(module, scored)
     return module
+
+
+def _optimization(model: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes the optimiser and its schedule."""
+    scheduler = dict(model["scheduler"])
+    epochs = scheduler.pop("epochs", None)
+    return {
+        "optimizer": make(model["optimizer"] | {"_partial_": True}, "model.optimizer"),
+        "scheduler": make(scheduler | {"_partial_": True}, "model.scheduler"),
+        "schedule_epochs": epochs,
+    }
 
 
 def _tests_it(scored: Checkpoint, provenance: dict[str, Any], datamodule: SeenUnseenDataModule) -> bool:

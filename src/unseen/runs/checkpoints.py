@@ -45,6 +45,7 @@ _HASH_DIGITS = 12
 _MOST = 2**31 - 1
 _MACHINE = ("cache_gb", "decode", "workers")  # of the machine that runs, never of the one that trained
 _READING = ("pooling", "channels_last")  # how a network is read and laid out, not what it is
+_TRAINING = ("optimizer", "scheduler")  # of `model`; never made where a checkpoint is scored
 _PRECISION = {"trainer.eval_precision", "recipe.eval_precision"}
 
 
@@ -211,7 +212,12 @@ def check_trusted(checkpoint: Checkpoint, plain: dict[str, Any]) -> None:
         places = (f"{part}.{key}", node, plain[part][key]), (part, stored[part], plain[part])
         for at, found, known in places:
             for name, inner in found.items():
-                if inner is not node and "_target_" in _texts(inner) and inner != known.get(name):
+                if (
+                    inner is not node
+                    and name not in _TRAINING
+                    and "_target_" in _texts(inner)
+                    and inner != known.get(name)
+                ):
                     raise checkpoint.refused(
                         f"names a class in {at}.{name}, and a file may not choose code; if you know it, {yourself}"
                     )
@@ -363,9 +369,11 @@ def _check_not_contradicted(plain: dict[str, Any], stored: dict[str, Any], typed
             f"the checkpoint holds {stored['model']['name']}, not model={plain['model']['name']}; leave model= out"
         )
     free = ("model.pretrained", *(f"model.{key}" for key in _READING))
+    typed = typed | {f"model.{group}" for group in _TRAINING if group in typed}
     for name in sorted(name for name in typed if name.startswith("model.") and name not in free):
         now, then = (value_at(config, name.split(".")) for config in (plain, stored))
         if now != then:
+            now, then = (value.get("_target_") if isinstance(value, dict) else value for value in (now, then))
             raise ValueError(
                 f"the network comes from the checkpoint, which has {name}={then}, not {now}; leave {name} out"
             )

@@ -18,14 +18,22 @@ _PLAIN: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def check_objects(plain: dict[str, Any]) -> None:
+def check_objects(plain: dict[str, Any], *, training: bool = True) -> None:
     """Check every object that a resolved configuration names: that it can be imported and takes the keys beside it.
+
+    Args:
+        plain: Plain containers.
+        training: Whether the optimiser and its schedule will be made; those of a checkpoint that is scored are not
+            even imported.
 
     Raises:
         ValueError: One sentence that names the key and the nearest one that is known.
     """
     _check(plain["model"]["backbone"], "model.backbone")
     _check(plain["data"]["source"], "data.source")
+    if training:
+        _check(plain["model"]["optimizer"], "model.optimizer")
+        _check_scheduler(plain["model"]["scheduler"])
     _check({key: value for key, value in plain["trainer"].items() if key != "eval_precision"}, "trainer")
     for group in ("callbacks", "logger"):
         for name, node in plain[group].items():
@@ -95,6 +103,21 @@ def parameters(made_by: Callable[..., Any]) -> tuple[dict[str, set[str]], bool]:
         if parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
             found[parameter.name] = types if types <= _PLAIN.keys() else set()
     return found, any(parameter.kind is parameter.VAR_KEYWORD for parameter in own)
+
+
+def _check_scheduler(node: dict[str, Any]) -> None:
+    """Check a schedule; one that takes the number of its steps may be given that in epochs."""
+    _check({key: value for key, value in node.items() if key != "epochs"}, "model.scheduler")
+    target = node["_target_"]
+    known, _ = parameters(get_object(target))
+    if "epochs" in node and "total_steps" not in known:
+        raise ValueError(
+            f"model.scheduler.epochs is not a setting: {target.rpartition('.')[2]} does not take it"
+        )
+    if "metrics" in inspect.signature(getattr(get_object(target), "step", len)).parameters:
+        raise ValueError(
+            f"model.scheduler._target_={target} waits for a metric; schedules here know the step only"
+        )
 
 
 def _check(node: Any, place: str) -> None:

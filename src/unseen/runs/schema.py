@@ -33,6 +33,9 @@ _SET_BY_PROGRAM = {
     "trainer.enable_checkpointing": "callbacks.last_checkpoint=null or callbacks.best_checkpoint=null",
     "trainer.default_root_dir": "hydra.run.dir",
     "trainer.barebones": "debug=tiny",
+    "model.optimizer.params": "nothing",
+    "model.scheduler.optimizer": "nothing",
+    "model.scheduler.total_steps": "model.scheduler.epochs",
     "trainer.reload_dataloaders_every_n_epochs": "nothing: each epoch has an order of its own",
     "callbacks.layer_probe.suite": ", ".join(f"probe.{name}" for name in SETTINGS),
     "callbacks.layer_probe.run_folder": "hydra.run.dir",
@@ -48,7 +51,9 @@ _PARTIAL = (
     "limit_test_batches",
     "limit_predict_batches",
 )
-_TYPED_OVER = "epochs"  # of all sizes; model.scheduler.epochs reads it unless something else was typed there
+_TYPED_OVER = "epochs"  # of all sizes; model.schedule_epochs reads it unless something else was typed there
+# Further keys of these are arguments of the object, which `check_objects` knows.
+_OBJECTS = ("trainer", "model.optimizer", "model.scheduler")
 
 
 def check_settings(plain: dict[str, Any], read: Collection[Place] = ()) -> None:
@@ -216,7 +221,11 @@ def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Pla
     elif place in _CHILDREN:
         if node is not None or not name.startswith(OPTIONAL):
             yield f"{name}={_shown(node)} must be a group of settings"
-    elif place[0] != "trainer" and not _is_read(place, read) and not _given_to_an_object(plain, place):
+    elif (
+        ".".join(place[:-1]) not in _OBJECTS
+        and not _is_read(place, read)
+        and not _given_to_an_object(plain, place)
+    ):
         yield _unread(plain, place)
 
 

@@ -1,11 +1,13 @@
 """The LightningModule that fine-tunes a backbone on the seen classes.
 
-Training follows arXiv 2402.14095 / 2405.01524: cross-entropy, AdamW, linear decay over the planned steps.
+The defaults are those of arXiv 2402.14095 / 2405.01524: cross-entropy, AdamW, linear decay over the planned steps.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,14 +16,16 @@ from lightning.pytorch import LightningModule
 from numpy.random import SeedSequence
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from unseen.backbones.protocol import Backbone
 from unseen.full_precision import EvalPrecision, full_precision
 from unseen.scores import ACCURACY, metric_name
-from unseen.training.schedule import linear_decay
+from unseen.training.schedule import linear
 
+_ADAMW = partial(torch.optim.AdamW, lr=2e-4, weight_decay=0.0)  # the papers'
 _DIVERGENCE_CHECK_STEPS = 10  # reading the loss every step would make the device wait for it
 
 
@@ -38,13 +42,11 @@ class SeenClassifier(LightningModule):
 
     Args:
         backbone: The network, head included; (B, 3, S, S) to (B, C) logits.
-        lr: Peak learning rate of AdamW.
-        weight_decay: Decoupled weight decay; the papers use 0.
-        betas: AdamW's decay rates.
-        eps: AdamW's epsilon.
-        warmup_steps: Steps of linear warm-up; the papers use 0.
-        schedule_epochs: The learning rate reaches 0 after this many epochs, even if `max_steps` ends earlier
-            (the papers plan 4 epochs, 508 steps, and measure at 500); None: at `max_steps`.
+        optimizer: Makes the optimiser of the parameters it is called with.
+        scheduler: Makes the schedule of the optimiser it is called with, to be stepped after every optimiser step; gets
+            `total_steps` if it takes it.
+        schedule_epochs: `total_steps` are so many epochs, even if `max_steps` ends earlier (the papers plan 4 epochs,
+            508 steps, and measure at 500); None: `max_steps`.
         seed: Makes dropout and drop path at step t a pure function of (seed, t), so that a resumed run draws
             what the uninterrupted one drew.
         provenance: Plain dictionary of what made this network; it is stored in every checkpoint.
@@ -58,11 +60,8 @@ class SeenClassifier(LightningModule):
         self,
         backbone: Backbone,
         *,
-        lr: float,
-        weight_decay: float = 0.0,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        warmup_steps: int = 0,
+        optimizer: Callable[..., Optimizer] = _ADAMW,
+        scheduler: Callable[..., Any] = linear,
         schedule_epochs: float | None = None,
         seed: int = 0,
         provenance: dict[str, Any] | None = None,
@@ -72,18 +71,7 @@ class SeenClassifier(LightningModule):
         eval_precision: EvalPrecision = 32,
     ) -> None:
         super().__init__()
-        betas = (float(betas[0]), float(betas[1]))
-        self.save_hyperparameters(
-            ignore=[
-                "backbone",
-                "provenance",
-                "score_accuracy",
-                "log_steps",
-                "channels_last",
-                "eval_precision",
-            ],
-            logger=False,
-        )
+        self.save_hyperparameters("schedule_epochs", "seed", logger=False)
         # another order of the axes in memory; the numbers stay within rounding
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.backbone = backbone.to(memory_format=self._memory_format)
@@ -91,6 +79,7 @@ class SeenClassifier(LightningModule):
             num_classes=backbone.num_classes, average="micro", validate_args=False
         )
         self.loss = MeanMetric()
+        self._make_optimizer, self._make_scheduler = optimizer, scheduler
         self._provenance = provenance or {}
         self._score_accuracy = score_accuracy
         self._log_steps = log_steps
@@ -115,25 +104,18 @@ class SeenClassifier(LightningModule):
         if self.global_step % _DIVERGENCE_CHECK_STEPS == 0 and not math.isfinite(loss.item()):
             raise FloatingPointError(
                 f"the training loss is {loss.item()} at step {self.global_step}; "
-                f"a lower model.optimizer.lr than {self.hparams['lr']:g} may help"
+                f"a lower model.optimizer.lr than {self.trainer.optimizers[0].defaults['lr']:g} may help"
             )
         if self.global_step % self._log_steps == 0:
             self.log("train/loss", loss)
         return loss
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW with linear decay, stepped after every optimiser step."""
-        optimizer = torch.optim.AdamW(
-            self.parameters(),
-            lr=self.hparams["lr"],
-            betas=self.hparams["betas"],
-            eps=self.hparams["eps"],
-            weight_decay=self.hparams["weight_decay"],
-        )
-        factor = partial(
-            linear_decay, total_steps=self._planned_steps(), warmup_steps=self.hparams["warmup_steps"]
-        )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        """Return the optimiser and its schedule, stepped after every optimiser step."""
+        optimizer = self._make_optimizer(self.parameters())
+        takes_steps = "total_steps" in inspect.signature(self._make_scheduler).parameters
+        plan = {"total_steps": self._planned_steps()} if takes_steps else {}
+        scheduler = self._make_scheduler(optimizer, **plan)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _planned_steps(self) -> int:

@@ -1,0 +1,134 @@
+"""Parts that are chosen by one word: each makes the run that it says, through the functions of the command."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import pytest
+import timm.optim
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from tests.test_configs import OPTIONS, resolved
+
+from unseen.runs.build import _data, _module
+from unseen.runs.objects import check_objects
+from unseen.runs.schema import check_settings
+from unseen.runs.trainer import make_trainer
+from unseen.training import SeenClassifier
+
+STEPS = 4
+SMALL = (
+    "model=resnet", "trainer=cpu", f"recipe.max_steps={STEPS}", "recipe.warmup_steps=0", "data.batch_size=36",
+    "data.train_size=72", "data.test_size=40", "data.unseen_per_class=10",
+)  # fmt: skip
+
+
+class Trained(NamedTuple):
+    """A run of a few steps, and the learning rate of each."""
+
+    module: SeenClassifier
+    rates: list[float]
+
+    def weights(self) -> torch.Tensor:
+        return torch.cat([weight.detach().flatten() for weight in self.module.parameters()])
+
+
+class _Rates(Callback):
+    def __init__(self) -> None:
+        self.found: list[float] = []
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self.found.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+Train = Callable[..., Trained]
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Train]:
+    """Train for four steps of half an epoch each as the typed settings say."""
+    data_dir = tmp_path_factory.mktemp("data")
+
+    @cache
+    def trained(*overrides: str) -> Trained:
+        plain = resolved(*SMALL, f"paths.data_dir={data_dir}", *overrides)
+        check_settings(plain)
+        check_objects(plain)
+        spec, datamodule = _data(plain, training=True)
+        module = _module(plain, spec, datamodule, {}, None, training=True)
+        rates = _Rates()
+        make_trainer(plain["trainer"], [rates], []).fit(module, datamodule)
+        return Trained(module, rates.found)
+
+    yield trained
+    trained.cache_clear()
+
+
+def options(group: str) -> list[str]:
+    return [option for name, option in OPTIONS if name == group]
+
+
+# ------------------------------------------------------------------ optimizer
+@pytest.mark.parametrize("name", options("optimizer"))
+def test_each_optimizer_is_the_one_it_is_called(name: str, train: Train) -> None:
+    made = train(f"optimizer={name}").module.trainer.optimizers[0]
+    kinds = {
+        "adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD, "lion": timm.optim.Lion,
+        "lamb": timm.optim.Lamb,
+    }  # fmt: skip
+    assert type(made) is kinds[name]
+    if name not in {"adamw", "adam"}:  # equal without weight decay
+        assert not torch.equal(train(f"optimizer={name}").weights(), train().weights())
+
+
+def test_a_setting_of_an_optimizer_reaches_it(train: Train) -> None:
+    found = train("optimizer=sgd", "model.optimizer.momentum=0.5", "model.optimizer.lr=0.1")
+    group = found.module.trainer.optimizers[0].param_groups[0]
+    assert (group["initial_lr"], group["momentum"], group["nesterov"]) == (0.1, 0.5, True)
+
+
+def test_any_other_optimizer(train: Train) -> None:
+    without = [f"~model.optimizer.{name}" for name in ("momentum", "nesterov")]
+    found = train("optimizer=sgd", "model.optimizer._target_=torch.optim.Adagrad", *without)
+    assert type(found.module.trainer.optimizers[0]) is torch.optim.Adagrad
+
+
+# ------------------------------------------------------------------ scheduler
+@pytest.mark.parametrize(
+    ("overrides", "factors"),
+    [
+        ([], [1, 0.75, 0.5, 0.25]),
+        (["model.scheduler.epochs=4"], [1, 7 / 8, 6 / 8, 5 / 8]),  # an epoch is two steps
+        (["scheduler=cosine"], [1, (1 + math.cos(math.pi / 4)) / 2, 0.5, (1 - math.cos(math.pi / 4)) / 2]),
+        (["scheduler=constant", "model.scheduler.warmup_steps=2"], [0.5, 1, 1, 1]),
+        (["scheduler=step", "model.scheduler.step_size=2"], [1, 1, 0.1, 0.1]),
+        # OneCycleLR begins at 1/25 of the peak, which it reaches after .5 * 4 - 1 steps, and ends far below
+        (["scheduler=one_cycle", "model.scheduler.pct_start=0.5"], [0.04, 1, None, 4e-6]),
+    ],
+)
+def test_the_learning_rate_of_each_step(
+    overrides: list[str], factors: list[float | None], train: Train
+) -> None:
+    rates = train("model.optimizer.lr=0.001", *overrides).rates
+    known = [(rate, factor) for rate, factor in zip(rates, factors, strict=True) if factor is not None]
+    assert [rate for rate, _ in known] == pytest.approx([0.001 * factor for _, factor in known], rel=1e-9)
+
+
+def test_a_schedule_without_an_end_takes_no_epochs(train: Train) -> None:
+    """ResNet's own five epochs at size=paper do not stand in the way."""
+    assert "epochs" not in resolved("size=paper", "model=resnet", "scheduler=constant")["model"]["scheduler"]
+    with pytest.raises(
+        ValueError, match=r"model\.scheduler\.epochs is not a setting: constant does not take it"
+    ):
+        train("scheduler=constant", "+model.scheduler.epochs=3")
+
+
+@pytest.mark.parametrize("typed", ["+model.optimizer.params=[]", "+model.scheduler.total_steps=9"])
+def test_what_the_program_gives_cannot_be_typed(typed: str, train: Train) -> None:
+    with pytest.raises(ValueError, match="is set by the program and cannot be typed"):
+        train(typed)
