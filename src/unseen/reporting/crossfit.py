@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unseen.reporting.intervals import Estimate, Floats, around, complete, p_above
+from unseen.reporting.intervals import FEWEST, Estimate, Floats, around, complete, p_above
 
 # (..., L) means of the units to choose on, (..., L) the unit to score -> (...,) its score
 Score = Callable[[Floats, Floats], Floats]
@@ -43,7 +43,9 @@ class CrossFit:
 
     @property
     def error(self) -> float:
-        """Jackknife standard error of the mean score (Efron 1981, eq. 1)."""
+        """Jackknife standard error of the mean score (Efron 1981, eq. 1); NaN below three units."""
+        if self.n < FEWEST:
+            return math.nan
         centred = self.without - self.without.mean()
         return math.sqrt((self.n - 1) / self.n * float((centred**2).sum()))
 
@@ -76,7 +78,7 @@ def cross_fit(values: Floats, score: Score) -> CrossFit:
         return CrossFit(np.full(n, np.nan), np.full(n, np.nan))
     total = values.sum(axis=0)
     scores = score((total - values) / (n - 1), values)  # (n,)
-    if n < 3:
+    if n < FEWEST:
         return CrossFit(scores, np.full(n, np.nan))
     pairs = (total - values[:, None] - values[None]) / (n - 2)  # (n, n, L): without u, scoring v
     of_pairs = score(pairs, np.broadcast_to(values[None], pairs.shape))
@@ -113,6 +115,6 @@ def difference(first: Floats, second: Floats) -> Difference:
     parts = [cross_fit(part.values[np.isin(part.units, units)], at_best) for part in (one, two)]
     pairs = parts[0] - parts[1]
     above, below = pairs.p_above, (parts[1] - parts[0]).p_above
-    p = min(1.0, 2 * min(above, below)) if pairs.n >= 3 else math.nan
+    p = min(1.0, 2 * min(above, below)) if pairs.n >= FEWEST else math.nan
     above_in = int((pairs.scores > 0).sum())
     return Difference(pairs.estimate if pairs.n else Estimate(), p, above_in, tuple(units.tolist()))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.reporting.crossfit import CrossFit, cross_fit
-from unseen.reporting.intervals import Floats, complete
+from unseen.reporting.intervals import FEWEST, Floats, complete
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def turning(values: Floats) -> Turning:
     """
     used = complete(values)
     n, layers = used.values.shape
-    if n < 3 or layers < 3:
+    if n < FEWEST or layers < 3:
         return Turning("", -1, math.nan, _departure(used.values), math.nan, n)
     peak, valley = _sides(used.values), _sides(-used.values)
     p_peak, p_valley = (max(side.p_above for side in sides) for sides in (peak, valley))
