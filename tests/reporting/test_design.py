@@ -1,0 +1,105 @@
+"""Splits and seeds: hand-worked variance components and intervals, power; against statsmodels."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from unseen.reporting.design import needed, power, splits_and_seeds
+from unseen.reporting.intervals import estimate
+
+# three splits, two seeds; grand mean 4, split means 2 4 6, seed means 3 5
+TABLE = np.array([[1.0, 3.0], [2.0, 6.0], [6.0, 6.0]])
+
+
+def test_components_by_hand() -> None:
+    found = splits_and_seeds(TABLE)
+    # mean squares: splits 2 · 4 = 8, seeds 3 · 2 = 6; residuals 0 0, -1 1, 1 -1: 4 / 2 = 2
+    assert found.components.split == pytest.approx((8 - 2) / 2)
+    assert found.components.seed == pytest.approx((6 - 2) / 3)
+    assert found.components.residual == pytest.approx(2)
+    assert found.components.of_split_mean(2) == pytest.approx(3 + (4 / 3 + 2) / 2)
+    # variance of the mean (8 + 6 - 2) / 6 = 2; degrees of freedom 12² / (8² / 2 + 6² / 1 + 2² / 2) = 144 / 70
+    reach = math.sqrt(2) * student.ppf(0.975, 144 / 70)
+    both = found.over_both
+    assert (both.mean, both.n) == (4, 3)
+    assert (both.low, both.high) == (pytest.approx(4 - reach), pytest.approx(4 + reach))
+    assert both.std == pytest.approx(math.sqrt(3 + 4 / 3 + 2))
+    assert found.over_splits == estimate(np.array([2.0, 4.0, 6.0]))
+    assert found.over_seeds == estimate(np.array([3.0, 5.0]))
+    assert math.isnan(found.over_seeds.low)
+
+
+def test_mean_squares_are_those_of_statsmodels() -> None:
+    import pandas as pd
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    table = np.random.default_rng(0).normal(size=(4, 5)) + np.arange(4)[:, None]
+    cells = [(value, str(split), str(seed)) for (split, seed), value in np.ndenumerate(table)]
+    frame = pd.DataFrame(cells, columns=["y", "split", "seed"])
+    squares = anova_lm(ols("y ~ split + seed", frame).fit())["mean_sq"]
+    found = splits_and_seeds(table).components
+    assert found.residual == pytest.approx(squares["Residual"])
+    assert found.split == pytest.approx((squares["split"] - squares["Residual"]) / 5)
+    assert found.seed == pytest.approx(max(0, (squares["seed"] - squares["Residual"]) / 4))
+
+
+def test_no_variance_is_below_zero() -> None:
+    # the rows differ less than their residuals, and so do the columns
+    found = splits_and_seeds(np.array([[0.0, 1.0, 0.1], [1.0, 0.2, 0.0], [0.1, 0.0, 1.3]]))
+    assert (found.components.split, found.components.seed) == (0, 0)
+    # then the interval is the t interval of split means
+    assert found.over_both.low == pytest.approx(found.over_splits.low)
+
+
+def test_without_seeds_effect_it_is_the_t_interval_of_split_means() -> None:
+    table = np.array([[1.0, 2.0], [5.0, 4.0], [9.0, 9.0]])  # seed means 5 and 5
+    found = splits_and_seeds(table)
+    assert found.over_both.high == pytest.approx(found.over_splits.high)
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (1, 4), (4, 1), (1, 1)])
+def test_few_splits_or_seeds_have_no_interval_over_both(shape: tuple[int, int]) -> None:
+    found = splits_and_seeds(np.random.default_rng(1).normal(size=shape))
+    assert math.isnan(found.over_both.low)
+    assert found.over_both.n == shape[0]
+    assert math.isnan(found.over_splits.low) == (shape[0] < 3)
+    assert math.isnan(found.over_seeds.low) == (shape[1] < 3)
+    assert math.isnan(found.components.residual) == (1 in shape)
+
+
+def test_gaps() -> None:
+    table = np.pad(TABLE, ((0, 1), (0, 1)), constant_values=np.nan)
+    table[3, 0] = 8.0  # a split with one seed of three, a seed that was never run
+    found = splits_and_seeds(table)
+    assert (found.splits.tolist(), found.seeds.tolist()) == ([0, 1, 2], [0, 1])
+    assert found.over_both == splits_and_seeds(TABLE).over_both
+    empty = splits_and_seeds(np.full((2, 2), np.nan))
+    assert empty.over_both.n == 0
+    assert empty.splits.size == 0
+
+
+def test_equal_cells_have_no_interval() -> None:
+    assert math.isnan(splits_and_seeds(np.full((3, 3), 0.4)).over_both.low)
+
+
+@pytest.mark.parametrize("n", [3, 5, 30])
+@pytest.mark.parametrize("effect", [0.1, 0.8, 1.2])
+def test_power_is_that_of_statsmodels(n: int, effect: float) -> None:
+    from statsmodels.stats.power import TTestPower
+
+    theirs = TTestPower().power(effect, n, alpha=0.05, alternative="two-sided")
+    assert power(effect * 0.3, 0.3, n) == pytest.approx(theirs, abs=1e-6)
+    assert power(-effect * 0.3, 0.3, n) == pytest.approx(theirs, abs=1e-6)
+
+
+def test_needed() -> None:
+    # the fewest with 80 %: one fewer is too few
+    assert power(0.05, 0.04, 8) >= 0.8 > power(0.05, 0.04, 7)
+    assert needed(0.05, 0.04) == 8
+    assert needed(1.0, 0.001) == 3  # never below three units
+    assert needed(0.0001, 1.0) is None
+    assert power(1.0, 0.1, 2) == 0
+    assert needed(0.1, 0.0) == 3
