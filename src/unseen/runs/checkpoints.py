@@ -39,6 +39,7 @@ KNOWN_CLASSES = frozenset(
         "unseen.data.sources.image_folder.ImageFolder",
         "unseen.data.sources.torch_dataset.TorchDatasetSource",
         "unseen.data.sources.torchvision_sets.TorchvisionSet",
+        "unseen.data.sources.typefaces.Typefaces",
     }
 )
 _HASH_DIGITS = 12
