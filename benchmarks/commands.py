@@ -27,6 +27,7 @@ from benchmarks.measure import (
     run_ours,
 )
 
+DIGITS = ("data=digits", "model=swin")
 SMALL = ("data.train_size=144", "data.test_size=60", "data.unseen_per_class=20", "probe.n_init=1")
 
 
@@ -47,7 +48,7 @@ def startup(settings: Settings) -> list[Row]:
     """Return the rows of --help and of the first training step."""
     sides = {"--help": lambda: run_child("src/train.py", "--help"), "first step": _first_step}
     helps, firsts = in_turns("startup", settings.rounds, sides).values()
-    what = "python src/train.py, until its first training step has ended; the evaluation at step 0 is in it"
+    what = "python src/train.py data=digits model=swin, until its first training step has ended; the evaluation at step 0 is in it"
     return [
         Row("help", "python src/train.py --help, from start to end", helps, target=3.0),
         Row("first_step", what, firsts, target=12.0),
@@ -58,7 +59,10 @@ def _first_step() -> float:
     with tempfile.TemporaryDirectory(prefix="unseen-bench-") as folder:
         out, began = Path(folder) / "first", time.time()
         process = _start(
-            folder, "+callbacks.first._target_=benchmarks.commands.FirstStep", f"+callbacks.first.out={out}"
+            folder,
+            *DIGITS,
+            "+callbacks.first._target_=benchmarks.commands.FirstStep",
+            f"+callbacks.first.out={out}",
         )
         try:
             while not out.exists():
@@ -91,7 +95,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def sweep_overhead(settings: Settings) -> list[Row]:
     """Return the row of what a sweep adds to each job: the time between two ends less the job's own seconds."""
     seeds = ",".join(map(str, range(settings.pick(20, 6, 3))))
-    job = f"-m model=resnet seed={seeds} trainer.max_steps=1 probe.at_start=false".split()
+    job = f"-m data=digits model=resnet seed={seeds} trainer.max_steps=1 probe.at_start=false".split()
     with tempfile.TemporaryDirectory(prefix="unseen-bench-") as folder:
         run_child("src/train.py", *job, *SMALL, UNSEEN_LOG_DIR=folder, UNSEEN_DATA_DIR=folder)
         paths = sorted(Path(folder).rglob("summary.json"), key=lambda path: path.stat().st_mtime_ns)
@@ -128,6 +132,7 @@ def busy_machine(settings: Settings) -> list[Row]:
     """Return the rows of how our OpenMP threads wait against OpenMP's default, alone and beside another process."""
     steps = settings.pick(20, 10, 1)
     job = f"trainer=cpu trainer.max_steps={steps} trainer.val_check_interval={steps} probe.at_start=false".split()
+    job += DIGITS
     default = {"GOMP_SPINCOUNT": "300000"}  # libgomp's own
     sides = {"ours": lambda: run_ours(*job)[0], "default": lambda: run_ours(*job, **default)[0]}
     alone = in_turns("busy_machine/alone", settings.rounds, sides)
@@ -138,9 +143,7 @@ def busy_machine(settings: Settings) -> list[Row]:
         beside = in_turns("busy_machine/beside_another", settings.rounds, sides)
     finally:
         _kill(process)
-    what = (
-        f"python src/train.py, {steps} steps, our short spin of waiting threads against OpenMP's long one, "
-    )
+    what = f"python src/train.py data=digits model=swin, {steps} steps, our short spin of waiting threads against OpenMP's long one, "
     return [
         Row("busy_machine/alone", f"{what}alone", *alone.values()),
         Row("busy_machine/beside_another", f"{what}beside a process on all cores", *beside.values()),
@@ -153,7 +156,7 @@ def kill_sweep(settings: Settings) -> list[Row]:
     The row's value is the number of jobs that end with the scores of an undisturbed sweep.
     """
     kills, steps = settings.pick((10, 40), (3, 16), (1, 4))
-    sweep = f"-m model=resnet trainer=cpu,ddp_cpu seed=0,1,2 resume=true trainer.max_steps={steps}".split()
+    sweep = f"-m data=digits model=resnet trainer=cpu,ddp_cpu seed=0,1,2 resume=true trainer.max_steps={steps}".split()
     sweep += [f"trainer.val_check_interval={steps // 4}", *SMALL]
     chance = random.Random(settings.seed)
     with tempfile.TemporaryDirectory(prefix="unseen-bench-") as folder:

@@ -17,6 +17,7 @@ from tests.cli.warm_python import warm_python
 ROOT = Path(__file__).parents[2]
 # A few steps on few images; each still takes the imports, so tests share what they can.
 TINY = (
+    "data=digits",
     "trainer.max_steps=4",
     "trainer.val_check_interval=2",
     "data.train_size=144",

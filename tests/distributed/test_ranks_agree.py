@@ -31,8 +31,9 @@ def rows(ran: Ran) -> dict[tuple[str, ...], float]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A network that two processes trained: batch norm differs between the ranks until they agree."""
     ran = run_command(
-        "train.py", "model=resnet", "trainer=ddp_cpu", "trainer.devices=2", "data.batch_size=16",
-        "trainer.max_steps=6", "trainer.val_check_interval=3", *SIZES, logs=tmp_path_factory.mktemp("trained"),
+        "train.py", "model=resnet", "data=digits", "trainer=ddp_cpu", "trainer.devices=2",
+        "data.batch_size=16", "trainer.max_steps=6", "trainer.val_check_interval=3", *SIZES,
+        logs=tmp_path_factory.mktemp("trained"),
     )  # fmt: skip
     assert ran.code == 0, ran.out + ran.err
     return ran

@@ -11,6 +11,7 @@ HERE = "<here>"  # in arguments and variables: a folder of this line's own
 # A tiny job. A line changes these or adds to them, so that no setting is typed twice.
 TINY: dict[str, str] = {
     "model": "resnet",
+    "data": "digits",
     "trainer.max_steps": "1",
     "trainer.val_check_interval": "1",
     "data.train_size": "144",

@@ -19,7 +19,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 def composed(*overrides: str) -> DictConfig:
     register_resolvers()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("train", overrides=["paths.output_dir=out", *overrides])
+        return compose("train", overrides=["paths.output_dir=out", "model=swin", *overrides])
 
 
 def test_a_typed_checkpoint_makes_another_run(tmp_path: Path) -> None:
