@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
 from unseen.probes import ProbeWarning, logistic
 from unseen.probes.logistic import LogisticModel
 
 
-def layer_like(samples, features, classes, *, scale, decay=1.0, seed=0):
+def layer_like(samples, features, classes, *, scale, decay=1.0, signal=1.0, seed=0):
     """Features as layers give them: rotated, spectrum falling as i ** -decay, with an offset."""
     rng = np.random.default_rng(seed)
     targets = np.arange(samples) % classes
     spectrum = np.arange(1, features + 1.0) ** -decay
-    means = rng.normal(size=(classes, features)) * spectrum
+    means = signal * rng.normal(size=(classes, features)) * spectrum
     rotation, _ = np.linalg.qr(rng.normal(size=(features, features)))
     noisy = (means[targets] + rng.normal(size=(samples, features)) * spectrum) @ rotation
     return (noisy + rng.normal(size=features)) * scale, targets
@@ -88,6 +88,60 @@ def test_default_tolerance_is_within_its_bound():
         gap = [objective(m.weights, m.bias - m.weights @ m.center, x, targets) for m in (quick, exact)]
         assert -1e-7 < gap[0] - gap[1] < 1e-4
         assert np.array_equal(quick.logits(x).argmax(axis=1), exact.logits(x).argmax(axis=1))
+
+
+def newton(x, targets, penalty):
+    """Weights (C, D) and bias (C,) by plain Newton steps with halving; scikit-learn's give up where the scale is 1e4."""
+    design = np.column_stack([x, np.ones(len(x))])  # (N, D+1)
+    classes, width = targets.max() + 1, design.shape[1]
+    penalties = np.tile(np.append(np.full(width - 1, penalty), 0.0), classes)  # (C (D+1),)
+    answers = np.eye(classes)[targets]
+
+    def loss(flat):
+        logits = design @ flat.reshape(classes, width).T
+        return (logsumexp(logits, 1) - (answers * logits).sum(1)).sum() + 0.5 * (penalties * flat**2).sum()
+
+    theta = np.zeros(classes * width)
+    for _ in range(200):
+        p = softmax(design @ theta.reshape(classes, width).T, axis=1)
+        gradient = ((p - answers).T @ design).ravel() + penalties * theta
+        curvature = p[:, :, None] * (np.eye(classes) - p[:, None, :])  # (N, C, C)
+        hessian = np.einsum("nij,na,nb->iajb", curvature, design, design, optimize=True)
+        hessian = hessian.reshape(len(theta), len(theta)) + np.diag(penalties)
+        step = np.linalg.lstsq(hessian, gradient, rcond=1e-15)[0]
+        if gradient @ step < 1e-9 * loss(theta):
+            break
+        while loss(theta - step) > loss(theta):
+            step = step / 2
+        theta = theta - step
+    theta = theta.reshape(classes, width)
+    return theta[:, :-1], theta[:, -1]
+
+
+@pytest.mark.parametrize("scale", [1e2, 1e3, 1e4])
+@pytest.mark.parametrize(
+    ("samples", "features", "classes", "signal", "decay"), [(100, 60, 4, 1.0, 1.5), (60, 80, 3, 0.1, 0.0)]
+)
+def test_large_features_that_separate_the_classes(samples, features, classes, signal, decay, scale, recwarn):
+    """Their loss is far below that of small ones, so a gradient small enough for those is far from the optimum."""
+    x, targets = layer_like(400 + samples, features, classes, scale=1.0, decay=decay, signal=signal)
+    x, targets, new, answers = x[:samples], targets[:samples], x[samples:], targets[samples:]
+    center = x.mean(0)
+    weights, bias = newton(
+        x - center, targets, scale**-2
+    )  # in other units: features of scale 1, less penalty
+    mine = fit_logistic(x * scale, targets)
+    assert mine.converged
+    assert not recwarn.list
+    found, optimum = (
+        objective(w, b, (x - center) * scale, targets)
+        for w, b in ((mine.weights, mine.bias), (weights / scale, bias))
+    )
+    assert found == pytest.approx(optimum, rel=2e-6)
+    assert np.linalg.norm(mine.weights * scale - weights) < 2e-3 * np.linalg.norm(weights)
+    named = ((new - center) @ weights.T + bias).argmax(1)
+    assert (mine.logits(new * scale).argmax(1) == named).mean() >= 0.995
+    assert abs((mine.logits(new * scale).argmax(1) == answers).mean() - (named == answers).mean()) <= 0.005
 
 
 def test_strength_is_scikit_learns():

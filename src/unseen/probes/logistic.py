@@ -10,21 +10,25 @@ Shapes: N samples, D features and one for the intercept, C classes.
 
 from __future__ import annotations
 
+import math
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from unseen.probes.inputs import ProbeWarning
 
 GRADIENT_NORM = 2e-5  # of the summed loss, times N; scikit-learn stops at a largest entry of 1e-4 N
-RELATIVE_GRADIENT_NORM = 1e-10  # of the first gradient: what float64 can reach when features are huge
+RELATIVE_GAP = (
+    1e-6  # of the objective above its optimum: large features that separate the classes make it tiny
+)
 MAX_STEPS = 1000
 _FIRST_STEPS, _LONGER = (
     20,
-    10,
+    3,
 )  # until the preconditioner is computed again; how much longer the next one is used
 _SINGLE_RANGE = 1e4  # features beyond leave float32 too few digits for the tolerance
 
@@ -62,7 +66,8 @@ def fit_logistic(
         features: (N, D), finite.
         targets: Class indices (N,); 0..C-1 all occur, C >= 2.
         strength: scikit-learn's C, the inverse of the penalty.
-        gradient_norm: Norm of the objective's gradient at which the fit is done; None: GRADIENT_NORM * N.
+        gradient_norm: Norm of the objective's gradient at which the fit is done; None: GRADIENT_NORM * N, or what makes
+            sure that the objective is within RELATIVE_GAP of its optimum, if that is less.
 
     Returns:
         The classifier; a warning says so if it did not converge.
@@ -76,15 +81,15 @@ def fit_logistic(
         basis, triangle = torch.linalg.qr(centered.T)  # (D, N), (N, N)
         centered = triangle.T  # (N, N)
     design = torch.cat([centered, centered.new_ones(len(centered), 1)], 1)  # (N, D+1)
-    problem = _Problem(design, targets, num_classes, (2.0 if num_classes == 2 else 1.0) / strength)
+    problem = _Problem(
+        design, targets, num_classes, (2.0 if num_classes == 2 else 1.0) / strength, gradient_norm
+    )
     weights = design.new_zeros(num_classes, design.shape[1])  # (C, D+1)
-    norm = problem.gradient_norm(weights)
-    goal = GRADIENT_NORM * len(design) if gradient_norm is None else gradient_norm
-    goal = max(goal, RELATIVE_GRADIENT_NORM * norm)
+    norm, goal = problem.gradient_norm(weights)
     for dtype in (torch.float32, torch.float64):  # single precision has half the cost, and mostly does
         if norm > goal and (dtype == torch.float64 or float(design.abs().max()) <= _SINGLE_RANGE):
-            weights = problem.minimize(weights, goal / 2, dtype)
-            norm = problem.gradient_norm(weights)
+            weights = problem.minimize(weights, dtype)
+            norm, goal = problem.gradient_norm(weights)
     if norm > goal:
         warnings.warn(
             f"logistic regression stopped at gradient norm {norm:.1e}, above {goal:.1e}; its accuracy is approximate",
@@ -104,37 +109,50 @@ class _Problem:
     targets: Tensor  # (N,)
     num_classes: int
     penalty: float  # of the squared weights, but for the intercept's
+    enough: float | None  # gradient norm at which the fit is done
 
-    def minimize(self, weights: Tensor, goal: float, dtype: torch.dtype) -> Tensor:
-        """Return weights (C, D+1) where the gradient's norm is about `goal`, or those that are reached.
+    def goal(self, value: float) -> float:
+        """Return the gradient's norm at which the fit is done where the loss is `value`."""
+        if self.enough is not None:
+            return self.enough
+        # half the squared norm bounds the gap, see `_evaluate`
+        return min(GRADIENT_NORM * len(self.design), math.sqrt(2 * RELATIVE_GAP * value))
+
+    def minimize(self, weights: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return weights (C, D+1) where the gradient's norm is at most half the goal, or those that are reached.
 
         Products have the type `dtype`: what a round adds to the logits of its start is small, and so is its rounding.
         """
         design, steps, length, norm = self.design.to(dtype), 0, _FIRST_STEPS, torch.inf
         while steps < MAX_STEPS:
             before = norm
-            weights, norm = self._descend(weights, goal, design, min(length, MAX_STEPS - steps))
-            if norm <= goal or norm >= before:  # rounding allows no more
+            weights, norm, done = self._descend(weights, design, min(length, MAX_STEPS - steps))
+            if done or norm >= before:  # rounding allows no more
                 break
             steps, length = steps + length, _LONGER * length
         return weights
 
-    def _descend(self, start: Tensor, goal: float, design: Tensor, steps: int) -> tuple[Tensor, float]:
-        """Return weights and the gradient's norm there after at most so many steps, preconditioned at the start."""
+    def _descend(self, start: Tensor, design: Tensor, steps: int) -> tuple[Tensor, float, bool]:
+        """Go at most so many steps, preconditioned at the start; return weights, the gradient's norm, whether done."""
         logits = self.design @ start.T  # (N, C) float64
-        inverse = self._preconditioner(design, logits.softmax(1))
+        losses, _, curvatures = self._fit(logits, design.dtype)
+        value = float(losses.sum() + self.penalty / 2 * start[:, :-1].square().sum())
+        up = 1 / math.sqrt(
+            min(value, 1.0)
+        )  # torch's L-BFGS has absolute thresholds, for losses of 1 and more
+        inverse = self._preconditioner(design, curvatures) / up
         moved = torch.zeros_like(start)  # (C, D+1), before preconditioning
-        latest = start, torch.inf
+        latest = start, torch.inf, False
 
         def loss() -> float:
             nonlocal latest
             move = moved.to(design.dtype) @ inverse
             value, gradient, norm = self._evaluate(start + move, logits + design @ move.T, design)
-            latest = start + move, norm
-            if norm <= goal:
+            latest = start + move, norm, norm <= self.goal(value) / 2
+            if latest[2]:
                 raise _Converged
-            moved.grad = (gradient.to(design.dtype) @ inverse.T).double()
-            return value
+            moved.grad = (gradient.to(design.dtype) @ inverse.T).double() * up**2
+            return value * up**2
 
         optimizer = torch.optim.LBFGS(
             [moved],
@@ -150,9 +168,10 @@ class _Problem:
             loss()  # where the last line search ended, which need not be where it looked last
         return latest
 
-    def gradient_norm(self, weights: Tensor) -> float:
-        """Return the norm of the gradient at weights (C, D+1), see `_evaluate`."""
-        return self._evaluate(weights, self.design @ weights.T, self.design)[2]
+    def gradient_norm(self, weights: Tensor) -> tuple[float, float]:
+        """Return the norm of the gradient at weights (C, D+1), see `_evaluate`, and its goal."""
+        value, _, norm = self._evaluate(weights, self.design @ weights.T, self.design)
+        return norm, self.goal(value)
 
     def _evaluate(self, weights: Tensor, logits: Tensor, design: Tensor) -> tuple[float, Tensor, float]:
         """Return the loss, its gradient (C, D+1) and the norm whose half square tells how far it is above the optimum.
@@ -161,25 +180,41 @@ class _Problem:
         no penalty, only the curvature of the loss, which vanishes as the classes separate: its gradient is divided by
         the root of that curvature, which makes the whole a close estimate.
         """
-        own = torch.arange(len(logits), device=logits.device), self.targets
-        normalizer = logits.logsumexp(1, keepdim=True)
-        p = (logits - normalizer).to(design.dtype).exp_()  # (N, C)
-        curvature = (1 - p.square().sum(1)).clamp(0, 1).sum(dtype=torch.float64).clamp(1e-12, 1)
-        p[own] -= 1  # now the residuals
+        losses, residuals, curvatures = self._fit(logits, design.dtype)
+        curvature = curvatures.sum(dtype=torch.float64).clamp(1e-200, 1)
         shrunk = self.penalty * weights
         shrunk[:, -1] = 0
-        gradient = (p.T @ design).double() + shrunk
-        value = (weights * shrunk).sum() / 2 + normalizer.sum() - logits[own].sum()
+        gradient = (residuals.T @ design).double() + shrunk
+        value = (weights * shrunk).sum() / 2 + losses.sum()
         squares = gradient[:, :-1].square().sum() + gradient[:, -1].square().sum() / curvature
         return float(value), gradient, float(squares.sqrt())
 
-    def _preconditioner(self, design: Tensor, p: Tensor) -> Tensor:
-        """Return the inverse Cholesky factor (D+1, D+1) of the class-averaged Hessian at probabilities p (N, C)."""
-        traces = (1 - p.square().sum(1)).clamp_min(0) / (self.num_classes - 1)  # (N,)
+    def _fit(self, logits: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+        """Return cross-entropies (N,), residuals p - [own class] (N, C), and 1 - |p|^2 (N,), all to their last digits.
+
+        They are tiny where large features separate the classes, and 1 - p would have none of their digits.
+        """
+        own = torch.arange(len(logits), device=logits.device), self.targets
+        others = logits - logits[own][:, None]  # (N, C)
+        others[own] = -torch.inf
+        odds = others.logsumexp(1)  # (N,), log of the odds of another class
+        losses, missed = F.softplus(odds, threshold=50), odds.sigmoid()
+        others -= losses[:, None]
+        p = others.to(dtype).exp_()  # (N, C), but 0 for the own class
+        curvatures = missed * (2 - missed) - p.square().sum(1)
+        p[own] = -missed.to(dtype)
+        return losses, p, curvatures
+
+    def _preconditioner(self, design: Tensor, curvatures: Tensor) -> Tensor:
+        """Return the inverse Cholesky factor (D+1, D+1) of the class-averaged Hessian where 1 - |p|^2 is (N,)."""
+        traces = curvatures.clamp_min(0) / (self.num_classes - 1)  # (N,)
         weighted = design * traces.sqrt()[:, None].to(design.dtype)
         hessian = (weighted.T @ weighted).double()
         diagonal = hessian.diagonal()
-        diagonal += max(self.penalty, 1e-6 * float(diagonal.max()))  # rounding leaves it positive definite
+        diagonal[:-1] += max(
+            self.penalty, 1e-6 * float(diagonal.max())
+        )  # rounding leaves it positive definite
+        diagonal[-1] *= 1.001
         factor = torch.linalg.cholesky(hessian).to(design.dtype)
         inverse: Tensor = torch.linalg.solve_triangular(
             factor, torch.eye(len(factor)).to(factor), upper=False
