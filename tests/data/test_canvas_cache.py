@@ -184,7 +184,7 @@ def test_other_pixels_or_images_are_another_entry(archive, cache, caplog, settin
 @pytest.mark.parametrize(
     ("place", "name", "value"),
     [
-        (canvas_cache, "PIXELS_VERSION", 4),
+        (canvas_cache, "PIXELS_VERSION", canvases.PIXELS_VERSION + 1),
         (canvas_cache.PIL, "__version__", "0.0"),
         (canvas_cache.features, "version", lambda name: "0.0"),
     ],
@@ -207,8 +207,8 @@ def test_the_version_of_the_pixels_stands_for_these():
         crc32(canvases.to_canvas(to_rgb(image), frame)) for image in (tall, deep, clear) for frame in frames
     ]
     assert (canvases.PIXELS_VERSION, sums) == (
-        3,
-        [1780020080, 535281890, 2357185290, 676385712, 847470145, 403987501],
+        4,
+        [2777946815, 535281890, 1140007621, 676385712, 4245665678, 403987501],
     )
 
 

@@ -33,7 +33,7 @@ Read = Callable[[str], Image.Image]
 
 # To be raised with every change, here or in `images`, that changes, moves or refuses a single pixel of a single canvas:
 # canvases kept on disk by other versions are then left alone.
-PIXELS_VERSION = 3
+PIXELS_VERSION = 4
 WHITE = 255
 _LONGEST_ASPECT = 8  # a banner is cut about its centre to 8:1 first: the rest would never be seen
 _IMAGES_PER_TASK = 64
@@ -145,7 +145,8 @@ class CanvasStore:
 def to_canvas(image: Image.Image, frame: Frame) -> Pixels:
     """Return the (3, S+2p, S+2p) canvas of an RGB picture.
 
-    Equal, pixel by pixel, to torchvision's Resize(S), Pad(pad, fill=255) and the centre of the result.
+    Equal, pixel by pixel, to torchvision's Resize(S), Pad(pad, fill=255) and the centre of the result, but for the
+    first pixel where the centre is not that of the picture, see `half_pixels`.
     """
     width, height = image.size
     limit = _LONGEST_ASPECT * min(width, height)
@@ -160,7 +161,22 @@ def to_canvas(image: Image.Image, frame: Frame) -> Pixels:
     canvas = Image.new("RGB", (frame.side, frame.side), (WHITE,) * 3)
     left, top = (_crop_start(length + 2 * frame.pad, frame.size) - frame.pad for length in new)
     canvas.paste(image, (frame.margin - left, frame.margin - top))
-    return np.stack([np.asarray(channel) for channel in canvas.split()])
+    pixels = np.stack([np.asarray(channel) for channel in canvas.split()])
+    if frame.margin:
+        for axis, (start, length) in enumerate(zip((left, top), new, strict=True)):
+            pixels[axis, 0, 0] -= (2 * start - (length - frame.size)) % 3  # 0, 1, or 2 for -1
+    return pixels
+
+
+def half_pixels(canvases: Tensor) -> Tensor:
+    """Return by how much the centres of canvases are right of and below their pictures' centres, (B, 2): -.5, 0, .5.
+
+    A picture that is an odd number of pixels longer than the centre has it half a pixel off, on one side or the other.
+    Rotation is about the picture's centre, so a canvas with a margin has this in its first pixel. That is white for
+    each picture, and outside of all that a rotation shows: its red value is 255, 254 or 253 for 0, .5 or -.5 to the
+    right, the green one downwards.
+    """
+    return (256 - canvases[:, :2, 0, 0].float()).remainder_(3).sub_(1).div_(2)
 
 
 def _crop_start(length: int, size: int) -> int:

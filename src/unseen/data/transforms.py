@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unseen.data.canvases import Frame
+from unseen.data.canvases import Frame, half_pixels
 
 RAW_SIDE = 32
 _TRAIN, _EVAL, _NOISE = 31, 32, 41  # streams of random numbers, beside that of the order
@@ -183,15 +183,22 @@ def _on_channels(values: Sequence[float] | Tensor, device: torch.device) -> Tens
 
 
 def _rotated_crop(canvases: Tensor, angles: Tensor, size: int) -> Tensor:
-    """Return the (B, 3, S, S) centre of canvases rotated by their angles; outside a canvas its edge is repeated."""
+    """Return the (B, 3, S, S) centre of canvases, rotated by their angles about the pictures' centres.
+
+    Outside a canvas its edge is repeated.
+    """
     batch, _, side, _ = canvases.shape
-    centre, first = side / 2, 0.5 - size / 2  # of the canvas; of the pixels, from the centre of the crop
-    offset = torch.arange(size, dtype=torch.float32, device=canvases.device) + first
+    off = half_pixels(canvases).view(batch, 2, 1, 1)
+    centre_x, centre_y = (side / 2 - off).unbind(1)  # of the pictures, (B, 1, 1)
+    offset = torch.arange(size, dtype=torch.float32, device=canvases.device) + (0.5 - size / 2)
     radians = torch.deg2rad(angles.to(torch.float32)).view(batch, 1, 1)
     cos, sin = radians.cos(), radians.sin()
-    x, y = offset.view(1, 1, size), offset.view(1, size, 1)
-    from_x = (cos * x - sin * y).add_(centre).floor_().clamp_(0, side - 1)  # (B, S, S)
-    from_y = (sin * x + cos * y).add_(centre).floor_().clamp_(0, side - 1)
+    x, y = (
+        offset.view(1, 1, size) + off[:, 0],
+        offset.view(1, size, 1) + off[:, 1],
+    )  # from the pictures' centres
+    from_x = (cos * x - sin * y).add_(centre_x).floor_().clamp_(0, side - 1)  # (B, S, S)
+    from_y = (sin * x + cos * y).add_(centre_y).floor_().clamp_(0, side - 1)
     # exact below 2^24 pixels; straight to 64 bits takes twice as long
     place = from_x.add_(from_y, alpha=side).int().long().view(batch, 1, size * size)
     # read in order once, so that the gather finds them in the cache
