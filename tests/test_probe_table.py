@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
-from unseen.probe_table import PROBES, SCORES, SETTINGS, Counts, neighbor_chance
+from unseen.probe_table import PROBES, SCORES, SETTINGS
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,20 +38,3 @@ def test_every_score_is_documented_and_refers_to_scores_of_the_table() -> None:
             assert score.chance.level in SCORES
     ranks = [score.screen for score in SCORES.values() if score.screen]
     assert sorted(ranks) == list(range(1, len(ranks) + 1))
-
-
-def test_chance_of_neighbours_follows_from_the_ceiling() -> None:
-    sizes, k = np.array([179, 174, 180]), 180  # the digits 7, 8, 9
-    total = int(sizes.sum())
-    ceiling = float((sizes * np.minimum(sizes - 1, k)).sum() / (k * total))
-    exact = float((sizes * (sizes - 1)).sum() / (total * (total - 1)))
-    assert ceiling == pytest.approx(0.9816968938920158)
-    assert neighbor_chance(Counts(total, 3, k, ceiling)) == pytest.approx(exact)
-    assert math.isnan(neighbor_chance(Counts(1, 1, 5, 1.0)) or 0.0)
-    assert neighbor_chance(Counts(total, 3, None, ceiling)) is None
-
-
-def test_chance_of_the_linear_probe_is_a_share_of_the_classes() -> None:
-    level = SCORES["linear_probe"].chance.level
-    assert level(Counts(10, 4, None, None)) == 0.25
-    assert level(Counts(10, None, None, None)) is None

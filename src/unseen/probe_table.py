@@ -7,8 +7,6 @@ setting also needs its value in `configs/probe/default.yaml`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -45,33 +43,16 @@ class ProbeSetting:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What the chance level of a score may depend on; None where it is not known.
-
-    Attributes:
-        images: N, of this set.
-        classes: C.
-        k: Neighbours looked at.
-        ceiling: Value of the score that is the ceiling of NN@k.
-    """
-
-    images: int | None
-    classes: int | None
-    k: int | None
-    ceiling: float | None
-
-
-@dataclass(frozen=True)
 class Chance:
     """The level that a score has without any information in the embeddings.
 
     Attributes:
         meaning: How it is found.
-        level: Its value, None if something is not known; or the name of the score that measures it.
+        level: Its value where that is a constant; else the name of the score that has it.
     """
 
     meaning: str
-    level: Callable[[Counts], float | None] | str
+    level: float | str
 
 
 @dataclass(frozen=True)
@@ -116,23 +97,7 @@ class Probe:
     scores: tuple[ScoreFacts, ...]
 
 
-def neighbor_chance(counts: Counts) -> float | None:
-    """Return NN@1, NN@k and R-precision of neighbours drawn at random: the mean of (n_c - 1) / (N - 1) over samples.
-
-    The NN@k ceiling is the mean of min(n_c - 1, k) / k, so for k at least as large as every class the class sizes need
-    not be known; for a smaller k this is a lower bound.
-
-    >>> round(neighbor_chance(Counts(2500, 5, 500, 0.998)), 4)  # five classes of 500: 499 of 2499 others
-    0.1997
-    """
-    if not counts.images or not counts.k or counts.ceiling is None:
-        return None
-    if counts.images < 2:
-        return math.nan
-    return counts.ceiling * min(counts.k, counts.images - 1) / (counts.images - 1)
-
-
-_NEIGHBOR_CHANCE = Chance("mean of (class size - 1) / (images - 1)", neighbor_chance)
+_NEIGHBOR_CHANCE = Chance("mean of (class size - 1) / (images - 1) over the images", "nn_chance")
 
 SETTINGS = {
     "n_init": ProbeSetting(int, 10, least=1, most=10_000),
@@ -153,6 +118,14 @@ PROBES = (
                 heading="NMI",
                 screen=1,
                 chance=Chance("the same clustering against permuted labels", "nmi_chance"),
+            ),
+            ScoreFacts(
+                "ami",
+                "adjusted mutual information of the same clusters: NMI moved and scaled so that permuted labels have 0 "
+                "on average, whatever the number of classes and images, and equal partitions 1",
+                heading="AMI",
+                chance=Chance("zero by definition", 0.0),
+                share=False,
             ),
             ScoreFacts(
                 "nmi_chance", "NMI of the same clusters with permuted labels, on average", control=True
@@ -188,8 +161,13 @@ PROBES = (
                 "r_precision",
                 "as NN@k, with k the number of other images of the same class: its ceiling is always 1",
                 heading="R-precision",
-                chance=_NEIGHBOR_CHANCE,
+                chance=Chance(
+                    "mean of (class size - 1) / (images - 1) over the images of classes with two or more",
+                    "r_precision_chance",
+                ),
             ),
+            ScoreFacts("nn_chance", "NN@1 and NN@k of neighbours drawn at random", control=True),
+            ScoreFacts("r_precision_chance", "R-precision of neighbours drawn at random", control=True),
         ),
     ),
     Probe(
@@ -199,12 +177,19 @@ PROBES = (
         (
             ScoreFacts(
                 "linear_probe",
-                "accuracy of logistic regression on a fifth of the images, trained on the other four",
+                "accuracy of logistic regression on a fifth of the images, trained on the other four; one split, whose "
+                "luck linear_probe_se estimates",
                 heading="linear probe",
                 screen=3,
                 chance=Chance(
-                    "1 / number of classes", lambda counts: 1 / counts.classes if counts.classes else None
+                    "share of the largest class among the images it is tested on", "linear_probe_chance"
                 ),
+            ),
+            ScoreFacts(
+                "linear_probe_chance", "share of the largest class among the test images", control=True
+            ),
+            ScoreFacts(
+                "linear_probe_se", "binomial standard error of the accuracy on the test images", control=True
             ),
         ),
     ),

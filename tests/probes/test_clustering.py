@@ -10,7 +10,7 @@ import pytest
 import sklearn
 import torch
 from sklearn.cluster import KMeans
-from sklearn.metrics import normalized_mutual_info_score
+from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
 from unseen.probes import ProbeWarning, kmeans_agreement, kmeans_nmi
 
@@ -80,6 +80,7 @@ def test_fewer_points_than_clusters_warn_and_score_what_there_is():
 
 def test_one_class_is_undefined(blobs):
     assert math.isnan(kmeans_nmi(blobs[0], np.full(90, 83)))
+    assert math.isnan(kmeans_agreement(blobs[0], np.full(90, 83)).ami)
     assert math.isnan(kmeans_nmi([[1.0, 2.0]], [5]))
 
 
@@ -116,6 +117,20 @@ def test_chance_hand_worked():
     assert kmeans_agreement(TWO_PAIRS, [0, 1, 0, 1]).chance == pytest.approx(1 / 3)
 
 
+def test_ami_hand_worked():
+    # The clusters are the classes: 1. Else NMI 0 where permuted labels have 1/3: (0 - 1/3) / (1 - 1/3).
+    assert kmeans_agreement(TWO_PAIRS, [0, 0, 1, 1]).ami == pytest.approx(1.0)
+    assert kmeans_agreement(TWO_PAIRS, [0, 1, 0, 1]).ami == pytest.approx(-1 / 2)
+
+
+def test_ami_is_that_of_the_same_clusters(blobs):
+    embeddings, labels = blobs
+    found = kmeans_agreement(embeddings, labels)
+    clusters = KMeans(3, n_init=10, random_state=42).fit_predict(embeddings)
+    assert found.ami == pytest.approx(adjusted_mutual_info_score(labels, clusters), abs=1e-12)
+    assert found.ami == pytest.approx((found.nmi - found.chance) / (1 - found.chance), abs=1e-12)
+
+
 def test_start_sd_is_that_of_the_single_starts(blobs):
     embeddings, labels = blobs
     stream = np.random.RandomState(7)  # scikit-learn's ten starts draw from one stream
@@ -131,4 +146,4 @@ def test_start_sd_is_that_of_the_single_starts(blobs):
 def test_constant_features_have_no_chance_level_and_no_spread():
     with pytest.warns(ProbeWarning, match="found 1 distinct of 3"):
         found = kmeans_agreement(np.ones((30, 4)), np.arange(30) % 3)
-    assert (found.nmi, found.chance, found.start_sd) == (0, 0, 0)
+    assert (found.nmi, found.ami, found.chance, found.start_sd) == (0, 0, 0, 0)

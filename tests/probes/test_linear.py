@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from unseen.probes import ProbeWarning, linear_probe_accuracy
+from unseen.probes.linear import binomial_error, linear_probe
 
 
 def test_hand_worked_majority():
@@ -21,6 +22,21 @@ def test_hand_worked_majority():
     labels = np.repeat([4, 9], [30, 20])
     assert linear_probe_accuracy(np.full((50, 3), 0.1), labels) == 0.6
     assert linear_probe_accuracy(np.full((50, 3), 0.1), labels, standardize=True) == 0.6
+
+
+@pytest.mark.parametrize(
+    ("sizes", "chance"), [([30, 20], 0.6), ([10, 80, 10], 0.8), ([25, 25, 25, 25], 0.25)]
+)
+def test_chance_is_the_share_of_the_largest_class_that_is_tested(sizes, chance):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    noise = torch.from_numpy(np.random.default_rng(0).normal(size=(len(labels), 3)))
+    assert linear_probe(noise, labels, seed=0, standardize=False)["linear_probe_chance"] == chance
+
+
+def test_standard_error_hand_worked():
+    # with two hits and two misses more 8 of 20 are right: sqrt(.4 x .6 / 20)
+    assert binomial_error(6, 16) == pytest.approx(math.sqrt(0.012))
+    assert binomial_error(16, 16) == pytest.approx(math.sqrt(0.9 * 0.1 / 20))  # all right is no certainty
 
 
 def test_hand_worked_separable_and_not():

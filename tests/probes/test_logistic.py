@@ -91,7 +91,7 @@ def test_default_tolerance_is_within_its_bound():
 
 
 def newton(x, targets, penalty):
-    """Weights (C, D) and bias (C,) by plain Newton steps with halving; scikit-learn's give up where the scale is 1e4."""
+    """Weights (C, D) and bias (C,) by plain Newton steps with halving; scikit-learn's give up at 1e4."""
     design = np.column_stack([x, np.ones(len(x))])  # (N, D+1)
     classes, width = targets.max() + 1, design.shape[1]
     penalties = np.tile(np.append(np.full(width - 1, penalty), 0.0), classes)  # (C (D+1),)

@@ -15,6 +15,7 @@ from unseen.probes import (
     neighbors,
     r_precision,
 )
+from unseen.probes.neighbors import neighbor_chance
 
 
 def agreement_of_ranking(ranking, labels, k):
@@ -79,6 +80,7 @@ def test_ties_share_the_places_that_are_left():
 def test_reference_values(reference):
     embeddings, labels, values = reference.embeddings, reference.labels, reference.values
     exact = reference.tolerances["exact_formulas"]
+    assert neighbor_chance(labels)[0] == pytest.approx(values["nnk_chance"], abs=exact)
     mates = np.bincount(labels)[labels] - 1
     for inputs in (embeddings, torch.from_numpy(embeddings).float()):
         result = neighbor_agreement(inputs, labels + 80, k=values["k"])
@@ -149,6 +151,28 @@ def test_k_beyond_the_samples_is_cut_and_reported(k, blobs):
     assert result == neighbor_agreement(embeddings, labels, k=89)
     assert result.k == 89
     assert result.at_k == pytest.approx(result.ceiling)  # all others are neighbours: the most there is
+
+
+def test_chance_hand_worked():
+    # five classes of 200: 199 of the 999 others, whatever k
+    assert neighbor_chance(np.repeat(np.arange(5), 200)) == pytest.approx((199 / 999, 199 / 999))
+    # Classes of 1, 2 and 3: 0 of 5 once, 1 of 5 twice, 2 of 5 three times; R-precision leaves out the one alone.
+    assert neighbor_chance([7, 8, 8, 9, 9, 9]) == pytest.approx((8 / 30, 8 / 25))
+    assert np.isnan(neighbor_chance([3])).all()
+    alone = neighbor_chance([1, 2, 3])
+    assert alone[0] == 0
+    assert math.isnan(alone[1])
+
+
+def test_chance_is_the_mean_over_permuted_labels(blobs):
+    """Of classes larger than k, and one alone in its class, with their standard error."""
+    embeddings, _ = blobs
+    labels, rng = np.repeat([0, 1, 2, 3], [59, 20, 10, 1]), np.random.default_rng(0)
+    found = [neighbor_agreement(embeddings, rng.permutation(labels), k=7) for _ in range(200)]
+    nn, precision = neighbor_chance(labels)
+    for name, expected in (("at_1", nn), ("at_k", nn), ("r_precision", precision)):
+        values = [getattr(one, name) for one in found]
+        assert np.mean(values) == pytest.approx(expected, abs=4 * np.std(values) / math.sqrt(200))
 
 
 def test_constant_features_score_chance():

@@ -19,6 +19,7 @@ from unseen.probes import (
     r_precision,
     run_probes,
 )
+from unseen.probes.linear import binomial_error
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])
@@ -34,13 +35,22 @@ def test_equals_the_single_probes(blobs, num_threads):
     clusters = kmeans_agreement(embeddings, labels, n_init=2, seed=0)
     assert scores == {
         "nmi": clusters.nmi,
+        "ami": clusters.ami,
         "nmi_chance": clusters.chance,
         "nmi_start_sd": clusters.start_sd,
         "nn1": agreement.at_1,
         "nnk": agreement.at_k,
         "nnk_ceiling": agreement.ceiling,
         "r_precision": r_precision(embeddings, labels),
+        "nn_chance": pytest.approx((20 * 19 + 30 * 29 + 40 * 39) / 90 / 89),
+        "r_precision_chance": pytest.approx((20 * 19 + 30 * 29 + 40 * 39) / 90 / 89),
         "linear_probe": linear_probe_accuracy(embeddings, labels, seed=0, standardize=True),
+        "linear_probe_chance": 8 / 18,  # of 20, 30 and 40 samples 4, 6 and 8 are tested
+        "linear_probe_se": pytest.approx(
+            binomial_error(
+                round(18 * linear_probe_accuracy(embeddings, labels, seed=0, standardize=True)), 18
+            )
+        ),
     }
     assert tuple(scores) == tuple(SCORES)
     assert all(type(value) is float for value in scores.values())
@@ -80,8 +90,10 @@ def test_k_defaults_to_the_largest_class(blobs):
     settings = ProbeSuite(n_init=1, probes=["clusters", "neighbors"])
     scores = run_probes(embeddings, labels, settings)
     assert scores["nnk"] == neighbor_agreement(embeddings, labels, k=40).at_k
-    left_out = {"linear_probe", "nmi_start_sd"}  # as asked; and one start has no spread
-    assert tuple(scores) == tuple(name for name in SCORES if name not in left_out)
+    # the linear probe as asked, and one start has no spread
+    assert tuple(scores) == tuple(
+        name for name in SCORES if not name.startswith("linear_probe") and name != "nmi_start_sd"
+    )
 
 
 def test_probing_draws_no_random_numbers_and_repeats_bit_for_bit(blobs):
@@ -117,7 +129,8 @@ def test_a_dead_layer_is_scored_and_a_diverged_one_refused(blobs):
         scores = run_probes(torch.zeros(90, 5), labels, ProbeSuite(k=10))
     assert scores["nmi"] == 0.0
     assert scores["nn1"] == pytest.approx((20 * 19 + 30 * 29 + 40 * 39) / 90 / 89)  # chance
-    assert scores["linear_probe"] == 8 / 18  # the largest class
+    assert scores["linear_probe"] == scores["linear_probe_chance"] == 8 / 18  # the largest class
+    assert scores["nn1"] == pytest.approx(scores["nn_chance"])
     with pytest.raises(ValueError, match="embeddings contain NaN or infinity"):
         run_probes(torch.full((90, 5), torch.nan), labels, ProbeSuite())
 

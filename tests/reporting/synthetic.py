@@ -178,7 +178,9 @@ def make_scores(made: Made) -> ScoreTable:
                 put(step, split, layer, "nnk", ceiling * (1 / classes + (1 - 1 / classes) * score))
                 put(step, split, layer, "nnk_ceiling", ceiling)
                 put(step, split, layer, "r_precision", 1 / classes + (1 - 1 / classes) * score)
+                put(step, split, layer, "nn_chance", (_PER_CLASS - 1) / (classes * _PER_CLASS - 1))
                 put(step, split, layer, "linear_probe", 1 / classes + (1 - 1 / classes) * score**0.4)
+                put(step, split, layer, "linear_probe_chance", 1 / classes)
                 if made.controls:
                     put(step, split, layer, "nmi_chance", abs(rng.normal(0.012, 0.003)))
                     put(step, split, layer, "nmi_start_sd", abs(rng.normal(0.02, 0.005)))

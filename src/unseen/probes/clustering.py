@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.metrics.cluster import (
+    adjusted_mutual_info_score,
     contingency_matrix,
     expected_mutual_information,
     normalized_mutual_info_score,
@@ -28,6 +29,8 @@ class ClusterAgreement:
 
     Attributes:
         nmi: Normalised mutual information, 0..1, of the start with the least inertia.
+        ami: Adjusted mutual information of the same start, (nmi - chance) / (1 - chance): 0 on average over permuted
+            labels, 1 for clusters that are the classes.
         chance: The NMI that the same clusters have on average with randomly permuted labels: above zero, and the
             more so the fewer samples there are.
         start_sd: Standard deviation (ddof 1) of the NMI over the single starts: how much of a difference is
@@ -35,6 +38,7 @@ class ClusterAgreement:
     """
 
     nmi: float
+    ami: float
     chance: float
     start_sd: float
 
@@ -90,8 +94,8 @@ def cluster_scores(
 ) -> dict[str, float]:
     """`kmeans_agreement` as scores by name; one start has no spread."""
     found = kmeans_agreement(features, labels, n_init=n_init, seed=seed)
-    scores = {"nmi": found.nmi, "nmi_chance": found.chance, "nmi_start_sd": found.start_sd}
-    return scores if n_init > 1 else {name: scores[name] for name in ("nmi", "nmi_chance")}
+    scores = {"nmi": found.nmi, "ami": found.ami, "nmi_chance": found.chance}
+    return scores | {"nmi_start_sd": found.start_sd} if n_init > 1 else scores
 
 
 def _agreement(
@@ -109,7 +113,7 @@ def _agreement(
     if not 1 <= clusters <= len(features):
         raise ValueError(f"num_clusters must be between 1 and N={len(features)}, got {clusters}")
     if len(names) == 1:
-        return ClusterAgreement(math.nan, math.nan, math.nan)
+        return ClusterAgreement(math.nan, math.nan, math.nan, math.nan)
 
     with one_thread(features.device):
         found = cluster(unit_scaled(features).float(), clusters, n_init=n_init, seed=seed)
@@ -125,6 +129,7 @@ def _agreement(
     singles = [_nmi(targets, one.assigned.numpy()) for one in found]
     return ClusterAgreement(
         nmi=_nmi(targets, best),
+        ami=float(adjusted_mutual_info_score(targets, best, average_method="arithmetic")),
         chance=_expected_nmi(targets, best),
         start_sd=float(np.std(singles, ddof=1)) if n_init > 1 else math.nan,
     )

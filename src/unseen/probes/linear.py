@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,8 @@ def linear_probe_accuracy(
     The definition is ours: arXiv 2402.14095 and 2405.01524 report a linear probe without defining it. A
     stratified 80/20 split, multinomial logistic regression with an L2 penalty (C = 1) on the 80 %,
     accuracy on the 20 %. The regression is strictly convex and solved to its optimum (see `logistic.py`);
-    scikit-learn's default tolerance stops a little earlier, which can move single predictions.
+    scikit-learn's default tolerance stops a little earlier, which can move single predictions. Another split gives
+    another accuracy: the binomial error of the test samples, `linear_probe_se` of `linear_probe`, is the least of it.
 
     Args:
         embeddings: One layer's features, (N, D).
@@ -45,10 +47,27 @@ def linear_probe_accuracy(
     Raises:
         ValueError: If the inputs are malformed or not finite.
     """
+    return _probe(embeddings, labels, seed, standardize).accuracy
+
+
+class _Tested(NamedTuple):
+    """The test: share of right answers, of its largest class, and standard error of the first."""
+
+    accuracy: float = math.nan
+    chance: float = math.nan
+    error: float = math.nan
+
+
+def _probe(
+    embeddings: torch.Tensor | npt.ArrayLike,
+    labels: torch.Tensor | npt.ArrayLike,
+    seed: int,
+    standardize: bool,
+) -> _Tested:
     features = checked_embeddings(embeddings)  # (N, D)
     names, targets = checked_labels(labels, len(features), features.device)
     if len(names) == 1:
-        return math.nan
+        return _Tested()
     lonely = names[(targets.bincount() < 2).cpu().numpy()]
     if len(lonely):
         shown = ", ".join(str(name) for name in lonely[:5]) + (", ..." if len(lonely) > 5 else "")
@@ -67,16 +86,31 @@ def linear_probe_accuracy(
     with one_thread(features.device):
         model = fit_logistic(features[train], targets[train])
         right = model.logits(features[test]).argmax(1) == targets[test]
-    return float(right.double().mean())
+    hits, tested = int(right.sum()), len(right)
+    return _Tested(hits / tested, int(targets[test].bincount().max()) / tested, binomial_error(hits, tested))
+
+
+def binomial_error(hits: int, trials: int) -> float:
+    """Return the standard error of a share of hits, sqrt(p (1 - p) / n).
+
+    Two hits and two misses are added first (Agresti and Coull 1998), else it would be 0 where all are hits.
+    """
+    share = (hits + 2) / (trials + 4)
+    return math.sqrt(share * (1 - share) / (trials + 4))
 
 
 def linear_probe(
     features: torch.Tensor, labels: torch.Tensor | npt.ArrayLike, *, seed: int, standardize: bool
 ) -> dict[str, float]:
-    """`linear_probe_accuracy` by name."""
-    return {"linear_probe": linear_probe_accuracy(features, labels, seed=seed, standardize=standardize)}
+    """`linear_probe_accuracy` as scores by name: its chance level, and its standard error on the test samples."""
+    tested = _probe(features, labels, seed, standardize)
+    return {
+        "linear_probe": tested.accuracy,
+        "linear_probe_chance": tested.chance,
+        "linear_probe_se": tested.error,
+    }
 
 
-def _undefined(reason: str) -> float:
-    warnings.warn(f"linear probe is undefined: {reason}", ProbeWarning, stacklevel=3)
-    return math.nan
+def _undefined(reason: str) -> _Tested:
+    warnings.warn(f"linear probe is undefined: {reason}", ProbeWarning, stacklevel=4)
+    return _Tested()

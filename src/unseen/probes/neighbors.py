@@ -87,14 +87,36 @@ def r_precision(embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLi
 
 
 def neighbor_probe(features: Tensor, labels: Tensor | npt.ArrayLike, *, k: int) -> dict[str, float]:
-    """`neighbor_agreement` as scores by name."""
+    """`neighbor_agreement` as scores by name, and their chance levels."""
     found = neighbor_agreement(features, labels, k=k)
+    chance, r_precision_chance = neighbor_chance(labels)
     return {
         "nn1": found.at_1,
         "nnk": found.at_k,
         "nnk_ceiling": found.ceiling,
         "r_precision": found.r_precision,
+        "nn_chance": chance,
+        "r_precision_chance": r_precision_chance,
     }
+
+
+def neighbor_chance(labels: Tensor | npt.ArrayLike) -> tuple[float, float]:
+    """Return what neighbours drawn at random score: NN@1 and NN@k alike, and R-precision.
+
+    Each of the others of a sample is of its class with probability (n_y - 1) / (N - 1), so whatever the number of
+    neighbours, the mean of this over the samples is expected; over those that have class mates for R-precision.
+
+    Args:
+        labels: Any integers, (N,).
+
+    Returns:
+        Both, 0..1; NaN for a single sample, and for R-precision without any class mates.
+    """
+    _, targets = checked_labels(labels, len(labels))  # type: ignore[arg-type]
+    if len(targets) < 2:
+        return math.nan, math.nan
+    expected = (targets.bincount()[targets] - 1).double() / (len(targets) - 1)  # (N,)
+    return float(expected.mean()), float(expected[expected > 0].mean())
 
 
 def _same_label_shares(features: Tensor, targets: Tensor, k: int) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unseen.probe_table import SCORES, Chance, Counts
+from unseen.probe_table import SCORES
 from unseen.reporting.collect import Run
 from unseen.reporting.run_files import Floats, Key
 from unseen.reporting.statistics import (
@@ -209,7 +209,8 @@ class Configuration:
         levels = {}
         facts = SCORES.get(probe)
         if facts and facts.chance:
-            chance = self._chance(split, facts.chance)
+            level = facts.chance.level
+            chance = self._last(split, level) if isinstance(level, str) else self._all_layers(level)
             if chance is not None:
                 levels["chance"] = Level(chance, facts.chance.meaning)
         ceiling = self._last(split, facts.ceiling) if facts and facts.ceiling else None
@@ -219,21 +220,6 @@ class Configuration:
         if np.isfinite(pixels).any():
             levels["pixels"] = Level(self._all_layers(np.nanmean(pixels)), "the same probe on the raw pixels")
         return levels
-
-    def _chance(self, split: str, chance: Chance) -> Floats | None:
-        if isinstance(chance.level, str):
-            return self._last(split, chance.level)
-        facts, unseen = self.runs[0].facts, split == "unseen"
-        ceiling = self._last(split, SCORES["nnk"].ceiling or "")
-        level = chance.level(
-            Counts(
-                images=facts.unseen_images if unseen else facts.seen_test_images,
-                classes=facts.unseen_classes if unseen else facts.seen_classes,
-                k=facts.k if unseen else facts.k_seen or facts.k,
-                ceiling=None if ceiling is None else float(ceiling[0]),
-            )
-        )
-        return None if level is None else self._all_layers(level)
 
     def _all_layers(self, level: float | np.floating[Any]) -> Floats:
         return np.full(len(self.layer_names), level)

@@ -260,7 +260,13 @@ def layer_scores(analysis: Analysis) -> Table:
         "network", "data", "size", "classes", "probe", "layer", "name", "depth", "score", "n", "chance", "ceiling",
         "raw pixels",
     )  # fmt: skip
-    return Table("layer_scores", "Every layer, every probe, last step", f"{_INTERVAL}.", columns, tuple(rows))
+    note = (
+        "The linear probe is tested on one fifth of the images: the binomial standard error of a run's accuracy is its "
+        "row linear_probe_se, and another split of the same images may move it by more."
+    )
+    return Table(
+        "layer_scores", "Every layer, every probe, last step", f"{_INTERVAL}. {note}", columns, tuple(rows)
+    )
 
 
 def depth_shape(analysis: Analysis) -> Table:
