@@ -6,6 +6,9 @@ RUN := $(VENV)/bin/python
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 EXPERIMENT ?=
+SEEDS ?= 0,1,2
+SPLITS ?=
+NUM_UNSEEN ?= $(if $(EXPERIMENT),5,3)
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
 .DEFAULT_GOAL := help
@@ -35,8 +38,8 @@ format: $(VENV)/.installed-test  ## put the code into the house's format
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
-sweep: $(VENV)/.installed  ## every backbone x seed 0,1,2, resumable; EXPERIMENT=calligraphy for the papers' 7 x 3
-	$(RUN) src/train.py -m $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) model=$(BACKBONES) seed=0,1,2 resume=true $(ARGS)
+sweep: $(VENV)/.installed  ## every backbone x seed 0,1,2, resumable; EXPERIMENT=calligraphy, SEEDS=0,1,2,3,4 SPLITS=0,1,2
+	$(RUN) src/train.py -m $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) model=$(BACKBONES) seed=$(SEEDS) $(if $(SPLITS),data.num_unseen=$(NUM_UNSEEN) data.split_seed=$(SPLITS)) resume=true $(ARGS)
 
 report: $(VENV)/.installed  ## logs/ to a page with the answer: logs/report/index.html
 	$(RUN) src/report.py $(ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Made:
     schema: int | None = 1
     written: str = "2026-11-22T10:00:00+00:00"
     embeddings: bool = False
+    unseen: tuple[str, ...] = ()  # classes that split.json names; () writes none
 
 
 def make_run(folder: Path, made: Made) -> Path:
@@ -68,6 +69,13 @@ def make_run(folder: Path, made: Made) -> Path:
     (folder / "summary.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
     if made.embeddings:
         _write_embeddings(folder, made)
+    if made.unseen:
+        split = {
+            "seen": [f"seen{n}" for n in range(7)],
+            "unseen": made.unseen,
+            "seed": config["data"]["split_seed"],
+        }
+        (folder / "split.json").write_text(json.dumps(split))
     return folder
 
 
@@ -96,20 +104,30 @@ def make_config(folder: Path, made: Made) -> dict[str, Any]:
             "num_labels": 95 if paper and made.data == "cifar100" else None,
             "train_size": 9100 if calligraphy else None, "test_size": 2500 if calligraphy else None,
             "unseen_per_class": 500 if calligraphy else None,
-            "source": {"_target_": "unseen.data.sources.Source", "data_dir": "/project/data"},
+            "test_fraction": 0.2, "pad": 20 / 224,
+            "source": {"_target_": _SOURCES.get(made.data, "unseen.Source"), "data_dir": "/project/data"},
         },
         "model": {
             "name": made.model, "pretrained": paper, "pooling": "paper" if paper else "auto",
-            "backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "architecture": made.model},
-            "optimizer": {"lr": 2e-4 if paper else 1e-3, "weight_decay": 0.0, "betas": [0.9, 0.999]},
+            "channels_last": "auto", "backbone": _backbone(made.model, paper=paper),
+            "optimizer": {"lr": 2e-4 if paper else 1e-3, "weight_decay": 0.0, "betas": [0.9, 0.999], "eps": 1e-8},
             "scheduler": {
                 "warmup_steps": 0 if paper else 20,
                 "epochs": (5 if made.model == "resnet" else 4) if paper else None,
             },
         },
         "probe": {"n_init": 1 if paper else 10, "seed": 42, "k": 500 if paper else None, "standardize": False},
-        "trainer": {"accelerator": "auto", "devices": 1, "max_steps": made.steps[-1], "gradient_clip_val": 1.0},
-        "callbacks": {"last_checkpoint": {"dirpath": f"{folder}/checkpoints"}},
+        "trainer": {
+            "_target_": "lightning.pytorch.Trainer", "accelerator": "auto", "devices": 1, "num_nodes": 1,
+            "strategy": "auto", "precision": "16-mixed", "eval_precision": 32, "max_steps": made.steps[-1],
+            "max_epochs": None, "val_check_interval": 100, "gradient_clip_val": 1.0, "accumulate_grad_batches": 1,
+        },
+        "callbacks": {
+            "last_checkpoint": {"dirpath": f"{folder}/checkpoints"},
+            "layer_probe": {
+                "_target_": "unseen.callbacks.layer_probe.LayerProbe", "pooling": "paper" if paper else "auto",
+            },
+        },
         "logger": {"csv": {"folder": str(folder)}},
         "seed": made.seed,
         "ckpt_path": None,
@@ -123,6 +141,30 @@ def make_config(folder: Path, made: Made) -> dict[str, Any]:
     return config
 
 
+_SOURCES = {
+    "calligraphy": "unseen.data.sources.calligraphy.Calligraphy",
+    "cifar100": "unseen.data.sources.cifar100.Cifar100",
+}
+
+
+def _backbone(model: str, *, paper: bool) -> dict[str, Any]:
+    pvt = {
+        "depths": [2, 2, 2, 2], "hidden_sizes": [64, 128, 320, 512], "num_attention_heads": [1, 2, 5, 8],
+        "mlp_ratios": [8, 8, 4, 4], "sequence_reduction_ratios": [8, 4, 2, 1],
+    }  # fmt: skip
+    made: dict[str, Any] = {
+        "_target_": "unseen.backbones.timm.TimmSpec", "architecture": model, "pretrained": paper,
+        "has_checkpoint": paper, "options": {}, "taps": ["stages.*"],
+    }  # fmt: skip
+    if paper and model == "pvt":
+        taps = ["pvt.encoder.block.*.*", "pvt.encoder.layer_norm"]
+        made |= {"_target_": "unseen.backbones.transformers.TransformersSpec", "options": pvt, "taps": taps}
+        made["checkpoint"] = "Zetatech/pvt-tiny-224"
+    if paper and model == "resnet":
+        made |= {"architecture": "resnet50.a1_in1k", "taps": ["maxpool", "layer[1234]"]}
+    return made
+
+
 def _facts(made: Made, config: dict[str, Any]) -> dict[str, Any]:
     seen, unseen = _CLASSES.get(made.data, (7, 3))
     same = {
@@ -134,7 +176,9 @@ def _facts(made: Made, config: dict[str, Any]) -> dict[str, Any]:
         "schema": made.schema, "status": made.status, "reason": made.reason,
         "model": made.model, "data": made.data, "size": made.size, "seed": made.seed,
         "command": ["src/train.py", f"model={made.model}", f"data={made.data}", f"seed={made.seed}"],
-        "split_hash": hashlib.sha256(made.data.encode()).hexdigest()[:12],
+        "split_hash": hashlib.sha256(
+            repr((made.data, made.unseen, config["data"]["split_seed"])).encode()
+        ).hexdigest()[:12],
         "config_hash": hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:12],
         "k": config["probe"]["k"] or _PER_CLASS, "seen_classes": seen, "unseen_classes": unseen,
         "unseen_images": unseen * _PER_CLASS, "seen_test_images": seen * 20, "largest_unseen_class": _PER_CLASS,
@@ -208,6 +252,7 @@ def make_evaluation(folder: Path, made: Made, trained: Path, *, step: int = 200,
     config = yaml.safe_load((folder / "config.yaml").read_text())
     config["ckpt_path"] = checkpoint
     config["model"]["backbone"]["pretrained"] = False
+    config["trainer"]["max_steps"] = -1  # whatever was typed for the evaluation
     config["probe"] |= {"noise_levels": [1.0], "at_start": True} | changes.get("probe", {})
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     return folder
@@ -225,12 +270,24 @@ def put_nmi(folder: Path, curve: list[float], *, pixels: float = 0.05, extra: tu
 
 
 def make_curves(
-    root: Path, model: str, curves: list[list[float]], data: str = "digits", **more: float
+    root: Path,
+    model: str,
+    curves: list[list[float]],
+    data: str = "digits",
+    *,
+    split: int = 0,
+    settings: tuple[tuple[str, Any], ...] = (),
+    **more: float,
 ) -> None:
     """Write a run with one step for each NMI curve, seeds 0, 1, ..."""
     for seed, curve in enumerate(curves):
-        folder = make_run(root / f"{model}{data}{seed}", Made(model=model, data=data, seed=seed, steps=(0,)))
-        put_nmi(folder, curve, **more)
+        made = Made(model, data, seed=seed, steps=(0,), settings=(("data.split_seed", split), *settings))
+        number = len(list(root.glob("*")))
+        put_nmi(
+            make_run(root / f"{number}", replace(made, unseen=tuple(f"c{split + n}" for n in range(3)))),
+            curve,
+            **more,
+        )
 
 
 def _write_embeddings(folder: Path, made: Made) -> None:

@@ -2,10 +2,11 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from reporting.synthetic import make_curves, make_sweep
+from reporting.synthetic import Made, change_summary, make_curves, make_run, make_sweep
 
 from unseen.reporting.analysis import Analysis, analyse
 from unseen.reporting.collect import collect
@@ -20,24 +21,24 @@ def analysis_of(root: Path) -> Analysis:
 def test_networks_are_ranked_and_paired_by_seed(tmp_path: Path) -> None:
     make_curves(tmp_path, "cvt", [[0.1, 0.5], [0.1, 0.7]])
     make_curves(tmp_path, "swin", [[0.4, 0.2], [0.6, 0.1], [0.9, 0.1]])  # a third seed that cvt does not have
-    (comparison,) = analysis_of(tmp_path).comparisons
-    assert [one.label for one in comparison.configurations] == ["swin", "cvt"]
-    (difference,) = comparison.differences
+    (contest,) = analysis_of(tmp_path).contests
+    assert [one.label for one in contest.configurations] == ["swin", "cvt"]
+    (difference,) = contest.differences
     assert difference.g.n == 2
     assert difference.g.mean == pytest.approx(
         -0.1
     )  # over the shared seeds swin is below, .4 - .5 and .6 - .7
     assert difference.agree == 0
     assert difference.p == pytest.approx(0.5)  # two signs, two of four flips are as far
-    assert math.isnan(comparison.spearman.value)  # two networks
+    assert math.isnan(contest.spearman.value)  # two networks
 
 
 def test_differences_are_corrected_for_their_number(tmp_path: Path) -> None:
     for place, model in enumerate(("cvt", "swin", "vit")):
         make_curves(tmp_path, model, [[0.0, 0.2 + 0.2 * place + seed / 100] for seed in range(6)])
-    (comparison,) = analysis_of(tmp_path).comparisons
+    (contest,) = analysis_of(tmp_path).contests
     # six equal signs: 2 / 64 each, times three pairs
-    assert [one.p for one in comparison.differences] == [pytest.approx(6 / 64)] * 3
+    assert [one.p for one in contest.differences] == [pytest.approx(6 / 64)] * 3
 
 
 def test_curves_on_two_data_sets(tmp_path: Path) -> None:
@@ -61,23 +62,105 @@ def test_curves_of_other_lengths_meet_at_equal_depths(tmp_path: Path) -> None:
 
 def test_accuracy_against_g_over_networks(tmp_path: Path) -> None:
     make_sweep(tmp_path, models=("cvt", "pvt", "swin", "vit"), data=("calligraphy",), seeds=2)
-    (comparison,) = analysis_of(tmp_path).comparisons
-    assert comparison.spearman.n == 4
-    assert comparison.spearman.exact
-    assert "over 4 networks" in " ".join(findings(comparison))
+    (contest,) = analysis_of(tmp_path).contests
+    assert contest.spearman.n == 4
+    assert contest.spearman.exact
+    assert "over 4 networks" in " ".join(findings(contest))
 
 
 def test_an_undefined_nmi_gives_no_g(tmp_path: Path) -> None:
     make_curves(tmp_path, "cvt", [[math.nan, math.nan]])
     found = analysis_of(tmp_path)
-    assert found.comparisons == ()
+    assert found.contests == ()
     assert found.unscored == ("cvt on digits",)
 
 
 def test_many_configurations_are_compared_with_the_best_only(tmp_path: Path) -> None:
     for number in range(14):
         make_curves(tmp_path, f"net{number:02d}", [[0.1, 0.2 + number / 100]])
-    (comparison,) = analysis_of(tmp_path).comparisons
-    assert len(comparison.differences) == 13
-    assert {one.first.label for one in comparison.differences} == {"net13"}
-    assert np.isfinite([one.g.mean for one in comparison.differences]).all()
+    (contest,) = analysis_of(tmp_path).contests
+    assert len(contest.differences) == 13
+    assert {one.first.label for one in contest.differences} == {"net13"}
+    assert np.isfinite([one.g.mean for one in contest.differences]).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "unseen", "differs"),
+    [
+        ((("probe.n_init", 1),), ("a", "b", "c"), "probe.n_init=1"),
+        ((("data.image_size", 32),), ("a", "b", "c"), "data.image_size=32"),
+        ((("data.unseen_per_class", 40),), ("a", "b", "c"), "data.unseen_per_class=40"),
+        ((("data.unseen", ["x", "y", "z"]),), ("x", "y", "z"), "unseen x, y, z"),
+    ],
+)
+def test_what_is_measured_otherwise_is_a_contest_of_its_own(
+    tmp_path: Path, settings: Any, unseen: tuple[str, ...], differs: str
+) -> None:
+    make_run(tmp_path / "a", Made(model="cvt", unseen=("a", "b", "c")))
+    make_run(tmp_path / "b", Made(model="swin", unseen=("a", "b", "c")))
+    make_run(tmp_path / "c", Made(model="pvt", unseen=unseen, settings=settings))
+    found = analysis_of(tmp_path)
+    assert [[one.label for one in contest.configurations] for contest in found.contests] == [
+        ["cvt", "swin"],
+        ["pvt"],
+    ]
+    assert found.contests[1].title.startswith(f"calligraphy, {differs}")
+    assert len({contest.identifier for contest in found.contests}) == 2
+
+
+def test_a_network_with_fewer_splits_is_not_ranked(tmp_path: Path) -> None:
+    for split in range(3):
+        make_curves(tmp_path, "cvt", [[0.1, 0.5], [0.1, 0.6]], split=split)
+    make_curves(tmp_path, "swin", [[0.1, 0.9]])
+    (contest,) = analysis_of(tmp_path).contests
+    assert [one.label for one in contest.configurations] == ["cvt"]
+    ((other, why),) = contest.others
+    assert (other.label, why) == ("swin", "only the unseen classes c0, c1, c2")
+
+
+def test_splits_are_the_units_where_there_are_three(tmp_path: Path) -> None:
+    """g of each split is the mean over its seeds: .5, .7, .9; the seeds' own spread does not count."""
+    for split, curves in enumerate(([[0.4], [0.6]], [[0.7]], [[0.8], [1.0]])):
+        make_curves(tmp_path, "cvt", curves, split=split)
+    (contest,) = analysis_of(tmp_path).contests
+    assert contest.best.curves[:, 0].tolist() == pytest.approx([0.5, 0.7, 0.9])
+    assert contest.best.g.of_mean.mean == pytest.approx(0.7)
+    assert contest.best.g.of_mean.n == 3
+
+
+def test_two_splits_are_averaged_within_the_seeds_that_have_both(tmp_path: Path) -> None:
+    make_curves(tmp_path, "cvt", [[0.4], [0.6]], split=0)
+    make_curves(tmp_path, "cvt", [[0.2], [0.8], [0.9]], split=1)  # seed 2 has one split only
+    (contest,) = analysis_of(tmp_path).contests
+    assert contest.best.design.over == "seeds"
+    assert contest.best.curves[:, 0].tolist() == pytest.approx([0.3, 0.7])
+
+
+def test_a_run_without_the_nmi_of_a_layer_is_left_out_of_the_layers(tmp_path: Path) -> None:
+    make_curves(tmp_path, "cvt", [[0.1, 0.5, 0.4], [0.1, 0.6, 0.5], [0.1, math.nan, 0.9]])
+    (contest,) = analysis_of(tmp_path).contests
+    assert [run.facts.seed for run in contest.best.undefined] == [2]
+    assert contest.best.mean_nmi == pytest.approx([0.1, 0.55, 0.45])  # the last layer of the same two runs
+
+
+def test_an_evaluation_on_classes_that_were_trained_on_is_not_ranked(tmp_path: Path) -> None:
+    trained = {
+        "settings": {},
+        "data": "calligraphy",
+        "split_hash": "x",
+        "seen": ["c", "d"],
+        "unseen": ["a", "b"],
+    }
+    folder = make_run(tmp_path / "a", Made(model="cvt", unseen=("c", "b")))
+    change_summary(folder, command=["src/eval.py"], checkpoint="/x/checkpoints/last.ckpt", trained=trained)
+    make_run(tmp_path / "b", Made(model="swin", unseen=("c", "b")))
+    (contest,) = analysis_of(tmp_path).contests
+    assert [one.label for one in contest.configurations] == ["swin"]
+    assert contest.others[0][1] == "its network was trained on c, which count as unseen here"
+
+
+@pytest.mark.parametrize("settings", [(("model.optimizer.lr", 0.1),), (("model.pooling", "first"),)])
+def test_curves_of_another_training_are_not_compared_between_data_sets(tmp_path: Path, settings: Any) -> None:
+    make_curves(tmp_path, "vit", [[0.1, 0.2, 0.3]], data="digits")
+    make_curves(tmp_path, "vit", [[0.3, 0.4, 0.5]], data="cifar100", settings=settings)
+    assert analysis_of(tmp_path).transfers == ()

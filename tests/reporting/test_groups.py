@@ -12,6 +12,7 @@ from reporting.synthetic import Made, change_summary, make_evaluation, make_run
 from unseen.reporting.collect import collect
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.groups import group_runs
+from unseen.reporting.place import split_names
 from unseen.scores import destroyed_probe
 
 
@@ -33,13 +34,29 @@ def test_seeds_form_a_group_wherever_they_ran(tmp_path: Path) -> None:
 def test_settings_that_differ_are_named(tmp_path: Path) -> None:
     made = Made(model="cvt")
     make_run(tmp_path / "a", made)
-    make_run(tmp_path / "b", replace(made, settings=(("probe.n_init", 1),)))
-    make_run(tmp_path / "c", replace(made, model="vit", settings=(("probe.n_init", 1),)))
+    make_run(tmp_path / "b", replace(made, settings=(("trainer.max_steps", 10),)))
+    make_run(tmp_path / "c", replace(made, model="vit", settings=(("trainer.max_steps", 10),)))
     assert [config.label for config in configurations_of(tmp_path)] == [
-        "cvt (probe.n_init=1)",
-        "cvt (probe.n_init=10)",
+        "cvt (trainer.max_steps=10)",
+        "cvt (trainer.max_steps=200)",
         "vit",
     ]
+
+
+def test_many_settings_become_a_letter(tmp_path: Path) -> None:
+    """A headline cannot hold them; the table `variants` does."""
+    for lr, decay, batch in ((1e-3, 0.0, 72), (1e-4, 0.0, 72), (1e-4, 0.1, 72), (1e-4, 0.1, 36)):
+        settings = (
+            ("model.optimizer.lr", lr),
+            ("model.optimizer.weight_decay", decay),
+            ("data.batch_size", batch),
+        )
+        make_run(tmp_path / f"{lr}{decay}{batch}", Made(model="cvt", settings=settings))
+    found = configurations_of(tmp_path)
+    assert [config.label for config in found] == ["cvt A", "cvt B", "cvt C", "cvt D"]
+    assert {key for config in found for key in config.settings} == {
+        "data.batch_size", "model.optimizer.lr", "model.optimizer.weight_decay",
+    }  # fmt: skip
 
 
 def test_a_repeated_setting_is_named_once(tmp_path: Path) -> None:
@@ -52,12 +69,26 @@ def test_a_repeated_setting_is_named_once(tmp_path: Path) -> None:
     ]
 
 
-def test_other_images_under_the_same_name_are_another_group(tmp_path: Path) -> None:
-    make_run(tmp_path / "a", Made(model="cvt"))
-    folder = make_run(tmp_path / "b", Made(model="cvt", seed=1))
-    facts = json.loads((folder / "summary.json").read_text()) | {"split_hash": "other"}
-    (folder / "summary.json").write_text(json.dumps(facts))
-    assert len(configurations_of(tmp_path)) == 2
+def test_class_splits_and_seeds_are_one_configuration(tmp_path: Path) -> None:
+    for split, unseen in enumerate((("7", "8", "9"), ("0", "1", "2"))):
+        for seed in range(2):
+            settings = (("data.split_seed", split), ("data.num_unseen", 3))
+            make_run(
+                tmp_path / f"{split}{seed}", Made(model="cvt", seed=seed, settings=settings, unseen=unseen)
+            )
+    typed = (("data.unseen", ["4", "5", "6"]), ("data.split_seed", 0))  # named, not drawn
+    make_run(tmp_path / "typed", Made(model="cvt", settings=typed, unseen=("4", "5", "6")))
+    (config,) = configurations_of(tmp_path)
+    assert str(config.design) == "3 class splits, 5 runs"
+    assert sorted(split_names(config.runs).values()) == ["0, 1, 2", "4, 5, 6", "7, 8, 9"]
+
+
+def test_other_images_of_the_same_classes_have_a_name_of_their_own(tmp_path: Path) -> None:
+    for split in (0, 1):
+        settings = (("data.split_seed", split),)
+        make_run(tmp_path / str(split), Made(model="cvt", settings=settings, unseen=("a", "b")))
+    (config,) = configurations_of(tmp_path)
+    assert sorted(split_names(config.runs).values()) == ["a, b (split seed 0)", "a, b (split seed 1)"]
 
 
 def test_images_are_known_by_their_files_wherever_they_are(tmp_path: Path) -> None:
@@ -123,7 +154,6 @@ def test_a_checkpoint_of_an_earlier_step_lends_nothing_to_the_last(tmp_path: Pat
     "changes",
     [
         {"probe": {"n_init": 1}},
-        {"facts": {"split_hash": "others"}},
         {"facts": {"data": "photos"}},
         {"facts": {"checkpoint": "elsewhere/checkpoints/last.ckpt"}},
     ],
@@ -149,3 +179,34 @@ def test_runs_with_and_without_added_rows_are_one_configuration(tmp_path: Path) 
     (one,), left_out = group_runs(collect([tmp_path]).runs)
     assert one.seeds == (0, 1, 2, 3)
     assert left_out == ()
+
+
+TRAINED = {
+    "settings": {"trainer.max_steps": 200, "callbacks.layer_probe.pooling": "auto"}, "data": "digits",
+    "split_hash": "same", "seen": ["0", "1"], "unseen": ["7", "8"],
+}  # fmt: skip
+
+
+def test_evaluations_of_three_seeds_are_three_seeds(tmp_path: Path) -> None:
+    """Neither the checkpoint's path nor what was typed for the evaluation makes a configuration of its own."""
+    for seed in range(3):
+        facts = {"trained": TRAINED, "config_hash": str(seed), "split_hash": "same"}
+        make_evaluation(tmp_path / str(seed), replace(MADE, seed=seed), tmp_path / f"gone{seed}", facts=facts)
+    ((one,), left_out) = group_runs(collect([tmp_path]).runs)
+    assert one.seeds == (0, 1, 2)
+    assert one.label == "cvt"
+    assert left_out == ()
+
+
+@pytest.mark.parametrize(
+    "trained",
+    [None, {"settings": {"trainer.max_steps": 9}}, {"split_hash": "another"}],
+    ids=["unknown training", "other training", "other classes"],
+)
+def test_evaluations_of_other_trainings_are_no_seeds_of_one(
+    tmp_path: Path, trained: dict[str, Any] | None
+) -> None:
+    for seed, about in enumerate((TRAINED, trained and TRAINED | trained)):
+        facts = {"trained": about, "config_hash": str(seed), "split_hash": "same"}
+        make_evaluation(tmp_path / str(seed), replace(MADE, seed=seed), tmp_path / f"gone{seed}", facts=facts)
+    assert [config.seeds for config in configurations_of(tmp_path)] in ([(0,), (1,)], [(1,), (0,)])

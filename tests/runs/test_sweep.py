@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -166,21 +167,39 @@ def test_jobs_are_named_by_what_differs() -> None:
     assert len(job_folder("x" * 500)) < 140
 
 
+def finished(g: float | None, job: str, **more: object) -> dict[str, object]:
+    return {
+        "job": job, "status": "finished", "model": "vit", "data": "digits", "size": "demo", "seen_accuracy": 0.9,
+        "g": g, "best_layer": 3, "best_layer_name": "blocks.2", "unseen": "7, 8", "split_hash": "a",
+    } | more  # fmt: skip
+
+
 def test_means_over_seeds_by_hand() -> None:
-    """g .2 and .4: mean .3, population standard deviation .1; the failed seed does not count."""
-
-    def row(seed: int, g: float | None, status: str = "finished", model: str = "vit") -> dict[str, object]:
-        return {
-            "job": f"model={model} seed={seed}", "status": status, "model": model, "data": "digits", "size": "demo",
-            "seen_accuracy": 0.9, "g": g, "best_layer": 3, "best_layer_name": "blocks.2",
-        }  # fmt: skip
-
-    groups = aggregate([row(0, 0.2), row(1, 0.4), row(2, None, "failed"), row(0, 0.7, model="swin")])
+    """g .2 and .4: mean .3, sample standard deviation .1 * sqrt 2; the failed seed does not count."""
+    rows = [
+        finished(0.2, "model=vit seed=0"), finished(0.4, "model=vit seed=1"),
+        finished(None, "model=vit seed=2", status="failed"), finished(0.7, "model=swin seed=0", model="swin"),
+    ]  # fmt: skip
+    groups = aggregate(rows)
     assert [(one["model"], one["n"], one["g"]) for one in groups] == [
-        ("vit", 2, "0.300 ± 0.100"),
+        ("vit", 2, "0.300 ± 0.141"),
         ("swin", 1, "0.700"),
     ]
     assert groups[0]["best layer"] == "3 (blocks.2) ×2"
+
+
+def test_means_over_class_splits_by_hand() -> None:
+    """Means of the splits .3 and .7: mean .5, sample standard deviation .2 * sqrt 2; a split with NaN keeps its row."""
+    other = {"unseen": "0, 1", "split_hash": "b"}
+    rows = [
+        finished(0.2, "seed=0 data.split_seed=0"), finished(0.4, "seed=1 data.split_seed=0"),
+        finished(0.7, "seed=0 data.split_seed=1", **other), finished(math.nan, "seed=1 data.split_seed=1", **other),
+    ]  # fmt: skip
+    assert [(one["settings"], one["unseen classes"], one["n"], one["g"]) for one in aggregate(rows)] == [
+        ("–", "7, 8", 2, "0.300 ± 0.141"),
+        ("–", "0, 1", 1, "0.700"),
+        ("–", "all splits", 2, "0.500 ± 0.283"),
+    ]
 
 
 def test_jobs_without_an_accuracy_or_without_probes_are_told(tmp_path: Path) -> None:

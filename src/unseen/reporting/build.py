@@ -11,10 +11,10 @@ import vl_convert
 
 from unseen.atomic_files import write_text
 from unseen.reporting import figures
-from unseen.reporting.analysis import Analysis, Comparison, analyse
+from unseen.reporting.analysis import Analysis, Contest, analyse
 from unseen.reporting.collect import Collection, collect
 from unseen.reporting.groups import group_runs
-from unseen.reporting.page import comparison_id, page, top_of_heat
+from unseen.reporting.page import page, top_of_heat
 from unseen.reporting.papers import compare_with_papers
 from unseen.reporting.summary import summarise
 from unseen.reporting.tables import all_tables, write_tables
@@ -55,7 +55,7 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     write_tables(list(tables.values()), out / "tables")
     write_figures(analysis, out / "figures")
     write_text(out / "index.html", page(collection, analysis, papers, tables, f"python {words}"))
-    summaries = [summarise(comparison) for comparison in analysis.comparisons]
+    summaries = [summarise(contest) for contest in analysis.contests]
     return Report(
         out / "index.html",
         tuple(f"{summary.headline} {summary.details}" for summary in summaries),
@@ -67,17 +67,17 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
 def write_figures(analysis: Analysis, folder: Path) -> None:
     """Write the figures as SVG and PNG, a file for each data set and kind."""
     folder.mkdir(parents=True, exist_ok=True)
-    for comparison in analysis.comparisons:
-        for name, spec in _figures(comparison).items():
-            path = folder / f"{name}_{comparison_id(comparison)}"
+    for contest in analysis.contests:
+        for name, spec in _figures(contest).items():
+            path = folder / f"{name}_{contest.identifier}"
             svg = vl_convert.vegalite_to_svg(spec)
             path.with_suffix(".svg").write_text(svg, encoding="utf-8")
             path.with_suffix(".png").write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
 
 
-def _figures(comparison: Comparison) -> dict[str, figures.Spec]:
-    where, members = f"{comparison.data} ({comparison.size} size)", comparison.configurations
-    top = top_of_heat(comparison)
+def _figures(contest: Contest) -> dict[str, figures.Spec]:
+    where, members = f"{contest.title} ({contest.size} size)", contest.configurations
+    top = top_of_heat(contest)
     titled = [(f"{config.label}, n = {len(config.runs)}", config) for config in members[:_MOST_IN_A_FIGURE]]
     layers = [(title, figures.layer_curves(config, FILES)) for title, config in titled]
     heat = [(title, figures.heat_map(config, FILES, top=top)) for title, config in titled]

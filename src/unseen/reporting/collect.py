@@ -11,8 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from unseen.regular_files import MEBIBYTE, read_text
-from unseen.reporting.run_files import Facts, RunScores, entry_of, read_config, read_facts, read_scores
-from unseen.reporting.texts import one_line, printable, quoted
+from unseen.reporting.run_files import (
+    Facts,
+    RunScores,
+    Split,
+    entry_of,
+    read_config,
+    read_facts,
+    read_scores,
+    read_split,
+)
+from unseen.reporting.texts import class_names, one_line, printable, quoted
 from unseen.run_folder import EMBEDDINGS, SCHEMA
 from unseen.run_state import state_of
 
@@ -30,6 +39,12 @@ class Run:
     facts: Facts
     config: dict[str, Any]  # empty where there is no config.yaml
     scores: RunScores
+    split: Split | None = None  # its classes, where they are known
+
+    @property
+    def classes(self) -> str:
+        """Short names of its unseen classes, "" where they are not known."""
+        return class_names(self.split.unseen) if self.split else ""
 
     @property
     def embeddings(self) -> Path | None:
@@ -139,7 +154,7 @@ def _read_run(folder: Path, name: str, content: dict[str, Any]) -> Run:
         raise _LeaveOutError("unreadable", f"{file} is missing") from error
     except (OSError, ValueError) as error:
         raise _LeaveOutError("unreadable", f"{file}: {one_line(error)}") from error
-    return Run(folder, name, facts, config, scores)
+    return Run(folder, name, facts, config, scores, read_split(folder / "split.json"))
 
 
 def _check_finished(folder: Path, content: dict[str, Any]) -> None:

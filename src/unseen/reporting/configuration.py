@@ -1,11 +1,11 @@
-"""One configuration: its runs, which differ only in their seed, and what they show at their last step.
+"""One configuration: its runs, which differ only in seed and class split, and what they show at their last step.
 
-Legend: R runs (seeds), T steps, L layers.
+Legend: R runs, U units of the design (class splits, or seeds), T steps, L layers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 
 from unseen.probe_table import SCORES
 from unseen.reporting.collect import Run
+from unseen.reporting.place import NOWHERE, Place
 from unseen.reporting.run_files import Floats, Key
 from unseen.reporting.statistics import (
     DepthShape,
@@ -26,6 +27,7 @@ from unseen.reporting.statistics import (
     generalization,
     spearman,
 )
+from unseen.reporting.units import Cell, Units
 from unseen.scores import NOISE_FLOOR_PROBE, destroyed_level
 
 
@@ -38,12 +40,14 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Configuration:
-    """R runs that differ only in their seed; results are computed when they are first used."""
+    """R runs that differ only in seed and class split; results are computed when they are first used."""
 
-    runs: tuple[Run, ...]  # in the order of their seeds
-    # settings in which it differs from others of its model, data and size, as typed
-    variant: tuple[str, ...] = ()
+    runs: tuple[Run, ...]  # in the order of their splits and seeds
+    place: Place = NOWHERE  # of any of them
+    settings: Mapping[str, str] = field(default_factory=dict)  # that others of its network have otherwise
+    letter: str = ""  # stands for the settings where they are too many for a label
     identifier: str = ""  # for files and anchors, the same in each report on the same runs
+    contest: str = ""  # what tells its contest from others of its data set and size
     _scores: dict[Key, list[Estimate]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -57,19 +61,42 @@ class Configuration:
         return self.runs[0].facts.data
 
     @property
+    def where(self) -> str:
+        """Its data set, and what tells its contest from others on these."""
+        return f"{self.data}, {self.contest}" if self.contest else self.data
+
+    @property
     def size(self) -> str:
         """Size: demo or paper."""
         return self.runs[0].facts.size
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The R seeds, ascending."""
-        return tuple(run.facts.seed for run in self.runs)
+        """The seeds, ascending."""
+        return tuple(sorted({run.facts.seed for run in self.runs}))
 
     @property
     def label(self) -> str:
-        """Model and variant, without the data set."""
-        return f"{self.model} ({', '.join(self.variant)})" if self.variant else self.model
+        """Model, and what tells it from others of the model, without the data set."""
+        if self.letter:
+            return f"{self.model} {self.letter}"
+        typed = ", ".join(f"{name}={value}" for name, value in self.settings.items())
+        return f"{self.model} ({typed})" if typed else self.model
+
+    @cached_property
+    def design(self) -> Units:
+        """Its splits and seeds."""
+        return Units.of(self.cells)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """(split, seed) of the R runs."""
+        return tuple((run.facts.split_hash or "", run.facts.seed) for run in self.runs)
+
+    @property
+    def splits(self) -> frozenset[str]:
+        """Keys of its class splits."""
+        return frozenset(split for split, _ in self.cells)
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -124,16 +151,42 @@ class Configuration:
         """(R, L) unseen NMI at the last step."""
         return self.layers("unseen", "nmi")[:, -1]
 
+    @cached_property
+    def undefined(self) -> tuple[Run, ...]:
+        """Runs that lack the NMI of a layer that others have; layers are compared on the other runs only."""
+        lacks = np.any(np.isnan(self.nmi) & np.isfinite(self.nmi).any(axis=0), axis=1).tolist()  # R
+        return () if all(lacks) else tuple(run for run, lack in zip(self.runs, lacks, strict=True) if lack)
+
+    @cached_property
+    def curves(self) -> Floats:
+        """(U, L) unseen NMI of the units at the last step, every layer on the same runs."""
+        return self._units(self.nmi)
+
+    def _units(self, values: Floats) -> Floats:
+        """Return (U, ...) means of (R, ...) values, without the runs that lack a layer."""
+        kept = np.array([run not in self.undefined for run in self.runs])
+        units = self.design.average(np.where(kept.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan))
+        return units[np.isfinite(units.reshape(len(units), -1)).any(axis=1)]
+
     @property
     def mean_nmi(self) -> Floats:
-        """(L,) mean unseen NMI of the layers that every run has, NaN for others."""
-        return np.asarray(self.nmi.mean(axis=0))
+        """(L,) mean unseen NMI of the layers that every unit has, NaN for others."""
+        return self.curves.mean(axis=0) if len(self.curves) else np.full(len(self.layer_names), np.nan)
+
+    @cached_property
+    def per_run(self) -> Floats:
+        """(R,) the largest NMI over the layers of each run, NaN for a run that lacks one."""
+        layers = np.isfinite(self.mean_nmi)
+        largest = self.nmi[:, layers].max(axis=1)
+        return np.where([run in self.undefined for run in self.runs], np.nan, largest)
 
     def scores(self, split: str, probe: str) -> list[Estimate]:
         """Return L means over the runs of a probe at the last step."""
         key = (split, probe)
         if key not in self._scores:
-            self._scores[key] = estimates(self.layers(split, probe)[:, -1])
+            values = self.layers(split, probe)[:, -1]
+            of_units = self._units(values) if key == ("unseen", "nmi") else self.design.average(values)
+            self._scores[key] = estimates(of_units)
         return self._scores[key]
 
     @property
@@ -144,14 +197,14 @@ class Configuration:
     @cached_property
     def g(self) -> Generalization:
         """The generalization index at the last step, both ways."""
-        g = generalization(self.nmi)
+        g = generalization(self.curves)
         assert g is not None
         return g
 
     @cached_property
     def g_of_steps(self) -> list[Estimate]:
         """T times g as the papers average it; the best layer is chosen anew at each step."""
-        of_steps = map(generalization, self.layers("unseen", "nmi").swapaxes(0, 1))
+        of_steps = map(generalization, self._units(self.layers("unseen", "nmi")).swapaxes(0, 1))
         return [g.of_mean if g else Estimate() for g in of_steps]
 
     @property
@@ -162,7 +215,7 @@ class Configuration:
     @cached_property
     def accuracy_of_steps(self) -> list[Estimate]:
         """Seen-class accuracy at T steps; n = 0 where it is not known."""
-        return estimates(self.accuracies)
+        return estimates(self.design.average(self.accuracies))
 
     @property
     def accuracy(self) -> Estimate:
@@ -172,12 +225,13 @@ class Configuration:
     @cached_property
     def over_last(self) -> Estimate:
         """NMI of the best layer minus that of the last layer, paired by run; zero where the best is the last."""
-        return estimate(self.nmi[:, self.g.best_layer] - self.nmi[:, -1])
+        return estimate(self.curves[:, self.g.best_layer] - self.curves[:, -1])
 
     @cached_property
     def over_pixels(self) -> Estimate:
         """NMI of the best layer minus that of the raw pixels, paired by run; n = 0 where not measured."""
-        return estimate(self.nmi[:, self.g.best_layer] - self.pixels("unseen", "nmi")[:, -1])
+        of_runs = self.nmi[:, self.g.best_layer] - self.pixels("unseen", "nmi")[:, -1]
+        return estimate(self._units(of_runs[:, None])[:, 0])
 
     @cached_property
     def trend(self) -> RankAgreement:
@@ -187,7 +241,7 @@ class Configuration:
     @cached_property
     def shape(self) -> DepthShape:
         """Rises and falls of the NMI over the layers."""
-        return depth_shape(self.nmi, self.noise)
+        return depth_shape(self.curves, self.noise)
 
     @cached_property
     def noise(self) -> Floats | None:

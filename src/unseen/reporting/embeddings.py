@@ -5,7 +5,6 @@ Legend: N samples, D features.
 
 from __future__ import annotations
 
-import json
 import math
 import zipfile
 import zlib
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.regular_files import MEBIBYTE, open_regular, read_text
+from unseen.regular_files import MEBIBYTE, open_regular
 from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.run_files import Floats
@@ -25,7 +24,6 @@ from unseen.reporting.texts import one_line, printable
 
 _MOST_POINTS = 450
 _SEED = 20240501
-_LARGEST_SPLIT = 4 * MEBIBYTE
 _LARGEST_FILE = 1024 * MEBIBYTE
 _LARGEST_ARRAY = 512 * MEBIBYTE
 _LONGEST_READ = 4 * MEBIBYTE
@@ -112,11 +110,8 @@ def _spread_over_classes(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _class_names(run: Run, count: int) -> tuple[str, ...]:
     """Return the names in split.json, or numbers where their count differs."""
-    try:
-        names = json.loads(read_text(run.folder / "split.json", _LARGEST_SPLIT))["unseen"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        names = None
-    if not isinstance(names, list) or len(names) != count:
+    names = run.split.unseen if run.split else []
+    if len(names) != count:
         names = [f"class {number}" for number in range(count)]
     return tuple(printable(name, 60) for name in names)
 

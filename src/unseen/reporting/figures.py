@@ -170,10 +170,11 @@ def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spe
         if config.accuracy.n:
             g = config.g.of_mean
             means.append(_label(config) | {"a": _short(config.accuracy.mean), "v": _short(g.mean), "n": g.n})
-        pairs = zip(config.accuracies[:, -1], config.nmi[:, config.g.best_layer], config.seeds, strict=True)
+        pairs = zip(config.accuracies[:, -1], config.nmi[:, config.g.best_layer], config.runs, strict=True)
         runs += [
-            _label(config) | {"a": _short(accuracy), "v": _short(value), "seed": seed}
-            for accuracy, value, seed in pairs
+            _label(config)
+            | {"a": _short(accuracy), "v": _short(value), "run": f"{run.classes}, seed {run.facts.seed}"}
+            for accuracy, value, run in pairs
             if math.isfinite(accuracy) and math.isfinite(value)
         ]
     colour, shape = _by_label(configurations, theme)
@@ -183,7 +184,9 @@ def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spe
         "y": _number("v", "g (unseen classes)", scale, tickCount=5),
         "color": colour,
     }
-    of_run = _tooltip(("label", "network"), ("seed", "seed"), ("a", "accuracy"), ("v", "NMI, best layer"))
+    of_run = _tooltip(
+        ("label", "network"), ("run", "unseen, seed"), ("a", "accuracy"), ("v", "NMI, best layer")
+    )
     of_mean = _tooltip(("label", "network"), ("a", "accuracy"), ("v", "g"), ("n", "runs"))
     mean = place | {"shape": shape, "tooltip": of_mean}
     layers = [

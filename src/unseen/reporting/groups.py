@@ -1,8 +1,9 @@
-"""Runs to configurations: which runs differ only in their seed, and in which settings configurations differ."""
+"""Runs to configurations: which runs differ only in their seed and classes, and how configurations are told apart."""
 
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,72 +12,56 @@ import numpy as np
 
 from unseen.reporting.collect import LeftOut, Run, duplicate, written
 from unseen.reporting.configuration import Configuration
+from unseen.reporting.place import Place, differing, place_of, plain, scored
 from unseen.reporting.texts import digest, file_name
 from unseen.scores import is_control
-from unseen.settings import IMAGE_ROOTS, effect_of, flatten
 
-_ANY_PLACE = {"output_dir": "<run folder>", "data_dir": "<data>"}
-_SHORTEST_FOLDER = 4  # a path such as "/" must not be replaced inside other settings
-# What affects the scores of a trained network.
-_AFFECTS_SCORES = (
-    "probe.", "data.", "model.pooling", "(model)", "(data)", "(size)", "(classes)", "(images)", "(layers)",
-)  # fmt: skip
-# Networks that are compared should not differ in these; in settings of their own they may.
-_SHARED = ("data.", "probe.", "trainer.max_steps", "trainer.max_epochs", "(classes)", "(images)", "(script)")
-_NAMED_LAST = ("callbacks.", "(")  # often repeat another setting
-_LONGEST_VALUE = 100  # characters of a setting in a label
-
-
-def result_settings(run: Run) -> dict[str, str]:
-    """Return the settings that affect a run's result, without the seed: dotted keys, values as JSON."""
-    facts = run.facts
-    paths = run.config.get("paths") or {}
-    places = {str(paths[key]): stand_in for key, stand_in in _ANY_PLACE.items() if paths.get(key)}
-    # a resumed training is the same run; runs of earlier versions wrote no hash of their images
-    left_out = {"seed", "ckpt_path"} if facts.entry == "train" else {"seed"}
-    kept = set() if facts.images_hash else {f"data.{key}" for key in IMAGE_ROOTS}
-    settings = {}
-    for name, value in flatten(run.config).items():
-        if name in kept or (effect_of(name) == "result" and name not in left_out):
-            settings[name] = json.dumps(value)
-            for place, stand_in in places.items():
-                if len(place) >= _SHORTEST_FOLDER:
-                    settings[name] = settings[name].replace(place, stand_in)
-    about = {
-        "model": facts.model, "data": facts.data, "size": facts.size, "script": facts.entry,
-        "classes": facts.split_hash, "images": facts.images_hash, "layers": len(run.scores.layer_names),
-    }  # fmt: skip
-    return settings | {f"({key})": json.dumps(value) for key, value in about.items()}
+_MOST_IN_A_LABEL = (
+    2  # settings; where more differ, the configurations are A, B, ... and a table has the settings
+)
 
 
 def group_runs(runs: Iterable[Run]) -> tuple[tuple[Configuration, ...], tuple[LeftOut, ...]]:
-    """Put runs together that differ only in their seed.
+    """Put runs together that differ only in their seed and in which classes are unseen.
 
     Returns:
         The configurations, ordered by data, size and label; and runs left out because they score another run's
-        network again, or because the configuration has their seed already or shares no scored step with them.
+        network again, or because the configuration has their classes and seed already or shares no scored step with
+        them.
     """
     counted, left_out = merge_reevaluations(list(runs))
     members: dict[str, list[Run]] = {}
-    families: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
+    families: dict[str, dict[str, Place]] = {}  # configurations of one network, measured alike
     for run in counted:
-        settings, facts = result_settings(run), run.facts
-        key = json.dumps(settings, sort_keys=True)
-        members.setdefault(key, []).append(run)
-        families.setdefault((facts.model, facts.data, facts.size), {})[key] = settings
+        place = place_of(run)
+        members.setdefault(place.configuration, []).append(run)
+        family = json.dumps([run.facts.model, place.task], sort_keys=True)
+        families.setdefault(family, {})[place.configuration] = place
     configs = []
-    for family, of_key in families.items():
-        differing = _differing(list(of_key.values()))
-        for key, settings in of_key.items():
-            kept, dropped = _one_each_seed(members[key])
+    for of_key in families.values():
+        names = differing([place.network for place in of_key.values()])
+        for number, (key, place) in enumerate(sorted(of_key.items())):
+            kept, dropped = _one_of_each(members[key])
             left_out += dropped
-            variant = tuple(f"{name.strip('()')}={_plain(settings.get(name))}" for name in differing)
+            facts = kept[0].facts
             configs.append(
-                Configuration(tuple(kept), variant, f"{file_name('-'.join(family))}-{digest(key)}")
+                Configuration(
+                    tuple(kept),
+                    place,
+                    {name.strip("()"): plain(place.network.get(name)) for name in names},
+                    _letters(number) if len(names) > _MOST_IN_A_LABEL else "",
+                    f"{file_name('-'.join((facts.model, facts.data, facts.size)))}-{digest(key)}",
+                )
             )
     return tuple(sorted(configs, key=lambda config: (config.data, config.size, config.label))), tuple(
         left_out
     )
+
+
+def _letters(number: int) -> str:
+    """Return A to Z, then AA, AB, ..."""
+    above, letter = divmod(number, len(string.ascii_uppercase))
+    return (_letters(above - 1) if above else "") + string.ascii_uppercase[letter]
 
 
 def merge_reevaluations(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
@@ -91,8 +76,8 @@ def merge_reevaluations(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
     kept: dict[Path, Run] = {run.folder.resolve(): run for run in runs}
     left_out = []
     for run in sorted(runs, key=written):
-        checkpoint = run.facts.checkpoint or run.config.get("ckpt_path")
-        if run.facts.entry != "eval" or not checkpoint:
+        checkpoint = scored(run)
+        if not checkpoint:
             continue
         folder = Path(checkpoint).resolve().parent.parent
         trained = kept.get(folder)
@@ -110,11 +95,11 @@ def merge_reevaluations(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
 def _scored_alike(run: Run, trained: Run) -> bool:
     if trained.facts.entry != "train" or run.scores.steps[-1] not in trained.scores.steps:
         return False
-    ours, theirs = (
-        {name: value for name, value in result_settings(each).items() if name.startswith(_AFFECTS_SCORES)}
-        for each in (run, trained)
+    ours, theirs = place_of(run), place_of(trained)
+    read = ("model.pooling", "(model)", "(layers)")
+    return (ours.task, ours.split) == (theirs.task, theirs.split) and all(
+        ours.network.get(name) == theirs.network.get(name) for name in read
     )
-    return ours == theirs
 
 
 def _with_controls_of(run: Run, trained: Run) -> tuple[Run, list[str]]:
@@ -132,53 +117,24 @@ def _with_controls_of(run: Run, trained: Run) -> tuple[Run, list[str]]:
     return replace(trained, scores=replace(trained.scores, layers=layers)), sorted(added)
 
 
-def _one_each_seed(members: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
-    newest: dict[int, Run] = {}
+def _place_in_order(run: Run) -> tuple[int, str, int]:
+    return (run.split.seed or 0 if run.split else 0, run.facts.split_hash or "", run.facts.seed)
+
+
+def _one_of_each(members: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
+    newest: dict[tuple[str, int], Run] = {}
     dropped: list[LeftOut] = []
     for run in sorted(members, key=written):
-        if run.facts.seed in newest:
+        cell = (run.facts.split_hash or "", run.facts.seed)
+        if cell in newest:
             reason = f"the same configuration and seed were run again: {run.name} is used"
-            dropped.append(duplicate(newest[run.facts.seed], reason))
-        newest[run.facts.seed] = run
+            dropped.append(duplicate(newest[cell], reason))
+        newest[cell] = run
     kept: list[Run] = []
-    for run in sorted(newest.values(), key=lambda run: run.facts.seed):
-        if Configuration((*kept, run)).steps:
+    for run in sorted(newest.values(), key=_place_in_order):
+        if not kept or Configuration((*kept, run)).steps:
             kept.append(run)
         else:
-            reason = "it shares no scored step with the other seeds of its configuration"
+            reason = "it shares no scored step with the other runs of its configuration"
             dropped.append(duplicate(run, reason))
     return kept, dropped
-
-
-def shared_settings_that_differ(configurations: Sequence[Configuration]) -> tuple[str, ...]:
-    """Return the settings of data, probing and training length in which compared configurations differ.
-
-    A network's own settings may differ; these should not.
-    """
-    settings = [result_settings(config.runs[0]) for config in configurations]
-    texts = []
-    for name in sorted({name for flat in settings for name in flat if name.startswith(_SHARED)}):
-        values = sorted({_plain(flat.get(name)) for flat in settings})
-        if len(values) > 1:
-            texts.append(f"{name.strip('()')} is {' or '.join(values)}")
-    return tuple(texts)
-
-
-def _differing(settings: Sequence[dict[str, str]]) -> list[str]:
-    """Return the settings that differ, without those that only repeat another (an interpolation of it)."""
-    names = sorted({name for flat in settings for name in flat})
-    names.sort(key=lambda name: (name.startswith(_NAMED_LAST), name.count(".")))
-    kept: dict[tuple[int, ...], str] = {}
-    for name in names:
-        values = [flat.get(name) for flat in settings]
-        pattern = tuple(values.index(value) for value in values)
-        if any(pattern):
-            kept.setdefault(pattern, name)
-    return list(kept.values())
-
-
-def _plain(value: str | None) -> str:
-    if value is None:
-        return "(absent)"
-    text = value.strip('"')
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… #{digest(text)}"

@@ -19,14 +19,14 @@ from markupsafe import Markup
 
 from unseen.probe_table import SHOWN
 from unseen.reporting import figures
-from unseen.reporting.analysis import Analysis, Comparison
+from unseen.reporting.analysis import Analysis, Contest
 from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.embeddings import pictures
 from unseen.reporting.papers import PaperRow, why_not_comparable
 from unseen.reporting.summary import findings, paper_sentence, summarise
 from unseen.reporting.tables import Table, forms_of, shown, sort_value, what_was_measured
-from unseen.reporting.texts import file_name, printable
+from unseen.reporting.texts import printable
 from unseen.reporting.theme import PAGE
 from unseen.scores import CHANCE_PROBE
 from unseen.wording import count
@@ -43,14 +43,9 @@ _DEMO = (
 )
 
 
-def comparison_id(comparison: Comparison) -> str:
-    """Return the part of file names that names the data set and size of a figure."""
-    return file_name(comparison.data, comparison.size)
-
-
-def top_of_heat(comparison: Comparison) -> float:
+def top_of_heat(contest: Contest) -> float:
     """Return the upper end of the colours, shared by all heat maps of a data set."""
-    top = max(g.mean for config in comparison.configurations for g in config.g_of_steps if g.n)
+    top = max(g.mean for config in contest.configurations for g in config.g_of_steps if g.n)
     return max(0.1, round(top + 0.05, 1))
 
 
@@ -64,14 +59,12 @@ def page(
     """Return the page as HTML; `report_command` is the line that makes it again."""
     every, most = analysis.configurations, figures.MOST_LINES
     # the best of each data set, as many as the page can hold
-    each = max(1, _MOST_CARDS // max(1, len(analysis.comparisons)))
-    chosen = [(to, config) for to in analysis.comparisons for config in to.configurations[:each]][
-        :_MOST_CARDS
-    ]
+    each = max(1, _MOST_CARDS // max(1, len(analysis.contests)))
+    chosen = [(to, config) for to in analysis.contests for config in to.configurations[:each]][:_MOST_CARDS]
     specs: dict[str, figures.Spec] = {}
     problems: list[str] = []
     cards = _cards(chosen, specs, problems)
-    comparisons = [_comparison(comparison, specs) for comparison in analysis.comparisons]
+    contests = [_contest(contest, specs) for contest in analysis.contests]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_ASSETS), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -82,8 +75,8 @@ def page(
         specs=Markup(_json(specs)),
         made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
         counts=_counts(collection, analysis),
-        banner=_DEMO if any(to.size != "paper" for to in analysis.comparisons) else "",
-        comparisons=comparisons,
+        banner=_DEMO if any(to.size != "paper" for to in analysis.contests) else "",
+        contests=contests,
         cards=cards,
         more=len(every) - len(cards),
         models=sorted({config.model for config in every}),
@@ -91,7 +84,7 @@ def page(
         probes=SHOWN,
         nmi_chance=any(("unseen", CHANCE_PROBE) in config.probes for config in every),
         accuracy_missing=any(at.n == 0 for config in every for at in config.accuracy_of_steps[:-1]),
-        many_lines=most if any(len(to.configurations) > most for to in analysis.comparisons) else 0,
+        many_lines=most if any(len(to.configurations) > most for to in analysis.contests) else 0,
         measured=what_was_measured(analysis),
         tables=tables,
         forms_of=forms_of,
@@ -110,13 +103,13 @@ def page(
 
 
 def _cards(
-    chosen: Sequence[tuple[Comparison, Configuration]], specs: dict[str, figures.Spec], problems: list[str]
+    chosen: Sequence[tuple[Contest, Configuration]], specs: dict[str, figures.Spec], problems: list[str]
 ) -> list[dict[str, Any]]:
     cards = []
-    for place, (comparison, config) in enumerate(chosen):
+    for place, (contest, config) in enumerate(chosen):
         name, g = config.identifier, config.g
         specs[f"layers-{name}"] = figures.layer_curves(config, PAGE)
-        specs[f"heat-{name}"] = figures.heat_map(config, PAGE, top=top_of_heat(comparison))
+        specs[f"heat-{name}"] = figures.heat_map(config, PAGE, top=top_of_heat(contest))
         taken, problem = pictures(config) if place < _MOST_WITH_PICTURES else ([], "")
         if problem and any(run.embeddings for run in config.runs):
             problems.append(problem)
@@ -132,15 +125,15 @@ def _cards(
     return cards
 
 
-def _comparison(comparison: Comparison, specs: dict[str, figures.Spec]) -> dict[str, Any]:
-    name, members = comparison_id(comparison), comparison.configurations
+def _contest(contest: Contest, specs: dict[str, figures.Spec]) -> dict[str, Any]:
+    name, members = contest.identifier, contest.configurations
     made: dict[str, figures.Spec | None] = {"g": figures.over_steps(members, PAGE, what="g")}
     if any(config.accuracy.n for config in members):
         made["accuracy"] = figures.over_steps(members, PAGE, what="accuracy")
         made["scatter"] = figures.accuracy_and_g(members, PAGE)
     made["destroyed"] = figures.destroyed(members, PAGE)
     specs |= {f"{kind}-{name}": spec for kind, spec in made.items() if spec}
-    about = {"id": name, "of": comparison, "summary": summarise(comparison), "findings": findings(comparison)}
+    about = {"id": name, "of": contest, "summary": summarise(contest), "findings": findings(contest)}
     return about | {"has_accuracy": "accuracy" in made, "has_destroyed": made["destroyed"] is not None}
 
 
@@ -151,8 +144,13 @@ def _counts(collection: Collection, analysis: Analysis) -> str:
 
 
 def _not_comparable(configurations: Sequence[Configuration]) -> list[str]:
-    reasons = [(config, why_not_comparable(config)) for config in configurations if config.size == "paper"]
-    return [f"{config.label} on {config.data}: {reason}" for config, reason in reasons if reason]
+    reasons = {
+        f"{config.label} on {config.data}: {why_not_comparable(run)}": why_not_comparable(run)
+        for config in configurations
+        for run in config.runs
+        if config.size == "paper"
+    }
+    return [text for text, reason in reasons.items() if reason]
 
 
 def _config_text(config: Configuration) -> str:
@@ -176,22 +174,24 @@ def _json(content: object) -> str:
 
 
 def run_commands(configurations: Sequence[Configuration]) -> list[str]:
-    """Return lines that run all configurations with all their seeds again; networks with equal settings share one."""
-    models: dict[tuple[str, ...], list[str]] = {}  # (script, words but the network's) -> networks
-    for config in configurations:
-        command = [printable(word) for word in config.runs[0].facts.command or []]
-        if not command:
-            continue
-        words = _typed(command[1:])
-        networks = [word.removeprefix("model=") for word in words if word.startswith("model=")]
-        others = [word for word in words if not word.startswith("model=")]
-        key = (command[0], *others, f"seed={','.join(map(str, config.seeds))}")
-        models.setdefault(key, []).extend(networks)
+    """Return lines that run all configurations again; networks and seeds with equal settings share one."""
+    models: dict[tuple[str, ...], dict[int, set[str]]] = {}  # (script, other words) -> seed -> networks
+    for run in (run for config in configurations for run in config.runs if run.facts.command):
+        script, *words = [printable(word) for word in run.facts.command or []]
+        words = _typed(words)
+        networks = ",".join(word.removeprefix("model=") for word in words if word.startswith("model="))
+        others = (script, *(word for word in words if not word.startswith("model=")))
+        models.setdefault(others, {}).setdefault(run.facts.seed, set()).add(networks)
     lines = []
-    for (script, *words, seed), networks in models.items():
-        chosen = [f"model={','.join(sorted(set(networks)))}"] if networks else []
-        sweep = ["-m"] if any("," in word for word in (*chosen, seed)) else []
-        lines.append(shlex.join(["python", script, *sweep, *words, *chosen, seed]))
+    for (script, *words), of_seed in models.items():
+        grids: dict[tuple[str, ...], list[int]] = {}
+        for seed, chosen in sorted(of_seed.items()):
+            grids.setdefault(tuple(sorted(chosen)), []).append(seed)
+        for of_seeds, seeds in grids.items():
+            grid = [f"model={','.join(of_seeds)}"] if of_seeds != ("",) else []
+            grid.append(f"seed={','.join(map(str, seeds))}")
+            sweep = ["-m"] if any("," in word for word in grid) else []
+            lines.append(shlex.join(["python", script, *sweep, *words, *grid]))
     return sorted(lines)
 
 

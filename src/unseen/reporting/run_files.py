@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from unseen.probe_table import SCORES
 from unseen.regular_files import MEBIBYTE, read_text
@@ -49,6 +49,7 @@ _MOST_SHOWN = 3  # wrong facts in a reason
 _MOST_LAYERS = 2000
 _SHARES = {ACCURACY} | {score.name for score in SCORES.values() if score.share}  # 0..1 by definition
 _LARGEST_CONFIG = MEBIBYTE
+_LARGEST_SPLIT = 4 * MEBIBYTE
 _MOST_EVENTS = 50_000  # of YAML; a configuration has some 500
 _DEEPEST = 40
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
@@ -84,6 +85,18 @@ Positive = Annotated[int, Field(ge=1, le=_LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1 + _ROUNDING)]
 
 
+class Trained(BaseModel):
+    """How the network of a scored checkpoint was trained, as far as its own settings do not say it."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+    settings: dict[str, JsonValue]  # dotted keys below trainer and callbacks
+    data: Name
+    split_hash: Name
+    seen: list[str]  # classes it was trained on
+    unseen: list[str]
+
+
 class Facts(BaseModel):
     """The facts of summary.json that the report uses; None where a run did not write one.
 
@@ -99,6 +112,9 @@ class Facts(BaseModel):
     command: list[str] | None = None
     written: Annotated[str, AfterValidator(_in_utc)] | None = None  # ISO 8601, so that texts sort by time
     checkpoint: Annotated[str, AfterValidator(_check_path)] | None = None  # what an evaluation scored
+    trained: Trained | None = (
+        None  # its training; None of weights as they came, and in folders of earlier versions
+    )
     config_hash: Name | None = None
     split_hash: Name | None = None  # equal for runs with the same seen and unseen classes
     images_hash: Name | None = None  # equal for the same image files, wherever they are
@@ -178,6 +194,24 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ValueError("ckpt_path is not a path")
     _check_path(checkpoint)
     return content
+
+
+class Split(BaseModel):
+    """The classes of a run, each in the order of its labels."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    seen: list[str] = []
+    unseen: list[str]
+    seed: int | None = None
+
+
+def read_split(path: Path) -> Split | None:
+    """Return a split.json, None where there is none or it is damaged: the classes then have no names, that is all."""
+    try:
+        return Split.model_validate(json.loads(read_text(path, _LARGEST_SPLIT)))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _check_shape(text: str) -> None:

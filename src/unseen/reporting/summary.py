@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unseen.reporting.analysis import Comparison, Difference
+from unseen.reporting.analysis import Contest, Difference
 from unseen.reporting.configuration import Configuration
-from unseen.reporting.groups import shared_settings_that_differ
 from unseen.reporting.papers import TOLERANCE, PaperRow
+from unseen.reporting.place import trained_otherwise
 from unseen.reporting.statistics import Estimate
 
 SIGNIFICANT = 0.05
@@ -25,18 +25,18 @@ class Summary:
     details: str  # how certain: seeds, the last layer, the next network, raw pixels
 
 
-def summarise(comparison: Comparison) -> Summary:
+def summarise(contest: Contest) -> Summary:
     """Return the result for one data set, and where one run or raw pixels allow no conclusion."""
-    best, many = comparison.best, len(comparison.configurations)
+    best, many = contest.best, len(contest.configurations)
     g, runs = best.g, len(best.runs)
     layer = f"layer {g.best_layer} of 0 to {best.last_layer} ({best.layer_names[g.best_layer]})"
-    rivals = f" of {many} {_kind(comparison.configurations)}" if many > 1 else ""
+    rivals = f" of {many} {_kind(contest.configurations)}" if many > 1 else ""
     score = _with_interval(g.of_mean) + (" in one run" if runs == 1 else "")
     headline = (
-        f"On {comparison.data} ({comparison.size} size) {best.label} separates classes it has never seen best{rivals}, "
+        f"On {contest.data} ({contest.size} size) {best.label} separates classes it has never seen best{rivals}, "
         f"at {layer}: g = {score}."
     )
-    details = [_how_often(best, runs), _last_layer(best), _next(comparison), _pixels(best)]
+    details = [_how_often(best, runs), _last_layer(best), _next(contest), _pixels(best)]
     return Summary(headline, " ".join(text for text in details if text))
 
 
@@ -63,17 +63,17 @@ def _last_layer(config: Configuration) -> str:
     return text + "."
 
 
-def _next(comparison: Comparison) -> str:
-    if len(comparison.configurations) == 1:
+def _next(contest: Contest) -> str:
+    if len(contest.configurations) == 1:
         return "No other network was run on these data, so nothing shows that it is the right choice."
-    first, second = comparison.configurations[:2]
+    first, second = contest.configurations[:2]
     ours, theirs = first.g.of_mean.mean, second.g.of_mean.mean
     level = f"{theirs:.2f}"
     if level == f"{ours:.2f}":
         level = f"{theirs:.3f} against {ours:.3f}"
     if ours - theirs < 0.0005:
         level = f"practically the same g ({theirs:.3f})"
-    pair = comparison.differences[0]  # of the best two
+    pair = contest.differences[0]  # of the best two
     if pair.g.n == 0:
         return f"Next is {second.label} with {level}; they share no seed, so the two are not compared."
     return f"Next is {second.label} with {level}; {_verdict(pair)}."
@@ -98,19 +98,19 @@ def _pixels(config: Configuration) -> str:
     return f"The raw pixels reach {pixels:.2f}: here no layer does better than no network at all."
 
 
-def findings(comparison: Comparison) -> list[str]:
+def findings(contest: Contest) -> list[str]:
     """Return what one data set shows on the papers' three claims, each with its n."""
-    members = comparison.configurations
+    members = contest.configurations
     kind, several = _kind(members), len(members) > 1
     sentences = []
-    differing = shared_settings_that_differ(members)
-    if differing:
+    trained = trained_otherwise([config.place for config in members])
+    if trained:
         sentences.append(
-            f"Not all {kind} were measured alike, so their order may come from that: {'; '.join(differing)}."
+            f"Not all networks were trained alike, so their order may come from that: {'; '.join(trained)}."
         )
     if several:
         sentences.append(_inside(members, kind))
-    sentences += [_monotone(members, kind), _accuracy(comparison, kind)]
+    sentences += [_monotone(members, kind), _accuracy(contest, kind)]
     measured = [config for config in members if config.over_pixels.n]
     if several and measured:
         above = sum(config.over_pixels.mean > 0 for config in measured)
@@ -143,8 +143,8 @@ def _monotone(members: Sequence[Configuration], kind: str) -> str:
     )
 
 
-def _accuracy(comparison: Comparison, kind: str) -> str:
-    rho, tau = comparison.spearman, comparison.kendall
+def _accuracy(contest: Contest, kind: str) -> str:
+    rho, tau = contest.spearman, contest.kendall
     if math.isnan(rho.value):
         return (
             "Whether accuracy on seen classes ranks networks as g does cannot be tested: it needs three whose accuracy "
@@ -159,17 +159,19 @@ def _accuracy(comparison: Comparison, kind: str) -> str:
 
 
 def paper_sentence(rows: Sequence[PaperRow]) -> str:
-    """Return what the comparison with the papers amounts to."""
+    """Return what the contest with the papers amounts to."""
     ours = [row for row in rows if row.ours]
     if not ours:
         return (
             "No run here is comparable with the papers (size=paper, their pooling, k 500, one k-means start, step "
             "500): nothing on this page is a reproduction of them."
         )
-    within = sum(row.within for row in ours)
+    within, known = sum(row.within for row in ours), [row for row in ours if row.others is not None]
+    blind = sum(row.others_within for row in known)
     return (
         f"{len(ours)} of {len(rows)} printed numbers were run with the papers' settings; {within} of these are within "
-        f"the tolerance of {TOLERANCE}."
+        f"the tolerance of {TOLERANCE}. The mean of the other networks' printed numbers would be within it in {blind} "
+        f"of {len(known)}, so only what exceeds that says that a network was reproduced."
     )
 
 

@@ -186,8 +186,8 @@ def all_tables(analysis: Analysis, papers: Sequence[PaperRow], collection: Colle
     """Return every table by its name; layer_scores is long and meant for programs."""
     made = (
         best_layers(analysis), differences(analysis), accuracy_and_g(analysis), depth_shape(analysis),
-        data_set_agreement(analysis), controls(analysis), against_the_papers(papers), runs(analysis, collection),
-        left_out(collection), layer_scores(analysis),
+        data_set_agreement(analysis), controls(analysis), variants(analysis), not_ranked(analysis),
+        against_the_papers(papers), runs(analysis, collection), left_out(collection), layer_scores(analysis),
     )  # fmt: skip
     return {table.name: table for table in made}
 
@@ -195,8 +195,8 @@ def all_tables(analysis: Analysis, papers: Sequence[PaperRow], collection: Colle
 def best_layers(analysis: Analysis) -> Table:
     """Return g and the best layer of every configuration."""
     rows = []
-    for comparison in analysis.comparisons:
-        for config in comparison.configurations:
+    for contest in analysis.contests:
+        for config in contest.configurations:
             g, best = config.g, config.g.best_layer
             cells: tuple[Cell, ...] = (
                 len(config.runs),
@@ -211,7 +211,7 @@ def best_layers(analysis: Analysis) -> Table:
                 config.accuracy,
                 _NOT_MEASURED if config.noise is None else float(config.noise[best]),
             )
-            is_best = config is comparison.best and len(comparison.configurations) > 1
+            is_best = config is contest.best and len(contest.configurations) > 1
             rows.append(_row(config, cells, "best" if is_best else ""))
     last = "NMI of the best minus that of the last layer, paired over seeds"
     noise = "standard deviation of the NMI over single k-means starts, at the best layer"
@@ -303,11 +303,11 @@ def depth_shape(analysis: Analysis) -> Table:
 def differences(analysis: Analysis) -> Table:
     """Return the networks of one data set against each other."""
     rows = []
-    for comparison in analysis.comparisons:
-        for pair in comparison.differences:
-            where = (comparison.data, comparison.size)
+    for contest in analysis.contests:
+        for pair in contest.differences:
+            where = (contest.title, contest.size)
             labels = (pair.first.label, pair.second.label)
-            rows.append(Row((*labels, *where, pair.g.n, pair.g, pair.p, _verdict(pair)), "", comparison.data))
+            rows.append(Row((*labels, *where, pair.g.n, pair.g, pair.p, _verdict(pair)), "", contest.data))
     return Table(
         "differences",
         "Networks against each other",
@@ -337,11 +337,11 @@ def _verdict(pair: Difference) -> str:
 def accuracy_and_g(analysis: Analysis) -> Table:
     """Return whether accuracy on seen classes ranks the networks as g does."""
     rows = []
-    for comparison in analysis.comparisons:
-        rho, tau, data = comparison.spearman, comparison.kendall, comparison.data
+    for contest in analysis.contests:
+        rho, tau, data = contest.spearman, contest.kendall, contest.data
         how = "exact" if rho.exact else "9,999 permutations"
         how = "needs three networks" if math.isnan(rho.value) else how
-        cells = (data, comparison.size, rho.n, rho.value, rho.p, tau.value, tau.p, how)
+        cells = (contest.title, contest.size, rho.n, rho.value, rho.p, tau.value, tau.p, how)
         rows.append(Row(cells, "", data))
     return Table(
         "accuracy_and_g",
@@ -432,6 +432,37 @@ def what_was_measured(analysis: Analysis) -> str:
     return f"Measured, of {count(len(configs), 'configuration')}: {listed}."
 
 
+def variants(analysis: Analysis) -> Table:
+    """Return the settings of configurations whose label is a letter."""
+    rows = [
+        _row(config, (name, value))
+        for config in analysis.configurations
+        if config.letter
+        for name, value in config.settings.items()
+    ]
+    return Table(
+        "variants", "What the letters stand for", "Settings in which the configurations of one network differ.",
+        _columns("network", "data", "size", "setting", "value"), tuple(rows),
+    )  # fmt: skip
+
+
+def not_ranked(analysis: Analysis) -> Table:
+    """Return which configurations are not compared with each other, and why."""
+    rows = []
+    for contest in analysis.contests:
+        if contest.differs:
+            members = ", ".join(dict.fromkeys(config.label for config in contest.configurations))
+            why = "other classes, images or probes than the other contests on these data"
+            rows.append(Row((contest.title, contest.size, members, why), "", contest.data))
+        for config, why in contest.others:
+            rows.append(Row((contest.title, contest.size, config.label, why), config.model, contest.data))
+    return Table(
+        "not_ranked", "Not ranked together",
+        "Only scores on the same classes and images by the same probes are ranked: a contest each.",
+        _columns("contest", "size", "configurations", "why"), tuple(rows),
+    )  # fmt: skip
+
+
 def against_the_papers(papers: Sequence[PaperRow]) -> Table:
     """Return printed numbers beside ours."""
     rows = []
@@ -440,17 +471,21 @@ def against_the_papers(papers: Sequence[PaperRow]) -> Table:
         if row.ours:
             verdict = "within the tolerance" if row.within else "outside the tolerance"
             ours = (row.ours, row.ours.n, row.difference, verdict)
+        others = (row.others, None if row.others is None else "yes" if row.others_within else "no")
         what = (NETWORKS[row.model], DATA_SETS[row.data], PROBES[row.split, row.probe], row.value)
-        rows.append(Row((*what, *ours, row.source, row.runs), row.model, row.data))
+        rows.append(Row((*what, *ours, *others, row.source, row.runs), row.model, row.data))
     return Table(
         "against_the_paper",
         "Against the papers",
         f"Step 500, mean over runs first, then the largest layer. Tolerance {TOLERANCE}: what the two papers differ "
-        "by on the same networks. Only runs with size=paper and the papers' own settings are compared; every other "
-        "run, above all the demo size, is no reproduction and is left out.",
+        "by on the same networks. Others: the mean of the other networks' numbers in print, which knows nothing of "
+        "this network; where it is within the tolerance, so would be almost any run. "
+        "Only runs with every setting of the papers are compared; every other run, above all the demo size, is no "
+        "reproduction and is left out.",
         _columns(
             "network", "data", "score", Column("printed", 2), Column("ours", 2), "n", Column("difference", 2),
-            "verdict", "source", "their runs",
+            "verdict", Column("others", 2, "mean of the other networks in print"),
+            Column("others within", hint="whether that mean is within the tolerance"), "source", "their runs",
         ),
         tuple(rows),
     )  # fmt: skip
@@ -495,4 +530,4 @@ def _columns(*columns: str | Column) -> tuple[Column, ...]:
 
 def _row(config: Configuration, cells: tuple[Cell, ...], mark: str = "") -> Row:
     """Return a row that begins with the network, the data set and the size."""
-    return Row((config.label, config.data, config.size, *cells), config.model, config.data, mark)
+    return Row((config.label, config.where, config.size, *cells), config.model, config.data, mark)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import PurePath
 from types import NoneType
 
 from unseen import wording
 
 _SCALARS = (str, int, float, PurePath, NoneType)
+_MOST_NAMES = 6  # classes that are named
+_LONGEST_NAMES = 60  # characters
 _LONGEST_FILE_NAME = 80  # characters
 
 
@@ -58,3 +61,16 @@ def file_name(*parts: str) -> str:
 def digest(*parts: str) -> str:
     """Return six hexadecimal digits that differ between lists of texts."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:6]
+
+
+def class_names(classes: Sequence[str]) -> str:
+    """Return the names of classes; of many the first ones and a digest.
+
+    >>> class_names(["7", "8"]), class_names([str(n) for n in range(9)])
+    ('7, 8', '0, 1, 2, … (9 classes, #4674a8)')
+    """
+    text = ", ".join(printable(name, 40) for name in classes)
+    if len(classes) <= _MOST_NAMES and len(text) <= _LONGEST_NAMES:
+        return text
+    few = ", ".join(printable(name, 20) for name in classes[:3])
+    return f"{few}, … ({len(classes)} classes, #{digest(*classes)})"

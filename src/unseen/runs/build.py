@@ -30,6 +30,7 @@ from unseen.runs.checkpoints import (
     resume_scores,
     scored_as_trained,
     trained_before,
+    training_of,
 )
 from unseen.runs.console import console, notice, quiet_libraries
 from unseen.runs.errors import user_errors
@@ -148,7 +149,7 @@ def build(run: Run, *, training: bool) -> Parts:
             check_resumable(checkpoint, provenance)
             resume_scores(checkpoint, run.folder)
     k = datamodule.neighbors(plain["probe"]["k"])
-    _describe(run, plain, datamodule, k)
+    _describe(run, plain, datamodule, k, scored)
     module = _module(plain, spec, datamodule, provenance, scored, training=training)
     loggers, view = _loggers(run, plain, job_type="train" if training else "eval")
     probe, callbacks = _callbacks(
@@ -210,7 +211,13 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
     )
 
 
-def _describe(run: Run, plain: dict[str, Any], datamodule: SeenUnseenDataModule, k: dict[str, int]) -> None:
+def _describe(
+    run: Run,
+    plain: dict[str, Any],
+    datamodule: SeenUnseenDataModule,
+    k: dict[str, int],
+    scored: Checkpoint | None,
+) -> None:
     """Write what the run is into its folder, and print what its data are."""
     import torch
 
@@ -221,6 +228,7 @@ def _describe(run: Run, plain: dict[str, Any], datamodule: SeenUnseenDataModule,
         size=plain["size"],
         seed=plain["seed"],
         image_size=plain["data"]["image_size"],
+        unseen=list(datamodule.split.unseen_names),
         split_hash=datamodule.split.hash(),
         config_hash=run.config_hash,
         images_hash=images_hash(plain),
@@ -228,6 +236,7 @@ def _describe(run: Run, plain: dict[str, Any], datamodule: SeenUnseenDataModule,
         k_seen=k["seen"],
         threads=torch.get_num_threads(),  # their number moves results in the last digits, and training with them
         **counts,
+        **({"trained": training_of(scored)} if scored else {}),
     )
     run.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), datamodule.split.to_dict())
     if is_first_process():

@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from unseen.data.splits import ClassSplit
 from unseen.run_folder import RunFolder
 from unseen.scores import ScoreTable
-from unseen.settings import IMAGE_ROOTS, effect_of, value_at
+from unseen.settings import IMAGE_ROOTS, effect_of, flatten, value_at
 from unseen.wording import one_line
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class _Provenance(_Stored):
     split: _Split
     split_hash: str
     eval_precision: Literal[32, "tf32"] = 32
+    training: dict[str, JsonValue] | None = None
     trained_on: Annotated[str, Field(pattern=rf"^([0-9a-f]{{{_HASH_DIGITS}}})*$")] = ""
 
     @model_validator(mode="after")
@@ -275,10 +276,27 @@ def make_provenance(
         "image_size": plain["data"]["image_size"],
         "num_classes": num_classes,
         "eval_precision": plain["trainer"]["eval_precision"],
+        "training": {
+            key: value
+            for key, value in flatten(
+                {name: plain.get(name, {}) for name in ("trainer", "callbacks")}
+            ).items()
+            if effect_of(key) == "result" and key != "trainer.eval_precision"
+        },
         "split": split.to_dict(),
         "split_hash": split.hash(),
         "trained_on": "".join(map(_check_sum, trained_on)),
     }
+
+
+def training_of(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Return what summary.json says of a scored network's training; None for checkpoints of earlier versions."""
+    made_by = checkpoint.made_by
+    if made_by.get("training") is None:
+        return None
+    classes = {key: made_by["split"][key] for key in ("seen", "unseen")}
+    facts = {"data": made_by["data"]["name"], "split_hash": made_by["split_hash"]}
+    return {"settings": made_by["training"]} | facts | classes
 
 
 def trained_before(checkpoint: Checkpoint, references: Sequence[str]) -> int:

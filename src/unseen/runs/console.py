@@ -181,7 +181,7 @@ def job_outcome(state: RunState) -> str:
 
 
 def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
-    """Print a row a job, then mean ± standard deviation over the seeds of everything that differs otherwise."""
+    """Print a row a job, then means over the seeds of everything that differs otherwise, a row a class split."""
     jobs = _table("jobs", ("job", "seen accuracy", "g", "best layer", "seconds", "status"), overflow="fold")
     for row in rows:
         if row["status"] == "finished":
@@ -196,8 +196,20 @@ def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
         else:
             status = f"{row['status']}: {row['reason'] or 'no reason known'}"
             jobs.add_row(row["job"], "", "", "", "", status, style="red")
-    headings = ("settings", "model", "data", "size", "n", "seen accuracy", "g", "best layer")
-    means = _table("mean ± standard deviation over seeds", headings)
+    headings = (
+        "settings",
+        "model",
+        "data",
+        "size",
+        "unseen classes",
+        "n",
+        "seen accuracy",
+        "g",
+        "best layer",
+    )
+    means = _table(
+        "mean ± sample standard deviation over n seeds; over n class splits of their means", headings
+    )
     for group in aggregate(rows):
         means.add_row(*(str(group[heading]) for heading in headings))
     out.print(jobs)
@@ -212,41 +224,68 @@ def _table(title: str, headings: Sequence[str], **settings: Any) -> Table:
     return table
 
 
-def aggregate(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each set of finished jobs that differ only in their seed.
+_SPLIT_SETTINGS = ("data.split_seed=", "data.unseen=")
 
-    Means are over the n seeds; the spread is the population standard deviation (ddof 0), as the papers give it.
+
+def configuration_of(job: str) -> str:
+    """Return what was typed for a job without its seed and its choice of classes.
+
+    >>> configuration_of("model=vit data.split_seed=1 seed=0")
+    'model=vit'
     """
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    return " ".join(part for part in job.split() if not part.startswith(("seed=", *_SPLIT_SETTINGS)))
+
+
+def aggregate(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the means of finished jobs that differ only in their seed and their class split.
+
+    A row for each class split, over its n seeds that have a g; then, of several splits, one over the n splits, whose
+    spread is that of the splits' means. Spreads are sample standard deviations (ddof 1).
+    """
+    groups: dict[tuple[Any, ...], dict[Any, list[dict[str, Any]]]] = {}
     for row in rows:
         if row["status"] == "finished":
-            others = " ".join(part for part in row["job"].split() if not part.startswith("seed="))
-            groups.setdefault((others or "–", row["model"], row["data"], row["size"]), []).append(row)
+            key = (configuration_of(row["job"]) or "–", row["model"], row["data"], row["size"])
+            groups.setdefault(key, {}).setdefault(row.get("split_hash"), []).append(row)
     found = []
-    for key, members in groups.items():
-        layers = Counter(
-            f"{row['best_layer']} ({row['best_layer_name']})"
-            for row in members
-            if row["best_layer"] is not None
-        ).most_common()
-        best = [f"{layer} ×{count}" if len(members) > 1 else layer for layer, count in layers]
-        found.append(
-            dict(zip(("settings", "model", "data", "size"), key, strict=True))
-            | {
-                "n": len(members),
-                "seen accuracy": _spread([row["seen_accuracy"] for row in members]),
-                "g": _spread([row["g"] for row in members]),
-                "best layer": ", ".join(best) or "–",
+    for key, splits in groups.items():
+        about = dict(zip(("settings", "model", "data", "size"), key, strict=True))
+        for members in splits.values():
+            scores = {name: _spread([row[source] for row in members]) for name, source in _AVERAGED}
+            n = sum(_number(row["g"]) not in {"", "–"} for row in members)
+            classes = {"unseen classes": members[0].get("unseen") or "–", "n": n}
+            found.append(about | classes | scores | {"best layer": _best_layers(members)})
+        if len(splits) > 1:
+            scores = {
+                name: _spread([_mean([row[source] for row in members]) for members in splits.values()])
+                for name, source in _AVERAGED
             }
-        )
+            classes = {"unseen classes": "all splits", "n": len(splits)}
+            every = [row for members in splits.values() for row in members]
+            found.append(about | classes | scores | {"best layer": _best_layers(every)})
     return found
+
+
+_AVERAGED = (("seen accuracy", "seen_accuracy"), ("g", "g"))
+
+
+def _best_layers(members: Sequence[dict[str, Any]]) -> str:
+    layers = Counter(
+        f"{row['best_layer']} ({row['best_layer_name']})" for row in members if row["best_layer"] is not None
+    ).most_common()
+    return ", ".join(f"{layer} ×{count}" if len(members) > 1 else layer for layer, count in layers) or "–"
+
+
+def _mean(values: Sequence[Any]) -> float:
+    known = [float(value) for value in values if _number(value) not in {"", "–"}]
+    return statistics.fmean(known) if known else math.nan
 
 
 def _spread(values: Sequence[Any]) -> str:
     known = [float(value) for value in values if _number(value) not in {"", "–"}]
     if not known:
         return "–"
-    return f"{statistics.fmean(known):.3f}" + (f" ± {statistics.pstdev(known):.3f}" if len(known) > 1 else "")
+    return f"{statistics.fmean(known):.3f}" + (f" ± {statistics.stdev(known):.3f}" if len(known) > 1 else "")
 
 
 def _layer_of(summary: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from unseen.atomic_files import clear_leftovers, csv_text, write_json, write_text
 from unseen.run_folder import SCHEMA
 from unseen.run_state import State, lock_folder, read_summary, state_of
-from unseen.runs.console import console, job_outcome, notice, shown_path, sweep_tables
+from unseen.runs.console import configuration_of, console, job_outcome, notice, shown_path, sweep_tables
 from unseen.runs.ending import end_on_signals, how_killed
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import config_hash
@@ -31,12 +31,14 @@ from unseen.runs.schema import check_job
 from unseen.runs.typed_line import key_of, override
 from unseen.settings import effect_of
 from unseen.threads import share
+from unseen.wording import listing
 
 _POLL_SECONDS = 0.05
 _LONGEST_FOLDER_NAME = 120
 _COLUMNS = (
-    "job", "status", "reason", "model", "data", "size", "seed", "seen_accuracy", "g", "best_layer",
-    "best_layer_name", "best_depth", "num_layers", "steps", "seconds", "config_hash", "folder",
+    "job", "configuration", "status", "reason", "model", "data", "size", "unseen", "seed", "seen_accuracy", "g",
+    "best_layer", "best_layer_name", "best_depth", "num_layers", "steps", "seconds", "config_hash", "split_hash",
+    "folder",
 )  # fmt: skip
 
 
@@ -422,6 +424,10 @@ def _write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
             {name: state.summary.get(name) for name in _COLUMNS}
             | {
                 "job": job.label,
+                "configuration": configuration_of(job.label),
+                "unseen": listing(unseen)
+                if isinstance(unseen := state.summary.get("unseen"), list)
+                else None,
                 "status": state.status,
                 "reason": state.reason,
                 "config_hash": state.summary.get("config_hash", job.config_hash),
