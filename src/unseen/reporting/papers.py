@@ -69,9 +69,9 @@ _IDENTITY: dict[str, tuple[Any, ...]] = {
     "model.name": (_ANY,), "model.pretrained": (True,), "model.pooling": ("paper",), "model.channels_last": (_ANY,),
     "model.backbone.name": (_ANY, _ABSENT), "model.backbone.pretrained": (True,),
     "model.backbone.has_checkpoint": (True,),
-    "model.optimizer._target_": ("torch.optim.AdamW", _ABSENT), "model.optimizer.lr": (2.0e-4,), "model.optimizer.weight_decay": (0.0,), "model.optimizer.betas": ([0.9, 0.999],),
-    "model.optimizer.eps": (1e-8,), "model.scheduler._target_": ("unseen.training.schedule.linear", _ABSENT),
-    "model.scheduler.warmup_steps": (0,),
+    "model.optimizer._target_": ("torch.optim.AdamW", _ABSENT), "model.optimizer.lr": (2.0e-4,),
+    "model.optimizer.weight_decay": (0.0,), "model.optimizer.betas": ([0.9, 0.999],), "model.optimizer.eps": (1e-8,),
+    "model.scheduler._target_": ("unseen.training.schedule.linear", _ABSENT), "model.scheduler.warmup_steps": (0,),
     "data.name": (_ANY,), "data.source.default_unseen": (_ABSENT,), "data.unseen": (None, _ANY),  # see `_classes`
     "data.seen": (None,), "data.num_unseen": (None,), "data.split_seed": (_ANY,), "data.test_fraction": (_ANY,),
     "data.image_size": (224,), "data.batch_size": (_ANY,),  # see `_batch`
