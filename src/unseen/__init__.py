@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unseen.api import LayerScores, probe, probe_layers
     from unseen.probe_metric import ProbeMetric
+    from unseen.runs.embed import Embeddings, embed
+    from unseen.saved_run import SavedRun, load_run
 
 __version__ = "0.1.0"
 _HOMES = {
+    "Embeddings": "unseen.runs.embed",
     "LayerScores": "unseen.api",
     "ProbeMetric": "unseen.probe_metric",
+    "SavedRun": "unseen.saved_run",
+    "embed": "unseen.runs.embed",
+    "load_run": "unseen.saved_run",
     "probe": "unseen.api",
     "probe_layers": "unseen.api",
 }
-__all__ = ["LayerScores", "ProbeMetric", "probe", "probe_layers"]
+__all__ = [
+    "Embeddings", "LayerScores", "ProbeMetric", "SavedRun", "embed", "load_run", "probe", "probe_layers",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+import unseen
 from unseen.scores import ScoreTable
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +42,7 @@ def run(line: str, logs: Path, root: Path = ROOT) -> list[ScoreTable]:
 
 
 @pytest.mark.slow
-def test_a_network_of_ones_own(tmp_path: Path) -> None:
+def test_a_network_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line, sweep = commands(ROOT / "examples/network/README.md")
     (table,) = run(line, tmp_path / "run")
     assert {row.layer_name for row in table} == {"input", "head", "stem", "blocks.0", "blocks.1"}
@@ -51,6 +53,15 @@ def test_a_network_of_ones_own(tmp_path: Path) -> None:
         for path in tmp_path.rglob("sweep/**/summary.json")
     ]
     assert models == ["tiny_net"]
+    # its embeddings from Python: the class must be named, as a file may not choose code
+    monkeypatch.syspath_prepend(ROOT / "examples/network")
+    (checkpoint,) = (tmp_path / "run").rglob("last.ckpt")
+    pictures = [Image.new("RGB", (40, 30), colour) for colour in ("red", "green")]
+    with pytest.raises(ValueError, match=r"trust=\[tiny_net\.TinyNet\]"):
+        unseen.embed(checkpoint, pictures)
+    made = unseen.embed(checkpoint, pictures, trust=["tiny_net.TinyNet"])
+    assert len(made) == 2
+    assert made.layer == table.generalization().best_layer
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -225,6 +225,21 @@ def check_trusted(checkpoint: Checkpoint, plain: dict[str, Any]) -> None:
                     )
     if any("${" in text for part in ("model", "data", "probe") for text in _texts(stored.get(part))):
         raise checkpoint.refused("holds an interpolation ('${'), which a file may not")
+
+
+def check_network_trusted(checkpoint: Checkpoint, trust: Collection[str]) -> None:
+    """Refuse a checkpoint whose network is made of a class that is neither ours nor in `trust`.
+
+    Raises:
+        ValueError: One sentence on how to allow the class.
+    """
+    for target in _targets(checkpoint.made_by["model"]["backbone"]):
+        if target not in KNOWN_CLASSES and target not in trust:
+            raise checkpoint.refused(
+                f"names the class {_short(target)}, and a file may not choose code; if you know this class, add "
+                f"trust=[{_short(target)}]"
+            )
+    check_trusted(checkpoint, checkpoint.made_by)
 
 
 def check_weights(checkpoint: Checkpoint) -> None:
@@ -445,6 +460,15 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for inner in (*value, *value.values()) if isinstance(value, dict) else value:
             yield from _texts(inner)
+
+
+def _targets(value: Any) -> Iterator[Any]:
+    """Yield every class that plain containers name."""
+    if isinstance(value, dict) and "_target_" in value:
+        yield value["_target_"]
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _targets(inner)
 
 
 def _refused(path: Path, why: str) -> ValueError:

@@ -1,9 +1,10 @@
-"""What the commands do with a composed configuration: train, evaluate, report, dashboard."""
+"""What the commands do with a composed configuration: train, evaluate, embed, report, dashboard."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from unseen.process_rank import is_first_process
 from unseen.runs.console import closing_line, console, fail, layer_table, notice, shown_path
 from unseen.runs.ending import Ranks, begin_ending, end_on_signals, interruption, write_reason
 from unseen.runs.errors import UserError, failure_sentence, user_errors
-from unseen.wording import one_line, suggestion
+from unseen.wording import count, one_line, suggestion
 
 if TYPE_CHECKING:
     from unseen.run_folder import RunFolder
@@ -125,8 +126,49 @@ def _reason(error: BaseException) -> str:
     return failure_sentence(error) or f"{type(error).__name__}: {one_line(error)}"
 
 
-# ------------------------------------------------------------------ report.py and dashboard.py
+# ------------------------------------------------------------------ embed.py, report.py and dashboard.py
 _PATHS = ("root_dir", "log_dir", "data_dir", "output_dir")
+
+
+def embed_job(config: DictConfig) -> None:
+    """Embed images with a layer of a trained network, write the file, and print what is in it.
+
+    Raises:
+        UserError: A setting is missing or wrong, an image or the checkpoint cannot be used, or the file not written.
+    """
+    settings = ("ckpt_path", "images", "layer", "out", "batch_size", "device", "skip_bad", "trust")
+    _check_keys(config, dict.fromkeys(settings, ()) | {"paths": _PATHS})
+    for key, example in (("ckpt_path", "logs/.../checkpoints/last.ckpt"), ("images", "my/photos")):
+        if config[key] is None:
+            raise UserError(f"{key} is missing: write {key}={example}")
+    layer = config.layer if isinstance(config.layer, int) else _text(config, "layer")
+    if not isinstance(config.skip_bad, bool):
+        raise UserError(f"skip_bad={_shown(config.skip_bad)} must be true or false")
+    if not isinstance(config.trust, ListConfig):
+        raise UserError(f"trust={_shown(config.trust)} must be a list of classes, such as [package.Class]")
+    out = _output(config, "out", "file")
+    from unseen.data.catalog import LeftOut, left_out_sentence
+    from unseen.runs.embed import check_output, embed
+
+    with user_errors():
+        check_output(out)
+        made = embed(
+            _text(config, "ckpt_path"),
+            _text(config, "images"),
+            layer,
+            batch_size=config.batch_size,
+            device=config.device,
+            skip_bad=config.skip_bad,
+            trust=tuple(map(str, config.trust)),
+        )
+        made.save(out)
+    if reasons := Counter(LeftOut(reason) for reason in made.left_out.values()):
+        notice(str(left_out_sentence(reasons)))
+    rows, width = made.values.shape
+    console().print(
+        f"{count(rows, 'image')}, {width} features of layer {made.layer} ({made.layer_name}) · {shown_path(out)}",
+        soft_wrap=True,
+    )
 
 
 def report_job(config: DictConfig) -> None:
