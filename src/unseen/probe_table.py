@@ -20,6 +20,7 @@ class ProbeSetting:
         least: Smallest value allowed.
         most: Largest value allowed.
         optional: Whether None is allowed.
+        adds: Whether it adds scores and leaves all others as they are.
     """
 
     kind: type
@@ -27,6 +28,7 @@ class ProbeSetting:
     least: float | None = None
     most: float | None = None
     optional: bool = False
+    adds: bool = False
 
     def check(self, name: str, value: object) -> None:
         """Raise a ValueError that names the value and what is allowed, if it is not allowed."""
@@ -99,18 +101,26 @@ class Probe:
 
 _NEIGHBOR_CHANCE = Chance("mean of (class size - 1) / (images - 1) over the images", "nn_chance")
 
+
+def _image_sd(score: str, heading: str) -> ScoreFacts:
+    return ScoreFacts(
+        f"{score}_image_sd", f"standard deviation of {heading} over resampled images", control=True
+    )
+
+
 SETTINGS = {
     "n_init": ProbeSetting(int, 10, least=1, most=10_000),
     "seed": ProbeSetting(int, 42, least=0, most=2**32 - 1),
     "k": ProbeSetting(int, None, least=1, most=2**31 - 1, optional=True),
     "standardize": ProbeSetting(bool, False),
+    "image_bootstrap": ProbeSetting(int, None, least=2, most=100_000, optional=True, adds=True),
 }
 
 PROBES = (
     Probe(
         "clusters",
         "unseen.probes.clustering:cluster_scores",
-        ("n_init", "seed"),
+        ("n_init", "seed", "image_bootstrap"),
         (
             ScoreFacts(
                 "nmi",
@@ -133,12 +143,13 @@ PROBES = (
             ScoreFacts(
                 "nmi_start_sd", "standard deviation of the NMI over single k-means starts", control=True
             ),
+            _image_sd("nmi", "NMI"),
         ),
     ),
     Probe(
         "neighbors",
         "unseen.probes.neighbors:neighbor_probe",
-        ("k",),
+        ("k", "image_bootstrap"),
         (
             ScoreFacts(
                 "nn1",
@@ -168,6 +179,9 @@ PROBES = (
             ),
             ScoreFacts("nn_chance", "NN@1 and NN@k of neighbours drawn at random", control=True),
             ScoreFacts("r_precision_chance", "R-precision of neighbours drawn at random", control=True),
+            _image_sd("nn1", "NN@1"),
+            _image_sd("nnk", "NN@k"),
+            _image_sd("r_precision", "R-precision"),
         ),
     ),
     Probe(

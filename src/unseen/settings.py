@@ -131,7 +131,10 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "data.decode": (Literal["auto", "ahead", "on_the_fly"], "speed"),
     "data.workers": (_between(int, 0, 1024) | Literal["auto"], "speed"),
     **{
-        f"probe.{name}": (_between(setting.kind, setting.least, setting.most, setting.optional), "result")
+        f"probe.{name}": (
+            _between(setting.kind, setting.least, setting.most, setting.optional),
+            "rows" if setting.adds else "result",
+        )
         for name, setting in PROBE_SETTINGS.items()
     },
     "probe.at_start": (bool, "rows"),

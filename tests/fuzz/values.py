@@ -105,6 +105,7 @@ SETTINGS = (
     Setting("probe.seed", {"42": 42, "0": 0}, (*NO_WHOLE, "null", HUGE)),
     Setting("probe.k", {"null": None, "1": 1, "20": 20}, (*NO_WHOLE, "0", "60", "533", HUGE)),
     _switch("probe.standardize"),
+    Setting("probe.image_bootstrap", {"null": None, "2": 2, "50": 50}, (*NO_WHOLE, "0", "1", HUGE)),
     _switch("probe.save_embeddings"),
     Setting(
         "probe.noise_levels", {"[]": [], "[0.5]": [0.5], "[0.25,1.0]": [0.25, 1.0]},

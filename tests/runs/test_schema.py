@@ -79,6 +79,7 @@ GOOD = {
         "seed": 42,
         "k": None,
         "standardize": False,
+        "image_bootstrap": None,
         "at_start": True,
         "noise_levels": [0.5, 1],
         "save_embeddings": True,

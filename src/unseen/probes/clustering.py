@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.metrics.cluster import (
     adjusted_mutual_info_score,
     contingency_matrix,
@@ -16,6 +17,7 @@ from sklearn.metrics.cluster import (
     normalized_mutual_info_score,
 )
 
+from unseen.probes.image_bootstrap import entropy, nmi_sd
 from unseen.probes.inputs import ProbeWarning, checked_embeddings, checked_labels, unit_scaled
 from unseen.probes.kmeans import best_clustering, cluster
 from unseen.probes.threads import one_thread
@@ -35,12 +37,14 @@ class ClusterAgreement:
             more so the fewer samples there are.
         start_sd: Standard deviation (ddof 1) of the NMI over the single starts: how much of a difference is
             luck of the start, had there been but one. NaN with one start.
+        image_sd: Standard deviation of the NMI over resampled images, see `image_bootstrap.py`. NaN if not asked for.
     """
 
     nmi: float
     ami: float
     chance: float
     start_sd: float
+    image_sd: float
 
 
 def kmeans_nmi(
@@ -52,7 +56,7 @@ def kmeans_nmi(
     seed: int = 42,
 ) -> float:
     """Normalised mutual information, 0..1, of k-means clusters and classes; see `kmeans_agreement`."""
-    return _agreement(embeddings, labels, num_clusters, n_init, seed).nmi
+    return _agreement(embeddings, labels, num_clusters, n_init, seed, None).nmi
 
 
 def kmeans_agreement(
@@ -62,6 +66,7 @@ def kmeans_agreement(
     num_clusters: int | None = None,
     n_init: int = 10,
     seed: int = 42,
+    image_bootstrap: int | None = None,
 ) -> ClusterAgreement:
     """NMI of k-means clusters and classes, its chance level, and how much it depends on the start.
 
@@ -78,7 +83,8 @@ def kmeans_agreement(
         labels: Any integers, (N,).
         num_clusters: Clusters to look for; by default the number of classes present.
         n_init: Number of k-means++ starts.
-        seed: Seed of the starts; 0 is a seed.
+        seed: Seed of the starts, and of the resampling; 0 is a seed.
+        image_bootstrap: Number of resamplings of the images, at least 2; None: none.
 
     Returns:
         The scores; NaN for a single class, where they are undefined. Constant features give 0 and a warning.
@@ -86,16 +92,23 @@ def kmeans_agreement(
     Raises:
         ValueError: If the inputs are malformed, not finite, or fewer than `num_clusters`.
     """
-    return _agreement(embeddings, labels, num_clusters, n_init, seed)
+    return _agreement(embeddings, labels, num_clusters, n_init, seed, image_bootstrap)
 
 
 def cluster_scores(
-    features: torch.Tensor, labels: torch.Tensor | npt.ArrayLike, *, n_init: int, seed: int
+    features: torch.Tensor,
+    labels: torch.Tensor | npt.ArrayLike,
+    *,
+    n_init: int,
+    seed: int,
+    image_bootstrap: int | None,
 ) -> dict[str, float]:
     """`kmeans_agreement` as scores by name; one start has no spread."""
-    found = kmeans_agreement(features, labels, n_init=n_init, seed=seed)
+    found = kmeans_agreement(features, labels, n_init=n_init, seed=seed, image_bootstrap=image_bootstrap)
     scores = {"nmi": found.nmi, "ami": found.ami, "nmi_chance": found.chance}
-    return scores | {"nmi_start_sd": found.start_sd} if n_init > 1 else scores
+    if n_init > 1:
+        scores["nmi_start_sd"] = found.start_sd
+    return scores if image_bootstrap is None else scores | {"nmi_image_sd": found.image_sd}
 
 
 def _agreement(
@@ -104,6 +117,7 @@ def _agreement(
     num_clusters: int | None,
     n_init: int,
     seed: int,
+    image_bootstrap: int | None,
 ) -> ClusterAgreement:
     features = checked_embeddings(embeddings)  # (N, D)
     names, labelled = checked_labels(labels, len(features))
@@ -113,7 +127,7 @@ def _agreement(
     if not 1 <= clusters <= len(features):
         raise ValueError(f"num_clusters must be between 1 and N={len(features)}, got {clusters}")
     if len(names) == 1:
-        return ClusterAgreement(math.nan, math.nan, math.nan, math.nan)
+        return ClusterAgreement(*(math.nan,) * 5)
 
     with one_thread(features.device):
         found = cluster(unit_scaled(features).float(), clusters, n_init=n_init, seed=seed)
@@ -127,11 +141,13 @@ def _agreement(
             stacklevel=3,
         )
     singles = [_nmi(targets, one.assigned.numpy()) for one in found]
+    table = contingency_matrix(targets, best, sparse=True).astype(np.int64)  # (C, K)
     return ClusterAgreement(
         nmi=_nmi(targets, best),
         ami=float(adjusted_mutual_info_score(targets, best, average_method="arithmetic")),
-        chance=_expected_nmi(targets, best),
+        chance=_expected_nmi(table),
         start_sd=float(np.std(singles, ddof=1)) if n_init > 1 else math.nan,
+        image_sd=nmi_sd(table.toarray(), draws=image_bootstrap, seed=seed) if image_bootstrap else math.nan,
     )
 
 
@@ -142,14 +158,7 @@ def _nmi(targets: IntArray, assigned: IntArray) -> float:
     return float(normalized_mutual_info_score(targets, renumbered, average_method="arithmetic"))
 
 
-def _expected_nmi(targets: IntArray, assigned: IntArray) -> float:
-    """Return the mean NMI of clusters and all permutations of the labels."""
-    table = contingency_matrix(targets, assigned, sparse=True).astype(np.int64)
-    expected = expected_mutual_information(table, len(targets))
-    return float(expected / ((_entropy(targets) + _entropy(assigned)) / 2))
-
-
-def _entropy(labels: IntArray) -> float:
-    shares = np.bincount(labels) / len(labels)
-    shares = shares[shares > 0]
-    return float(-(shares * np.log(shares)).sum())
+def _expected_nmi(table: csr_matrix) -> float:
+    """Return the mean NMI of clusters and all permutations of the labels, whose table (C, K) is given."""
+    entropies = [entropy(np.asarray(table.sum(axis)).ravel()) for axis in (0, 1)]
+    return float(expected_mutual_information(table, table.sum()) / np.mean(entropies))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from unseen.probes.image_bootstrap import mean_sd
 from unseen.probes.inputs import checked_embeddings, checked_labels, unit_scaled
 from unseen.probes.threads import one_thread
 
@@ -66,19 +67,27 @@ def neighbor_agreement(
     Raises:
         ValueError: If k < 1 or the inputs are malformed or not finite.
     """
+    return _agreement(embeddings, labels, k)[0]
+
+
+def _agreement(
+    embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike, k: int
+) -> tuple[NeighborAgreement, Tensor, Tensor]:
+    """Return the agreement, the shares of each sample that it averages (3, N), and their classes (N,)."""
     features = checked_embeddings(embeddings)  # (N, D)
     _, targets = checked_labels(labels, len(features), features.device)
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     k = min(k, len(features) - 1)
     if k == 0:
-        return NeighborAgreement(math.nan, math.nan, math.nan, math.nan, k)
+        undefined = features.new_full((3, len(features)), math.nan)
+        return NeighborAgreement(*(math.nan,) * 4, k), undefined, targets
     with one_thread(features.device):
-        at_1, at_k, at_mates = _same_label_shares(features, targets, k)  # (N,) each
+        shares = _same_label_shares(features, targets, k)  # (3, N)
     mates = targets.bincount()[targets] - 1  # (N,), other samples with the same label
-    ceiling = (mates.clamp(max=k).double() / k).mean()
-    precision = at_mates.nanmean()  # NaN where there are no mates
-    return NeighborAgreement(float(at_1.mean()), float(at_k.mean()), float(ceiling), float(precision), k)
+    ceiling = float((mates.clamp(max=k).double() / k).mean())
+    at_1, at_k, precision = shares.nanmean(1).tolist()  # of R-precision NaN where there are no mates
+    return NeighborAgreement(at_1, at_k, ceiling, precision, k), shares, targets.sort(stable=True).values
 
 
 def r_precision(embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLike) -> float:
@@ -86,10 +95,17 @@ def r_precision(embeddings: Tensor | npt.ArrayLike, labels: Tensor | npt.ArrayLi
     return neighbor_agreement(embeddings, labels, k=1).r_precision
 
 
-def neighbor_probe(features: Tensor, labels: Tensor | npt.ArrayLike, *, k: int) -> dict[str, float]:
-    """`neighbor_agreement` as scores by name, and their chance levels."""
-    found = neighbor_agreement(features, labels, k=k)
+def neighbor_probe(
+    features: Tensor, labels: Tensor | npt.ArrayLike, *, k: int, image_bootstrap: int | None
+) -> dict[str, float]:
+    """`neighbor_agreement` as scores by name, their chance levels, and their spread over resampled images if asked for.
+
+    The spread is exact, so the number of resamplings does not enter.
+    """
+    found, shares, targets = _agreement(features, labels, k)
     chance, r_precision_chance = neighbor_chance(labels)
+    names = ("nn1_image_sd", "nnk_image_sd", "r_precision_image_sd") if image_bootstrap else ()
+    spread = {name: mean_sd(share, targets) for name, share in zip(names, shares, strict=False)}
     return {
         "nn1": found.at_1,
         "nnk": found.at_k,
@@ -97,7 +113,7 @@ def neighbor_probe(features: Tensor, labels: Tensor | npt.ArrayLike, *, k: int) 
         "r_precision": found.r_precision,
         "nn_chance": chance,
         "r_precision_chance": r_precision_chance,
-    }
+    } | spread
 
 
 def neighbor_chance(labels: Tensor | npt.ArrayLike) -> tuple[float, float]:

@@ -381,7 +381,8 @@ def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[
         data["source"] = data["source"] | {"data_dir": plain["paths"]["data_dir"]}
     probe = plain.get("probe")
     if stored.get("probe") is not None and "probe" not in typed:
-        probe = _with_typed("probe", stored["probe"], plain["probe"], typed)
+        # those of before a setting existed have it as it is here
+        probe = _with_typed("probe", plain["probe"] | stored["probe"], plain["probe"], typed)
     callbacks = plain["callbacks"]
     if callbacks.get("layer_probe"):
         callbacks = callbacks | {"layer_probe": callbacks["layer_probe"] | {"pooling": model["pooling"]}}
