@@ -141,7 +141,11 @@ def test_every_pair_is_built(model: str, data: str, photos: Path) -> None:
 def test_checkpoints_may_name_every_class_that_our_files_name() -> None:
     """Else eval.py would refuse a checkpoint of ours."""
     found = set()
-    for group, key in (("model", "backbone"), ("data", "source")):
-        for option in MODELS if group == "model" else DATA:
-            found.add(resolved(f"{group}={option}")[group][key]["_target_"])
+    for group, part, key in (
+        ("model", "model", "backbone"),
+        ("tuning", "model", "tuning"),
+        ("data", "data", "source"),
+    ):
+        for option in [option for name, option in OPTIONS if name == group]:
+            found.add(resolved(f"{group}={option}")[part][key]["_target_"])
     assert found == KNOWN_CLASSES

@@ -96,6 +96,8 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     **{f"model.sizes.{size}.taps": (list[str] | None, "default") for size in SIZES},
     **{f"model.sizes.{size}.epochs": (float | None, "default") for size in SIZES},
     "model.schedule_epochs": (float | None, "default"),
+    "model.loss": (_Group, "result"),
+    "model.tuning": (_Group, "result"),
     "model.optimizer._target_": (_Text, "result"),
     "model.optimizer._partial_": (Literal[True], "default"),
     "model.optimizer.lr": (Annotated[float, Field(gt=0, le=10)], "result"),
@@ -162,6 +164,8 @@ TABLE: dict[str, tuple[Any, Effect]] = {
 }
 OPTIONAL = (
     "model.sizes",
+    "model.loss",
+    "model.tuning",
     *(f"model.optimizer.{name}" for name in ("_target_", "_partial_", "weight_decay", "betas", "eps")),
     *(f"model.scheduler.{name}" for name in ("_target_", "_partial_", "warmup_steps", "epochs")),
     "trainer.strategy",
@@ -174,6 +178,7 @@ _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that onl
     "data.source.data_dir": "place",
     "data.test_root": "place",
     "*._convert_": "default",
+    "*._partial_": "default",
     "model.optimizer.[!_]*": "result",  # arguments that only some of them have
     "model.scheduler.[!_]*": "result",
     "callbacks.best_checkpoint*": "rows",

@@ -12,6 +12,7 @@ CHECKPOINT = "lightning.pytorch.callbacks.ModelCheckpoint"
 GOOD: dict[str, Any] = {
     "model": {
         "backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "architecture": "resnet18"},
+        "loss": {"_target_": "torch.nn.CrossEntropyLoss"},
         "optimizer": {"_target_": "torch.optim.AdamW", "lr": 1e-3},
         "scheduler": {"_target_": "unseen.training.schedule.linear", "warmup_steps": 2, "epochs": None},
     },

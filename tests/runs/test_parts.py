@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import timm.optim
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from tests.test_configs import OPTIONS, resolved
 
+from unseen.backbones.tuning import counted
 from unseen.runs.build import _data, _module
+from unseen.runs.errors import UserError
 from unseen.runs.objects import check_objects
 from unseen.runs.schema import check_settings
 from unseen.runs.trainer import make_trainer
@@ -46,6 +50,15 @@ class _Rates(Callback):
         self.found.append(trainer.optimizers[0].param_groups[0]["lr"])
 
 
+class _SaveHalfWay(Checkpoint):
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == STEPS // 2:
+            trainer.save_checkpoint(self.path)
+
+
 Train = Callable[..., Trained]
 
 
@@ -55,14 +68,15 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Train]:
     data_dir = tmp_path_factory.mktemp("data")
 
     @cache
-    def trained(*overrides: str) -> Trained:
+    def trained(*overrides: str, resume: Path | None = None) -> Trained:
         plain = resolved(*SMALL, f"paths.data_dir={data_dir}", *overrides)
         check_settings(plain)
         check_objects(plain)
         spec, datamodule = _data(plain, training=True)
         module = _module(plain, spec, datamodule, {}, None, training=True)
         rates = _Rates()
-        make_trainer(plain["trainer"], [rates], []).fit(module, datamodule)
+        save = _SaveHalfWay(data_dir / "half.ckpt")
+        make_trainer(plain["trainer"], [rates, save], []).fit(module, datamodule, ckpt_path=resume)
         return Trained(module, rates.found)
 
     yield trained
@@ -132,3 +146,47 @@ def test_a_schedule_without_an_end_takes_no_epochs(train: Train) -> None:
 def test_what_the_program_gives_cannot_be_typed(typed: str, train: Train) -> None:
     with pytest.raises(ValueError, match="is set by the program and cannot be typed"):
         train(typed)
+
+
+# ------------------------------------------------------------------ loss and tuning
+@pytest.mark.parametrize("name", options("loss"))
+def test_each_loss_changes_the_network(name: str, train: Train) -> None:
+    found = train(f"loss={name}").weights()
+    assert torch.equal(found, train().weights()) == (name == "cross_entropy")
+    assert found.isfinite().all()
+
+
+def test_without_smoothing_label_smoothing_is_cross_entropy(train: Train) -> None:
+    assert torch.equal(
+        train("loss=label_smoothing", "model.loss.label_smoothing=0.0").weights(), train().weights()
+    )
+
+
+def test_another_loss_on_the_embedding(train: Train) -> None:
+    target = "model.loss.on_embedding._target_=pytorch_metric_learning.losses.NTXentLoss"
+    other = train("loss=supcon", target).weights()
+    assert not torch.equal(other, train("loss=supcon").weights())
+
+
+@pytest.mark.parametrize("name", options("tuning"))
+def test_each_tuning_trains_what_it_says(name: str, train: Train) -> None:
+    """The counts by hand are in tests/backbones/test_tuning.py."""
+    if name == "attention":
+        with pytest.raises(
+            UserError, match="tuning=attention trains attention layers, and this network has none"
+        ):
+            train(f"tuning={name}")
+        return
+    total, trained = counted(train(f"tuning={name}").module.backbone)
+    assert (trained == total) == (name == "full")
+    optimizer = train(f"tuning={name}").module.trainer.optimizers[0]
+    assert sum(one.numel() for group in optimizer.param_groups for one in group["params"]) == trained
+
+
+@pytest.mark.parametrize("parts", [("tuning=lora", "loss=supcon", "optimizer=sgd", "scheduler=one_cycle")])
+def test_a_resumed_run_ends_with_the_same_weights(parts: tuple[str, ...], train: Train) -> None:
+    whole = train(*parts)
+    checkpoint = next(one for one in whole.module.trainer.callbacks if isinstance(one, _SaveHalfWay)).path  # type: ignore[attr-defined]
+    resumed = train(*parts, resume=checkpoint)
+    assert resumed.rates == whole.rates[STEPS // 2 :]
+    assert torch.equal(resumed.weights(), whole.weights())

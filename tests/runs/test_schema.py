@@ -39,6 +39,8 @@ GOOD = {
         "backbone": {"_target_": "unseen.backbones.timm.TimmSpec", "architecture": "a", "options": {"b": 1}},
         "sizes": {"demo": {"architecture": "vit_base", "options": {}}},
         "schedule_epochs": None,
+        "loss": {"_target_": "torch.nn.CrossEntropyLoss"},
+        "tuning": {"_target_": "unseen.backbones.tuning.full", "_partial_": True},
         "optimizer": {
             "_target_": "torch.optim.AdamW",
             "_partial_": True,

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
     from unseen.backbones.protocol import BackboneSpec
+    from unseen.backbones.tuning import Tuning
     from unseen.callbacks.layer_probe import LayerProbe
     from unseen.data.datamodule import SeenUnseenDataModule
     from unseen.runs.wandb_view import WandbView
@@ -151,6 +152,7 @@ def build(run: Run, *, training: bool) -> Parts:
     k = datamodule.neighbors(plain["probe"]["k"])
     _describe(run, plain, datamodule, k, scored)
     module = _module(plain, spec, datamodule, provenance, scored, training=training)
+    _count_parameters(run, module, training=training)
     loggers, view = _loggers(run, plain, job_type="train" if training else "eval")
     probe, callbacks = _callbacks(
         plain, k["unseen"], view or run.folder, training=training, at=scored.at if scored else None
@@ -169,11 +171,13 @@ def _named_anew(loggers: DictConfig, plain: dict[str, Any]) -> Any:
 def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenUnseenDataModule]:
     """Return what makes the network, and the images ready for it; both agree with the settings."""
     from unseen.backbones.discovery import check_single_images
+    from unseen.backbones.tuning import check_tuning
 
     with user_errors():
         spec: BackboneSpec = make(plain["model"]["backbone"], "model.backbone", methods=("check", "build"))
         datamodule = _datamodule(plain, spec)
         spec.check(plain["data"]["image_size"])
+        check_tuning(_tuning(plain), spec, plain["data"]["image_size"])
         if training and plain["data"]["batch_size"] == 1:
             check_single_images(spec, plain["data"]["image_size"])
         datamodule.check(plain["probe"]["k"], ranks=ranks_of(plain["trainer"]))
@@ -273,6 +277,7 @@ def _module(
     num_classes = scored.made_by["num_classes"] if scored else datamodule.num_classes
     with user_errors(ValueError, OSError, RuntimeError):
         backbone = spec.build(num_classes, plain["data"]["image_size"])
+        _tuning(plain)(backbone)
     channels_last = model["channels_last"]
     module = SeenClassifier(
         backbone,
@@ -290,11 +295,34 @@ def _module(
     return module
 
 
+def _tuning(plain: dict[str, Any]) -> Tuning:
+    """Return what chooses the trained parameters; checkpoints of before there was a choice trained all."""
+    from unseen.backbones.tuning import full
+
+    node = plain["model"].get("tuning")
+    return make(node | {"_partial_": True}, "model.tuning") if node else full
+
+
+def _count_parameters(run: Run, module: SeenClassifier, *, training: bool) -> None:
+    """Write how many parameters the network has, and say how many are trained where that is not all."""
+    from unseen.backbones.tuning import counted
+
+    total, trained = counted(module.backbone)
+    run.folder.add_facts(parameters=total, **({"trainable_parameters": trained} if training else {}))
+    if training and trained < total and is_first_process():
+        console().print(
+            f"{trained:,} of {total:,} parameters are trained ({trained / total:.2%})", soft_wrap=True
+        )
+
+
 def _optimization(model: dict[str, Any]) -> dict[str, Any]:
-    """Return what makes the optimiser and its schedule."""
+    """Return the loss, and what makes the optimiser and its schedule."""
+    from torch.nn import Module
+
     scheduler = dict(model["scheduler"])
     epochs = scheduler.pop("epochs", None)
     return {
+        "loss": make(model["loss"], "model.loss", Module),
         "optimizer": make(model["optimizer"] | {"_partial_": True}, "model.optimizer"),
         "scheduler": make(scheduler | {"_partial_": True}, "model.scheduler"),
         "schedule_epochs": epochs,

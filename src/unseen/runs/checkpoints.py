@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 SCHEMA = 1
+_TUNINGS = ("full", "head", "last_n", "bitfit", "attention", "lora", "adapter")
 # Classes that a file may name. Others must be named by the configuration of the command.
 KNOWN_CLASSES = frozenset(
     {
         "unseen.backbones.module.ModuleSpec",
         "unseen.backbones.timm.TimmSpec",
         "unseen.backbones.transformers.TransformersSpec",
+        *(f"unseen.backbones.tuning.{name}" for name in _TUNINGS),
         "unseen.data.sources.calligraphy.Calligraphy",
         "unseen.data.sources.cifar100.Cifar100",
         "unseen.data.sources.digits.Digits",
@@ -46,7 +48,8 @@ _HASH_DIGITS = 12
 _MOST = 2**31 - 1
 _MACHINE = ("cache_gb", "decode", "workers")  # of the machine that runs, never of the one that trained
 _READING = ("pooling", "channels_last")  # how a network is read and laid out, not what it is
-_TRAINING = ("optimizer", "scheduler")  # of `model`; never made where a checkpoint is scored
+_TRAINING = ("loss", "optimizer", "scheduler")  # of `model`; never made where a checkpoint is scored
+_CHECKED = (*_TRAINING, "backbone", "tuning")  # of `model`: never made, or looked at by themselves
 _PRECISION = {"trainer.eval_precision", "recipe.eval_precision"}
 
 
@@ -200,23 +203,28 @@ def check_trusted(checkpoint: Checkpoint, plain: dict[str, Any]) -> None:
         ValueError: One sentence on how to allow the class.
     """
     stored = checkpoint.made_by
-    for part, key in (("model", "backbone"), ("data", "source")):
-        node = stored[part][key]
-        target, typed = node.get("_target_"), plain[part][key].get("_target_")
+    for part, key in (("model", "backbone"), ("model", "tuning"), ("data", "source")):
+        if key == "tuning" and not stored[part].get(key):
+            continue  # of before there was a choice
+        node, composed = stored[part][key], plain[part].get(key) or {}
+        if not isinstance(node, dict):
+            raise checkpoint.refused(f"is damaged: its {part}.{key} is no group of settings")
+        target, typed = node.get("_target_"), composed.get("_target_")
         yourself = f"name it yourself: {part}=<your file in configs/{part}>"
         if not isinstance(target, str) or (target not in KNOWN_CLASSES and target != typed):
             raise checkpoint.refused(
                 f"names {part}.{key}._target_={_short(target)}, and a file may not choose code; if you know this "
                 f"class, {yourself}"
             )
-        if node.get("_convert_", "all") != "all" or {"_args_", "_partial_", "_recursive_"} & node.keys():
+        ways = {"_args_", "_recursive_", *(() if key == "tuning" else ("_partial_",))}
+        if node.get("_convert_", "all") != "all" or ways & node.keys():
             raise checkpoint.refused(f"says how to call {part}.{key}, which a file may not")
-        places = (f"{part}.{key}", node, plain[part][key]), (part, stored[part], plain[part])
+        places = (f"{part}.{key}", node, composed), (part, stored[part], plain[part])
         for at, found, known in places:
             for name, inner in found.items():
                 if (
                     inner is not node
-                    and name not in _TRAINING
+                    and name not in _CHECKED
                     and "_target_" in _texts(inner)
                     and inner != known.get(name)
                 ):
@@ -404,7 +412,7 @@ def _check_not_contradicted(plain: dict[str, Any], stored: dict[str, Any], typed
             f"the checkpoint holds {stored['model']['name']}, not model={plain['model']['name']}; leave model= out"
         )
     free = ("model.pretrained", *(f"model.{key}" for key in _READING))
-    typed = typed | {f"model.{group}" for group in _TRAINING if group in typed}
+    typed = typed | {f"model.{group}" for group in (*_TRAINING, "tuning") if group in typed}
     for name in sorted(name for name in typed if name.startswith("model.") and name not in free):
         now, then = (value_at(config, name.split(".")) for config in (plain, stored))
         if now != then:

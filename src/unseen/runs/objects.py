@@ -13,6 +13,7 @@ from unseen.runs.errors import UserError
 from unseen.wording import one_line, suggestion
 
 _HYDRA_KEYS = {"_target_", "_args_", "_partial_", "_recursive_", "_convert_"}
+_EXTRAS = {"pytorch_metric_learning": "losses"}  # package: the extra that installs it
 _PLAIN: dict[str, tuple[type, ...]] = {
     "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "None": (type(None),),
 }  # fmt: skip
@@ -23,15 +24,18 @@ def check_objects(plain: dict[str, Any], *, training: bool = True) -> None:
 
     Args:
         plain: Plain containers.
-        training: Whether the optimiser and its schedule will be made; those of a checkpoint that is scored are not
-            even imported.
+        training: Whether loss, optimiser and schedule will be made; those of a checkpoint that is scored are not even
+            imported.
 
     Raises:
         ValueError: One sentence that names the key and the nearest one that is known.
     """
     _check(plain["model"]["backbone"], "model.backbone")
     _check(plain["data"]["source"], "data.source")
+    if plain["model"].get("tuning"):
+        _check(plain["model"]["tuning"], "model.tuning")
     if training:
+        _check(plain["model"]["loss"], "model.loss")
         _check(plain["model"]["optimizer"], "model.optimizer")
         _check_scheduler(plain["model"]["scheduler"])
     _check({key: value for key, value in plain["trainer"].items() if key != "eval_precision"}, "trainer")
@@ -127,6 +131,10 @@ def _check(node: Any, place: str) -> None:
     try:
         made_by: Callable[..., Any] = get_object(target)
     except Exception as error:  # importing may raise any
+        if (package := target.partition(".")[0]) in _EXTRAS and isinstance(
+            error.__cause__, ModuleNotFoundError
+        ):
+            raise ValueError(f"{place} needs {package}: pip install 'unseen[{_EXTRAS[package]}]'") from error
         raise ValueError(f"{place}._target_={target} cannot be imported: {one_line(error)}") from error
     if not callable(made_by):
         raise ValueError(f"{place}._target_={target} is neither a class nor a function")

@@ -35,6 +35,7 @@ _SET_BY_PROGRAM = {
     "trainer.barebones": "debug=tiny",
     "model.optimizer.params": "nothing",
     "model.scheduler.optimizer": "nothing",
+    "model.tuning.backbone": "nothing",
     "model.scheduler.total_steps": "model.scheduler.epochs",
     "trainer.reload_dataloaders_every_n_epochs": "nothing: each epoch has an order of its own",
     "callbacks.layer_probe.suite": ", ".join(f"probe.{name}" for name in SETTINGS),

@@ -9,20 +9,23 @@ import inspect
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from lightning.pytorch import LightningModule
 from numpy.random import SeedSequence
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from unseen.backbones.head import head_of
 from unseen.backbones.protocol import Backbone
+from unseen.backbones.tuning import frozen_norms
 from unseen.full_precision import EvalPrecision, full_precision
 from unseen.scores import ACCURACY, metric_name
+from unseen.training.losses import EmbeddingLoss
 from unseen.training.schedule import linear
 
 _ADAMW = partial(torch.optim.AdamW, lr=2e-4, weight_decay=0.0)  # the papers'
@@ -38,10 +41,13 @@ class LabelledImages(NamedTuple):
 
 
 class SeenClassifier(LightningModule):
-    """Cross-entropy fine-tuning of every weight of a backbone, with the accuracy on seen test images.
+    """Fine-tuning of those weights of a backbone that have a gradient, with the accuracy on seen test images.
 
     Args:
-        backbone: The network, head included; (B, 3, S, S) to (B, C) logits.
+        backbone: The network, head included; (B, 3, S, S) to (B, C) logits. The batch norms of its frozen parts keep
+            their statistics.
+        loss: Of logits (B, C) and labels (B,) in training; None: cross-entropy. The loss that is measured on test
+            images is always cross-entropy.
         optimizer: Makes the optimiser of the parameters it is called with.
         scheduler: Makes the schedule of the optimiser it is called with, to be stepped after every optimiser step; gets
             `total_steps` if it takes it.
@@ -60,6 +66,7 @@ class SeenClassifier(LightningModule):
         self,
         backbone: Backbone,
         *,
+        loss: nn.Module | None = None,
         optimizer: Callable[..., Optimizer] = _ADAMW,
         scheduler: Callable[..., Any] = linear,
         schedule_epochs: float | None = None,
@@ -79,6 +86,11 @@ class SeenClassifier(LightningModule):
             num_classes=backbone.num_classes, average="micro", validate_args=False
         )
         self.loss = MeanMetric()
+        self.criterion = loss or nn.CrossEntropyLoss()
+        if isinstance(self.criterion, EmbeddingLoss):
+            self.criterion.attach(head_of(backbone))
+        self._frozen_norms = frozen_norms(backbone)
+        self.train()
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
         self._provenance = provenance or {}
         self._score_accuracy = score_accuracy
@@ -91,6 +103,13 @@ class SeenClassifier(LightningModule):
         return logits
 
     # ------------------------------------------------------------------ training
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of every part; statistics of frozen batch norms stay."""
+        super().train(mode)
+        for norm in self._frozen_norms:
+            norm.eval()
+        return self
+
     def on_train_batch_start(self, batch: LabelledImages, batch_idx: int) -> None:
         """Seed dropout and drop path for this step."""
         words = SeedSequence((self.hparams["seed"], self.global_step, self.global_rank)).generate_state(
@@ -99,8 +118,8 @@ class SeenClassifier(LightningModule):
         torch.manual_seed(int(words[0]))
 
     def training_step(self, batch: LabelledImages, batch_idx: int) -> Tensor:
-        """Return the mean cross-entropy of the batch."""
-        loss = F.cross_entropy(self(batch.images), batch.labels)
+        """Return the mean loss of the batch."""
+        loss: Tensor = self.criterion(self(batch.images), batch.labels)
         if self.global_step % _DIVERGENCE_CHECK_STEPS == 0 and not math.isfinite(loss.item()):
             raise FloatingPointError(
                 f"the training loss is {loss.item()} at step {self.global_step}; "
@@ -112,7 +131,7 @@ class SeenClassifier(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule, stepped after every optimiser step."""
-        optimizer = self._make_optimizer(self.parameters())
+        optimizer = self._make_optimizer([weight for weight in self.parameters() if weight.requires_grad])
         takes_steps = "total_steps" in inspect.signature(self._make_scheduler).parameters
         plan = {"total_steps": self._planned_steps()} if takes_steps else {}
         scheduler = self._make_scheduler(optimizer, **plan)

@@ -1,0 +1,74 @@
+"""Training losses that torch does not have: focal, and losses on the embedding before the head.
+
+Shapes: B batch, C classes, D features.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class FocalLoss(nn.Module):
+    """Mean of -(1 - p)^gamma log p, p the softmax probability of the right class (Lin et al., arXiv 1708.02002, eq. 4).
+
+    Args:
+        gamma: 0 is cross-entropy; the larger, the less an image counts that is classified well.
+
+    Raises:
+        ValueError: A negative gamma.
+    """
+
+    def __init__(self, gamma: float = 2.0) -> None:
+        super().__init__()
+        if gamma < 0:
+            raise ValueError(f"gamma={gamma} must be at least 0")
+        self.gamma = gamma
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of logits (B, C) and labels (B,)."""
+        surprise = F.cross_entropy(logits, labels, reduction="none")  # (B,): -log p
+        return ((1 - torch.exp(-surprise)) ** self.gamma * surprise).mean()
+
+
+class EmbeddingLoss(nn.Module):
+    """A loss on the embedding before the head, plus cross-entropy of the head on top of it.
+
+    The head's gradient ends at the embedding: the network learns from `on_embedding` alone, the head from cross-entropy
+    alone. The embedding is what the head gets; each process looks at the images of its own batch.
+
+    Args:
+        on_embedding: Loss of embeddings (B, D) and labels (B,), as those of pytorch-metric-learning. It may have no
+            parameters of its own.
+
+    Raises:
+        ValueError: It has parameters.
+    """
+
+    def __init__(self, on_embedding: nn.Module) -> None:
+        super().__init__()
+        if on_embedding.state_dict():
+            name = type(on_embedding).__name__
+            raise ValueError(f"{name} has weights of its own, which no checkpoint of the network would keep")
+        self.on_embedding = on_embedding
+        self._embedding: Tensor | None = None
+
+    def attach(self, head: nn.Module) -> None:
+        """Listen to what the head gets in training, and cut its gradient there."""
+        head.register_forward_pre_hook(self._listen)
+
+    def _listen(self, _head: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if not torch.is_grad_enabled():
+            return None
+        self._embedding = inputs[0]
+        return (inputs[0].detach(), *inputs[1:])
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the sum of both losses of the logits (B, C) that the head made last, and labels (B,)."""
+        assert self._embedding is not None, "attach() was not called"
+        embedding, self._embedding = self._embedding.flatten(1).float(), None  # (B, D)
+        loss: Tensor = self.on_embedding(embedding, labels) + F.cross_entropy(logits, labels)
+        return loss
