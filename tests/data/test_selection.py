@@ -149,6 +149,23 @@ def test_impossible_rules(rule, words):
         SelectionRule(**rule)
 
 
+def test_a_split_seed_that_draws_nothing_is_refused():
+    divided = catalog(**{name: {"train": 6, "test": 6} for name in "abuv"})
+
+    def sizes(**rule):
+        return planned_sizes(divided.counts(), SPLIT2, SelectionRule(**{"draws_classes": False} | rule))
+
+    with pytest.raises(ValueError, match=r"split_seed=3 changes nothing: .* add data.num_unseen=2 to draw"):
+        sizes(seed=3)
+    with pytest.raises(ValueError, match="split_seed=3 changes nothing"):
+        sizes(seed=3, train_size=12, test_size=12, unseen_per_class=6)  # all there are
+    assert sizes(seed=0) == sizes(seed=3, draws_classes=True) == (12, 12, {"u": 6, "v": 6})
+    for drawn in ({"train_size": 11}, {"test_size": 11}, {"unseen_per_class": 5}):
+        sizes(seed=3, **drawn)
+    whole = catalog(a=10, b=10, u=3, v=5)  # test_fraction draws the test images of a and b
+    planned_sizes(whole.counts(), SPLIT2, SelectionRule(seed=3, draws_classes=False))
+
+
 def test_more_neighbours_than_images():
     check_neighbors(None, {"u": 2})
     check_neighbors(49, {"u": 30, "v": 20})

@@ -34,6 +34,8 @@ class SelectionRule:
         test_size: Test images in all; None: every one.
         unseen_per_class: At most this many images of each unseen class; None: every one.
         stratified: Sizes keep the classes' shares, at least one image each; False: all images alike.
+        draws_classes: Whether the split seed drew the classes. Where it did not and no image is drawn either, a seed
+            other than 0 is refused: runs that differ in nothing would be taken for runs on several splits.
 
     Raises:
         ValueError: One sentence that names the value and what is allowed.
@@ -45,6 +47,7 @@ class SelectionRule:
     test_size: int | None = None
     unseen_per_class: int | None = None
     stratified: bool = True
+    draws_classes: bool = True
 
     def __post_init__(self) -> None:
         for key, value, least in (
@@ -99,8 +102,7 @@ def planned_sizes(counts: Counts, split: ClassSplit, rule: SelectionRule) -> tup
             )
     unseen = {}
     for name in split.unseen_names:
-        parts = counts.get(name, {})  # without the test images, as in the papers, if it can be
-        found = parts.get("train", 0) + parts.get("whole", 0) or parts.get("test", 0)
+        found = _unseen_images(counts.get(name, {}))
         if found < MIN_UNSEEN:
             raise ValueError(
                 f"unseen class {name!r} has {count(found, 'image')}, at least {MIN_UNSEEN} are needed"
@@ -123,7 +125,33 @@ def planned_sizes(counts: Counts, split: ClassSplit, rule: SelectionRule) -> tup
                 f"choose at least {len(by_class)}, or stratified=false"
             )
         sizes.append(available if size is None else size)
+    if (
+        rule.seed
+        and not rule.draws_classes
+        and not _draws_images(counts, split, sum(train.values()), sizes, unseen)
+    ):
+        raise ValueError(
+            f"split_seed={rule.seed} changes nothing: the unseen classes are given and every image is used; add "
+            f"data.num_unseen={len(unseen)} to draw as many classes, or leave data.split_seed out"
+        )
     return sizes[0], sizes[1], unseen
+
+
+def _draws_images(
+    counts: Counts, split: ClassSplit, train: int, sizes: Sequence[int], unseen: Mapping[str, int]
+) -> bool:
+    """Return whether another seed would choose other images."""
+    if any(counts[name].get("whole", 0) for name in split.seen_names):
+        return True
+    test = sum(counts[name].get("test", 0) for name in split.seen_names)
+    return [train, test] != sizes or any(
+        _unseen_images(counts[name]) > taken for name, taken in unseen.items()
+    )
+
+
+def _unseen_images(parts: Mapping[Part, int]) -> int:
+    """Return how many images an unseen class has: without the test images, as in the papers, if it can be."""
+    return parts.get("train", 0) + parts.get("whole", 0) or parts.get("test", 0)
 
 
 def check_neighbors(k: int | None, unseen: dict[str, int]) -> None:

@@ -206,7 +206,9 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
         make(data["source"], "data.source", methods=("check", "list", "read")),
         View(**settings(View), seed=plain["seed"]),
         choose=partial(choose_classes, **settings(choose_classes), seed=data["split_seed"]),
-        rule=SelectionRule(**settings(SelectionRule), seed=data["split_seed"]),
+        rule=SelectionRule(
+            **settings(SelectionRule), seed=data["split_seed"], draws_classes=data["num_unseen"] is not None
+        ),
         **settings(SeenUnseenDataModule),
         mean=spec.mean,
         std=spec.std,
