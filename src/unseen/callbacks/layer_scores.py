@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ from unseen.scores import (
 )
 
 _SHARE_OF_GPU = 1 / 4  # of its free memory, for the embeddings of one set of images
+PROBED: ContextVar[str] = ContextVar("PROBED", default="")  # the layer that a probe's warning is about
 Values = dict[tuple[str, int, str], float]  # {(split, layer, probe): value}
 
 
@@ -195,7 +197,10 @@ class LayerScorer:
 
 @contextmanager
 def naming(layer: int, name: str, split: str, noise_level: float | None = None) -> Iterator[None]:
-    """Name the layer in an error of a probe."""
+    """Name the layer in an error of a probe, and in `PROBED`."""
+    noisy = "" if noise_level is None else f" with noise {noise_level:g}"
+    name = f"layer {layer} ({name}), {split} classes{noisy}"
+    token = PROBED.set(name)
     try:
         yield
     except ValueError as error:
@@ -204,8 +209,9 @@ def naming(layer: int, name: str, split: str, noise_level: float | None = None) 
             if isinstance(error, NotFiniteError)
             else ""
         )
-        noisy = "" if noise_level is None else f" with noise {noise_level:g}"
-        raise ValueError(f"layer {layer} ({name}), {split} classes{noisy}: {error}{why}") from error
+        raise ValueError(f"{name}: {error}{why}") from error
+    finally:
+        PROBED.reset(token)
 
 
 def score_rows(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -11,12 +13,26 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
 from unseen.scores import ACCURACY, metric_name
+
+
+class TimeLeft(ProgressColumn):
+    """What is left at the mean speed since the task began: training's includes the evaluations on the way."""
+
+    def render(self, task: Task) -> Text:
+        """Return it as 0:01:20 left; nothing while it is not known."""
+        done = task.completed - task.fields.get("first", 0)
+        if task.total is None or task.elapsed is None or done <= 0:
+            return Text("")
+        seconds = task.elapsed / done * (task.total - task.completed)
+        return Text(f"{timedelta(seconds=round(seconds))} left")
 
 
 class PhaseProgress(ProgressBar):
@@ -34,6 +50,7 @@ class PhaseProgress(ProgressBar):
         self._bars: Progress | None = None
         self._training: Any = None
         self._phase: Any = None
+        self._kind = ""
         self._is_enabled = True
 
     def disable(self) -> None:
@@ -52,19 +69,24 @@ class PhaseProgress(ProgressBar):
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TimeRemainingColumn(),
+                TimeLeft(),
                 console=self._console,
                 transient=True,
             )
             self._bars.start()
         if self._bars is not None:
+            kind = re.sub(r"\d+", "", phrase)  # layer 3/13 and layer 4/13 are one phase
             if self._phase is None:
                 self._phase = self._bars.add_task(phrase, total=total)
+            elif kind != self._kind:
+                self._bars.reset(self._phase)
+            self._kind = kind
             self._bars.update(self._phase, description=phrase, completed=done, total=total, visible=True)
 
     def _hide_phase(self) -> None:
         if self._bars is not None and self._phase is not None:
             self._bars.update(self._phase, visible=False)
+            self._kind = ""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the training bar at the step the run stands at."""
@@ -72,7 +94,9 @@ class PhaseProgress(ProgressBar):
         self._hide_phase()
         if self._bars is not None:
             total = int(trainer.estimated_stepping_batches)
-            self._training = self._bars.add_task("training", total=total, completed=trainer.global_step)
+            self._training = self._bars.add_task(
+                "training", total=total, completed=trainer.global_step, first=trainer.global_step
+            )
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -6,7 +6,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -124,7 +126,13 @@ class ProbePool:
         return PendingScores(
             [
                 self._executor.submit(
-                    _function(probe), features, labels, **{name: values[name] for name in probe.settings}
+                    partial(
+                        copy_context().run,  # a warning belongs to the layer that the caller names
+                        _function(probe),
+                        features,
+                        labels,
+                        **{name: values[name] for name in probe.settings},
+                    )
                 )
                 for probe in reversed(suite.probes)  # the slowest is the last in the table
             ]
