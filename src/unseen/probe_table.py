@@ -163,7 +163,7 @@ PROBES = (
                 "share of the k nearest other images that are of the same class; k is the size of the largest unseen "
                 "class, so a smaller class cannot reach 1 (the ceiling)",
                 heading="NN@k",
-                screen=4,
+                screen=5,
                 chance=_NEIGHBOR_CHANCE,
                 ceiling="nnk_ceiling",
             ),
@@ -172,6 +172,7 @@ PROBES = (
                 "r_precision",
                 "as NN@k, with k the number of other images of the same class: its ceiling is always 1",
                 heading="R-precision",
+                screen=4,
                 chance=Chance(
                     "mean of (class size - 1) / (images - 1) over the images of classes with two or more",
                     "r_precision_chance",

@@ -1,11 +1,13 @@
 """What is printed at the end of a run."""
 
 import io
+import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from unseen.runs.console import layer_table
+from unseen.runs.console import StatusLine, closing_line, layer_table
 from unseen.scores import ACCURACY, HEAD_LAYER, HEAD_NAME, INPUT_LAYER, INPUT_NAME, Score, ScoreTable
 
 
@@ -26,14 +28,14 @@ def test_the_head_has_no_line_among_the_layers() -> None:
     ]
 
 
-@pytest.mark.parametrize(("width", "columns"), [(40, 1), (60, 2), (80, 4), (100, 7), (140, 8)])
+@pytest.mark.parametrize(("width", "columns"), [(40, 1), (60, 2), (80, 4), (100, 6), (140, 10)])
 def test_a_number_is_never_cut(width: int, columns: int) -> None:
     names = ("input", "backbone.stages.0.blocks.1.with.a.long.name", "stem")
     rows = [
         Score(4, 1, split, layer, names[layer + 1], None if layer < 0 else float(layer), probe, 0.123)
         for split in ("unseen", "seen")
         for layer in (-1, 0, 1)
-        for probe in ("nmi", "nn1", "nnk", "linear_probe")
+        for probe in ("nmi", "nn1", "nnk", "linear_probe", "r_precision")
     ]
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True, color_system=None)
@@ -42,6 +44,41 @@ def test_a_number_is_never_cut(width: int, columns: int) -> None:
     shown = out.getvalue()
     assert max(map(len, shown.splitlines())) <= width
     assert shown.count("0.123") == columns * 3
-    assert shown.count("NMI") == min(columns, 2)
+    assert shown.count("NMI") == 1 + (columns > 4)
+    assert ("NN@180" in shown) is (columns > 8)
+    assert ("precision" in shown) is (columns >= 4)
     assert "0.…" not in shown
     assert "★ best" in shown
+
+
+@pytest.mark.parametrize(("pixels", "says"), [(0.3, "is above them"), (0.4, "is not above them")])
+def test_the_answer_has_what_it_is_to_be_held_against(pixels: float, says: str) -> None:
+    rows = [
+        Score(4, 1, "unseen", INPUT_LAYER, INPUT_NAME, None, "nmi", pixels),
+        Score(4, 1, "unseen", 0, "stem", 0.0, "nmi", 0.4),
+        Score(4, 1, "unseen", 0, "stem", 0.0, "nmi_chance", 0.01),
+        Score(4, 1, "unseen", 1, "blocks.0", 1.0, "nmi", 0.2),
+        Score(4, 1, "unseen", 1, "blocks.0", 1.0, "nmi_chance", 0.02),
+    ]
+    answer, against, place = closing_line(
+        ScoreTable(rows), seen_accuracy=0.5, folder=Path("/x/run")
+    ).splitlines()
+    assert answer == "seen accuracy 0.500 · g 0.400 · best layer 0 of 0..1 (stem, depth 0.00)"
+    assert f"the last layer 0.200, raw pixels {pixels:.3f} (the network {says}), chance 0.010" in against
+    assert place == "files in /x/run"
+
+
+def test_a_status_line_is_written_over_on_a_terminal_and_left_out_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    StatusLine().show("nobody reads this")
+    assert out.getvalue() == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "9")
+    line = StatusLine()
+    line.show("1/6 done, much more")
+    line.show("2/6 done")
+    line.clear()
+    assert out.getvalue() == "1/6 done\r\x1b[2K2/6 done\r\x1b[2K"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import statistics
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,17 +16,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unseen.probe_table import SHOWN
+from unseen.probe_table import SCORES, SHOWN
 from unseen.process_rank import is_first_process
 from unseen.run_state import RunState
-from unseen.scores import INPUT_LAYER, SPLITS, ScoreTable
+from unseen.scores import CHANCE_PROBE, INPUT_LAYER, SPLITS, ScoreTable
 
 _WIDTH_IN_FILES = 140  # without a terminal rich would fold everything to 80 columns
 _COLUMNS = [score for score in SHOWN if score.screen]
 # (split, score); the last is left out first where the screen is too narrow for all
-_IMPORTANCE = [
-    (split, score.name) for score in sorted(_COLUMNS, key=lambda score: score.screen or 0) for split in SPLITS
-]
+_WIDE = 5  # scores of this rank or a later one are for wide screens
+_IMPORTANCE = sorted(
+    (
+        (split, score.name)
+        for split in SPLITS
+        for score in sorted(_COLUMNS, key=lambda score: score.screen or 0)
+    ),
+    key=lambda column: (SCORES[column[1]].screen or 0) >= _WIDE,
+)
 _SHORTEST_NAME = 19  # a layer's name and mark may be cut to so many letters, a number never
 _NOISY_LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",
@@ -36,6 +43,7 @@ _IGNORED_WARNINGS = (
     ".*does not have many workers.*",  # the images are in memory
     ".*This DataLoader will create .* worker processes.*",  # as many as the user typed
     ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run continues in its folder
+    ".*The dirpath has changed from.*",  # a run that goes on in a folder of its own has its own best.ckpt
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # between Lightning and torch
     ".*smaller than the logging interval.*",  # a short run logs its first step
     ".*Encountered `nan` values in tensor.*",  # a diverged run is an error of its own
@@ -50,9 +58,21 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
+def say(text: str) -> None:
+    """Print a line of any length; once, however many processes the run has."""
+    if is_first_process():
+        console().print(text, soft_wrap=True)
+
+
 def notice(text: str) -> None:
     """Print something that does not stop the run; once, however many processes the run has."""
-    if is_first_process():
+    if not is_first_process():
+        return
+    if hasattr(
+        sys.stderr, "rich_proxied_file"
+    ):  # a bar is shown: it makes room for what is written to sys.stderr
+        print(f"note: {text}", file=sys.stderr)
+    else:
         console(stderr=True).print(Text(f"note: {text}", style="yellow"))
 
 
@@ -65,6 +85,8 @@ def quiet_libraries() -> None:
     """Turn off Lightning's tips and warnings that do not apply here; a warning of ours is a note, each text once."""
     import lightning.pytorch  # noqa: F401  (its import sets the levels that are changed here)
 
+    from unseen.callbacks.layer_scores import PROBED
+
     for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in _IGNORED_WARNINGS:
@@ -75,9 +97,11 @@ def quiet_libraries() -> None:
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if not category.__module__.startswith("unseen."):
             before(message, category, *place, **more)
-        elif str(message) not in shown:
-            shown.add(str(message))
-            notice(str(message))
+            return
+        text = ": ".join(filter(None, (PROBED.get(), str(message))))
+        if text not in shown:
+            shown.add(text)
+            notice(text)
 
     warnings.showwarning = show
 
@@ -123,7 +147,9 @@ def layer_table(
         for split, score in columns:
             heading = f"NN@{k[split]}" if score.name == "nnk" and split in k else str(score.heading)
             made.add_column(
-                f"{split}\n{heading}".replace("linear probe", "linear\nprobe"), justify="right", no_wrap=True
+                f"{split}\n{heading}".replace("linear probe", "linear\nprobe").replace("R-p", "R-\np"),
+                justify="right",
+                no_wrap=True,
             )
         for layer, row in sorted(rows.items()):
             made.add_row(
@@ -152,9 +178,23 @@ def _cut(name: str, mark: str, room: int) -> str:
 
 
 def closing_line(scores: ScoreTable, *, seen_accuracy: float | None, folder: Path) -> str:
-    """Return the answer in a line: seen accuracy, g, best layer, where the files are."""
+    """Return the answer: seen accuracy, g and the best layer; what g is to be held against; where the files are."""
     best = scores.generalization()
     assert best is not None
+    nmi, chance = (
+        {row.layer: row.value for row in scores.at(best.step, "unseen", probe)}
+        for probe in ("nmi", CHANCE_PROBE)
+    )
+    against = (
+        [f"the last layer {_number(nmi[best.num_layers - 1])}"]
+        if best.best_layer < best.num_layers - 1
+        else []
+    )
+    if INPUT_LAYER in nmi:
+        above = "above" if best.g > nmi[INPUT_LAYER] else "not above"
+        against.append(f"raw pixels {_number(nmi[INPUT_LAYER])} (the network is {above} them)")
+    if best.best_layer in chance:
+        against.append(f"chance {_number(chance[best.best_layer])}")
     accuracy = (
         "not defined (the head was not trained on these classes, or on some of these images)"
         if seen_accuracy is None
@@ -162,11 +202,51 @@ def closing_line(scores: ScoreTable, *, seen_accuracy: float | None, folder: Pat
     )
     return (
         f"seen accuracy {accuracy} · g {best.g:.3f} · best layer {best.best_layer} of 0..{best.num_layers - 1} "
-        f"({best.best_layer_name}, depth {best.best_depth:.2f}) · files in {shown_path(folder)}"
+        f"({best.best_layer_name}, depth {best.best_depth:.2f})\n"
+        f"g is the NMI of the unseen classes at the best layer, 1 at most; {', '.join(against)}\n"
+        f"files in {shown_path(folder)}"
     )
 
 
 # ------------------------------------------------------------------ a sweep
+class StatusLine:
+    """The last line of a terminal, written again and again; nothing where there is no terminal.
+
+    A bar of rich would need a thread, and the jobs of a sweep are forked from this process.
+    """
+
+    def __init__(self) -> None:
+        self._console = console()
+        self._shown = ""
+
+    def show(self, text: str) -> None:
+        """Replace the line."""
+        if self._console.is_terminal and text != self._shown:
+            self.clear()
+            self._shown = text
+            sys.stdout.write(text[: self._console.width - 1])
+            sys.stdout.flush()
+
+    def clear(self) -> None:
+        """Take the line away, before others are printed."""
+        if self._shown:
+            sys.stdout.write("\r\x1b[2K")
+            sys.stdout.flush()
+        self._shown = ""
+
+
+def time_left(seconds: Sequence[float], open_jobs: int, at_a_time: int = 1) -> str:
+    """Return about how long the jobs still take that have not ended, from those that have; empty: it is not known.
+
+    >>> time_left([100, 140], open_jobs=3), time_left([], open_jobs=3), time_left([20], open_jobs=0)
+    ('about 6 min left', '', '')
+    """
+    if not seconds or not open_jobs:
+        return ""
+    left = statistics.fmean(seconds) * math.ceil(open_jobs / at_a_time)
+    return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
+
+
 def job_outcome(state: RunState) -> str:
     """Return in a line how a job of a sweep stands; without probes it has no g, an evaluation may have no accuracy."""
     if state.status == "running":

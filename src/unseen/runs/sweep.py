@@ -21,7 +21,16 @@ from omegaconf.errors import OmegaConfBaseException
 from unseen.atomic_files import clear_leftovers, csv_text, write_json, write_text
 from unseen.run_folder import SCHEMA
 from unseen.run_state import State, lock_folder, read_summary, state_of
-from unseen.runs.console import configuration_of, console, job_outcome, notice, shown_path, sweep_tables
+from unseen.runs.console import (
+    StatusLine,
+    configuration_of,
+    console,
+    job_outcome,
+    notice,
+    shown_path,
+    sweep_tables,
+    time_left,
+)
 from unseen.runs.ending import end_on_signals, how_killed
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import config_hash
@@ -207,6 +216,8 @@ class Sweep:
     jobs: list[Job] = field(default_factory=list)
     resume: bool = False
     _ended: int = field(default=0, init=False)
+    _took: list[float] = field(default_factory=list, init=False)  # seconds of the jobs that this sweep ran
+    _status: StatusLine = field(default_factory=StatusLine, init=False)
 
     def launch(self, composed: Sequence[tuple[list[str], DictConfig]]) -> None:
         """Plan the jobs, find those that ran before, and run the others.
@@ -270,23 +281,27 @@ class Sweep:
             with _no_job_started():  # what only the loaded libraries know: a device that is not here
                 in_child(check_with_libraries, [job.settings for job in waiting])
             free = _slots(waiting[0].settings["trainer"])
-            running: dict[ForkProcess, tuple[Job, dict[str, str]]] = {}
+            places = len(free)
+            running: dict[ForkProcess, tuple[Job, dict[str, str], float]] = {}
             end_on_signals()
             try:
                 while waiting or running:
                     while waiting and free:
                         job = waiting.pop(0)
                         if (process := self._start(job, free[0], configs)) is not None:
-                            running[process] = (job, free.pop(0))
+                            running[process] = (job, free.pop(0), time.monotonic())
                     for process in [process for process in running if process.exitcode is not None]:
-                        job, slot = running.pop(process)
+                        job, slot, began = running.pop(process)
                         free.append(slot)
+                        self._took.append(time.monotonic() - began)
                         record_end(job, process.exitcode or 0)
-                        self._print_end(job)
+                        self._print_end(job, time_left(self._took, len(waiting) + len(running), places))
+                    self._show_status([(job, began) for job, _, began in running.values()])
                     time.sleep(_POLL_SECONDS)
             finally:
+                self._status.clear()
                 stop(list(running))
-                for process, (job, _) in running.items():
+                for process, (job, _, _) in running.items():
                     record_end(job, process.exitcode or 0)
                 _write_csv(self.jobs, self.folder)
 
@@ -325,14 +340,24 @@ class Sweep:
             notice(f"{job.label} cannot be started: {error.strerror}: {error.filename}")
             self._print_end(job)
             return None
+        self._status.clear()
         _say(f"{job.label}: started · {shown_path(log)}")
         flags = [text for flag in self.configs for text in (flag, str(Path(configs, flag)))]
         argv = [self.entry, *flags, *job.arguments()]
         return start(self.command, argv, console=log, environment=slot | job.environment(self.folder.name))
 
-    def _print_end(self, job: Job) -> None:
+    def _show_status(self, running: Sequence[tuple[Job, float]]) -> None:
+        """Show which jobs run, for how long, and what is left."""
+        now = time.monotonic()
+        jobs = [f"{job.label} for {now - began:.0f} s" for job, began in running]
+        left = time_left(self._took, len(self.jobs) - self._ended, max(1, len(running)))
+        self._status.show(" · ".join(filter(None, (f"{self._ended}/{len(self.jobs)} done", left, *jobs))))
+
+    def _print_end(self, job: Job, left: str = "") -> None:
         self._ended += 1
-        _say(f"[{self._ended}/{len(self.jobs)}] {job.label}: {job_outcome(state_of(job.folder))}")
+        self._status.clear()
+        outcome = f"{job.label}: {job_outcome(state_of(job.folder))}"
+        _say(f"[{self._ended}/{len(self.jobs)}] {outcome}{left and ' · '}{left}")
         _write_csv(self.jobs, self.folder)
 
 
