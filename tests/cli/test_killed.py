@@ -29,7 +29,7 @@ def test_a_terminated_run_says_so(tmp_path: Path) -> None:
     assert (ran.summary()["status"], ran.summary()["reason"]) == ("failed", "terminated (SIGTERM)")
     assert ran.summary()["steps"] == 2  # what was evaluated is kept
     last = ran.folder / "checkpoints" / "last.ckpt"
-    left = f"what was evaluated is in {ran.folder}; the same line with ckpt_path={last} goes on"
+    left = f"what was evaluated is in {ran.folder}; it goes on with: python src/train.py ckpt_path={last}"
     assert ran.err.strip() == f"error: terminated (SIGTERM); {left}"
 
 

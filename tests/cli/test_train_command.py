@@ -122,7 +122,9 @@ def test_a_killed_run_leaves_valid_files_and_resumes_to_the_same_weights(tmp_pat
     assert left["steps"] < 40
     assert len(ScoreTable.read(folder / "scores.csv")) > 0
     checkpoint = folder / "checkpoints" / "last.ckpt"
-    resumed = run_command("train.py", *line, f"ckpt_path='{checkpoint}'", logs=tmp_path / "resumed")
+    resumed = run_command(
+        "train.py", f"ckpt_path='{checkpoint}'", logs=tmp_path / "resumed"
+    )  # its own settings
     assert resumed.code == 0, resumed.out + resumed.err
     assert (resumed.folder / "scores.csv").read_text() == (whole.folder / "scores.csv").read_text()
     first, second = (

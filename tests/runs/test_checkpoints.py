@@ -10,6 +10,7 @@ from unseen.runs.checkpoints import (
     Checkpoint,
     check_resumable,
     make_provenance,
+    resumed_as_trained,
     scored_as_trained,
     trained_before,
 )
@@ -132,3 +133,30 @@ def test_a_run_does_not_go_on_with_other_images() -> None:
 def test_other_data_are_still_other_data() -> None:
     found = scored_as_trained(plain(name="digits"), stored(), {"data", "data.cache_gb"})
     assert found["data"]["name"] == "digits"
+
+
+@pytest.mark.parametrize(
+    ("typed", "now", "max_steps", "rotation", "seed"),
+    [
+        ({"ckpt_path"}, {}, 300, 10, 3),
+        ({"ckpt_path", "trainer.max_steps"}, {}, 500, 10, 3),
+        ({"ckpt_path", "data.rotation", "seed"}, {"rotation": 5}, 300, 5, 0),
+        ({"ckpt_path", "data", "trainer"}, {"name": "digits", "rotation": 0}, 500, 0, 3),
+        ({"ckpt_path", "recipe.max_steps"}, {"rotation": 0}, 500, 0, 0),
+    ],
+)
+def test_a_run_goes_on_with_its_own_settings_but_for_those_that_are_typed(
+    typed: set[str], now: dict[str, Any], max_steps: int, rotation: int, seed: int
+) -> None:
+    then = plain() | {
+        "seed": 3,
+        "trainer": {"eval_precision": "tf32", "max_steps": 300, "precision": "32-true"},
+    }
+    here = plain(**now) | {"trainer": {"eval_precision": "tf32", "max_steps": 500, "precision": "bf16-mixed"}}
+    found = resumed_as_trained(here, make_provenance(then, SPLIT, 2), typed)
+    assert (found["trainer"]["max_steps"], found["data"]["rotation"], found["seed"]) == (
+        max_steps,
+        rotation,
+        seed,
+    )
+    assert found["trainer"]["precision"] == "bf16-mixed"  # of the machine

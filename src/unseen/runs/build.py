@@ -28,11 +28,12 @@ from unseen.runs.checkpoints import (
     make_provenance,
     read_checkpoint,
     resume_scores,
+    resumed_as_trained,
     scored_as_trained,
     trained_before,
     training_of,
 )
-from unseen.runs.console import console, notice, quiet_libraries
+from unseen.runs.console import console, notice, quiet_libraries, say
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import (
     choices,
@@ -43,6 +44,7 @@ from unseen.runs.identity import (
     typed_settings,
 )
 from unseen.runs.objects import check_objects, make
+from unseen.runs.opening import network_line, opening_line
 from unseen.runs.own_folder import JOB, own_checkpoint
 from unseen.runs.schema import check_settings, checkpoint_path, read_places
 from unseen.runs.trainer import check_trainer, make_trainer, processes_to_fit, ranks_of
@@ -127,20 +129,23 @@ def build(run: Run, *, training: bool) -> Parts:
         read = read_places(run.config, HydraConfig.instance().cfg)
         if training or not path:
             check_settings(plain, read)
-        path = own_checkpoint(run.folder.path) or path
+        own = own_checkpoint(run.folder.path)
+        path = own or path
         checkpoint = read_checkpoint(path, resume=training) if path else None
         scored = None if training else checkpoint
-        if scored:
-            check_trusted(scored, plain)
-            plain = scored_as_trained(plain, scored.made_by, typed_settings())
+        if checkpoint and not own:  # a sweep types all settings of its jobs
+            check_trusted(checkpoint, plain)
+            as_trained = resumed_as_trained if training else scored_as_trained
+            plain = as_trained(plain, checkpoint.made_by, typed_settings())
             # what a checkpoint holds was read when it was made
-            held = {(group, key) for group in ("model", "data") for key in scored.made_by[group]}
+            held = {(group, key) for group in ("model", "data") for key in checkpoint.made_by[group]}
             check_settings(plain, read | held)
             plain["logger"] = _named_anew(run.config.logger, plain)
         check_objects(plain, training=not scored)
         quiet_libraries()
         check_trainer(plain["trainer"])
     run.folder.write_summary("running")
+    say(opening_line(plain, training=training, checkpoint=path))
     spec, datamodule = _data(plain, training=training)
     provenance = make_provenance(
         plain, datamodule.split, datamodule.num_classes, datamodule.references("train")
@@ -158,6 +163,7 @@ def build(run: Run, *, training: bool) -> Parts:
         plain, k["unseen"], view or run.folder, training=training, at=scored.at if scored else None
     )
     trainer = make_trainer(plain["trainer"], callbacks, loggers)
+    say(network_line(module, trainer, training=training))
     return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], path, k, view)
 
 
@@ -245,8 +251,7 @@ def _describe(
         **({"trained": training_of(scored)} if scored else {}),
     )
     run.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), datamodule.split.to_dict())
-    if is_first_process():
-        console().print(f"{plain['data']['name']}: {datamodule.description()}", soft_wrap=True)
+    say(f"{plain['data']['name']}: {datamodule.description()}")
     if datamodule.left_out_notice:
         notice(datamodule.left_out_notice)
     if k["seen"] < k["unseen"]:

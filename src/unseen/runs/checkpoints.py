@@ -50,6 +50,8 @@ _MACHINE = ("cache_gb", "decode", "workers")  # of the machine that runs, never 
 _READING = ("pooling", "channels_last")  # how a network is read and laid out, not what it is
 _TRAINING = ("loss", "optimizer", "scheduler")  # of `model`; never made where a checkpoint is scored
 _CHECKED = (*_TRAINING, "backbone", "tuning")  # of `model`: never made, or looked at by themselves
+# how long and in which steps was trained; the rest of the trainer is the machine's
+_LENGTH = ("max_steps", "max_epochs", "val_check_interval", "gradient_clip_val", "accumulate_grad_batches")
 _PRECISION = {"trainer.eval_precision", "recipe.eval_precision"}
 
 
@@ -404,6 +406,45 @@ def scored_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[
         "trainer": plain["trainer"] | precision,
         "callbacks": callbacks,
     }
+
+
+def resumed_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set[str]) -> dict[str, Any]:
+    """Return the configuration with the settings that the checkpoint was trained with, but for what was typed.
+
+    A typed setting that makes another run is refused later (`check_resumable`). Where `size` or a part of `recipe` was
+    typed, which stand for other settings, everything is as typed.
+
+    Args:
+        plain: The composed configuration.
+        stored: What made the checkpoint.
+        typed: Names of the settings and groups that were typed.
+    """
+    if "size" in typed or any(name.startswith("recipe.") for name in typed):
+        return plain
+    groups = {
+        group: _with_typed(group, stored[group], plain[group], typed)
+        for group in ("model", "data", "probe")
+        if group not in typed and stored.get(group) is not None
+    }
+    for part in (*_TRAINING, "tuning"):  # groups of their own
+        if part in typed and part in plain["model"] and "model" in groups:
+            groups["model"][part] = plain["model"][part]
+    training = stored.get("training") or {}
+    length = {
+        key: training[f"trainer.{key}"]
+        for key in _LENGTH
+        if f"trainer.{key}" in training and not {"trainer", f"trainer.{key}"} & typed
+    }
+    groups["trainer"] = plain["trainer"] | length
+    if "data" in groups:
+        groups["data"] |= {key: plain["data"][key] for key in _MACHINE}
+        if "data_dir" in groups["data"].get("source", {}):
+            groups["data"]["source"]["data_dir"] = plain["paths"]["data_dir"]
+    callbacks, model = plain["callbacks"], groups.get("model", plain["model"])
+    if callbacks.get("layer_probe"):
+        callbacks = callbacks | {"layer_probe": callbacks["layer_probe"] | {"pooling": model["pooling"]}}
+    seed = {} if "seed" in typed else {"seed": stored["seed"]}
+    return plain | groups | seed | {"size": stored["size"], "callbacks": callbacks}
 
 
 def _check_not_contradicted(plain: dict[str, Any], stored: dict[str, Any], typed: set[str]) -> None:

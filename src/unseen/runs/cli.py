@@ -125,7 +125,7 @@ def register_resolvers() -> None:
     """Make ${project_root:}, ${job_folder:...} and ${scored:...} known to OmegaConf."""
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
-    # what an evaluation's folder is named after: a checkpoint's own data are not known yet
+    # what a run's folder is named after: a checkpoint's own network and data are not known yet
     OmegaConf.register_new_resolver(
         "scored", lambda checkpoint, data: "checkpoint" if checkpoint else data, replace=True
     )

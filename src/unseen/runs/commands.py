@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +19,7 @@ from unseen.process_rank import is_first_process
 from unseen.runs.console import closing_line, console, fail, layer_table, notice, shown_path
 from unseen.runs.ending import Ranks, begin_ending, end_on_signals, interruption, write_reason
 from unseen.runs.errors import UserError, failure_sentence, user_errors
+from unseen.runs.typed_line import override
 from unseen.wording import count, one_line, suggestion
 
 if TYPE_CHECKING:
@@ -116,8 +119,13 @@ def _left_in(folder: Path, *, training: bool) -> str:
     if not (folder / "scores.csv").is_file():
         return f"nothing was evaluated yet ({shown_path(folder)})"
     checkpoint = folder / "checkpoints" / "last.ckpt"
-    on = f"; the same line with ckpt_path={shown_path(checkpoint)} goes on"
+    on = f"; it goes on with: python src/train.py {_typed('ckpt_path', shown_path(checkpoint))}"
     return f"what was evaluated is in {shown_path(folder)}{on if training and checkpoint.is_file() else ''}"
+
+
+def _typed(key: str, value: str) -> str:
+    """Return a setting as it is typed in a shell."""
+    return f"{key}={value}" if re.fullmatch(r"[\w./-]+", value) else shlex.quote(override(key, value))
 
 
 def _reason(error: BaseException) -> str:
