@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from torch import nn
 
 from unseen.runs.opening import network_line, opening_line
@@ -34,12 +34,11 @@ def test_a_run_says_from_where_and_how_long(length: tuple[int, int | None, float
 
 
 def test_parameters_that_train_are_counted() -> None:
-    module = LightningModule()
-    module.network = nn.Sequential(nn.Linear(9, 10), nn.Linear(10, 2))  # 100 and 22 parameters
+    module = nn.Sequential(nn.Linear(9, 10), nn.Linear(10, 2))  # 100 and 22 parameters
     trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
-    assert network_line(module, trainer, training=True).startswith("122 parameters, all train · CPU, ")
-    module.network[0].requires_grad_(False)
+    assert network_line(module, trainer, training=True).startswith("122 parameters, all are trained · CPU, ")
+    module[0].requires_grad_(False)
     assert network_line(module, trainer, training=True).startswith(
-        "122 parameters, 22 train (18.03%) · CPU, "
+        "22 of 122 parameters are trained (18.03%) · CPU, "
     )
     assert network_line(module, trainer, training=False).startswith("122 parameters · CPU, ")

@@ -163,7 +163,7 @@ def build(run: Run, *, training: bool) -> Parts:
         plain, k["unseen"], view or run.folder, training=training, at=scored.at if scored else None
     )
     trainer = make_trainer(plain["trainer"], callbacks, loggers)
-    say(network_line(module, trainer, training=training))
+    say(network_line(module.backbone, trainer, training=training))
     return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], path, k, view)
 
 
@@ -311,15 +311,11 @@ def _tuning(plain: dict[str, Any]) -> Tuning:
 
 
 def _count_parameters(run: Run, module: SeenClassifier, *, training: bool) -> None:
-    """Write how many parameters the network has, and say how many are trained where that is not all."""
+    """Write how many parameters the network has, and how many of them are trained."""
     from unseen.backbones.tuning import counted
 
     total, trained = counted(module.backbone)
     run.folder.add_facts(parameters=total, **({"trainable_parameters": trained} if training else {}))
-    if training and trained < total and is_first_process():
-        console().print(
-            f"{trained:,} of {total:,} parameters are trained ({trained / total:.2%})", soft_wrap=True
-        )
 
 
 def _optimization(model: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from unseen.wording import count
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule, Trainer
+    from lightning.pytorch import Trainer
+
+    from unseen.backbones.protocol import Backbone
 
 
 def opening_line(plain: Mapping[str, Any], *, training: bool, checkpoint: Path | None) -> str:
@@ -30,15 +32,18 @@ def opening_line(plain: Mapping[str, Any], *, training: bool, checkpoint: Path |
     return f"{what}: {_length(plain['trainer']) if training else 'scored without training'}"
 
 
-def network_line(module: LightningModule, trainer: Trainer, *, training: bool) -> str:
+def network_line(backbone: Backbone, trainer: Trainer, *, training: bool) -> str:
     """Return how many parameters the network has, how many of them train, and where."""
     import torch
 
-    weights = list(module.parameters())
-    total = sum(weight.numel() for weight in weights)
-    trained = sum(weight.numel() for weight in weights if weight.requires_grad)
-    share = "all train" if trained == total else f"{_millions(trained)} train ({trained / total:.2%})"
-    parts = [f"{_millions(total)} parameters" + (f", {share}" if training else "")]
+    from unseen.backbones.tuning import counted
+
+    total, trained = counted(backbone)
+    parts = [f"{total:,} parameters"]
+    if training and trained == total:
+        parts = [f"{total:,} parameters, all are trained"]
+    elif training:
+        parts = [f"{trained:,} of {total:,} parameters are trained ({trained / total:.2%})"]
     device = trainer.strategy.root_device
     kind = "CPU" if device.type == "cpu" else device.type.upper()
     if device.type == "cuda":
@@ -56,7 +61,3 @@ def _length(trainer: Mapping[str, Any]) -> str:
     if isinstance(every, float) and every < 1:
         often = f"every {every:g} epochs"
     return f"{' or '.join(ends)}, scored at the start and {often}"
-
-
-def _millions(number: int) -> str:
-    return f"{number / 1e6:.1f} M" if number >= 1e6 else f"{number:,}"
