@@ -8,7 +8,7 @@ ARGS ?=
 EXPERIMENT ?=
 SEEDS ?= 0,1,2
 SPLITS ?=
-NUM_UNSEEN ?= $(if $(EXPERIMENT),5,3)
+NUM_UNSEEN ?= 5
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
 .DEFAULT_GOAL := help

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from reporting.synthetic import Made, change_summary, make_curves, make_run, make_sweep
 
+from unseen.reporting.all_tables import power
 from unseen.reporting.analysis import Analysis, analyse
 from unseen.reporting.collect import collect
+from unseen.reporting.design import needed
 from unseen.reporting.groups import group_runs
-from unseen.reporting.summary import findings
 
 
 def analysis_of(root: Path) -> Analysis:
@@ -23,49 +24,59 @@ def test_networks_are_ranked_and_paired_by_seed(tmp_path: Path) -> None:
     make_curves(tmp_path, "swin", [[0.4, 0.2], [0.6, 0.1], [0.9, 0.1]])  # a third seed that cvt does not have
     (contest,) = analysis_of(tmp_path).contests
     assert [one.label for one in contest.configurations] == ["swin", "cvt"]
-    (difference,) = contest.differences
-    assert difference.g.n == 2
-    assert difference.g.mean == pytest.approx(
-        -0.1
-    )  # over the shared seeds swin is below, .4 - .5 and .6 - .7
-    assert difference.agree == 0
-    assert difference.p == pytest.approx(0.5)  # two signs, two of four flips are as far
-    assert math.isnan(contest.spearman.value)  # two networks
+    (pair,) = contest.pairs
+    assert pair.found.g.n == 2
+    # over the shared seeds swin is below, .4 - .5 and .6 - .7
+    assert pair.found.g.mean == pytest.approx(-0.1)
+    assert pair.found.first_above == 0
+    assert math.isnan(pair.found.p)  # two units
+    assert math.isnan(contest.association.rho)  # two networks
 
 
-def test_differences_are_corrected_for_their_number(tmp_path: Path) -> None:
-    for place, model in enumerate(("cvt", "swin", "vit")):
-        make_curves(tmp_path, model, [[0.0, 0.2 + 0.2 * place + seed / 100] for seed in range(6)])
+def test_pairs_are_over_the_splits_that_both_have(tmp_path: Path) -> None:
+    """Four splits of one network, three of which the other has, too, there with other seeds in part."""
+    for split in range(4):
+        make_curves(tmp_path, "cvt", [[0.1, 0.5 + split / 10], [0.1, 0.5 + split / 10]], split=split)
+    for split in range(4):
+        make_curves(tmp_path, "swin", [[0.1, 0.4 + split / 10]], split=split)
     (contest,) = analysis_of(tmp_path).contests
-    # six equal signs: 2 / 64 each, times three pairs
-    assert [one.p for one in contest.differences] == [pytest.approx(6 / 64)] * 3
+    (pair,) = contest.pairs
+    assert (pair.units.over, pair.found.g.n, pair.found.first_above) == ("splits", 4, 4)
+    assert pair.found.g.mean == pytest.approx(0.1)
+    assert len(pair.cells) == 4  # seed 0 of each
 
 
-def test_curves_on_two_data_sets(tmp_path: Path) -> None:
-    make_curves(tmp_path, "vit", [[0.1, 0.2, 0.3, 0.4]], data="digits")
+def test_power_follows_from_the_spread_of_the_differences(tmp_path: Path) -> None:
+    """Differences of one split and six seeds, standard deviation .04: `needed` says eight seeds for .05."""
+    shifts = np.array([-1, 1, -1, 1, -1, 1]) * 0.04 * math.sqrt(5 / 6)
+    make_curves(tmp_path, "cvt", [[0.1, 0.6 + shift] for shift in shifts.tolist()])
+    make_curves(tmp_path, "swin", [[0.1, 0.5]] * 6)
+    found = analysis_of(tmp_path)
+    assert found.contests[0].pairs[0].spread[1] == pytest.approx(0.04)
+    rows = {row.cells[2]: row.cells for row in power(found).rows}
+    assert rows[0.05][4] == pytest.approx(0.04)
+    assert rows[0.05][5] == str(needed(0.05, 0.04)) == "8"
+
+
+def test_curves_on_two_data_sets_are_one_observation_a_network(tmp_path: Path) -> None:
+    for model in ("vit", "cvt"):
+        make_curves(tmp_path, model, [[0.1, 0.2, 0.3, 0.4]], data="digits")
     make_curves(tmp_path, "vit", [[0.3, 0.4, 0.5, 0.6]], data="calligraphy")
+    make_curves(
+        tmp_path, "cvt", [[0.0, 0.5, 0.4, 0.3, 0.2]], data="calligraphy"
+    )  # at equal depths .375 .35 .27 .2
     (transfer,) = analysis_of(tmp_path).transfers
-    assert (transfer.first.data, transfer.second.data) == ("calligraphy", "digits")
-    assert transfer.agreement.value == pytest.approx(1)
-    assert transfer.agreement_p == pytest.approx(2 / 24)
-    assert transfer.difference == pytest.approx(0.2)
-    assert transfer.difference_p == pytest.approx(2 / 16)
-
-
-def test_curves_of_other_lengths_meet_at_equal_depths(tmp_path: Path) -> None:
-    make_curves(tmp_path, "vit", [[0.0, 0.5, 1.0]], data="digits")
-    make_curves(tmp_path, "vit", [[0.0, 0.25, 0.5, 0.75, 1.0]], data="calligraphy")
-    (transfer,) = analysis_of(tmp_path).transfers
-    assert len(transfer.difference) == 3
-    assert transfer.difference == pytest.approx(0)
+    assert (transfer.first, transfer.second) == ("calligraphy", "digits")
+    assert transfer.rhos["vit"] == pytest.approx(1)
+    assert transfer.agreement.n == 2
+    assert math.isnan(transfer.agreement.p)
 
 
 def test_accuracy_against_g_over_networks(tmp_path: Path) -> None:
     make_sweep(tmp_path, models=("cvt", "pvt", "swin", "vit"), data=("calligraphy",), seeds=2)
     (contest,) = analysis_of(tmp_path).contests
-    assert contest.spearman.n == 4
-    assert contest.spearman.exact
-    assert "over 4 networks" in " ".join(findings(contest))
+    assert contest.association.n == 4
+    assert contest.association.exact
 
 
 def test_an_undefined_nmi_gives_no_g(tmp_path: Path) -> None:
@@ -79,9 +90,8 @@ def test_many_configurations_are_compared_with_the_best_only(tmp_path: Path) -> 
     for number in range(14):
         make_curves(tmp_path, f"net{number:02d}", [[0.1, 0.2 + number / 100]])
     (contest,) = analysis_of(tmp_path).contests
-    assert len(contest.differences) == 13
-    assert {one.first.label for one in contest.differences} == {"net13"}
-    assert np.isfinite([one.g.mean for one in contest.differences]).all()
+    assert len(contest.pairs) == 13
+    assert {one.first.label for one in contest.pairs} == {"net13"}
 
 
 @pytest.mark.parametrize(
@@ -118,21 +128,32 @@ def test_a_network_with_fewer_splits_is_not_ranked(tmp_path: Path) -> None:
     assert (other.label, why) == ("swin", "only the unseen classes c0, c1, c2")
 
 
+def test_a_sweep_that_has_begun_its_next_split_is_ranked_on_the_one_that_all_have(tmp_path: Path) -> None:
+    for model in ("cvt", "swin", "vit"):
+        make_curves(tmp_path, model, [[0.1, 0.5], [0.1, 0.6]])
+    make_curves(tmp_path, "vit", [[0.1, 0.9]], split=1)
+    (contest,) = analysis_of(tmp_path).contests
+    assert sorted(one.label for one in contest.configurations) == ["cvt", "swin", "vit"]
+    assert {len(one.runs) for one in contest.configurations} == {2}
+    ((other, why),) = contest.others
+    assert (other.label, why) == ("vit", "its runs with the unseen classes c1, c2, c3")
+
+
 def test_splits_are_the_units_where_there_are_three(tmp_path: Path) -> None:
     """g of each split is the mean over its seeds: .5, .7, .9; the seeds' own spread does not count."""
     for split, curves in enumerate(([[0.4], [0.6]], [[0.7]], [[0.8], [1.0]])):
         make_curves(tmp_path, "cvt", curves, split=split)
     (contest,) = analysis_of(tmp_path).contests
     assert contest.best.curves[:, 0].tolist() == pytest.approx([0.5, 0.7, 0.9])
-    assert contest.best.g.of_mean.mean == pytest.approx(0.7)
-    assert contest.best.g.of_mean.n == 3
+    assert contest.best.score.mean == pytest.approx(0.7)
+    assert contest.best.score.n == 3
 
 
 def test_two_splits_are_averaged_within_the_seeds_that_have_both(tmp_path: Path) -> None:
     make_curves(tmp_path, "cvt", [[0.4], [0.6]], split=0)
     make_curves(tmp_path, "cvt", [[0.2], [0.8], [0.9]], split=1)  # seed 2 has one split only
     (contest,) = analysis_of(tmp_path).contests
-    assert contest.best.design.over == "seeds"
+    assert contest.best.units.over == "seeds"
     assert contest.best.curves[:, 0].tolist() == pytest.approx([0.3, 0.7])
 
 

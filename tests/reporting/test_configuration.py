@@ -20,12 +20,11 @@ def test_one_configuration_by_hand(tmp_path: Path) -> None:
     make_curves(tmp_path, "cvt", [[0.1, 0.5, 0.3], [0.2, 0.7, 0.6]], pixels=0.2)
     config = configuration_of(tmp_path)
     assert config.g.best_layer == 1
-    assert config.g.of_mean.mean == pytest.approx(0.6)
-    assert config.over_last.mean == pytest.approx(0.15)  # .2 and .1
-    assert (config.over_last.low, config.over_last.high) == (pytest.approx(0.1), pytest.approx(0.2))
+    assert config.g.plain.mean == pytest.approx(0.6)
+    assert config.score.mean == pytest.approx(0.6)  # each seed chooses layer 1 for the other
+    assert config.lead.nmi.mean == pytest.approx(0.15)  # .2 and .1
     assert config.over_pixels.mean == pytest.approx(0.4)
-    assert config.trend.value == pytest.approx(0.5)  # means .15, .60, .45: ranks 1, 3, 2
-    assert config.shape.sign_changes == 1
+    assert config.variation.over_seeds.std == pytest.approx(0.1 * 2**0.5)  # .5 and .7
     assert not config.best_is_last
     assert config.noise is None
 
@@ -48,7 +47,6 @@ def test_controls_are_read_where_they_are(tmp_path: Path) -> None:
     assert levels == {"chance": [0.01, 0.01], "pixels": [0.05, 0.05]}
     assert config.noise is not None
     assert config.noise.tolist() == [0.03, 0.03]
-    assert config.shape.judged_by == "noise"
     assert [(level, values.tolist()) for level, values in config.destroyed] == [
         (0.5, [0.2, 0.2]),
         (2.0, [0.02, 0.02]),

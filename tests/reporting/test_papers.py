@@ -10,11 +10,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from reporting.synthetic import Made, make_run
 
+from unseen.reporting.all_tables import against_the_papers
 from unseen.reporting.collect import collect
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.groups import group_runs
 from unseen.reporting.papers import NETWORKS, TOLERANCE, compare_with_papers, published, why_not_comparable
-from unseen.reporting.tables import against_the_papers
 from unseen.runs.cli import register_resolvers
 
 FAITHFUL = Made(model="pvt", data="calligraphy", size="paper", steps=(0, 100, 200, 300, 400, 500))

@@ -5,7 +5,7 @@ import io
 import math
 from pathlib import Path
 
-from unseen.reporting.statistics import Estimate
+from unseen.reporting.intervals import Estimate
 from unseen.reporting.tables import (
     LONGEST_FOR_PEOPLE,
     Column,
@@ -53,7 +53,7 @@ def test_markdown() -> None:
         "| name | n | g | p |\n"
         "| --- | --: | --: | --: |\n"
         "| a_b\\|c | 3 | 0.50 ± 0.02 [0.48, 0.52] | < 0.001 |\n"
-        "| x | 1 | 0.25 (one run) | – |\n"
+        "| x | 1 | 0.25 (n = 1) | – |\n"
         "| y | 0 | – | – |\n\n"
         "50 % of it\n"
     )

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from unseen.reporting.association import CurveAgreement, RankAgreement, curve_agreement, spearman
+from unseen.reporting.claims import SIGNIFICANT, holm, may_be_written
 from unseen.reporting.configuration import Configuration
+from unseen.reporting.crossfit import Difference, difference
+from unseen.reporting.design import splits_and_seeds
+from unseen.reporting.intervals import Floats
 from unseen.reporting.place import differing, plain, split_names
-from unseen.reporting.run_files import Floats
-from unseen.reporting.statistics import (
-    Estimate,
-    RankAgreement,
-    estimate,
-    holm,
-    kendall,
-    sign_flip_p,
-    spearman,
-)
 from unseen.reporting.texts import digest, file_name
-from unseen.reporting.units import Units
+from unseen.reporting.units import Cell, Units, table_of
 
 _ALL_PAIRS_UP_TO = 12  # configurations of one contest; beyond, each is compared with the best only
 _MOST_SPLITS_NAMED = 3
@@ -31,16 +27,26 @@ _MOST_SPLITS_NAMED = 3
 _OF_THE_DATA = ("data.train_size", "data.num_labels", "(layers)")
 
 
-@dataclass(frozen=True)
-class Difference:
+@dataclass(frozen=True, eq=False)
+class Pair:
     """Two configurations of one contest, compared over the splits and seeds that both have."""
 
     first: Configuration  # the one with the larger mean
     second: Configuration
-    design: Units  # of the runs that both have
-    g: Estimate  # first - second, over the units
-    p: float  # two-sided, corrected by Holm for all pairs of the contest; NaN where no unit is shared
-    agree: int  # in how many of the shared units the first is above
+    units: Units  # of the runs that both have
+    found: Difference  # first - second
+    # standard deviations of the difference over splits, and over seeds of one split; NaN where not known
+    spread: tuple[float, float]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Runs that both have."""
+        return self.units.cells
+
+    def sd_of_unit(self, seeds: int) -> float:
+        """Return the standard deviation of the difference over units: seeds, or splits of so many seeds."""
+        split, seed = self.spread
+        return math.hypot(split, seed / math.sqrt(seeds)) if self.units.over == "splits" else seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +56,8 @@ class Contest:
     configurations: tuple[Configuration, ...]  # ranked, largest g first
     others: tuple[tuple[Configuration, str], ...]  # measured alike, but not ranked; and why
     splits: Mapping[str, str]  # the class splits of the ranked ones: short names by their keys
-    spearman: RankAgreement  # of seen-class accuracy and g over the networks
-    kendall: RankAgreement
-    differences: tuple[Difference, ...]  # first the one of the best two
+    association: RankAgreement  # of seen-class accuracy and g, a point a network
+    pairs: tuple[Pair, ...]  # first the one of the best two
     differs: str = ""  # from the other contests of its data set and size
 
     @property
@@ -71,6 +76,11 @@ class Contest:
         return self.best.size
 
     @property
+    def by_plain_g(self) -> bool:
+        """Whether it is ranked by plain g, because some configuration has a single unit."""
+        return any(config.g.plain.n < 2 for config in self.configurations)
+
+    @property
     def title(self) -> str:
         """What tells it from the other contests of a page."""
         return f"{self.data}, {self.differs}" if self.differs else self.data
@@ -82,16 +92,15 @@ class Contest:
         return file_name(*parts, digest(self.differs)) if self.differs else file_name(*parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Transfer:
-    """One network's mean NMI curve on two data sets, at equal normalised depths; p corrected by Holm for all rows."""
+    """The curves of all networks on two data sets, at equal normalised depths."""
 
-    first: Configuration
-    second: Configuration
-    agreement: RankAgreement  # of the two curves
-    agreement_p: float
-    difference: Floats  # (l,) first - second
-    difference_p: float  # by sign flips over layers
+    first: str  # data set
+    second: str
+    size: str
+    rhos: Mapping[str, float]  # Spearman's rho of the two mean curves of each network, by its label
+    agreement: CurveAgreement
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +110,12 @@ class Analysis:
     contests: tuple[Contest, ...]  # paper before demo, those with most configurations first
     transfers: tuple[Transfer, ...]
     unscored: tuple[str, ...]  # labels of configurations whose NMI is undefined at every layer
+    p_values: Mapping[object, float]  # of every test of the page, by what was tested
+    written: Mapping[object, bool]  # which claims may be written
+
+    def corrected(self, tested: object) -> float:
+        """Return a p after Holm's correction for all tests of the page."""
+        return dict(zip(self.p_values, holm(list(self.p_values.values())), strict=True))[tested]
 
     @property
     def configurations(self) -> list[Configuration]:
@@ -120,7 +135,19 @@ def analyse(configurations: Sequence[Configuration]) -> Analysis:
         key=lambda one: (one.size != "paper", -len(one.configurations), -len(one.best.runs), one.data)
     )
     unscored = tuple(f"{config.label} on {config.data}" for config in configurations if not config.is_scored)
-    return Analysis(tuple(contests), tuple(_transfers(contests)), unscored)
+    transfers = tuple(_transfers(contests))
+    p_values: dict[object, float] = {transfer: transfer.agreement.p for transfer in transfers}
+    for contest in contests:
+        p_values |= {pair: pair.found.p for pair in contest.pairs} | {contest: _p(contest.association)}
+        p_values |= {(config, "lead"): config.lead.p for config in contest.configurations}
+        p_values |= {(config, "turns"): config.turning.p for config in contest.configurations}
+    written = dict(zip(p_values, may_be_written(list(p_values.values())), strict=True))
+    return Analysis(tuple(contests), transfers, unscored, p_values, written)
+
+
+def _p(found: RankAgreement) -> float:
+    """Return the p of a relation over networks, NaN where so few can show none: that is no test."""
+    return math.nan if found.smallest_p > SIGNIFICANT else found.p
 
 
 class _Field(NamedTuple):
@@ -132,35 +159,46 @@ class _Field(NamedTuple):
 
 
 def _fields(alike: Sequence[Configuration]) -> list[_Field]:
-    """Divide configurations with one task into those that have the same class splits."""
+    """Divide configurations with one task into contests on class splits that all their members have.
+
+    The splits of the first contest are those of the configurations with the largest product of their number and that
+    of the splits: a network that lacks some of these is not ranked, one that has more is ranked by these.
+    """
     names = split_names([run for config in alike for run in config.runs])
     unfair = [(config, why) for config in alike if (why := _why_unfair(config))]
-    by_splits: dict[frozenset[str], list[Configuration]] = {}
-    for config in alike:
-        if not _why_unfair(config):
-            by_splits.setdefault(config.splits, []).append(config)
-    whole = [splits for splits in by_splits if not any(splits < larger for larger in by_splits)]
-    return [
-        _Field(
-            by_splits[splits],
-            [*_partial(by_splits, splits, names), *unfair],
-            dict(sorted(((key, names[key]) for key in splits), key=lambda item: item[1])),
+    left, found = [config for config in alike if not _why_unfair(config)], []
+
+    def have(splits: frozenset[str]) -> list[Configuration]:
+        return [config for config in left if splits <= config.splits]
+
+    while left:
+        splits = max(
+            (config.splits for config in left),
+            key=lambda one: (len(have(one)) * len(one), len(one), sorted(one)),
         )
-        for splits in whole
-    ]
+        whole, others = have(splits), list(unfair)
+        for config in left:
+            if config.splits < splits:
+                others.append((config, f"only the unseen classes {_listed(config.splits, names)}"))
+            elif config.splits > splits:
+                others.append(
+                    (config, f"its runs with the unseen classes {_listed(config.splits - splits, names)}")
+                )
+        named = dict(sorted(((key, names[key]) for key in splits), key=lambda item: item[1]))
+        found.append(_Field([_restricted(config, splits) for config in whole], others, named))
+        left = [config for config in left if config not in whole and not config.splits < splits]
+    return found
 
 
-def _partial(
-    by_splits: Mapping[frozenset[str], Sequence[Configuration]],
-    splits: frozenset[str],
-    names: Mapping[str, str],
-) -> list[tuple[Configuration, str]]:
-    return [
-        (config, f"only the unseen classes {' | '.join(sorted(names[key] for key in some))}")
-        for some, members in by_splits.items()
-        if some < splits
-        for config in members
-    ]
+def _listed(splits: Iterable[str], names: Mapping[str, str]) -> str:
+    return " | ".join(sorted(names[key] for key in splits))
+
+
+def _restricted(config: Configuration, splits: frozenset[str]) -> Configuration:
+    """Return a configuration with the runs on these splits only."""
+    if config.splits == splits:
+        return config
+    return replace(config, runs=tuple(run for run in config.runs if (run.facts.split_hash or "") in splits))
 
 
 def _why_unfair(config: Configuration) -> str:
@@ -192,58 +230,63 @@ def _what_differs(field: _Field, fields: Sequence[_Field]) -> str:
 
 def _contest(field: _Field, differs: str) -> Contest:
     named = [replace(config, contest=differs) for config in field.members]
-    ranked = sorted(named, key=lambda config: (-config.g.of_mean.mean, config.label))
-    accuracy, g = [config.accuracy.mean for config in ranked], [config.g.of_mean.mean for config in ranked]
-    return Contest(
-        tuple(ranked), tuple(field.others), field.splits, spearman(accuracy, g), kendall(accuracy, g),
-        tuple(_differences(ranked)), differs,
-    )  # fmt: skip
-
-
-def _differences(ranked: Sequence[Configuration]) -> list[Difference]:
+    plain = any(config.g.plain.n < 2 for config in named)
+    scores = {config: (config.g.plain if plain else config.score).mean for config in named}
+    ranked = sorted(named, key=lambda config: (-scores[config], config.label))
     pairs = list(itertools.combinations(ranked, 2))
     if len(ranked) > _ALL_PAIRS_UP_TO:
         pairs = [(ranked[0], other) for other in ranked[1:]]
-    compared = [_paired(first, second) for first, second in pairs]
-    p_values = holm([sign_flip_p(g) for _, g in compared])
-    return [
-        Difference(first, second, design, estimate(g), p, int((g > 0).sum()))
-        for (first, second), (design, g), p in zip(pairs, compared, p_values, strict=True)
+    networks = list(dict.fromkeys(config.model for config in ranked))
+
+    def of_networks(values: Mapping[Configuration, float]) -> list[float]:
+        """Settings of one network are no independent points: their mean is."""
+        return [float(np.mean([values[one] for one in ranked if one.model == name])) for name in networks]
+
+    accuracies = {config: config.accuracy.mean for config in ranked}
+    return Contest(
+        tuple(ranked), tuple(field.others), field.splits, spearman(of_networks(accuracies), of_networks(scores)),
+        tuple(_pair(first, second) for first, second in pairs), differs,
+    )  # fmt: skip
+
+
+def _pair(first: Configuration, second: Configuration) -> Pair:
+    cells = [cell for cell in first.cells if cell in second.cells]
+    units = Units.of(cells)
+    rows = [[config.cells.index(cell) for cell in cells] for config in (first, second)]
+    curves = [
+        units.average(config.compared_nmi[at]) for config, at in zip((first, second), rows, strict=True)
     ]
+    per_run = first.per_run[rows[0]] - second.per_run[rows[1]]
+    return Pair(first, second, units, difference(*curves), _spreads(per_run, cells))
 
 
-def _paired(first: Configuration, second: Configuration) -> tuple[Units, Floats]:
-    """Return the splits and seeds that two configurations share, and (U,) differences of their per-run g."""
-    a, b = (dict(zip(config.cells, config.per_run, strict=True)) for config in (first, second))
-    cells = [cell for cell in a if cell in b and np.isfinite(a[cell] - b[cell])]
-    design = Units.of(cells)
-    return design, design.average(np.array([a[cell] - b[cell] for cell in cells]))
+def _spreads(values: Floats, cells: Sequence[Cell]) -> tuple[float, float]:
+    """Return the standard deviations of one run's value over class splits, and over seeds of one split; NaN unknown."""
+    found = splits_and_seeds(table_of(values, cells))
+    if found.over_splits.n > 1 and found.over_seeds.n > 1:
+        parts = found.components
+        return math.sqrt(parts.split), math.sqrt(parts.seed + parts.residual)
+    return math.nan, found.over_seeds.std if found.over_splits.n == 1 else math.nan
 
 
 def _transfers(contests: Sequence[Contest]) -> list[Transfer]:
-    """Compare the curves of each network between the data sets on which it was trained in the same way."""
+    """Compare the curves of networks between data sets; a network counts where it was trained in the same way."""
     by_network: dict[str, dict[str, Configuration]] = {}
     for contest in contests:
         for config in contest.configurations:
-            network = {k: v for k, v in config.place.network.items() if k not in _OF_THE_DATA}
+            network = {key: value for key, value in config.place.network.items() if key not in _OF_THE_DATA}
             by_data = by_network.setdefault(json.dumps([network, config.size], sort_keys=True), {})
             by_data.setdefault(config.data, config)
-    pairs = [
-        (a, b)
-        for by_data in by_network.values()
-        for a, b in itertools.combinations(sorted(by_data.values(), key=lambda config: config.data), 2)
-    ]
-    curves = [_curves(a, b) for a, b in pairs]
-    agreements = [spearman(left, right) for left, right in curves]
-    differences = [(left - right)[np.isfinite(left - right)] for left, right in curves]
-    agreement_p = holm([agreement.p for agreement in agreements])
-    difference_p = holm([sign_flip_p(difference) for difference in differences])
-    return [
-        Transfer(a, b, agreement, rank_p, difference, flip_p)
-        for (a, b), agreement, rank_p, difference, flip_p in zip(
-            pairs, agreements, agreement_p, differences, difference_p, strict=True
-        )
-    ]
+    rhos: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    for by_data in by_network.values():
+        for a, b in itertools.combinations(sorted(by_data.values(), key=lambda config: config.data), 2):
+            of_pair = rhos.setdefault((a.data, b.data, a.size), {})
+            of_pair.setdefault(a.model, []).append(spearman(*_curves(a, b)).rho)
+    found = []
+    for places, of_pair in rhos.items():
+        means = {network: float(np.mean(values)) for network, values in of_pair.items()}
+        found.append(Transfer(*places, means, curve_agreement(list(means.values()))))
+    return found
 
 
 def _curves(a: Configuration, b: Configuration) -> tuple[Floats, Floats]:

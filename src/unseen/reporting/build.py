@@ -11,13 +11,14 @@ import vl_convert
 
 from unseen.atomic_files import write_text
 from unseen.reporting import figures
+from unseen.reporting.all_tables import all_tables
 from unseen.reporting.analysis import Analysis, Contest, analyse
 from unseen.reporting.collect import Collection, collect
 from unseen.reporting.groups import group_runs
 from unseen.reporting.page import page, top_of_heat
 from unseen.reporting.papers import compare_with_papers
 from unseen.reporting.summary import summarise
-from unseen.reporting.tables import all_tables, write_tables
+from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
 
 _MOST_IN_A_FIGURE = 12
@@ -55,7 +56,7 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     write_tables(list(tables.values()), out / "tables")
     write_figures(analysis, out / "figures")
     write_text(out / "index.html", page(collection, analysis, papers, tables, f"python {words}"))
-    summaries = [summarise(contest) for contest in analysis.contests]
+    summaries = [summarise(contest, analysis) for contest in analysis.contests]
     return Report(
         out / "index.html",
         tuple(f"{summary.headline} {summary.details}" for summary in summaries),
@@ -81,7 +82,7 @@ def _figures(contest: Contest) -> dict[str, figures.Spec]:
     titled = [(f"{config.label}, n = {len(config.runs)}", config) for config in members[:_MOST_IN_A_FIGURE]]
     layers = [(title, figures.layer_curves(config, FILES)) for title, config in titled]
     heat = [(title, figures.heat_map(config, FILES, top=top)) for title, config in titled]
-    band = "band: 95 % interval over seeds, dashed: raw pixels, dotted: chance where measured"
+    band = "band: 95 % for all layers together, dashed: raw pixels, dotted: chance where measured"
     single = {
         "g_over_steps": ("g, unseen classes", figures.over_steps(members, FILES, what="g")),
         "accuracy_over_steps": (

@@ -13,21 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unseen.probe_table import SCORES
+from unseen.reporting.best_layer import Generalization, Lead, generalization, lead
 from unseen.reporting.collect import Run
+from unseen.reporting.design import SplitsAndSeeds, splits_and_seeds
+from unseen.reporting.intervals import Complete, Estimate, band, complete, estimate, estimates
 from unseen.reporting.place import NOWHERE, Place
 from unseen.reporting.run_files import Floats, Key
-from unseen.reporting.statistics import (
-    DepthShape,
-    Estimate,
-    Generalization,
-    RankAgreement,
-    depth_shape,
-    estimate,
-    estimates,
-    generalization,
-    spearman,
-)
-from unseen.reporting.units import Cell, Units
+from unseen.reporting.turning import Turning, turning
+from unseen.reporting.units import Cell, Units, table_of
 from unseen.scores import NOISE_FLOOR_PROBE, destroyed_level
 
 
@@ -84,8 +77,8 @@ class Configuration:
         return f"{self.model} ({typed})" if typed else self.model
 
     @cached_property
-    def design(self) -> Units:
-        """Its splits and seeds."""
+    def units(self) -> Units:
+        """What is averaged: its class splits, or its seeds."""
         return Units.of(self.cells)
 
     @property
@@ -152,70 +145,103 @@ class Configuration:
         return self.layers("unseen", "nmi")[:, -1]
 
     @cached_property
+    def _compared(self) -> Complete:
+        """Runs and layers that are compared: every layer on the same runs."""
+        return complete(self.nmi)
+
+    @property
     def undefined(self) -> tuple[Run, ...]:
-        """Runs that lack the NMI of a layer that others have; layers are compared on the other runs only."""
-        lacks = np.any(np.isnan(self.nmi) & np.isfinite(self.nmi).any(axis=0), axis=1).tolist()  # R
-        return () if all(lacks) else tuple(run for run, lack in zip(self.runs, lacks, strict=True) if lack)
+        """Runs left out of that, because they lack the NMI of a layer that most others have."""
+        return tuple(self.runs[at] for at in self._compared.dropped_units)
+
+    def of_units(self, values: Floats) -> Floats:
+        """Return (U, ...) means of (R, ...) values over the compared runs of each unit, NaN where there is none."""
+        kept = values.copy()
+        kept[self._compared.dropped_units] = np.nan
+        return self.units.average(kept)
 
     @cached_property
     def curves(self) -> Floats:
-        """(U, L) unseen NMI of the units at the last step, every layer on the same runs."""
-        return self._units(self.nmi)
+        """(U, L) unseen NMI of the units at the last step; NaN for layers and units that are not compared."""
+        return self.units.average(self.compared_nmi)
 
-    def _units(self, values: Floats) -> Floats:
-        """Return (U, ...) means of (R, ...) values, without the runs that lack a layer."""
-        kept = np.array([run not in self.undefined for run in self.runs])
-        units = self.design.average(np.where(kept.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan))
-        return units[np.isfinite(units.reshape(len(units), -1)).any(axis=1)]
+    @cached_property
+    def compared_nmi(self) -> Floats:
+        """(R, L) unseen NMI at the last step; NaN for runs and layers that are not compared."""
+        kept = self.nmi.copy()
+        kept[self._compared.dropped_units] = np.nan
+        kept[:, self._compared.dropped_layers] = np.nan
+        return kept
+
+    @property
+    def per_run(self) -> Floats:
+        """(R,) the largest NMI over the layers of each run; NaN for a run that is not compared."""
+        return np.array([np.nan if np.isnan(nmi).all() else np.nanmax(nmi) for nmi in self.compared_nmi])
 
     @property
     def mean_nmi(self) -> Floats:
-        """(L,) mean unseen NMI of the layers that every unit has, NaN for others."""
-        return self.curves.mean(axis=0) if len(self.curves) else np.full(len(self.layer_names), np.nan)
-
-    @cached_property
-    def per_run(self) -> Floats:
-        """(R,) the largest NMI over the layers of each run, NaN for a run that lacks one."""
-        layers = np.isfinite(self.mean_nmi)
-        largest = self.nmi[:, layers].max(axis=1)
-        return np.where([run in self.undefined for run in self.runs], np.nan, largest)
+        """(L,) mean unseen NMI, NaN for a layer that is not compared."""
+        return np.array([score.mean for score in estimates(self.curves)])
 
     def scores(self, split: str, probe: str) -> list[Estimate]:
-        """Return L means over the runs of a probe at the last step."""
+        """Return L means over the units of a probe at the last step."""
         key = (split, probe)
         if key not in self._scores:
-            values = self.layers(split, probe)[:, -1]
-            of_units = self._units(values) if key == ("unseen", "nmi") else self.design.average(values)
-            self._scores[key] = estimates(of_units)
+            self._scores[key] = estimates(self._at_end(split, probe))
         return self._scores[key]
+
+    def band(self, split: str, probe: str) -> list[Estimate]:
+        """Return the same means with intervals that hold for all layers together."""
+        return band(self._at_end(split, probe))
+
+    def _at_end(self, split: str, probe: str) -> Floats:
+        is_nmi = (split, probe) == ("unseen", "nmi")
+        return self.curves if is_nmi else self.units.average(self.layers(split, probe)[:, -1])
 
     @property
     def is_scored(self) -> bool:
         """Whether the unseen NMI is defined at a layer of the last step, and g with it."""
-        return bool(np.isfinite(self.mean_nmi).any())
+        return generalization(self.curves) is not None
 
     @cached_property
     def g(self) -> Generalization:
-        """The generalization index at the last step, both ways."""
+        """The generalization index at the last step, as the papers define it and cross-fitted."""
         g = generalization(self.curves)
         assert g is not None
         return g
 
+    @property
+    def score(self) -> Estimate:
+        """The g by which it is compared: cross-fitted; of a single unit, which leaves no other to choose on, plain."""
+        return self.g.cross_fitted if self.g.plain.n > 1 else self.g.plain
+
     @cached_property
     def g_of_steps(self) -> list[Estimate]:
-        """T times g as the papers average it; the best layer is chosen anew at each step."""
-        of_steps = map(generalization, self._units(self.layers("unseen", "nmi")).swapaxes(0, 1))
-        return [g.of_mean if g else Estimate() for g in of_steps]
+        """T times `score`; the best layer is chosen anew at each step."""
+        of_steps = [
+            generalization(values) for values in self.of_units(self.layers("unseen", "nmi")).swapaxes(0, 1)
+        ]
+        return [(g.cross_fitted if g.plain.n > 1 else g.plain) if g else Estimate() for g in of_steps]
 
     @property
     def best_is_last(self) -> bool:
-        """Whether no layer is above the last one."""
+        """Whether no layer is above the last one in the mean."""
         return self.g.best_layer == self.last_layer
+
+    @cached_property
+    def lead(self) -> Lead:
+        """How far the best layer lies above the last."""
+        return lead(self.curves)
+
+    @cached_property
+    def turning(self) -> Turning:
+        """Whether the curve over the layers turns."""
+        return turning(self.curves)
 
     @cached_property
     def accuracy_of_steps(self) -> list[Estimate]:
         """Seen-class accuracy at T steps; n = 0 where it is not known."""
-        return estimates(self.design.average(self.accuracies))
+        return [estimate(values) for values in self.units.average(self.accuracies).T]
 
     @property
     def accuracy(self) -> Estimate:
@@ -223,25 +249,16 @@ class Configuration:
         return self.accuracy_of_steps[-1]
 
     @cached_property
-    def over_last(self) -> Estimate:
-        """NMI of the best layer minus that of the last layer, paired by run; zero where the best is the last."""
-        return estimate(self.curves[:, self.g.best_layer] - self.curves[:, -1])
-
-    @cached_property
     def over_pixels(self) -> Estimate:
-        """NMI of the best layer minus that of the raw pixels, paired by run; n = 0 where not measured."""
-        of_runs = self.nmi[:, self.g.best_layer] - self.pixels("unseen", "nmi")[:, -1]
-        return estimate(self._units(of_runs[:, None])[:, 0])
+        """NMI of the best layer, chosen on the other units, minus that of the raw pixels; n = 0 where not measured."""
+        above = self.curves - self.of_units(self.pixels("unseen", "nmi")[:, -1])[:, None]
+        g = generalization(above)  # what is subtracted is equal for all layers
+        return Estimate() if g is None else g.cross_fitted if g.plain.n > 1 else g.plain
 
     @cached_property
-    def trend(self) -> RankAgreement:
-        """Spearman's rho of layer number and mean NMI."""
-        return spearman(range(len(self.layer_names)), self.mean_nmi)
-
-    @cached_property
-    def shape(self) -> DepthShape:
-        """Rises and falls of the NMI over the layers."""
-        return depth_shape(self.curves, self.noise)
+    def variation(self) -> SplitsAndSeeds:
+        """What varies: the NMI of the best layer over class splits and seeds."""
+        return splits_and_seeds(table_of(self.nmi[:, self.g.best_layer], self.cells))
 
     @cached_property
     def noise(self) -> Floats | None:

@@ -17,14 +17,14 @@ import numpy as np
 
 from unseen.probe_table import HEADINGS
 from unseen.reporting.configuration import Configuration
-from unseen.reporting.statistics import Estimate, estimates
+from unseen.reporting.intervals import Estimate, estimates
 from unseen.reporting.theme import Theme
 from unseen.scores import SPLITS
 
 Spec = dict[str, Any]
 MOST_LINES = 16  # more cannot be distinguished
 _MOST_CELLS_WITH_TEXT = 8  # columns of a heat map
-_NUMBERS = (("v", "mean"), ("lo", "95 % from"), ("hi", "95 % to"), ("sd", "std"), ("n", "runs"))
+_NUMBERS = (("v", "mean"), ("lo", "95 % from"), ("hi", "95 % to"), ("sd", "sd"), ("n", "n"))
 _SHOWN = "!isArray(shown) || indexof(shown, datum.model) >= 0"
 _SPLIT_SHAPES = {"domain": list(SPLITS), "range": ["circle", "square"]}
 _SPLIT_DASHES = {"domain": list(SPLITS), "range": [[1, 0], [5, 3]]}
@@ -71,7 +71,7 @@ def layer_curves(config: Configuration, theme: Theme, *, probe: str = "nmi") -> 
 def _curve_rows(config: Configuration, split: str, probe: str) -> list[Spec]:
     if (split, probe) not in config.probes:
         return []
-    scores = config.scores(split, probe)
+    scores = config.band(split, probe)
     best = -1
     if split == "unseen" and any(score.n for score in scores):
         best = config.g.best_layer if probe == "nmi" else int(np.nanargmax([score.mean for score in scores]))
@@ -100,7 +100,7 @@ def _reference_rows(config: Configuration, probes: Sequence[str]) -> tuple[list[
 
 def heat_map(config: Configuration, theme: Theme, *, top: float) -> Spec:
     """Return the unseen NMI of every layer at every step; `top` is the upper end of the colours."""
-    nmi = config.layers("unseen", "nmi")  # (R, T, L)
+    nmi = config.of_units(config.layers("unseen", "nmi"))  # (U, T, L)
     rows = [
         _estimate(score) | {"l": layer, "name": config.layer_names[layer], "step": step}
         for place, step in enumerate(config.steps)
@@ -168,7 +168,7 @@ def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spe
     means, runs = [], []
     for config in configurations:
         if config.accuracy.n:
-            g = config.g.of_mean
+            g = config.score
             means.append(_label(config) | {"a": _short(config.accuracy.mean), "v": _short(g.mean), "n": g.n})
         pairs = zip(config.accuracies[:, -1], config.nmi[:, config.g.best_layer], config.runs, strict=True)
         runs += [
@@ -187,7 +187,7 @@ def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spe
     of_run = _tooltip(
         ("label", "network"), ("run", "unseen, seed"), ("a", "accuracy"), ("v", "NMI, best layer")
     )
-    of_mean = _tooltip(("label", "network"), ("a", "accuracy"), ("v", "g"), ("n", "runs"))
+    of_mean = _tooltip(("label", "network"), ("a", "accuracy"), ("v", "g"), ("n", "n"))
     mean = place | {"shape": shape, "tooltip": of_mean}
     layers = [
         _layer("point", place | {"tooltip": of_run}, runs, filled=True, size=22, opacity=0.45),
@@ -201,7 +201,7 @@ def destroyed(configurations: Sequence[Configuration], theme: Theme) -> Spec | N
     rows = []
     for config in configurations[:MOST_LINES]:
         if config.destroyed:
-            rows.append(_label(config) | {"level": 0.0, "v": _short(config.g.of_mean.mean)})
+            rows.append(_label(config) | {"level": 0.0, "v": _short(config.g.plain.mean)})
         for level, values in config.destroyed:
             rows.append(_label(config) | {"level": level, "v": _short(values[config.g.best_layer])})
     if not rows:

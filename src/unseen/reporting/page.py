@@ -19,13 +19,14 @@ from markupsafe import Markup
 
 from unseen.probe_table import SHOWN
 from unseen.reporting import figures
+from unseen.reporting.all_tables import what_was_measured
 from unseen.reporting.analysis import Analysis, Contest
 from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.embeddings import pictures
 from unseen.reporting.papers import PaperRow, why_not_comparable
-from unseen.reporting.summary import findings, paper_sentence, summarise
-from unseen.reporting.tables import Table, forms_of, shown, sort_value, what_was_measured
+from unseen.reporting.summary import across_data, claims_sentence, findings, paper_sentence, summarise
+from unseen.reporting.tables import Table, forms_of, sort_value
 from unseen.reporting.texts import printable
 from unseen.reporting.theme import PAGE
 from unseen.scores import CHANCE_PROBE
@@ -64,7 +65,7 @@ def page(
     specs: dict[str, figures.Spec] = {}
     problems: list[str] = []
     cards = _cards(chosen, specs, problems)
-    contests = [_contest(contest, specs) for contest in analysis.contests]
+    contests = [_contest(contest, analysis, specs) for contest in analysis.contests]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_ASSETS), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -89,6 +90,8 @@ def page(
         tables=tables,
         forms_of=forms_of,
         sort_value=sort_value,
+        across_data=[across_data(transfer, analysis) for transfer in analysis.transfers],
+        claims_sentence=claims_sentence(analysis),
         paper_sentence=paper_sentence(papers),
         any_paper=any(row.ours for row in papers),
         not_comparable=_not_comparable(every),
@@ -119,13 +122,12 @@ def _cards(
             specs[key] = figures.scatter(picture.points, picture.classes, PAGE)
             shown_pictures.append({"title": picture.title, "spec": key})
         best = f"best layer {g.best_layer} of 0..{config.last_layer} ({config.layer_names[g.best_layer]})"
-        runs = "1 run" if len(config.runs) == 1 else f"{len(config.runs)} seeds"
-        line = f"{best}, NMI {shown(g.of_mean, 2)}, {runs}".replace(" (one run)", "")
+        line = f"{best}, NMI {g.plain.mean:.2f} in the mean, {config.units}"
         cards.append({"id": name, "of": config, "line": line, "pictures": shown_pictures})
     return cards
 
 
-def _contest(contest: Contest, specs: dict[str, figures.Spec]) -> dict[str, Any]:
+def _contest(contest: Contest, analysis: Analysis, specs: dict[str, figures.Spec]) -> dict[str, Any]:
     name, members = contest.identifier, contest.configurations
     made: dict[str, figures.Spec | None] = {"g": figures.over_steps(members, PAGE, what="g")}
     if any(config.accuracy.n for config in members):
@@ -133,7 +135,12 @@ def _contest(contest: Contest, specs: dict[str, figures.Spec]) -> dict[str, Any]
         made["scatter"] = figures.accuracy_and_g(members, PAGE)
     made["destroyed"] = figures.destroyed(members, PAGE)
     specs |= {f"{kind}-{name}": spec for kind, spec in made.items() if spec}
-    about = {"id": name, "of": contest, "summary": summarise(contest), "findings": findings(contest)}
+    about = {
+        "id": name,
+        "of": contest,
+        "summary": summarise(contest, analysis),
+        "findings": findings(contest, analysis),
+    }
     return about | {"has_accuracy": "accuracy" in made, "has_destroyed": made["destroyed"] is not None}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
-from unseen.reporting.statistics import Estimate, estimates
+from unseen.reporting.intervals import Estimate, estimates
 from unseen.scores import ACCURACY
 from unseen.settings import effect_of, flatten, value_at
 
@@ -271,7 +271,7 @@ def _ours(config: Configuration, row: PaperRow) -> Estimate | None:
     if row.probe == ACCURACY:
         means = [config.accuracy_of_steps[place]]
     else:
-        means = estimates(config.design.average(config.layers(row.split, row.probe)[:, place]))
+        means = estimates(config.units.average(config.layers(row.split, row.probe)[:, place]))
     return max((mean for mean in means if mean.n), key=lambda mean: mean.mean, default=None)
 
 

@@ -1,4 +1,4 @@
-"""The results in words: which network, which layer, how certain."""
+"""The results in words: which network, which layer, how certain. A claim is written only where its test allows it."""
 
 from __future__ import annotations
 
@@ -6,183 +6,329 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unseen.reporting.analysis import Contest, Difference
+import numpy as np
+
+from unseen.reporting.analysis import Analysis, Contest, Pair, Transfer
+from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
+from unseen.reporting.design import needed
+from unseen.reporting.intervals import FEWEST, Estimate
 from unseen.reporting.papers import TOLERANCE, PaperRow
 from unseen.reporting.place import trained_otherwise
-from unseen.reporting.statistics import Estimate
+from unseen.wording import count
 
-SIGNIFICANT = 0.05
-_FEW_SEEDS = 5
-_FEW_POINTS = 10
+_MOST_NAMED = 4
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The result for one data set."""
+    """The result of one contest."""
 
-    headline: str  # one sentence: which network, which layer, g with its interval and n
-    details: str  # how certain: seeds, the last layer, the next network, raw pixels
-
-
-def summarise(contest: Contest) -> Summary:
-    """Return the result for one data set, and where one run or raw pixels allow no conclusion."""
-    best, many = contest.best, len(contest.configurations)
-    g, runs = best.g, len(best.runs)
-    layer = f"layer {g.best_layer} of 0 to {best.last_layer} ({best.layer_names[g.best_layer]})"
-    rivals = f" of {many} {_kind(contest.configurations)}" if many > 1 else ""
-    score = _with_interval(g.of_mean) + (" in one run" if runs == 1 else "")
-    headline = (
-        f"On {contest.data} ({contest.size} size) {best.label} separates classes it has never seen best{rivals}, "
-        f"at {layer}: g = {score}."
-    )
-    details = [_how_often(best, runs), _last_layer(best), _next(contest), _pixels(best)]
-    return Summary(headline, " ".join(text for text in details if text))
+    headline: str  # which networks lead, with g, its interval and what that generalises over
+    details: str  # how certain: runs, layer, its lead over the last one, what would settle it
 
 
-def _how_often(config: Configuration, runs: int) -> str:
-    if runs == 1:
-        return "This is one run: how much another seed would change it is not known."
-    text = f"That layer is the best in {config.g.wins[config.g.best_layer]} of {runs} seeds"
-    if runs < _FEW_SEEDS:
-        count = {2: "two", 3: "three", 4: "four"}[runs]
-        text += f"; {count} seeds are few, so read the interval as the range of the runs"
-    return text + "."
+def summarise(contest: Contest, analysis: Analysis) -> Summary:
+    """Return the result of a contest: what its tests show, and what would be needed to show more."""
+    best = contest.best
+    details = [_runs(contest), _layer(best, analysis), _lead(best, analysis), _settled(contest, analysis)]
+    return Summary(_headline(contest, analysis), " ".join(text for text in details if text))
 
 
-def _last_layer(config: Configuration) -> str:
+def _headline(contest: Contest, analysis: Analysis) -> str:
+    members, best = contest.configurations, contest.best
+    where = f"On {contest.title} ({contest.size} size), {_classes(contest)}, "
+    rivals, leaders = f"{len(members)} {_kind(members)}", _leaders(contest, analysis)
+    if len(members) == 1:
+        text = f"{best.label} reaches {_g(contest, best)}; nothing else was run on these data"
+    elif len(leaders) == 1:
+        text = f"{best.label} separates classes it has never seen best of {rivals}: {_g(contest, best)}"
+    else:
+        means = [_score(contest, config).mean for config in leaders]
+        span = f"g = {min(means):.2f} to {max(means):.2f}"
+        if len(leaders) == len(members):
+            text = f"the {rivals} cannot be told apart: {span}"
+        elif len(leaders) > _MOST_NAMED:
+            text = f"{len(leaders)} of {rivals} lead and cannot be told apart: {span}"
+        else:
+            names = ", ".join(config.label for config in leaders[:-1])
+            text = f"{names} and {leaders[-1].label} lead {rivals} and cannot be told apart: {span}"
+    return f"{where}{text}{_pixels(contest)}."
+
+
+def _leaders(contest: Contest, analysis: Analysis) -> list[Configuration]:
+    """Return the best configuration and those that no test tells from it."""
+    of_best = [pair for pair in contest.pairs if pair.first is contest.best]
+    below = [pair for pair in of_best if analysis.written[pair] and pair.found.g.mean > 0]
+    return [contest.best, *(pair.second for pair in of_best if pair not in below)]
+
+
+def _score(contest: Contest, config: Configuration) -> Estimate:
+    return config.g.plain if contest.by_plain_g else config.score
+
+
+def _g(contest: Contest, config: Configuration) -> str:
+    score, plain = _score(contest, config), config.g.plain
+    as_papers = "" if score is plain else f"; {plain.mean:.2f} as the papers choose the layer"
+    return f"g = {with_interval(score)}{as_papers}"
+
+
+def _classes(contest: Contest) -> str:
+    """Return which classes are unseen."""
+    names, runs = list(contest.splits.values()), contest.best.runs
+    if len(names) == 1:
+        return f"unseen classes {names[0]}" if runs[0].split else "for its unseen classes"
+    sets = {tuple(run.split.unseen) for run in runs if run.split}
+    if len(sets) == 1:
+        return f"over {len(names)} draws of the images of the unseen classes {runs[0].classes}"
+    return f"over {len(names)} choices of {runs[0].facts.unseen_classes or 'the'} unseen classes"
+
+
+def _pixels(contest: Contest) -> str:
+    """Return a clause where no network does better than no network at all, in the mean."""
+    measured = [config for config in contest.configurations if config.over_pixels.n]
+    if len(measured) < len(contest.configurations) or any(config.over_pixels.mean > 0 for config in measured):
+        return ""
+    best = contest.best
+    pixels = best.references("unseen", "nmi")["pixels"].values[0]
+    of = "any network" if len(measured) > 1 else "it"
+    return f"; the raw pixels reach {pixels:.2f}, and no layer of {of} does better"
+
+
+def _runs(contest: Contest) -> str:
+    units, scored = contest.best.units, _score(contest, contest.best)
+    if scored.n < 2:
+        noise = contest.best.noise
+        sd = None if noise is None else noise[contest.best.g.best_layer]
+        measured = (
+            "" if sd is None else f", only that k-means alone moves it by {sd:.2f} (standard deviation)"
+        )
+        runs = "one run each" if len(contest.configurations) > 1 else "one run"
+        return f"This is {runs}: how much another seed would change it is not known{measured}."
+    text = f"{contest.best.label} has {units}"
+    if scored.n < FEWEST:
+        return f"{text}: too few for an interval or a test, which take three."
+    return f"{text}; intervals and tests are over {units.scope}."
+
+
+def _layer(config: Configuration, analysis: Analysis) -> str:
     if config.last_layer == 0:
         return "It has only this layer."
-    if config.best_is_last:
-        return "Its best layer is the last one."
-    margin = config.over_last
-    last = config.g.of_mean.mean - margin.mean
-    text = f"Its last layer has {last:.2f}, which is lower by {_with_interval(margin, runs=False)}"
-    if margin.n > 1 and margin.low <= 0:
-        return text + ": the runs do not show that the last layer is worse."
-    return text + "."
+    g, name = config.g, config.layer_names[config.g.best_layer]
+    text = f"Its best layer in the mean is {g.best_layer} of 0 to {config.last_layer} ({name})"
+    excluded = {g.best_layer, config.last_layer if analysis.written[config, "lead"] else None}
+    others = [layer for layer in np.flatnonzero(g.candidates).tolist() if layer not in excluded]
+    if g.plain.n < FEWEST:
+        return f"{text}."
+    if not others:
+        return f"{text}; every other layer is excluded."
+    return f"{text}; {_numbers('layer', others)} cannot be excluded."
 
 
-def _next(contest: Contest) -> str:
-    if len(contest.configurations) == 1:
-        return "No other network was run on these data, so nothing shows that it is the right choice."
-    first, second = contest.configurations[:2]
-    ours, theirs = first.g.of_mean.mean, second.g.of_mean.mean
-    level = f"{theirs:.2f}"
-    if level == f"{ours:.2f}":
-        level = f"{theirs:.3f} against {ours:.3f}"
-    if ours - theirs < 0.0005:
-        level = f"practically the same g ({theirs:.3f})"
-    pair = contest.differences[0]  # of the best two
-    if pair.g.n == 0:
-        return f"Next is {second.label} with {level}; they share no seed, so the two are not compared."
-    return f"Next is {second.label} with {level}; {_verdict(pair)}."
+def _numbers(noun: str, numbers: Sequence[int]) -> str:
+    """Return numbers in words, runs of them shortened.
+
+    >>> _numbers("layer", [2]), _numbers("layer", [0, 1, 2, 3, 7])
+    ('layer 2', 'layers 0–3, 7')
+    """
+    return f"{noun if len(numbers) == 1 else noun + 's'} {spans(numbers)}"
 
 
-def _verdict(pair: Difference) -> str:
-    n = pair.g.n
-    if n == 1:
-        return "with one shared seed the two cannot be distinguished"
-    if pair.p < SIGNIFICANT:
-        return f"the difference of {_with_interval(pair.g, runs=False)} is beyond chance (p = {pair.p:.3f}, {n} seeds)"
-    if pair.agree == n:
-        return f"it is below in all {n} shared seeds, which are too few to be certain"
-    return f"over {n} shared seeds the two cannot be distinguished"
+def spans(numbers: Sequence[int]) -> str:
+    """Return ascending numbers as text; three or more in a row become one part.
+
+    >>> spans([0, 1, 2, 5, 6])
+    '0–2, 5, 6'
+    """
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(
+        f"{part[0]}–{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts
+    )
 
 
-def _pixels(config: Configuration) -> str:
-    margin = config.over_pixels
-    if margin.n == 0 or margin.mean > 0:
+def _lead(config: Configuration, analysis: Analysis) -> str:
+    found, n = config.lead, config.g.plain.n
+    if config.last_layer == 0 or n < FEWEST:
         return ""
-    pixels = config.g.of_mean.mean - margin.mean
-    return f"The raw pixels reach {pixels:.2f}: here no layer does better than no network at all."
+    if analysis.written[config, "lead"]:
+        return f"It lies above the last layer by {with_interval(found.nmi)} ({p_text(found.p)})."
+    if config.best_is_last:
+        return "That is the last layer."
+    inside = n - int(config.g.wins[-1])
+    return (
+        f"That it lies above the last layer is not shown ({p_text(found.p)}): the best layer is another than the "
+        f"last "
+        f"in {inside} of {n} {config.units.over}; by chance alone it is so in {100 * found.by_chance:.0f} %."
+    )
 
 
-def findings(contest: Contest) -> list[str]:
-    """Return what one data set shows on the papers' three claims, each with its n."""
+def _settled(contest: Contest, analysis: Analysis) -> str:
+    """Return what would tell the best two apart."""
+    if not contest.pairs or analysis.written[contest.pairs[0]]:
+        return ""
+    pair = contest.pairs[0]
+    if not pair.units.cells:
+        return "The best two share no class split with a common seed, so they cannot be compared."
+    n = pair.found.g.n
+    above = f"{pair.first.label} is above {pair.second.label} in {pair.found.first_above} of {n} {pair.units.over}"
+    return f"{above}, by {pair.found.g.mean:.3f} in the mean{_needed(pair)}.".replace("-", "−")
+
+
+def _needed(pair: Pair) -> str:
+    found, seeds = pair.found.g, round(len(pair.cells) / max(1, pair.units.splits))
+    sd, unit = pair.sd_of_unit(seeds), pair.units.over
+    if math.isnan(sd) or not found.mean:
+        return ""
+    number = needed(found.mean, sd)
+    each = f" of {count(seeds, 'seed')}" if unit == "splits" else ""
+    shown = "more than 1,000" if number is None else f"about {number}"
+    return f"; to find such a difference in 80 % of cases takes {shown} {unit}{each}"
+
+
+def findings(contest: Contest, analysis: Analysis) -> list[str]:
+    """Return what one contest shows on the papers' three claims, each with its n."""
     members = contest.configurations
-    kind, several = _kind(members), len(members) > 1
     sentences = []
     trained = trained_otherwise([config.place for config in members])
     if trained:
-        sentences.append(
-            f"Not all networks were trained alike, so their order may come from that: {'; '.join(trained)}."
-        )
-    if several:
-        sentences.append(_inside(members, kind))
-    sentences += [_monotone(members, kind), _accuracy(contest, kind)]
+        text = "; ".join(trained)
+        sentences.append(f"Not all networks were trained alike, so their order may come from that: {text}.")
+    for config in members:
+        if config.undefined:
+            names = ", ".join(run.name for run in config.undefined)
+            sentences.append(
+                f"{config.label}: {names} lacks the NMI of a layer that most other runs have, so it is in no "
+                "comparison of layers or networks."
+            )
+    if len(members) > 1:
+        sentences.append(_inside(members, analysis))
+    sentences += [_turns(members, analysis), _accuracy(contest, analysis)]
     measured = [config for config in members if config.over_pixels.n]
-    if several and measured:
+    if len(members) > 1 and measured:
         above = sum(config.over_pixels.mean > 0 for config in measured)
-        sentences.append(f"{above} of {len(measured)} {kind} have a layer above the raw pixels.")
+        sentences.append(
+            f"In the mean {above} of {len(measured)} {_kind(members)} have a layer above the raw pixels."
+        )
     if not any("chance" in config.references("unseen", "nmi") for config in members):
         sentences.append("NMI by chance (permuted labels) was not measured in these runs.")
     return sentences
 
 
-def _inside(members: Sequence[Configuration], kind: str) -> str:
-    inside = [config for config in members if not config.best_is_last]
-    text = f"The best layer is not the last in {len(inside)} of {len(members)} {kind}"
-    if inside:
-        beyond = sum(config.over_last.low > 0 for config in inside)
-        text += f"; in {beyond} of these the 95 % interval of the difference excludes zero"
-    return text + "."
-
-
-def _monotone(members: Sequence[Configuration], kind: str) -> str:
-    judged = [config for config in members if config.shape.judged_by]
-    if not judged:
-        return "Whether NMI rises steadily with depth cannot be judged: one run each, k-means noise not measured."
-    turning = sum(config.shape.sign_changes > 0 for config in judged)
-    if len(members) == 1:
-        verb = "changes direction" if turning else "does not change direction"
-        return f"NMI {verb} over the layers, beyond the uncertainty."
+def _inside(members: Sequence[Configuration], analysis: Analysis) -> str:
+    inside = sum(not config.best_is_last for config in members)
+    expected = sum(config.lead.by_chance for config in members)
+    shown = sum(analysis.written[config, "lead"] for config in members)
     return (
-        f"NMI changes direction at least once over the layers, beyond the uncertainty, in {turning} of "
-        f"{len(judged)} {kind}."
+        f"The best layer is not the last in {inside} of {len(members)} {_kind(members)}; if all layers were equal, "
+        f"chance would give {expected:.1f}. A lead over the last layer is shown for {shown}."
     )
 
 
-def _accuracy(contest: Contest, kind: str) -> str:
-    rho, tau = contest.spearman, contest.kendall
-    if math.isnan(rho.value):
+def _turns(members: Sequence[Configuration], analysis: Analysis) -> str:
+    judged = [config for config in members if config.turning.kind]
+    if not judged:
+        return "Whether NMI only rises or falls with depth cannot be judged: that takes three layers, and three seeds."
+    turning = [config for config in judged if analysis.written[config, "turns"]]
+    if not turning:
+        return f"That NMI does more than rise or fall with depth is shown for none of {len(judged)} {_kind(members)}."
+    which = ", ".join(
+        f"{config.label} ({config.turning.kind} at layer {config.turning.layer})" for config in turning
+    )
+    of = f"{len(turning)} of {len(judged)} {_kind(members)}"
+    return f"NMI neither only rises nor only falls with depth in {of}: {which}."
+
+
+def _accuracy(contest: Contest, analysis: Analysis) -> str:
+    found = contest.association
+    if math.isnan(found.rho):
         return (
-            "Whether accuracy on seen classes ranks networks as g does cannot be tested: it needs three whose accuracy "
-            f"is known and differs ({rho.n} here)."
+            "Whether accuracy on seen classes ranks networks as g does cannot be tested: it needs three whose "
+            "accuracy "
+            f"is known and differs ({found.n} here)."
         )
-    verdict = "agree beyond chance" if rho.p < SIGNIFICANT else "do not agree beyond chance"
-    few = f"; so few {kind} show only a very strong relation" if rho.n < _FEW_POINTS else ""
+    numbers = f"Spearman ρ = {signed(found.rho)} over {found.n} networks, {p_text(found.p)}"
+    if analysis.written[contest]:
+        verb = (
+            "rank the networks alike"
+            if found.rho > 0
+            else "contradict each other: the higher the one, the lower the other"
+        )
+        return f"Accuracy on seen classes and g {verb} ({numbers})."
+    if found.smallest_p > SIGNIFICANT:
+        limit = f"{found.n} networks cannot show it: the smallest possible p is {found.smallest_p:.2f}"
+    else:
+        limit = f"so many networks would find a true correlation of {found.detectable:.2f} in 80 % of cases"
+    return f"No relation of accuracy on seen classes and g is shown ({numbers}); {limit}."
+
+
+def across_data(transfer: Transfer, analysis: Analysis) -> str:
+    """Return whether the networks' curves look alike on two data sets."""
+    found = transfer.agreement
+    positive = f"ρ above zero in {found.positive} of {found.n} networks"
+    numbers = f"{positive}, {signed(found.rho)} in the mean, {p_text(found.p)}"
+    pair = f"{transfer.first} and {transfer.second} ({transfer.size} size)"
+    if analysis.written[transfer]:
+        verb = "agree" if found.rho > 0 else "contradict each other"
+        return f"The curves over layers on {pair} {verb}: {numbers}."
+    return f"That the curves over layers on {pair} agree or contradict each other is not shown: {numbers}."
+
+
+def claims_sentence(analysis: Analysis) -> str:
+    """Return by which rule claims are written, and how many of this page's tests passed it."""
+    tested = sum(not math.isnan(p) for p in analysis.p_values.values())
+    if not tested:
+        return "No claim on this page is tested: a test takes three seeds or class splits."
     return (
-        f"Accuracy on seen classes and g {verdict}: Spearman ρ = {_signed(rho.value)} over {rho.n} {kind} "
-        f"(p = {rho.p:.2f}), Kendall τ = {_signed(tau.value)} (p = {tau.p:.2f}){few}."
+        f"Of {count(tested, 'test')} on this page {sum(analysis.written.values())} passed. A claim is written where "
+        f"its own p is at most {SIGNIFICANT} and, corrected by Holm for all tests of the page, at most {OF_A_PAGE}."
     )
 
 
 def paper_sentence(rows: Sequence[PaperRow]) -> str:
-    """Return what the contest with the papers amounts to."""
+    """Return what the comparison with the papers amounts to."""
     ours = [row for row in rows if row.ours]
     if not ours:
         return (
-            "No run here is comparable with the papers (size=paper, their pooling, k 500, one k-means start, step "
-            "500): nothing on this page is a reproduction of them."
+            "No run here is comparable with the papers (every setting of theirs, scored at step 500): nothing on "
+            "this "
+            "page is a reproduction of them."
         )
     within, known = sum(row.within for row in ours), [row for row in ours if row.others is not None]
     blind = sum(row.others_within for row in known)
     return (
-        f"{len(ours)} of {len(rows)} printed numbers were run with the papers' settings; {within} of these are within "
-        f"the tolerance of {TOLERANCE}. The mean of the other networks' printed numbers would be within it in {blind} "
+        f"{len(ours)} of {len(rows)} printed numbers were run with the papers' settings; {within} of these are "
+        f"within "
+        f"the tolerance of {TOLERANCE}. The mean of the other networks' printed numbers would be within it in "
+        f"{blind} "
         f"of {len(known)}, so only what exceeds that says that a network was reproduced."
     )
 
 
-def _with_interval(estimate: Estimate, *, runs: bool = True) -> str:
+def with_interval(estimate: Estimate) -> str:
+    """Return a mean with its interval, where it has one."""
     if math.isnan(estimate.low):
-        return f"{estimate.mean:.2f}"
-    counted = f", {estimate.n} seeds" if runs else ""
-    return f"{estimate.mean:.2f} (95 % interval {_signed(estimate.low)} to {_signed(estimate.high)}{counted})"
+        return signed(estimate.mean)
+    return f"{signed(estimate.mean)} (95 % interval {signed(estimate.low)} to {signed(estimate.high)})"
 
 
-def _signed(value: float) -> str:
+def p_text(p: float) -> str:
+    """Return a p as a sentence names it.
+
+    >>> p_text(0.0004), p_text(0.0421), p_text(float("nan"))
+    ('p < .001', 'p = .042', 'too few for a p')
+    """
+    if math.isnan(p):
+        return "too few for a p"
+    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
+
+
+def signed(value: float) -> str:
+    """Return a number with two digits and a minus sign that is one."""
     return f"{value:.2f}".replace("-", "−")
 
 

@@ -56,6 +56,15 @@ class Units:
             means = [np.nanmean(values[list(unit)], axis=0) for unit in self.units]
         return np.stack(means) if means else values[:0]
 
+    @property
+    def scope(self) -> str:
+        """Return what a result over these units generalises over."""
+        return (
+            "class splits, each the mean over its seeds"
+            if self.over == "splits"
+            else "seeds, for these classes"
+        )
+
     def __str__(self) -> str:
         """Return the size of the design, such as "3 class splits × 5 seeds"."""
         seeds = count(len({seed for _, seed in self.cells}), "seed")
@@ -64,3 +73,12 @@ class Units:
         full = len(self.cells) == self.splits * len({seed for _, seed in self.cells})
         runs = f" × {seeds}" if full else f", {count(len(self.cells), 'run')}"
         return f"{self.splits} class splits{runs}"
+
+
+def table_of(values: NDArray[np.float64], cells: Sequence[Cell]) -> NDArray[np.float64]:
+    """Return (R,) values as a table of class splits and seeds, NaN where there is no run."""
+    splits, seeds = ([*dict.fromkeys(part)] for part in zip(*cells, strict=True)) if cells else ([], [])
+    table = np.full((len(splits), len(seeds)), np.nan)
+    for (split, seed), value in zip(cells, values, strict=True):
+        table[splits.index(split), seeds.index(seed)] = value
+    return table
