@@ -249,14 +249,11 @@ def variation(analysis: Analysis) -> Table:
         found, best = config.variation, config.g.best_layer
         parts, one_split = found.components, config.units.splits == 1
         of_seeds = found.over_seeds.std if one_split else math.sqrt(parts.seed + parts.residual)
-        noise = _NOT_MEASURED if config.noise is None else float(config.noise[best])
-        cells: tuple[Cell, ...] = (
-            str(config.units),
-            config.units.scope,
-            math.sqrt(parts.split),
-            of_seeds,
-            noise,
+        measured = (
+            _NOT_MEASURED if values is None else float(values[best])
+            for values in (config.noise, config.image_noise)
         )
+        cells = (str(config.units), config.units.scope, math.sqrt(parts.split), of_seeds, *measured)
         rows.append(_row(config, cells))
     return Table(
         "variation",
@@ -265,10 +262,11 @@ def variation(analysis: Analysis) -> Table:
         "split, by "
         "the mean squares of splits × seeds (Searle, Casella and McCulloch 1992); k-means: over single starts, "
         "which is "
-        "part of the seeds' (less where several starts are used). A standard deviation of few runs is rough.",
+        "part of the seeds' (less where several starts are used); images: over resampled test images. A standard "
+        "deviation of few runs is rough.",
         _columns(
             "network", "data", "size", "runs", Column("intervals generalise over"), "sd over class splits",
-            "sd over seeds", "sd over k-means starts",
+            "sd over seeds", "sd over k-means starts", Column("sd over images", hint="probe.image_bootstrap=200"),
         ),
         tuple(rows),
     )  # fmt: skip

@@ -266,6 +266,11 @@ class Configuration:
         return self._last("unseen", NOISE_FLOOR_PROBE)
 
     @cached_property
+    def image_noise(self) -> Floats | None:
+        """(L,) standard deviation of the unseen NMI over resampled images, None if not measured."""
+        return self._last("unseen", "nmi_image_sd")
+
+    @cached_property
     def destroyed(self) -> list[tuple[float, Floats]]:
         """(noise level, (L,) unseen NMI) where images destroyed by noise were probed, ascending."""
         by_level = {}

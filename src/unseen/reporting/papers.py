@@ -72,6 +72,8 @@ _IDENTITY: dict[str, tuple[Any, ...]] = {
     "model.optimizer._target_": ("torch.optim.AdamW", _ABSENT), "model.optimizer.lr": (2.0e-4,),
     "model.optimizer.weight_decay": (0.0,), "model.optimizer.betas": ([0.9, 0.999],), "model.optimizer.eps": (1e-8,),
     "model.scheduler._target_": ("unseen.training.schedule.linear", _ABSENT), "model.scheduler.warmup_steps": (0,),
+    "model.loss._target_": ("torch.nn.CrossEntropyLoss", _ABSENT),
+    "model.tuning._target_": ("unseen.backbones.tuning.full", _ABSENT),
     "data.name": (_ANY,), "data.source.default_unseen": (_ABSENT,), "data.unseen": (None, _ANY),  # see `_classes`
     "data.seen": (None,), "data.num_unseen": (None,), "data.split_seed": (_ANY,), "data.test_fraction": (_ANY,),
     "data.image_size": (224,), "data.batch_size": (_ANY,),  # see `_batch`
