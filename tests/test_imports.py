@@ -66,6 +66,7 @@ ALLOWED: dict[str, set[str]] = {
         "wording",
     },
     "probe_metric": {"probes"},
+    "__main__": {"runs", "wording"},
     "saved_run": {"api", "backbones", "reporting", "run_folder", "run_state", "runs", "scores", "wording"},
 }
 NOT_BELOW_RUNS = {"hydra", "omegaconf"}

@@ -20,8 +20,8 @@ class IsolatedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; their results are in their folders."""
-        from unseen.runs.cli import PROJECT_ROOT
         from unseen.runs.commands import command_of
+        from unseen.runs.project import CONFIGS
         from unseen.runs.sweep import Sweep
 
         composed: list[tuple[list[str], Any]] = []
@@ -30,7 +30,7 @@ class IsolatedLauncher(Launcher):
             with open_dict(config):
                 config.hydra.job.id = config.hydra.job.num = initial_job_idx + number
             composed.append((list(overrides), config))
-        configs = {"--config-path": PROJECT_ROOT / "configs"}
+        configs = {"--config-path": CONFIGS}
         for source in self.config.hydra.runtime.config_sources:
             if source.provider == "command-line":
                 configs["--config-dir"] = Path(source.path)

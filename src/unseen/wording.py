@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
 
 _SHOWN = 12
 
@@ -51,6 +54,24 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     ('1 image', '9,100 images', '2 classes')
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def command_line_of(words: Sequence[str]) -> str:
+    """Return a command as it is typed, of the words of its `sys.argv`.
+
+    >>> command_line_of(["src/train.py", "data.root=my photos"]), command_line_of(["unseen eval", "seed=1"])
+    ("python src/train.py 'data.root=my photos'", 'unseen eval seed=1')
+    """
+    entry, *rest = words
+    words = entry.split() if entry.startswith("unseen ") else ["python", entry]
+    return shlex.join([*words, *rest])
+
+
+def as_typed(text: str) -> str:
+    """Return a text in which `python src/NAME.py` is `unseen NAME` where this command was typed so."""
+    if not sys.argv[0].startswith("unseen "):
+        return text
+    return re.sub(r"python src/(\w+)\.py", r"unseen \1", text)
 
 
 def one_line(error: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from unseen.reporting.papers import compare_with_papers
 from unseen.reporting.summary import summarise
 from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
+from unseen.wording import command_line_of
 
 _MOST_IN_A_FIGURE = 12
 _PNG_SCALE = 1.5
@@ -51,11 +51,11 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     analysis = analyse(configurations)
     papers = compare_with_papers(configurations)
     tables = all_tables(analysis, papers, collection)
-    words = shlex.join(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
+    typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)
     write_tables(list(tables.values()), out / "tables")
     write_figures(analysis, out / "figures")
-    write_text(out / "index.html", page(collection, analysis, papers, tables, f"python {words}"))
+    write_text(out / "index.html", page(collection, analysis, papers, tables, typed))
     summaries = [summarise(contest, analysis) for contest in analysis.contests]
     return Report(
         out / "index.html",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,7 +29,7 @@ from unseen.reporting.tables import Table, forms_of, sort_value
 from unseen.reporting.texts import printable
 from unseen.reporting.theme import PAGE
 from unseen.scores import CHANCE_PROBE
-from unseen.wording import count
+from unseen.wording import command_line_of, count
 
 _MOST_CARDS = 40  # configurations with figures of their own; each is about 30 kB
 _MOST_WITH_PICTURES = 12
@@ -198,7 +197,7 @@ def run_commands(configurations: Sequence[Configuration]) -> list[str]:
             grid = [f"model={','.join(of_seeds)}"] if of_seeds != ("",) else []
             grid.append(f"seed={','.join(map(str, seeds))}")
             sweep = ["-m"] if any("," in word for word in grid) else []
-            lines.append(shlex.join(["python", script, *sweep, *words, *grid]))
+            lines.append(command_line_of([script, *sweep, *words, *grid]))
     return sorted(lines)
 
 

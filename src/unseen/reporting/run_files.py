@@ -145,7 +145,8 @@ def entry_of(command: object) -> Entry:
     'eval'
     """
     first = command[0] if isinstance(command, list) and command else ""
-    return "eval" if isinstance(first, str) and PurePath(first).stem == "eval" else "train"
+    named = isinstance(first, str) and (first == "unseen eval" or PurePath(first).stem == "eval")
+    return "eval" if named else "train"
 
 
 def read_facts(content: dict[str, Any]) -> Facts:

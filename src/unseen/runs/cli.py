@@ -8,7 +8,8 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 
 import hydra
@@ -22,12 +23,11 @@ from unseen.runs.ending import interruption
 from unseen.runs.errors import UserError, configuration_sentence, failure_sentence
 from unseen.runs.other_launchers import failed_jobs, is_worker, run_job
 from unseen.runs.processes import follow_parent, leave_allocation
+from unseen.runs.project import CONFIGS, IN_CLONE, PROJECT_ROOT, entry_of
 from unseen.runs.sweep import job_folder
 from unseen.runs.typed_line import prepare
 from unseen.threads import settle_threads
-from unseen.wording import one_line
-
-PROJECT_ROOT = Path(__file__).resolve().parents[3]
+from unseen.wording import as_typed, one_line
 
 
 def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
@@ -40,28 +40,37 @@ def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
     leave_allocation()
     try:
         load_environment(PROJECT_ROOT / ".env")
-        sys.argv[1:] = prepare(sys.argv[1:], PROJECT_ROOT / "configs", config_name)
+        sys.argv[1:] = prepare(sys.argv[1:], CONFIGS, config_name)
     except UserError as error:
         sys.exit(_failed(str(error), error.exit_code))
     settle_threads()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are raised to us, who print them in a sentence
-    # workers of other launchers import us by name, installed or not
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, (str(PROJECT_ROOT / "src"), os.environ.get("PYTHONPATH")))
-    )
+    if IN_CLONE:  # workers of other launchers import us by name, installed or not
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            filter(None, (str(PROJECT_ROOT / "src"), os.environ.get("PYTHONPATH")))
+        )
     register_resolvers()
     codes: list[int] = []
 
     def guarded(config: DictConfig) -> None:
         if is_worker():
-            codes.append(run_job(config, PROJECT_ROOT / "src" / f"{config_name}.py"))
+            codes.append(run_job(config, entry_of(config_name)))
         else:
             codes.append(_guard(lambda: job(config), composing=False))
 
-    main = hydra.main(config_path=str(PROJECT_ROOT / "configs"), config_name=config_name, version_base="1.3")
-    codes.append(_guard(main(guarded), composing=True))
+    main = hydra.main(config_path=str(CONFIGS), config_name=config_name, version_base="1.3")
+    with _as_typed() if "--help" in sys.argv else nullcontext():
+        codes.append(_guard(main(guarded), composing=True))
     codes += [_failed(sentence) for sentence in failed_jobs()]
     sys.exit(max(abs(code) for code in codes))
+
+
+@contextmanager
+def _as_typed() -> Iterator[None]:
+    """Print what is written to the standard output inside with commands as they were typed."""
+    with redirect_stdout(io.StringIO()) as written:
+        yield
+    sys.stdout.write(as_typed(written.getvalue()))
 
 
 def _guard(task: Callable[[], object], *, composing: bool) -> int:

@@ -20,6 +20,7 @@ from unseen.probe_table import SCORES, SHOWN
 from unseen.process_rank import is_first_process
 from unseen.run_state import RunState
 from unseen.scores import CHANCE_PROBE, INPUT_LAYER, SPLITS, ScoreTable
+from unseen.wording import as_typed
 
 _WIDTH_IN_FILES = 140  # without a terminal rich would fold everything to 80 columns
 _COLUMNS = [score for score in SHOWN if score.screen]
@@ -61,13 +62,14 @@ def console(*, stderr: bool = False) -> Console:
 def say(text: str) -> None:
     """Print a line of any length; once, however many processes the run has."""
     if is_first_process():
-        console().print(text, soft_wrap=True)
+        console().print(as_typed(text), soft_wrap=True)
 
 
 def notice(text: str) -> None:
     """Print something that does not stop the run; once, however many processes the run has."""
     if not is_first_process():
         return
+    text = as_typed(text)
     if hasattr(
         sys.stderr, "rich_proxied_file"
     ):  # a bar is shown: it makes room for what is written to sys.stderr
@@ -78,7 +80,7 @@ def notice(text: str) -> None:
 
 def fail(text: str) -> None:
     """Print in a sentence why the command ends."""
-    console(stderr=True).print(Text(f"error: {text}", style="bold red"), soft_wrap=True)
+    console(stderr=True).print(Text(f"error: {as_typed(text)}", style="bold red"), soft_wrap=True)
 
 
 def quiet_libraries() -> None:

@@ -25,6 +25,7 @@ from hydra.core.hydra_config import HydraConfig
 from unseen.atomic_files import write_text
 from unseen.regular_files import MEBIBYTE, read_text
 from unseen.runs.processes import PARENT
+from unseen.runs.project import interpreter_of
 from unseen.runs.typed_line import override
 
 if TYPE_CHECKING:
@@ -196,8 +197,8 @@ def _command_of_rank(local_rank: int) -> tuple[list[str], str]:
         f"hydra.job.name=train_ddp_process_{local_rank}",
         "hydra.output_subdir=null",
     ]
-    script = Path(config.runtime.cwd) / sys.argv[0]
-    return [sys.executable, str(script), *sys.argv[1:], *own], str(config.runtime.cwd)
+    folder = Path(config.runtime.cwd)
+    return [*interpreter_of(sys.argv[0], folder), *sys.argv[1:], *own], str(folder)
 
 
 def _without_sigterm(register: Callable[[], None]) -> Callable[[], None]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from unseen.process_rank import die_with_parent
 from unseen.run_state import read_summary, state_of
 from unseen.runs.identity import config_hash
 from unseen.runs.processes import PARENT, job_environment
+from unseen.runs.project import interpreter_of
 from unseen.runs.sweep import Job, label_jobs, record_end, write_table
 from unseen.threads import cores, share
 
@@ -32,8 +32,12 @@ def is_worker() -> bool:
     return str(HydraConfig.get().mode) == "RunMode.MULTIRUN"
 
 
-def run_job(config: DictConfig, entry: Path) -> int:
+def run_job(config: DictConfig, entry: str) -> int:
     """Run the command of a worker's job in a process tree of its own, from its last checkpoint if it has one.
+
+    Args:
+        config: Of the job.
+        entry: First word of its command, see `entry_of`.
 
     Returns:
         Its exit code; 0 at once if it is finished already (a job that was queued again).
@@ -52,7 +56,7 @@ def run_job(config: DictConfig, entry: Path) -> int:
         die_with_parent(os.getppid())  # and with this worker its job
     with (folder / "console.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, str(entry), *job.arguments()],
+            [*interpreter_of(entry, Path.cwd()), *job.arguments()],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
