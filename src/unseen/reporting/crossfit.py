@@ -3,7 +3,7 @@
 The largest of L means is above the truth, the more the larger L is, even with many units. Choosing on n - 1 units and
 scoring on the other, in turn for each, has no such gain (leave-one-out cross-validation, Stone 1974, with the layer as
 the parameter). The n scores depend on each other, because each helps to choose for the others; s / sqrt(n) is then too
-small. The standard error is therefore the jackknife's (Efron 1981): the whole procedure, choosing included, is repeated
+small. The standard error is therefore the jackknife's (Efron and Stein 1981): the whole procedure, choosing included, is repeated
 without each unit. It equals s / sqrt(n) where the choice is always the same. `benchmarks/error_rates.py` measures
 coverage and error rates.
 
@@ -43,7 +43,7 @@ class CrossFit:
 
     @property
     def error(self) -> float:
-        """Jackknife standard error of the mean score (Efron 1981, eq. 1); NaN below three units."""
+        """Jackknife standard error of the mean score; NaN below three units."""
         if self.n < FEWEST:
             return math.nan
         centred = self.without - self.without.mean()
