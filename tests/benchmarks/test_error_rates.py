@@ -1,0 +1,69 @@
+"""The report's statements keep their error rates: a quick part of benchmarks/error_rates.py, and its tables."""
+
+import doctest
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import error_rate_tables  # noqa: E402
+from benchmarks.error_rates import PAGE, REPEATS, RESULTS, Cell, cells, rates, with_tables  # noqa: E402
+
+REPEAT = 200
+MARGIN = 3.5 * math.sqrt(0.05 * 0.95 / REPEAT)  # of a rate of .05 or .95 over 200 draws: .054
+
+
+@pytest.mark.parametrize(
+    "place",
+    [("independent", 3, 13), ("smooth", 5, 13), ("correlated", 10, 3), ("independent", 5, 9)],
+    ids=str,
+)
+def test_statements_on_networks(place: tuple[Any, ...]) -> None:
+    for name, rate in rates(Cell("network", place), REPEAT).items():
+        assert rate is not None
+        if name in ("mean", "band") or name.startswith("g "):
+            assert rate >= 0.95 - MARGIN, name
+        elif not name.startswith("bias"):
+            assert rate <= 0.05 + MARGIN, name
+
+
+def test_with_two_units_nothing_is_said() -> None:
+    for name, rate in rates(Cell("network", ("independent", 2, 5)), REPEAT).items():
+        covers = name in ("mean", "band") or name.startswith("g ")
+        assert rate is None if covers else rate == 0 or name.startswith("bias"), name
+
+
+@pytest.mark.parametrize("true", [False, True])
+def test_a_page(true: bool) -> None:
+    false = rates(Cell("page", ("correlated", 5, true)), REPEAT)["page"]
+    assert false is not None
+    assert false <= 0.10 + 3.5 * math.sqrt(0.1 * 0.9 / (REPEAT / 2))
+
+
+def test_splits_and_seeds() -> None:
+    found = rates(Cell("table", (5, 3, [1.0, 1.0, 1.0])), 5 * REPEAT)
+    assert found["over both"] is not None
+    assert found["over splits"] is not None
+    assert 0.95 - MARGIN / 2 <= found["over both"] <= 0.99
+    assert found["over splits"] < 0.92  # these seeds only: not over seeds
+
+
+def test_what_is_unrelated() -> None:
+    found = rates(Cell("association", (6, 13)), REPEAT)
+    assert max(rate for rate in found.values() if rate is not None) <= 0.05 + MARGIN
+    assert rates(Cell("association", (5, 13)), 20)["curves"] == 0  # five networks: no p
+
+
+def test_the_page_shows_the_kept_rates() -> None:
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    text = PAGE.read_text(encoding="utf-8")
+    assert with_tables(text, results) == text
+    assert len(results) == len(list(cells()))
+    assert f"{REPEATS:,} results in each cell" in text
+    assert doctest.testmod(error_rate_tables).failed == 0
