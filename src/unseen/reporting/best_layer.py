@@ -21,7 +21,6 @@ class Generalization:
 
     plain: Estimate  # mean over units, then the largest layer (arXiv 2405.01524); no interval: it is above the truth
     cross_fitted: Estimate  # layer chosen on the other units; this one is compared between networks
-    per_unit: Floats  # (n,) the largest layer of each unit
     best_layer: int  # of plain; the shallowest where several tie
     wins: NDArray[np.int64]  # (L,) in how many units each layer is the largest; ties go to the shallowest
     candidates: NDArray[np.bool_]  # (L,) layers that cannot be excluded as the best
@@ -40,7 +39,6 @@ def generalization(nmi: Floats) -> Generalization | None:
     return Generalization(
         plain=Estimate(float(means[best]), std, n=n),
         cross_fitted=cross_fit(used.values, at_best).estimate,
-        per_unit=used.values.max(axis=1),
         best_layer=int(used.layers[best]),
         wins=wins,
         candidates=best_layers(nmi),
