@@ -3,9 +3,9 @@
 The largest of L means is above the truth, the more the larger L is, even with many units. Choosing on n - 1 units and
 scoring on the other, in turn for each, has no such gain (leave-one-out cross-validation, Stone 1974, with the layer as
 the parameter). The n scores depend on each other, because each helps to choose for the others; s / sqrt(n) is then too
-small. The standard error is therefore the jackknife's (Efron and Stein 1981): the whole procedure, choosing included, is repeated
-without each unit. It equals s / sqrt(n) where the choice is always the same. `benchmarks/error_rates.py` measures
-coverage and error rates.
+small. The standard error is therefore the jackknife's (Efron and Stein 1981): the whole procedure, choosing included,
+is repeated without each unit. It equals s / sqrt(n) where the choice is always the same. `benchmarks/error_rates.py`
+measures coverage and error rates.
 
 Legend: n units, L layers. Units are independent replicates, as in `intervals`; arrays here have no gaps.
 """
