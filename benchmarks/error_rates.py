@@ -1,7 +1,7 @@
 """How often the report's statements are false: python benchmarks/error_rates.py.
 
 Makes up results whose truth is known, asks the report's own functions, and counts. Writes error_rates.json and the table
-in docs/report.md; --repeats 200 shows in a few seconds what comes out and keeps nothing.
+in docs/report.md; --repeats 100 shows in half a minute what comes out and keeps nothing.
 
 Units are normal with standard deviation 1 in every layer. Layers are independent; correlated (half of the variance is the
 unit's); smooth (a random walk over layers); or unequal (correlated, and each layer's standard deviation is drawn anew,
@@ -21,7 +21,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the arrays are tiny
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # a checkout needs no installation
 
