@@ -29,6 +29,9 @@ OPTIONS = [
 ]
 OF_ONE_FILE = {
     "data.dataset",
+    "data.image_column",
+    "data.label_column",
+    "data.subset",
     "data.options",
     "trainer._target_",
 }  # not in the table: they may change the result

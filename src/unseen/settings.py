@@ -87,6 +87,7 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     **{f"paths.{name}_dir": (_Text, "place") for name in ("root", "log", "data", "output")},
     "model.name": (_Name, "result"),
     "model.pretrained": (bool, "result"),
+    "model.checkpoint": (_Text | None, "result"),
     "model.pooling": (Literal["auto", "paper", "mean", "first"], "result"),
     "model.channels_last": (bool | Literal["auto"], "result"),
     "model.backbone": (_Group, "result"),
@@ -115,6 +116,7 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "data.image_size": (_Side, "result"),
     "data.unseen": (_Classes | None, "result"),
     "data.num_unseen": (_Two | None, "result"),
+    "data.num_seen": (_Two | None, "result"),
     "data.seen": (_Classes | None, "result"),
     "data.skip_bad": (bool, "speed"),  # without it a run on bad files does not start
     "data.split_seed": (_Seed, "result"),
@@ -163,6 +165,8 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "logger": (dict[str, _Group | None], "watching"),
 }
 OPTIONAL = (
+    "data.num_seen",
+    "model.checkpoint",
     "model.sizes",
     "model.loss",
     "model.tuning",

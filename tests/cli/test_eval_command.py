@@ -122,3 +122,21 @@ def test_a_contradiction_is_named(tiny_run: Ran, evaluate) -> None:
     ran = evaluate(f"ckpt_path='{tiny_run.folder}/checkpoints/last.ckpt'", "model=swin")
     assert ran.code == 1
     assert "the checkpoint holds resnet, not model=swin" in ran.err
+
+
+def test_weights_in_a_file_score_as_the_checkpoint_that_holds_them(
+    tiny_run: Ran, photos: Path, evaluate, tmp_path: Path
+) -> None:
+    """`model.checkpoint` takes the network and a head of its own; the images are those of a table."""
+    rows = [f"{path},{path.parent.name}" for path in sorted(photos.glob("*/*.png"))]
+    (tmp_path / "table.csv").write_text("\n".join(["path,label", *rows]))
+    data = ("data=csv", f"data.root={tmp_path}/table.csv", "data.unseen=[cat,owl]", "data.image_size=32",
+            "probe.n_init=1")  # fmt: skip
+    file = tiny_run.folder / "checkpoints" / "last.ckpt"
+    ran = evaluate("model=resnet", f"model.checkpoint='{file}'", *data)
+    assert ran.code == 0, ran.out + ran.err
+    assert "note: weights of last.ckpt: the head starts anew" in ran.err
+    assert "resnet from last.ckpt on csv" in ran.out
+    scored = evaluate(f"ckpt_path='{file}'", *data)
+    assert scored.code == 0, scored.out + scored.err
+    assert ran.summary()["g"] == scored.summary()["g"]

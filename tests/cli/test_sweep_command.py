@@ -352,3 +352,11 @@ def test_make_sweep_is_every_backbone_and_three_seeds(
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{jobs} of {jobs} jobs would run" in done.stdout
     assert "model=poolformer seed=2" in done.stdout
+
+
+def test_several_class_splits_in_one_sweep(tmp_path: Path) -> None:
+    typed = ("data=digits", "data.unseen=[1,2],[3,4,5]", "data.split_seed=0,1", "plan=true")
+    ran = run_command("train.py", "-m", "model=resnet", *typed, logs=tmp_path)
+    assert ran.code == 0, ran.err
+    assert "4 of 4 jobs would run" in ran.out
+    assert "data.unseen=[3,4,5] data.split_seed=1" in ran.out

@@ -9,9 +9,31 @@ from omegaconf import OmegaConf
 from tests.data.conftest import datamodule
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-NAMES = ["calligraphy", "cifar100", "digits", "image_folder", "torch_dataset", "torchvision", "typefaces"]
+NAMES = [
+    "calligraphy",
+    "cifar100",
+    "csv",
+    "digits",
+    "huggingface",
+    "image_folder",
+    "torch_dataset",
+    "torchvision",
+    "typefaces",
+]
 PROMISED = {"name", "root", "image_size", "unseen", "num_unseen", "skip_bad", "split_seed"}
-FOR_SOURCES = {"name", "source", "root", "image_sizes", "test_root", "dataset", "options", "cache_gb"}
+FOR_SOURCES = {
+    "name",
+    "source",
+    "root",
+    "image_sizes",
+    "test_root",
+    "dataset",
+    "options",
+    "subset",
+    "image_column",
+    "label_column",
+    "cache_gb",
+}
 
 
 @pytest.fixture
@@ -46,7 +68,9 @@ def test_every_configuration_composes(composed, name, size):
     config = composed(f"data={name}", f"size={size}")
     assert set(config) >= PROMISED
     assert config["name"] == name
-    demo = {"calligraphy": 64, "image_folder": 64, "typefaces": 64}.get(name, 32)
+    demo = {"calligraphy": 64, "csv": 64, "huggingface": 64, "image_folder": 64, "typefaces": 64}.get(
+        name, 32
+    )
     assert config["image_size"] == (224 if size == "paper" else demo)
     data = build(config, seed=0)
     assert data.batch_size == 72

@@ -201,3 +201,26 @@ def test_nothing_says_what_is_unseen():
         ValueError, match=r"data\.unseen=\[\.\.\.\].*data\.num_unseen.*there are 3 classes: a, b, c"
     ):
         choose_classes("abc", None, None)
+
+
+def test_some_of_the_seen_classes_are_drawn_and_the_unseen_ones_stay() -> None:
+    names = [f"c{i}" for i in range(10)]
+    whole = choose_classes(names, None, None, num_unseen=3, seed=5)
+    some = choose_classes(names, None, None, num_unseen=3, num_seen=4, seed=5)
+    assert some.unseen == whole.unseen
+    assert len(some.seen) == 4
+    assert set(some.seen) < set(whole.seen)
+    assert choose_classes(names, None, None, num_unseen=3, num_seen=7, seed=5).seen == whole.seen
+    drawn = {
+        choose_classes(names, ["c0", "c1"], ["c2", "c3", "c4"], num_seen=2, seed=seed).seen
+        for seed in range(9)
+    }
+    assert drawn == {(2, 3), (2, 4), (3, 4)}
+    for number in (1, 8):
+        with pytest.raises(ValueError, match=rf"num_seen={number} must be between 2 and 7"):
+            choose_classes(names, None, None, num_unseen=3, num_seen=number)
+
+
+def test_each_split_seed_holds_other_classes_out() -> None:
+    names = [f"c{i}" for i in range(10)]
+    assert len({choose_classes(names, None, None, num_unseen=3, seed=seed).unseen for seed in range(3)}) == 3

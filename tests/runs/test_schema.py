@@ -270,7 +270,7 @@ def test_a_good_job_passes(overrides: list[str]) -> None:
         ("+trainer.limit_val_batches=2", "would leave images out of the evaluation"),
         ("+trainer.inference_mode=true", "is set by the program and cannot be typed"),
         ("+callbacks.layer_probe.save_embeddings=false", r"use probe\.save_embeddings"),
-        ("+model.backbone.checkpoint_path=/x", "pretrained_cfg_overlay={file:/path/to/weights}"),
+        ("+model.backbone.checkpoint_path=/x", "model.checkpoint=/path/to/weights"),
         ("++model.optimizer=3", r"model\.optimizer=3 must be a group of settings"),
         ("~model.optimizer", r"^model\.optimizer is missing$"),
     ],

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from unseen.backbones.spec import NetworkSpec, check_has_checkpoint
-from unseen.wording import suggestion
+from unseen.wording import one_line, suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from unseen.backbones.protocol import Channels
 
 
-FILE_OF_WEIGHTS = (
-    "weights in a file are loaded with model.pretrained=true "
-    "'+model.backbone.options.pretrained_cfg_overlay={file:/path/to/weights}'"
-)
+FILE_OF_WEIGHTS = "weights in a file are loaded with model.checkpoint=/path/to/weights"
 # What timm.create_model takes besides the options of an architecture, and what to use instead.
 _NOT_OPTIONS = {
     "checkpoint_path": FILE_OF_WEIGHTS,
@@ -44,7 +42,8 @@ class TimmSpec(NetworkSpec):
 
     Attributes:
         architecture: A name of `timm.list_models()`, with or without the tag of its weights
-            (`resnet18`, `vit_base_patch16_224.orig_in21k`).
+            (`resnet18`, `vit_base_patch16_224.orig_in21k`); or a network that somebody published in timm's format:
+            `hf-hub:owner/name` on the Hugging Face hub, `local-dir:path` in a folder.
         name: What messages call it; the architecture where empty.
         pretrained: Start from the weights of the tag.
         options: Passed on to the architecture (`depths`, `drop_path_rate`, ...). The image size is passed on by
@@ -87,6 +86,8 @@ class TimmSpec(NetworkSpec):
                 )
         has_weights = self._pretrained_cfg().has_weights  # also refuses an unknown architecture
         check_has_checkpoint(self, self.has_checkpoint)
+        if ":" in self.architecture:
+            return
         if self.pretrained and not has_weights:
             tagged = load_timm().list_pretrained(f"{self.architecture.partition('.')[0]}.*")
             raise ValueError(
@@ -98,12 +99,9 @@ class TimmSpec(NetworkSpec):
 
     def _pretrained_cfg(self) -> Any:
         timm = load_timm()
+        if ":" in self.architecture:
+            return _published(self.architecture)
         base, _, tag = self.architecture.partition(".")
-        if ":" in base:
-            raise ValueError(
-                f"model.name={self.architecture!r}: a hub's address is no name here; name an architecture of timm, "
-                "and for weights in a file see model.backbone.options.pretrained_cfg_overlay={file: ...}"
-            )
         if not timm.is_model(base):
             raise ValueError(
                 f"model.name={self.architecture!r} is not an architecture of timm "
@@ -138,9 +136,40 @@ class TimmSpec(NetworkSpec):
         head = (cfg.classifier,) if isinstance(cfg.classifier, str) else tuple(cfg.classifier)
         if self.weights == "efficientnet_lite0":
             return efficientnet_lite0_weights(self.create(image_size)), head
-        with hub_errors_in_one_sentence(cfg.hf_hub_id or cfg.url):
+        with hub_errors_in_one_sentence(cfg.hf_hub_id or cfg.file or cfg.url):
             # With its own number of classes timm loads strictly, and adapts position tables to the image size.
             return self.create(image_size, pretrained=True).state_dict(), head
+
+
+@cache
+def _published(address: str) -> Any:
+    """Return timm's description of a published network, from the hub, its cache, or a folder.
+
+    Raises:
+        ValueError: The address is of no kind that timm knows, the folder has none, or timm lacks the architecture.
+        unseen.backbones.weights.WeightsUnavailable: The hub does not have it, or cannot be reached.
+    """
+    from unseen.backbones.weights import hub_errors_in_one_sentence
+
+    kind, _, place = address.partition(":")
+    if kind not in ("hf-hub", "local-dir") or not place:
+        raise ValueError(
+            f"model.name={address!r} is no address of a network: write hf-hub:owner/name, or local-dir:path/to/folder"
+        )
+    timm = load_timm()
+    from timm.models._hub import load_model_config_from_hf, load_model_config_from_path
+
+    if kind == "local-dir":
+        try:
+            cfg, base, _ = load_model_config_from_path(place)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"model.name={address!r} holds no network of timm: {one_line(error)}") from error
+    else:
+        with hub_errors_in_one_sentence(place):
+            cfg, base, _ = load_model_config_from_hf(place)
+    if not timm.is_model(base):
+        raise ValueError(f"model.name={address!r} is a {base}, which timm {timm.__version__} does not have")
+    return timm.models.PretrainedCfg(**cfg)
 
 
 def load_timm() -> Any:

@@ -23,6 +23,7 @@ ClassRef = str | int
 MIN_CLASSES = 2  # NMI of one class is undefined, and accuracy is 1
 _HASH_LENGTH = 12
 _DRAW_STREAM = 1  # keeps the draw of classes apart from other uses of the same seed
+_SEEN_STREAM = 3  # for num_seen; another stream than that of the images, so nothing else moves
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ def choose_classes(
     unseen: ClassRef | Sequence[ClassRef] | None = None,
     num_unseen: int | None = None,
     seen: ClassRef | Sequence[ClassRef] | None = None,
+    num_seen: int | None = None,
     seed: int = 0,
 ) -> ClassSplit:
     """Return the split that the user's settings and the source's defaults give.
@@ -176,6 +178,7 @@ def choose_classes(
         unseen: Names or ids; None: `num_unseen` drawn ones, else the source's own.
         num_unseen: How many to draw.
         seen: Names or ids; None: the source's own without the unseen ones, else all that are not unseen.
+        num_seen: How many of the seen classes to draw, after the unseen ones; the others are neither. None: all.
         seed: Split seed.
 
     Raises:
@@ -193,10 +196,18 @@ def choose_classes(
             "no class is unseen: write data.unseen=[...] with names or ids, or data.num_unseen=...; "
             f"there are {count(len(classes), 'class', 'classes')}: {listing(classes)}"
         )
-    if seen is not None or default_seen is None:
+    if seen is None and default_seen is not None:
+        rest = [name for name in default_seen if name not in split.unseen_names]
+        split = ClassSplit.explicit(split.classes, split.unseen_names, rest, seed=seed)
+    if num_seen is None:
         return split
-    rest = [name for name in default_seen if name not in split.unseen_names]
-    return ClassSplit.explicit(split.classes, split.unseen_names, rest, seed=seed)
+    if not 2 <= num_seen <= len(split.seen):
+        raise ValueError(
+            f"num_seen={num_seen} must be between 2 and {len(split.seen)}, the classes that may be seen"
+        )
+    drawn = np.random.default_rng([seed, _SEEN_STREAM]).permutation(len(split.seen))[:num_seen]
+    names = [split.seen_names[position] for position in sorted(drawn)]
+    return ClassSplit.explicit(split.classes, split.unseen_names, names, seed=seed)
 
 
 def _ids(wanted: ClassRef | Sequence[ClassRef], names: tuple[str, ...], what: str) -> tuple[int, ...]:

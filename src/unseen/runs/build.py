@@ -156,7 +156,7 @@ def build(run: Run, *, training: bool) -> Parts:
             resume_scores(checkpoint, run.folder)
     k = datamodule.neighbors(plain["probe"]["k"])
     _describe(run, plain, datamodule, k, scored)
-    module = _module(plain, spec, datamodule, provenance, scored, training=training)
+    module = _module(plain, spec, datamodule, provenance, checkpoint, training=training)
     _count_parameters(run, module, training=training)
     loggers, view = _loggers(run, plain, job_type="train" if training else "eval")
     probe, callbacks = _callbacks(
@@ -180,7 +180,9 @@ def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenU
     from unseen.backbones.tuning import check_tuning
 
     with user_errors():
-        spec: BackboneSpec = make(plain["model"]["backbone"], "model.backbone", methods=("check", "build"))
+        file = _weights_file(plain)
+        node = plain["model"]["backbone"] | ({"pretrained": False} if file else {})
+        spec: BackboneSpec = make(node, "model.backbone", methods=("check", "build"))
         datamodule = _datamodule(plain, spec)
         spec.check(plain["data"]["image_size"])
         check_tuning(_tuning(plain), spec, plain["data"]["image_size"])
@@ -190,6 +192,14 @@ def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenU
         datamodule.prepare_data()
         datamodule.setup()
     return spec, datamodule
+
+
+def _weights_file(plain: dict[str, Any]) -> Path | None:
+    typed = plain["model"].get("checkpoint")
+    path = Path(typed).expanduser() if typed else None
+    if path is not None and not path.is_file():
+        raise ValueError(f"model.checkpoint={path} is not a file")
+    return path
 
 
 def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModule:
@@ -213,7 +223,9 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
         View(**settings(View), seed=plain["seed"]),
         choose=partial(choose_classes, **settings(choose_classes), seed=data["split_seed"]),
         rule=SelectionRule(
-            **settings(SelectionRule), seed=data["split_seed"], draws_classes=data["num_unseen"] is not None
+            **settings(SelectionRule),
+            seed=data["split_seed"],
+            draws_classes=data["num_unseen"] is not None or data.get("num_seen") is not None,
         ),
         **settings(SeenUnseenDataModule),
         mean=spec.mean,
@@ -270,20 +282,28 @@ def _module(
     spec: BackboneSpec,
     datamodule: SeenUnseenDataModule,
     provenance: dict[str, Any],
-    scored: Checkpoint | None,
+    checkpoint: Checkpoint | None,
     *,
     training: bool,
 ) -> SeenClassifier:
+    import torch
     from lightning.pytorch import seed_everything
 
+    from unseen.backbones.files import load_file
     from unseen.backbones.protocol import prefers_channels_last
     from unseen.training import SeenClassifier
 
     model, trainer = plain["model"], plain["trainer"]
+    scored = None if training else checkpoint
     seed_everything(plain["seed"], workers=True, verbose=False)
     num_classes = scored.made_by["num_classes"] if scored else datamodule.num_classes
     with user_errors(ValueError, OSError, RuntimeError):
-        backbone = spec.build(num_classes, plain["data"]["image_size"])
+        size = plain["data"]["image_size"]
+        backbone = spec.build(num_classes, size)
+        if checkpoint is None and (file := _weights_file(plain)):
+            with torch.random.fork_rng(devices=[]):
+                other = spec.build(num_classes + 1, size)
+            notice(load_file(backbone.network, file, other.network).sentence(file))
         _tuning(plain)(backbone)
     channels_last = model["channels_last"]
     module = SeenClassifier(

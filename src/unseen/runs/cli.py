@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -136,5 +137,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
     # what a run's folder is named after: a checkpoint's own network and data are not known yet
     OmegaConf.register_new_resolver(
-        "scored", lambda checkpoint, data: "checkpoint" if checkpoint else data, replace=True
+        "scored",
+        lambda checkpoint, names: "checkpoint" if checkpoint else re.sub(r"[^\w.+-]+", "-", str(names)),
+        replace=True,
     )

@@ -19,6 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from unseen import __version__
+from unseen.regular_files import MEBIBYTE, read_text
 from unseen.run_state import read_summary
 from unseen.settings import IMAGE_ROOTS, effect_of, flatten
 
@@ -153,6 +154,8 @@ def _files_below(root: str) -> str:
             if len(paths) > _MOST_SIZES:
                 return _digest([path[len(root) :] for path in paths])
             return _digest([(path[len(root) :], _size(path)) for path in paths])
+        if root.endswith(".csv") and os.path.isfile(root):  # noqa: PTH113
+            return _digest(read_text(Path(root), 512 * MEBIBYTE))
         if os.path.isfile(root):  # noqa: PTH113  (a pipe would be waited for)
             with zipfile.ZipFile(root) as archive:
                 return _digest(sorted((entry.filename, entry.CRC) for entry in archive.infolist()))

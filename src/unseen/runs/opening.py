@@ -26,6 +26,8 @@ def opening_line(plain: Mapping[str, Any], *, training: bool, checkpoint: Path |
     'vit from scratch on digits, seed 0: scored without training'
     """
     start = "from pretrained weights" if plain["model"]["pretrained"] else "from scratch"
+    if plain["model"].get("checkpoint"):
+        start = f"from {Path(plain['model']['checkpoint']).name}"
     if checkpoint is not None:
         start = f"from {checkpoint.name}"
     what = f"{plain['model']['name']} {start} on {plain['data']['name']}, seed {plain['seed']}"
