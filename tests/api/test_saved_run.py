@@ -49,7 +49,8 @@ def test_the_best_layer_embeds_a_folder_as_the_evaluation_did(
     saved = run.embeddings[run.layers.best_layer].astype(
         np.float32
     )  # sorted by class and file, rounded to float16
-    made = unseen.embed(checkpoint, photos, batch_size=7)
+    made = unseen.embed(trained.folder, photos, batch_size=7)
+    assert made.checkpoint == str(checkpoint)
     assert (made.layer, made.layer_name) == (run.layers.best_layer, run.layers.best_layer_name)
     assert len(made) == 100
     mine = made.values[[file.startswith(UNSEEN) for file in made.files]]
@@ -150,6 +151,23 @@ def test_a_mistyped_line_is_a_sentence_and_writes_nothing(tmp_path: Path) -> Non
         assert ran.err.count("\n") == 1
         assert sentence in ran.err
     assert not list(tmp_path.iterdir())
+
+
+def test_adapters_are_part_of_the_network(checkpoint: Path, photos: Path, tmp_path: Path) -> None:
+    from unseen.backbones.tuning import adapter
+
+    content = torch.load(checkpoint, weights_only=True)
+    network = unseen.load_run(checkpoint.parents[1]).network()
+    adapter(network, width=4)
+    content["state_dict"] = {f"backbone.{name}": value for name, value in network.state_dict().items()}
+    content["unseen"]["model"]["tuning"] = {"_target_": "unseen.backbones.tuning.adapter", "width": 4}
+    torch.save(content, tmp_path / "adapted.ckpt")
+    images = [photos / "cat/00.png", photos / "owl/00.png"]
+    # `up` begins at 0, so that the adapted network begins as the one without
+    expected = unseen.embed(checkpoint, images, "last").values
+    np.testing.assert_allclose(
+        unseen.embed(tmp_path / "adapted.ckpt", images, "last").values, expected, atol=1e-5
+    )
 
 
 def test_a_class_of_ones_own_must_be_trusted(checkpoint: Path, photos: Path, tmp_path: Path) -> None:

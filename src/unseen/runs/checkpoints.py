@@ -246,7 +246,8 @@ def check_network_trusted(checkpoint: Checkpoint, trust: Collection[str]) -> Non
     Raises:
         ValueError: One sentence on how to allow the class.
     """
-    for target in _targets(checkpoint.made_by["model"]["backbone"]):
+    stored = checkpoint.made_by["model"]
+    for target in _targets([stored["backbone"], stored.get("tuning")]):
         if target not in KNOWN_CLASSES and target not in trust:
             raise checkpoint.refused(
                 f"names the class {_short(target)}, and a file may not choose code; if you know this class, add "

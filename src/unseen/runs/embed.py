@@ -110,7 +110,7 @@ def embed(
     """Embed images with a layer of a trained network, as its run's evaluation did.
 
     Args:
-        checkpoint: Of a run: `.../checkpoints/last.ckpt` or `best.ckpt`.
+        checkpoint: Of a run: `.../checkpoints/last.ckpt` or `best.ckpt`; a run folder stands for its last one.
         images: A folder or zip archive, searched at any depth, or a list of files or Pillow images.
         layer: `best`: of the largest NMI on the run's unseen classes at the checkpoint's step (read from scores.csv in
             the run folder); `last`; a number from 0; or a module path.
@@ -135,7 +135,8 @@ def embed(
         raise ValueError("device=cuda: torch sees no GPU here")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be a whole number of at least 1")
-    read = read_checkpoint(Path(checkpoint).expanduser(), resume=False)
+    path = Path(checkpoint).expanduser()
+    read = read_checkpoint(path / "checkpoints/last.ckpt" if path.is_dir() else path, resume=False)
     files, open_image = _images(images)
     backbone = network_of(read, trust)
     tap = chosen_layer(layer, backbone.taps, read)
@@ -169,7 +170,7 @@ def embed(
     if not good:
         raise ValueError(f"none of {count(len(files), 'image')} can be used")
     values = torch.cat(rows).numpy()
-    return Embeddings(values, tuple(good), tap.layer, tap.name, str(checkpoint), left_out)
+    return Embeddings(values, tuple(good), tap.layer, tap.name, str(read.path.resolve()), left_out)
 
 
 def network_of(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Backbone:
@@ -190,6 +191,8 @@ def network_of(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Backbone:
     spec: Any = make(node, "model.backbone", methods=("check", "build"))
     with torch.random.fork_rng(devices=[]):
         backbone: Backbone = spec.build(stored["num_classes"], stored["image_size"])
+        if tuning := stored["model"].get("tuning"):  # adapters are part of the network
+            make(tuning | {"_partial_": True}, "model.tuning")(backbone)
     whole = checkpoint.content["state_dict"]  # also of what training needs besides
     weights = {name: value for name, value in whole.items() if name.startswith("backbone.")}
     holder = torch.nn.ModuleDict({"backbone": backbone})
