@@ -12,7 +12,7 @@ NUM_UNSEEN ?= 5
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-gpu check format sweep report dashboard bench clean
+.PHONY: help install train test test-gpu check format sweep report dashboard bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,8 +50,11 @@ dashboard: $(VENV)/.installed  ## the W&B project's dashboard: uploaded with a k
 bench: $(VENV)/.installed-bench  ## what the speed claims rest on, in ten minutes; ARGS="probe_suite startup", ARGS=--full
 	$(RUN) benchmarks/run.py $(ARGS)
 
+docs: $(VENV)/.installed-docs  ## the documentation as a site in site/; a dead link is an error
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
 clean:  ## remove .venv and caches; logs/ and data/ stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build src/*.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build site src/*.egg-info
 	find src tests -name __pycache__ -type d -exec rm -rf {} +
 
 # A stamp is made last, so that an install that broke off is repeated.
@@ -67,6 +70,10 @@ $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,bench]'
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
+
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[test]'
-	@touch $@ $(VENV)/.installed $(VENV)/.installed-bench
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-bench $(VENV)/.installed-docs
