@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unseen.probes.inputs import ProbeWarning
+from unseen.probes.threads import product
 
 GRADIENT_NORM = 2e-5  # of the summed loss, times N; scikit-learn stops at a largest entry of 1e-4 N
 RELATIVE_GAP = (
@@ -134,9 +135,9 @@ class _Problem:
 
     def _descend(self, start: Tensor, design: Tensor, steps: int) -> tuple[Tensor, float, bool]:
         """Go at most so many steps, preconditioned at the start; return weights, the gradient's norm, whether done."""
-        logits = self.design @ start.T  # (N, C) float64
-        losses, _, curvatures = self._fit(logits, design.dtype)
-        value = float(losses.sum() + self.penalty / 2 * start[:, :-1].square().sum())
+        logits = (self.design @ start.T).to(design.dtype)  # (N, C)
+        losses, _, curvatures = self._fit(logits)
+        value = float(losses.sum(dtype=torch.float64) + self.penalty / 2 * start[:, :-1].square().sum())
         up = 1 / math.sqrt(
             min(value, 1.0)
         )  # torch's L-BFGS has absolute thresholds, for losses of 1 and more
@@ -146,12 +147,12 @@ class _Problem:
 
         def loss() -> float:
             nonlocal latest
-            move = moved.to(design.dtype) @ inverse
-            value, gradient, norm = self._evaluate(start + move, logits + design @ move.T, design)
+            move = product(moved.to(design.dtype), inverse)
+            value, gradient, norm = self._evaluate(start + move, logits + product(design, move.T), design)
             latest = start + move, norm, norm <= self.goal(value) / 2
             if latest[2]:
                 raise _Converged
-            moved.grad = (gradient.to(design.dtype) @ inverse.T).double() * up**2
+            moved.grad = product(gradient.to(design.dtype), inverse.T).double() * up**2
             return value * up**2
 
         optimizer = torch.optim.LBFGS(
@@ -180,16 +181,16 @@ class _Problem:
         no penalty, only the curvature of the loss, which vanishes as the classes separate: its gradient is divided by
         the root of that curvature, which makes the whole a close estimate.
         """
-        losses, residuals, curvatures = self._fit(logits, design.dtype)
+        losses, residuals, curvatures = self._fit(logits)
         curvature = curvatures.sum(dtype=torch.float64).clamp(1e-200, 1)
         shrunk = self.penalty * weights
         shrunk[:, -1] = 0
-        gradient = (residuals.T @ design).double() + shrunk
-        value = (weights * shrunk).sum() / 2 + losses.sum()
+        gradient = product(residuals.T, design).double() + shrunk
+        value = (weights * shrunk).sum() / 2 + losses.sum(dtype=torch.float64)
         squares = gradient[:, :-1].square().sum() + gradient[:, -1].square().sum() / curvature
         return float(value), gradient, float(squares.sqrt())
 
-    def _fit(self, logits: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    def _fit(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return cross-entropies (N,), residuals p - [own class] (N, C), and 1 - |p|^2 (N,), all to their last digits.
 
         They are tiny where large features separate the classes, and 1 - p would have none of their digits.
@@ -199,17 +200,16 @@ class _Problem:
         others[own] = -torch.inf
         odds = others.logsumexp(1)  # (N,), log of the odds of another class
         losses, missed = F.softplus(odds, threshold=50), odds.sigmoid()
-        others -= losses[:, None]
-        p = others.to(dtype).exp_()  # (N, C), but 0 for the own class
+        p = others.sub_(losses[:, None]).exp_()  # (N, C), but 0 for the own class
         curvatures = missed * (2 - missed) - p.square().sum(1)
-        p[own] = -missed.to(dtype)
+        p[own] = -missed
         return losses, p, curvatures
 
     def _preconditioner(self, design: Tensor, curvatures: Tensor) -> Tensor:
         """Return the inverse Cholesky factor (D+1, D+1) of the class-averaged Hessian where 1 - |p|^2 is (N,)."""
         traces = curvatures.clamp_min(0) / (self.num_classes - 1)  # (N,)
         weighted = design * traces.sqrt()[:, None].to(design.dtype)
-        hessian = (weighted.T @ weighted).double()
+        hessian = product(weighted.T, weighted).double()
         diagonal = hessian.diagonal()
         diagonal[:-1] += max(
             self.penalty, 1e-6 * float(diagonal.max())

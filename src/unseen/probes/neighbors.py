@@ -7,6 +7,7 @@ float32, and in float64 wherever rounding could change the order, so its results
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from unseen.probes.image_bootstrap import mean_sd
 from unseen.probes.inputs import checked_embeddings, checked_labels, unit_scaled
-from unseen.probes.threads import one_thread
+from unseen.probes.threads import one_thread, product
 
 _TIE = 1e-13  # squared distances that differ by less, relative to |x|^2 and their own size, are equal
 _UNIT = 2.0**-24  # relative rounding error of float32
@@ -155,8 +156,9 @@ def _same_label_shares(features: Tensor, targets: Tensor, k: int) -> Tensor:
             rows = slice(max(start, block.start), min(end, block.stop))
             if rows.start < rows.stop:
                 inside = distances[rows.start - first : rows.stop - first]
-                for place, rank in enumerate((1, k, end - start - 1)):
-                    shares[place, rows] = search.shares(inside, rows, slice(start, end), rank)
+                ranks = [1, k, end - start - 1]
+                for place, (rank, last) in enumerate(zip(ranks, _nth_smallest(inside, ranks), strict=True)):
+                    shares[place, rows] = search.shares(inside, rows, slice(start, end), rank, last)
     return shares
 
 
@@ -170,19 +172,18 @@ class _Search:
 
     def distances(self, rows: slice) -> Tensor:
         """Return squared distances (B, N) float32, infinite to the sample itself."""
-        found = torch.addmm(self.squares.float(), self.single[rows], self.single.T, alpha=-2)
+        found = product(-2 * self.single[rows], self.single.T).add_(self.squares.float())
         own = torch.arange(len(found), device=found.device)
         found[own, rows.start + own] = torch.inf
         return found
 
-    def shares(self, distances: Tensor, rows: slice, same: slice, rank: int) -> Tensor:
+    def shares(self, distances: Tensor, rows: slice, same: slice, rank: int, last: Tensor) -> Tensor:
         """Return the share of the label's samples `same` among the `rank` nearest of each row, (B,); NaN for rank 0.
 
-        The rows, all of that label, have the distances (B, N).
+        The rows, all of that label, have the distances (B, N); `last` is that of the last of the nearest, (B,).
         """
         if rank == 0:
             return self.squares.new_full((len(distances),), torch.nan)
-        last = _nth_smallest(distances, rank)  # (B,)
         # off by it may be both that are compared, and the limits
         slack = 3 * self._rounding(self.squares[rows], last.double())
         low, high = (last - slack).float(), (last + slack).float()
@@ -230,7 +231,7 @@ class _Search:
         mates[same] = True
         found = []
         for some in torch.split(rows, max(1, _CPU_BLOCK // len(self.points))):
-            distances = torch.addmm(self.squares, self.points[some], self.points.T, alpha=-2)
+            distances = product(-2 * self.points[some], self.points.T).add_(self.squares)
             distances[torch.arange(len(some), device=some.device), some] = torch.inf
             found.append(_tied_hits(distances, mates, self.squares[some], torch.full_like(some, rank)))
         return torch.cat(found)
@@ -247,14 +248,17 @@ def _places(mask: Tensor) -> tuple[Tensor, Tensor]:
     return flat // mask.shape[1], flat % mask.shape[1]
 
 
-def _nth_smallest(distances: Tensor, rank: int) -> Tensor:
-    """Return the distance of the `rank`-th nearest in each row, (B,)."""
-    if rank == 1:
-        return distances.amin(1)
+def _nth_smallest(distances: Tensor, ranks: Sequence[int]) -> Tensor:
+    """Return the distances of the nearest samples of these ranks in each row, (R, B); of rank 0 it means nothing."""
+    places = [max(0, rank - 1) for rank in ranks]
     if distances.is_cuda:
-        return distances.topk(rank, largest=False).values[:, -1]
-    # on a CPU NumPy's is faster than torch's kthvalue and topk
-    return torch.from_numpy(np.partition(distances.numpy(), rank - 1)[:, rank - 1])
+        return distances.topk(max(ranks), largest=False).values[:, places].T
+    nearest, found = distances.numpy(), {}
+    for place in sorted(set(places), reverse=True):  # each among the nearest of the one before
+        # faster than torch's kthvalue and topk, and than NumPy's for several places at once
+        nearest = np.partition(nearest, place)[:, : place + 1]
+        found[place] = torch.from_numpy(nearest[:, place])
+    return torch.stack([found[place] for place in places])
 
 
 def _tied_hits(distances: Tensor, same: Tensor, squares: Tensor, places: Tensor) -> Tensor:
