@@ -16,6 +16,7 @@ import pytest
 from tests.cli.conftest import ROOT, TINY, Ran, environment, run_command
 
 pytestmark = pytest.mark.slow
+ONE_EVALUATION = ("trainer.max_steps=2", "probe.at_start=false")  # where only that jobs run is looked at
 
 
 def table(ran: Ran) -> dict[str, dict[str, str]]:
@@ -156,7 +157,9 @@ def test_failing_jobs_are_named_and_the_others_finish(tmp_path: Path) -> None:
 
 
 def test_an_impossible_value_fails_its_job_only(tmp_path: Path) -> None:
-    ran = run_command("train.py", "-m", "model=vit,resnet", "data.image_size=36", *TINY, logs=tmp_path)
+    ran = run_command(
+        "train.py", "-m", "model=vit,resnet", "data.image_size=36", *TINY, *ONE_EVALUATION, logs=tmp_path
+    )
     assert ran.code == 1
     rows = table(ran)
     assert rows["model=resnet"]["status"] == "finished", ran.out
@@ -166,7 +169,16 @@ def test_an_impossible_value_fails_its_job_only(tmp_path: Path) -> None:
 
 def test_jobs_of_several_processes_and_of_one_side_by_side(tmp_path: Path) -> None:
     """Each job has its own processes; nothing of a DDP job is left for the next."""
-    ran = run_command("train.py", "-m", "model=resnet", "trainer=ddp_cpu,cpu", "seed=0", *TINY, logs=tmp_path)
+    ran = run_command(
+        "train.py",
+        "-m",
+        "model=resnet",
+        "trainer=ddp_cpu,cpu",
+        "seed=0",
+        *TINY,
+        *ONE_EVALUATION,
+        logs=tmp_path,
+    )
     assert ran.code == 0, ran.out + ran.err
     assert len(ran.folders) == 2
     for folder in ran.folders:
@@ -265,7 +277,14 @@ def test_killing_the_sweep_kills_its_jobs_and_the_same_line_finishes(tmp_path: P
 )
 def test_hydras_other_launchers_run_ddp_jobs_too(launcher: tuple[str, ...], tmp_path: Path) -> None:
     ran = run_command(
-        "train.py", "-m", *launcher, "model=resnet", "trainer=cpu,ddp_cpu", *TINY, logs=tmp_path
+        "train.py",
+        "-m",
+        *launcher,
+        "model=resnet",
+        "trainer=cpu,ddp_cpu",
+        *TINY,
+        *ONE_EVALUATION,
+        logs=tmp_path,
     )
     assert ran.code == 0, ran.out + ran.err
     assert {job: row["status"] for job, row in table(ran).items()} == {
@@ -277,7 +296,7 @@ def test_hydras_other_launchers_run_ddp_jobs_too(launcher: tuple[str, ...], tmp_
 def test_another_launchers_failed_job_is_told(tmp_path: Path) -> None:
     ran = run_command(
         "train.py", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "model=vit,resnet", "data.image_size=36",
-        *TINY, logs=tmp_path,
+        *TINY, *ONE_EVALUATION, logs=tmp_path,
     )  # fmt: skip
     assert ran.code == 1
     assert table(ran)["model=resnet"]["status"] == "finished"
@@ -288,7 +307,7 @@ def test_another_launchers_failed_job_is_told(tmp_path: Path) -> None:
 def test_several_data_sets_and_one_that_cannot_be_had(tmp_path: Path) -> None:
     """The digits come with scikit-learn; the calligraphy needs a network, which its job alone must miss."""
     ran = run_command(
-        "train.py", "-m", "model=resnet", "data=digits,calligraphy", *TINY[1:], logs=tmp_path, https_proxy="http://127.0.0.1:9",
+        "train.py", "-m", "model=resnet", "data=digits,calligraphy", *TINY[1:], *ONE_EVALUATION, logs=tmp_path, https_proxy="http://127.0.0.1:9",
         UNSEEN_DATA_DIR=str(tmp_path / "data"),
     )  # fmt: skip
     assert ran.code == 1
