@@ -137,8 +137,8 @@ def test_large_features_that_separate_the_classes(samples, features, classes, si
         objective(w, b, (x - center) * scale, targets)
         for w, b in ((mine.weights, mine.bias), (weights / scale, bias))
     )
-    assert found == pytest.approx(optimum, rel=2e-6)
-    assert np.linalg.norm(mine.weights * scale - weights) < 2e-3 * np.linalg.norm(weights)
+    assert found == pytest.approx(optimum, rel=1e-5)
+    assert np.linalg.norm(mine.weights * scale - weights) < 3e-3 * np.linalg.norm(weights)
     named = ((new - center) @ weights.T + bias).argmax(1)
     assert (mine.logits(new * scale).argmax(1) == named).mean() >= 0.995
     assert abs((mine.logits(new * scale).argmax(1) == answers).mean() - (named == answers).mean()) <= 0.005

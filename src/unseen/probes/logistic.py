@@ -23,14 +23,11 @@ from unseen.probes.inputs import ProbeWarning
 from unseen.probes.threads import product
 
 GRADIENT_NORM = 2e-5  # of the summed loss, times N; scikit-learn stops at a largest entry of 1e-4 N
-RELATIVE_GAP = (
-    1e-6  # of the objective above its optimum: large features that separate the classes make it tiny
-)
+# Of the objective above its optimum: large features that separate the classes make it tiny.
+RELATIVE_GAP = 1e-5
 MAX_STEPS = 1000
-_FIRST_STEPS, _LONGER = (
-    20,
-    3,
-)  # until the preconditioner is computed again; how much longer the next one is used
+# Until the preconditioner is computed again; how much longer the next one is used.
+_FIRST_STEPS, _LONGER = 20, 3
 _SINGLE_RANGE = 1e4  # features beyond leave float32 too few digits for the tolerance
 
 
