@@ -22,6 +22,11 @@ def test_a_checkpoint_is_scored_as_it_was_in_training(tiny_run: Ran, evaluate) -
     for key in ("model", "g", "best_layer", "seen_accuracy", "unseen_linear_probe", "seen_nn1", "split_hash"):
         assert ours[key] == theirs[key], key
     assert ScoreTable.read(ran.folder / "scores.csv").steps == [4]
+    assert ours["seed"] == theirs["seed"]
+    assert (ours["trained"]["split_hash"], ours["trained"]["data"]) == (theirs["split_hash"], theirs["data"])
+    assert ours["trained"]["settings"]["trainer.max_steps"] == 4
+    ((alone,), _) = group_runs(collect([ran.folder]).runs)
+    assert "ckpt_path" not in alone.place.network  # its path makes no configuration of its own
 
 
 def test_controls_measured_afterwards_stand_with_the_training_run(tiny_run: Ran, evaluate) -> None:

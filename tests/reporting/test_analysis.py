@@ -139,6 +139,15 @@ def test_a_sweep_that_has_begun_its_next_split_is_ranked_on_the_one_that_all_hav
     assert (other.label, why) == ("vit", "its runs with the unseen classes c1, c2, c3")
 
 
+def test_one_seed_more_of_another_split_does_not_cost_the_ranking_its_seeds(tmp_path: Path) -> None:
+    """Both have split 1, but one with a single seed: two networks with five runs each, or with two."""
+    for model, seeds in (("cvt", 5), ("swin", 1)):
+        make_curves(tmp_path, model, [[0.1, 0.5 + seed / 10] for seed in range(5)])
+        make_curves(tmp_path, model, [[0.1, 0.9]] * seeds, split=1)
+    (contest,) = analysis_of(tmp_path).contests
+    assert [config.g.plain.n for config in contest.configurations] == [5, 5]
+
+
 def test_splits_are_the_units_where_there_are_three(tmp_path: Path) -> None:
     """g of each split is the mean over its seeds: .5, .7, .9; the seeds' own spread does not count."""
     for split, curves in enumerate(([[0.4], [0.6]], [[0.7]], [[0.8], [1.0]])):

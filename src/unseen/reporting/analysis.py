@@ -161,8 +161,8 @@ class _Field(NamedTuple):
 def _fields(alike: Sequence[Configuration]) -> list[_Field]:
     """Divide configurations with one task into contests on class splits that all their members have.
 
-    The splits of the first contest are those of the configurations with the largest product of their number and that
-    of the splits: a network that lacks some of these is not ranked, one that has more is ranked by these.
+    The splits of a contest are those for which the number of networks times the runs of the one with fewest is largest.
+    A network that lacks some of them is not ranked, one that has more is ranked by these.
     """
     names = split_names([run for config in alike for run in config.runs])
     unfair = [(config, why) for config in alike if (why := _why_unfair(config))]
@@ -173,8 +173,16 @@ def _fields(alike: Sequence[Configuration]) -> list[_Field]:
 
     while left:
         splits = max(
-            (config.splits for config in left),
-            key=lambda one: (len(have(one)) * len(one), len(one), sorted(one)),
+            {
+                one
+                for config in left
+                for one in (config.splits, *(frozenset({split}) for split in config.splits))
+            },
+            key=lambda one: (
+                len(have(one)) * min(_taking_part(config, one) for config in have(one)),
+                len(one),
+                sorted(one),
+            ),
         )
         whole, others = have(splits), list(unfair)
         for config in left:
@@ -188,6 +196,11 @@ def _fields(alike: Sequence[Configuration]) -> list[_Field]:
         found.append(_Field([_restricted(config, splits) for config in whole], others, named))
         left = [config for config in left if config not in whole and not config.splits < splits]
     return found
+
+
+def _taking_part(config: Configuration, splits: frozenset[str]) -> int:
+    """Return how many runs count on these splits."""
+    return sum(map(len, Units.of([cell for cell in config.cells if cell[0] in splits]).units))
 
 
 def _listed(splits: Iterable[str], names: Mapping[str, str]) -> str:

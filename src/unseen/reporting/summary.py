@@ -172,9 +172,10 @@ def _settled(contest: Contest, analysis: Analysis) -> str:
     if not contest.pairs or analysis.written[contest.pairs[0]]:
         return ""
     pair = contest.pairs[0]
-    if not pair.units.cells:
-        return "The best two share no class split with a common seed, so they cannot be compared."
     n = pair.found.g.n
+    if n < 2:
+        shared = "no class split with a common seed" if not pair.cells else "one run"
+        return f"The best two share {shared}, so they cannot be compared."
     above = f"{pair.first.label} is above {pair.second.label} in {pair.found.first_above} of {n} {pair.units.over}"
     return f"{above}, by {pair.found.g.mean:.3f} in the mean{_needed(pair)}.".replace("-", "−")
 
