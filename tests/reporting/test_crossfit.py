@@ -25,6 +25,17 @@ def test_by_hand() -> None:
     assert found.estimate.high == pytest.approx(0.6 + 4.30265 * 0.18559, abs=1e-4)
 
 
+def test_repetitions_that_are_equal_by_chance_are_no_precision() -> None:
+    """Three class splits of two real networks: differences .119, .070, .192, their jackknife error .0009."""
+    layers = [[0.507, 0.525, 0.647, 0.563], [0.504, 0.545, 0.620, 0.616], [0.446, 0.469, 0.443, 0.438]]
+    first, second = np.array(layers), np.array([[0.528], [0.550], [0.252]])
+    found = difference(first, second)
+    scores = cross_fit(first, at_best).scores - second[:, 0]
+    assert scores == pytest.approx([0.119, 0.070, 0.191], abs=1e-9)
+    assert found.g.high - found.g.mean == pytest.approx(4.30265 * scores.std(ddof=1) / math.sqrt(3), abs=1e-4)
+    assert found.p > 0.05
+
+
 def by_loops(values: Floats) -> list[float]:
     return [
         values[unit, np.delete(values, unit, axis=0).mean(axis=0).argmax()] for unit in range(len(values))

@@ -4,8 +4,9 @@ The largest of L means is above the truth, the more the larger L is, even with m
 scoring on the other, in turn for each, has no such gain (leave-one-out cross-validation, Stone 1974, with the layer as
 the parameter). The n scores depend on each other, because each helps to choose for the others; s / sqrt(n) is then too
 small. The standard error is therefore the jackknife's (Efron and Stein 1981): the whole procedure, choosing included,
-is repeated without each unit. It equals s / sqrt(n) where the choice is always the same. `benchmarks/error_rates.py`
-measures coverage and error rates.
+is repeated without each unit. It equals s / sqrt(n) where the choice is always the same, and is never taken as less:
+with three units the repetitions can be nearly equal by chance. `benchmarks/error_rates.py` measures coverage and error
+rates.
 
 Legend: n units, L layers. Units are independent replicates, as in `intervals`; arrays here have no gaps.
 """
@@ -43,11 +44,12 @@ class CrossFit:
 
     @property
     def error(self) -> float:
-        """Jackknife standard error of the mean score; NaN below three units."""
+        """Standard error of the mean score, the larger of the jackknife's and s / sqrt(n); NaN below three units."""
         if self.n < FEWEST:
             return math.nan
         centred = self.without - self.without.mean()
-        return math.sqrt((self.n - 1) / self.n * float((centred**2).sum()))
+        jackknife = math.sqrt((self.n - 1) / self.n * float((centred**2).sum()))
+        return max(jackknife, float(self.scores.std(ddof=1)) / math.sqrt(self.n))
 
     @property
     def estimate(self) -> Estimate:
