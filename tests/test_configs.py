@@ -34,6 +34,7 @@ OF_ONE_FILE = {
     "data.subset",
     "data.options",
     "trainer._target_",
+    "trainer.limit_train_batches",
 }  # not in the table: they may change the result
 MODELS = [name for group, name in OPTIONS if group == "model"]
 DATA = [name for group, name in OPTIONS if group == "data"]

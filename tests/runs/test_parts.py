@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -13,14 +14,17 @@ import timm.optim
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from rich.console import Console
 from tests.test_configs import OPTIONS, resolved
 
 from unseen.backbones.tuning import counted
+from unseen.runs import objects
 from unseen.runs.build import _data, _module
+from unseen.runs.console import settings_tree
 from unseen.runs.errors import UserError
 from unseen.runs.objects import check_objects
 from unseen.runs.schema import check_settings
-from unseen.runs.trainer import make_trainer
+from unseen.runs.trainer import check_trainer, make_trainer
 from unseen.training import SeenClassifier
 
 STEPS = 4
@@ -183,10 +187,56 @@ def test_each_tuning_trains_what_it_says(name: str, train: Train) -> None:
     assert sum(one.numel() for group in optimizer.param_groups for one in group["params"]) == trained
 
 
-@pytest.mark.parametrize("parts", [("tuning=lora", "loss=supcon", "optimizer=sgd", "scheduler=one_cycle")])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("tuning=lora", "loss=supcon", "optimizer=sgd", "scheduler=one_cycle"),
+        ("augment=trivial", "data.class_balanced=true"),
+    ],
+)
 def test_a_resumed_run_ends_with_the_same_weights(parts: tuple[str, ...], train: Train) -> None:
     whole = train(*parts)
     checkpoint = next(one for one in whole.module.trainer.callbacks if isinstance(one, _SaveHalfWay)).path  # type: ignore[attr-defined]
     resumed = train(*parts, resume=checkpoint)
     assert resumed.rates == whole.rates[STEPS // 2 :]
     assert torch.equal(resumed.weights(), whole.weights())
+
+
+# ------------------------------------------------------------------ augment, balance
+@pytest.mark.parametrize("name", options("augment"))
+def test_each_augmentation_changes_the_network(name: str, train: Train) -> None:
+    assert torch.equal(train(f"augment={name}").weights(), train().weights()) == (name == "none")
+
+
+def test_balanced_classes_change_the_network(train: Train) -> None:
+    assert not torch.equal(train("data.class_balanced=true").weights(), train().weights())
+
+
+# ------------------------------------------------------------------ packages, machines, settings
+def test_a_package_that_is_not_there_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "find_spec", lambda package: None)
+    for typed, says in (
+        (
+            "logger=mlflow",
+            r"logger\.mlflow needs mlflow, which is not installed: pip install 'unseen\[mlflow\]'",
+        ),
+        ("logger=many", r"logger\.tensorboard needs tensorboard, .*'unseen\[tensorboard\]'"),
+        ("loss=supcon", r"model\.loss\.on_embedding needs pytorch_metric_learning, .*'unseen\[losses\]'"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            check_objects(resolved(typed))
+
+
+def test_apples_gpu_is_asked_for_where_there_is_none() -> None:
+    if not torch.backends.mps.is_available():
+        with pytest.raises(
+            ValueError, match=r"trainer\.accelerator=mps: torch sees no Apple GPU on this machine"
+        ):
+            check_trainer(resolved("trainer=mps")["trainer"])
+
+
+def test_the_settings_as_a_tree() -> None:
+    console = Console(width=80, file=io.StringIO())
+    console.print(settings_tree({"seed": 0, "model": {"name": "[vit]", "options": {}}}))
+    assert console.file.getvalue().split() == ["settings", "├──", "seed:", "0", "└──", "model", "├──", "name:", "[vit]",
+                                               "└──", "options:", "{}"]  # type: ignore[attr-defined]  # fmt: skip

@@ -16,6 +16,7 @@ GOOD = {
     "seed": 0,
     "size": "demo",
     "ckpt_path": None,
+    "extras": {"print_config": False},
     "resume": False,
     "plan": False,
     "recipe": {

@@ -22,7 +22,7 @@ from unseen.process_rank import die_with_parent
 # An evaluation set gives at least so many batches, so that up to so many processes see equal ones.
 _EVAL_BATCHES = 8
 Indices = npt.NDArray[np.int64]
-_ORDER = 21  # a stream of random numbers of its own
+_ORDER, _BALANCED = 21, 22  # streams of random numbers of their own
 
 
 class Batch(NamedTuple):
@@ -34,19 +34,23 @@ class Batch(NamedTuple):
 
 
 class CanvasBatch(NamedTuple):
-    """What a loader yields: canvases (B, 3, S+2p, S+2p) uint8, labels and indices (B,) int64, angles (B,), noise."""
+    """What a loader yields: canvases (B, 3, S+2p, S+2p) uint8, labels and indices (B,) int64, angles (B,), noise.
+
+    The epoch is there for training batches only.
+    """
 
     images: Tensor
     labels: Tensor
     indices: Tensor
     angles: Tensor | None
     noise: Noise | None = None
+    epoch: int | None = None
 
 
 class Share(NamedTuple):
-    """The samples of one batch: the epoch, their indices (B,), and the angles (B,) that turn them, or None."""
+    """The samples of one batch: the epoch of training, their indices (B,), the angles (B,) that turn them, or None."""
 
-    epoch: int
+    epoch: int | None
     indices: Indices
     angles: npt.NDArray[np.float32] | None = None
 
@@ -58,6 +62,31 @@ Angles = Callable[[int], Tensor]
 def epoch_order(num_samples: int, seed: int, epoch: int) -> Indices:
     """Return the order (N,) in which an epoch visits the samples."""
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(num_samples)
+
+
+def balanced_order(labels: Indices, seed: int, epoch: int) -> Indices:
+    """Return samples (N,) of an epoch, each class as often as the others, to one: some come again, others not at all.
+
+    A sample comes again only when all of its class have come.
+
+    Args:
+        labels: (N,) class of each sample.
+        seed: Makes the order.
+        epoch: Each has another.
+    """
+    rng = np.random.default_rng([seed, _BALANCED, epoch])
+    classes = rng.permutation(np.unique(labels))  # the first ones get what is left over
+    share, more = divmod(len(labels), len(classes))
+    drawn = [
+        _again_and_again(np.flatnonzero(labels == label), share + (place < more), rng)
+        for place, label in enumerate(classes)
+    ]
+    return rng.permutation(np.concatenate(drawn))
+
+
+def _again_and_again(samples: Indices, count: int, rng: np.random.Generator) -> Indices:
+    rounds = [rng.permutation(samples) for _ in range(-(-count // len(samples)))]
+    return np.concatenate(rounds)[:count] if rounds else samples[:0]
 
 
 def split_into_batches(num_samples: int, batch_size: int) -> list[tuple[int, int]]:
@@ -89,6 +118,7 @@ class TrainSampler(DistributedSampler[Share]):
         world_size: W. Where W does not divide N, the epoch's first samples come again, so that all ranks
             have the same number of batches.
         angles: Gives the angles of an epoch; None: nothing is turned.
+        balanced: Labels (N,), to show each class equally often; None: each sample once an epoch.
     """
 
     def __init__(
@@ -102,9 +132,10 @@ class TrainSampler(DistributedSampler[Share]):
         rank: int = 0,
         world_size: int = 1,
         angles: Angles | None = None,
+        balanced: Indices | None = None,
     ) -> None:
         super().__init__(range(num_samples), num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type]
-        self._count = num_samples
+        self._count, self._balanced = num_samples, balanced
         self._position, self._angles = position, angles
         per_rank = -(-num_samples // world_size)
         self._batches = split_into_batches(per_rank, batch_size)
@@ -117,7 +148,10 @@ class TrainSampler(DistributedSampler[Share]):
     def __iter__(self) -> Iterator[Share]:
         # a generator: the position is read when the first batch is asked for, not when the iterator is made
         epoch, done = divmod(self._position(), self._batches_per_epoch)
-        order = epoch_order(self._count, self.seed, epoch)
+        if self._balanced is None:
+            order = epoch_order(self._count, self.seed, epoch)
+        else:
+            order = balanced_order(self._balanced, self.seed, epoch)
         padded = np.resize(order, -(-self._count // self.num_replicas) * self.num_replicas)
         mine = padded[self.rank :: self.num_replicas]  # (N / W,)
         angles = self._angles(epoch).numpy()[mine] if self._angles else None
@@ -165,7 +199,7 @@ class EvalSampler(DistributedSampler[Share]):
     def __iter__(self) -> Iterator[Share]:
         angles = self._angles(0).numpy() if self._angles else None
         for batch in self._batches[self.rank :: self.num_replicas]:
-            yield Share(0, batch, None if angles is None else angles[batch])
+            yield Share(None, batch, None if angles is None else angles[batch])
 
 
 class CanvasDataset(Dataset["CanvasBatch | UnreadableImageError"]):
@@ -194,7 +228,7 @@ class CanvasDataset(Dataset["CanvasBatch | UnreadableImageError"]):
             return error
         noise = self._noise.draw(indices) if self._noise else None
         angles = None if share.angles is None else torch.from_numpy(share.angles)
-        return CanvasBatch(images, self._store.labels[indices], indices, angles, noise)
+        return CanvasBatch(images, self._store.labels[indices], indices, angles, noise, share.epoch)
 
 
 class BatchLoader(DataLoader[CanvasBatch]):

@@ -17,6 +17,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from unseen.data.augment import Augment, augmented, check_augment
 from unseen.data.batches import Batch, BatchLoader, CanvasBatch, CanvasDataset, EvalSampler, TrainSampler
 from unseen.data.canvas_cache import CanvasCache
 from unseen.data.canvases import (
@@ -41,7 +42,7 @@ from unseen.data.selection import (
     select,
 )
 from unseen.data.splits import ClassSplit, choose_classes
-from unseen.data.transforms import NoiseSource, View, raw_pixels, to_images
+from unseen.data.transforms import NoiseSource, View, cropped, raw_pixels, to_images
 from unseen.threads import cores
 from unseen.wording import count, listing
 
@@ -68,6 +69,8 @@ class SeenUnseenDataModule(LightningDataModule):
         rule: How many images of each kind are taken; None: all.
         batch_size: Training images per step and process.
         eval_batch_size: Images per evaluation step and process.
+        class_balanced: Show each seen class equally often in training, whatever its number of images.
+        augment: Changes each training image, and none of an evaluation; see `unseen.data.augment`.
         num_labels: Outputs of the head, at least the number of seen classes; None: just as many.
         skip_bad: Leave out image files that cannot be read instead of refusing to start. Where images are decoded
             on the fly, all are read once before, as only then it is known which images there are.
@@ -92,6 +95,8 @@ class SeenUnseenDataModule(LightningDataModule):
         rule: SelectionRule | None = None,
         batch_size: int = 72,
         eval_batch_size: int = 250,
+        class_balanced: bool = False,
+        augment: Augment | None = None,
         num_labels: int | None = None,
         skip_bad: bool = False,
         cache: CanvasCache | None = None,
@@ -109,6 +114,7 @@ class SeenUnseenDataModule(LightningDataModule):
         self.decode, self.workers = decode, workers
         self.mean, self.std = tuple(mean), tuple(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self._class_balanced, self._augment = class_balanced, augment
         self.skip_bad, self._num_labels = skip_bad, num_labels
         self.image_size, self.seed = view.image_size, view.seed
         self._view, self._choose, self._rule = view, choose, rule or SelectionRule()
@@ -136,6 +142,8 @@ class SeenUnseenDataModule(LightningDataModule):
             ValueError: One sentence that names the value and what is allowed.
         """
         self._neighbors, self._ranks = k, ranks
+        if self._augment is not None:
+            check_augment(self._augment, self.image_size)
         self.source.check()
         counts = self.source.known_counts()
         if counts is not None:
@@ -199,6 +207,7 @@ class SeenUnseenDataModule(LightningDataModule):
             "batch_size": self.batch_size,
             "seed": self.seed,
             "rotation": float(self._view.rotation),
+            "class_balanced": self._class_balanced,
         }
         self._catalog, self.bad_files = dataclasses.replace(catalog, entries=()), bad_files
         self._split, self._stores = split, {"train": train, "seen": test, "unseen": unseen}
@@ -356,6 +365,7 @@ class SeenUnseenDataModule(LightningDataModule):
             rank=rank,
             world_size=world_size,
             angles=self._view.train_angles(images),
+            balanced=self._store("train").labels.numpy() if self._class_balanced else None,
         )
         return self._loader("train", sampler, self._identity | {"processes": world_size})
 
@@ -438,14 +448,21 @@ class SeenUnseenDataModule(LightningDataModule):
         return int(progress.total.processed)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Return network input of a loader's batch: rotated, cropped, normalised on the batch's device."""
+        """Return network input of a loader's batch: rotated, cropped, normalised on the batch's device.
+
+        Training images are augmented before they are normalised.
+        """
         if not isinstance(batch, CanvasBatch):
             return batch
         device = batch.images.device
         if device not in self._scales:
             self._scales[device] = torch.tensor([self.mean, self.std], device=device)  # (2, 3)
         mean, std = self._scales[device]
-        images = to_images(
-            batch.images, batch.angles, size=self.image_size, mean=mean, std=std, noise=batch.noise
-        )
+        canvases, angles = batch.images, batch.angles
+        if self._augment is not None and batch.epoch is not None:
+            shown = cropped(canvases, angles, self.image_size)
+            places = batch.indices.tolist()
+            canvases = augmented(shown, self._augment, seed=self.seed, epoch=batch.epoch, indices=places)
+            angles = None
+        images = to_images(canvases, angles, size=self.image_size, mean=mean, std=std, noise=batch.noise)
         return Batch(images, batch.labels, batch.indices)

@@ -162,18 +162,22 @@ def to_images(
     step = max(1, math.ceil(len(canvases) / max(1, parts)))  # parts of about equal size
     for first in range(0, len(canvases), step):
         some = slice(first, first + step)
-        if angles is None:
-            margin = (canvases.shape[2] - size) // 2
-            inner = slice(margin, margin + size)
-            cropped = canvases[some, :, inner, inner]
-        else:
-            cropped = _rotated_crop(canvases[some], angles[some], size)
-        part = images[some].copy_(cropped).div_(255)  # (B, 3, S, S)
+        shown = cropped(canvases[some], None if angles is None else angles[some], size)
+        part = images[some].copy_(shown).div_(255)  # (B, 3, S, S)
         if noise is not None:
             pixels = noise.pixels[some].permute(0, 3, 1, 2).to(torch.float32).div_(255)
             part.lerp_(pixels, noise.level)
         part.sub_(shift).div_(scale)
     return images
+
+
+def cropped(canvases: Tensor, angles: Tensor | None, size: int) -> Tensor:
+    """Return the (B, 3, S, S) centre of canvases (B, 3, S+2p, S+2p), rotated by angles (B,) if there are any."""
+    if angles is not None:
+        return _rotated_crop(canvases, angles, size)
+    margin = (canvases.shape[2] - size) // 2
+    inner = slice(margin, margin + size)
+    return canvases[:, :, inner, inner]
 
 
 def _on_channels(values: Sequence[float] | Tensor, device: torch.device) -> Tensor:

@@ -33,7 +33,7 @@ from unseen.runs.checkpoints import (
     trained_before,
     training_of,
 )
-from unseen.runs.console import console, notice, quiet_libraries, say
+from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import (
     choices,
@@ -142,6 +142,8 @@ def build(run: Run, *, training: bool) -> Parts:
             check_settings(plain, read | held)
             plain["logger"] = _named_anew(run.config.logger, plain)
         check_objects(plain, training=not scored)
+        if plain["extras"]["print_config"] and is_first_process():
+            console().print(settings_tree(plain))
         quiet_libraries()
         check_trainer(plain["trainer"])
     run.folder.write_summary("running")
@@ -183,7 +185,7 @@ def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenU
         file = _weights_file(plain)
         node = plain["model"]["backbone"] | ({"pretrained": False} if file else {})
         spec: BackboneSpec = make(node, "model.backbone", methods=("check", "build"))
-        datamodule = _datamodule(plain, spec)
+        datamodule = _datamodule(plain, spec, training=training)
         spec.check(plain["data"]["image_size"])
         check_tuning(_tuning(plain), spec, plain["data"]["image_size"])
         if training and plain["data"]["batch_size"] == 1:
@@ -202,7 +204,7 @@ def _weights_file(plain: dict[str, Any]) -> Path | None:
     return path
 
 
-def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModule:
+def _datamodule(plain: dict[str, Any], spec: BackboneSpec, *, training: bool = True) -> SeenUnseenDataModule:
     from unseen.data.canvas_cache import CanvasCache
     from unseen.data.datamodule import SeenUnseenDataModule
     from unseen.data.selection import SelectionRule
@@ -213,7 +215,8 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
 
     def settings(kind: Callable[..., object]) -> dict[str, Any]:
         return {
-            key: data[key] for key in inspect.signature(kind).parameters.keys() & data.keys() - {"source"}
+            key: data[key]
+            for key in inspect.signature(kind).parameters.keys() & data.keys() - {"source", "augment"}
         }
 
     folder, limit = Path(plain["paths"]["data_dir"]).expanduser() / "cache", data["cache_gb"] * 2**30
@@ -228,6 +231,7 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec) -> SeenUnseenDataModu
             draws_classes=data["num_unseen"] is not None or data.get("num_seen") is not None,
         ),
         **settings(SeenUnseenDataModule),
+        augment=make(data["augment"], "data.augment") if training and data.get("augment") else None,
         mean=spec.mean,
         std=spec.std,
         cache=CanvasCache(folder, limit, processes) if limit > 0 else None,

@@ -52,7 +52,8 @@ _MOST = 2**31 - 1
 _MACHINE = ("cache_gb", "decode", "workers")  # of the machine that runs, never of the one that trained
 _READING = ("pooling", "channels_last")  # how a network is read and laid out, not what it is
 _TRAINING = ("loss", "optimizer", "scheduler")  # of `model`; never made where a checkpoint is scored
-_CHECKED = (*_TRAINING, "backbone", "tuning")  # of `model`: never made, or looked at by themselves
+# of `model` and `data`: never made, or looked at by themselves
+_CHECKED = (*_TRAINING, "augment", "backbone", "tuning")
 # how long and in which steps was trained; the rest of the trainer is the machine's
 _LENGTH = ("max_steps", "max_epochs", "val_check_interval", "gradient_clip_val", "accumulate_grad_batches")
 _PRECISION = {"trainer.eval_precision", "recipe.eval_precision"}

@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from unseen.probe_table import SCORES, SHOWN
 from unseen.process_rank import is_first_process
@@ -380,3 +381,18 @@ def _number(value: Any, shown: str = ".3f") -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
     return "–" if math.isnan(value) else f"{value:{shown}}"
+
+
+def settings_tree(plain: dict[str, Any]) -> Tree:
+    """Return resolved settings as a tree, a group a branch."""
+    tree = Tree("settings", guide_style="dim")
+
+    def grow(branch: Tree, values: dict[str, Any]) -> None:
+        for key, value in values.items():
+            if isinstance(value, dict) and value:
+                grow(branch.add(Text(str(key), style="bold")), value)
+            else:
+                branch.add(Text(f"{key}: {value}"))
+
+    grow(tree, plain)
+    return tree

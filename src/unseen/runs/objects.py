@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
 from typing import Any
 
 from hydra.utils import get_object, instantiate
@@ -13,7 +15,12 @@ from unseen.runs.errors import UserError
 from unseen.wording import one_line, suggestion
 
 _HYDRA_KEYS = {"_target_", "_args_", "_partial_", "_recursive_", "_convert_"}
-_EXTRAS = {"pytorch_metric_learning": "losses"}  # package: the extra that installs it
+# Target: the package that it needs, and the extra that installs it.
+_NEEDS = {
+    "pytorch_metric_learning.*": ("pytorch_metric_learning", "losses"),
+    "lightning.pytorch.loggers.TensorBoardLogger": ("tensorboard", "tensorboard"),
+    "lightning.pytorch.loggers.MLFlowLogger": ("mlflow", "mlflow"),
+}
 _PLAIN: dict[str, tuple[type, ...]] = {
     "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "None": (type(None),),
 }  # fmt: skip
@@ -24,8 +31,8 @@ def check_objects(plain: dict[str, Any], *, training: bool = True) -> None:
 
     Args:
         plain: Plain containers.
-        training: Whether loss, optimiser and schedule will be made; those of a checkpoint that is scored are not even
-            imported.
+        training: Whether augmentation, loss, optimiser and schedule will be made; those of a checkpoint that is scored
+            are not even imported.
 
     Raises:
         ValueError: One sentence that names the key and the nearest one that is known.
@@ -35,6 +42,8 @@ def check_objects(plain: dict[str, Any], *, training: bool = True) -> None:
     if plain["model"].get("tuning"):
         _check(plain["model"]["tuning"], "model.tuning")
     if training:
+        if plain["data"].get("augment"):
+            _check(plain["data"]["augment"], "data.augment")
         _check(plain["model"]["loss"], "model.loss")
         _check(plain["model"]["optimizer"], "model.optimizer")
         _check_scheduler(plain["model"]["scheduler"])
@@ -128,13 +137,14 @@ def _check(node: Any, place: str) -> None:
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         raise ValueError(f"{place} needs a _target_: the class or function that makes it")
     target = node["_target_"]
+    for pattern, (package, extra) in _NEEDS.items():
+        if fnmatchcase(target, pattern) and find_spec(package) is None:
+            raise ValueError(
+                f"{place} needs {package}, which is not installed: pip install 'unseen[{extra}]'"
+            )
     try:
         made_by: Callable[..., Any] = get_object(target)
     except Exception as error:  # importing may raise any
-        if (package := target.partition(".")[0]) in _EXTRAS and isinstance(
-            error.__cause__, ModuleNotFoundError
-        ):
-            raise ValueError(f"{place} needs {package}: pip install 'unseen[{_EXTRAS[package]}]'") from error
         raise ValueError(f"{place}._target_={target} cannot be imported: {one_line(error)}") from error
     if not callable(made_by):
         raise ValueError(f"{place}._target_={target} is neither a class nor a function")

@@ -188,7 +188,7 @@ def _check_not_ours(plain: dict[str, Any]) -> None:
         if isinstance(trainer, dict) and key in trainer:
             raise ValueError(
                 f"trainer.{key}={trainer[key]} would leave images out of the evaluation: the probes need every test "
-                "image; to see quickly that all works use debug=tiny, data.test_size or data.unseen_per_class"
+                "image; to see quickly that all works use debug=fdr, data.test_size or data.unseen_per_class"
             )
     for name, instead in _SET_BY_PROGRAM.items():
         *parents, key = name.split(".")

@@ -32,6 +32,8 @@ def check_trainer(settings: dict[str, Any]) -> None:
         raise ValueError(
             f"trainer.accelerator={settings['accelerator']}: torch sees no GPU on this machine; use trainer=cpu"
         )
+    if settings["accelerator"] == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("trainer.accelerator=mps: torch sees no Apple GPU on this machine; use trainer=cpu")
     on_cpu = settings["accelerator"] == "cpu" or not torch.cuda.is_available()
     if settings["precision"] == "16-mixed" and settings["accelerator"] in {"cpu", "auto"} and on_cpu:
         raise ValueError("trainer.precision=16-mixed needs a GPU; on a CPU use 32-true or bf16-mixed")
