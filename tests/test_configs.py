@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from unseen.runs.build import _datamodule
-from unseen.runs.checkpoints import KNOWN_CLASSES
+from unseen.runs.checkpoints import KNOWN_CLASSES, KNOWN_PARTS, _targets
 from unseen.runs.cli import register_resolvers
 from unseen.runs.identity import config_hash
 from unseen.runs.schema import check_settings
@@ -153,3 +153,13 @@ def test_checkpoints_may_name_every_class_that_our_files_name() -> None:
         for option in [option for name, option in OPTIONS if name == group]:
             found.add(resolved(f"{group}={option}")[part][key]["_target_"])
     assert found == KNOWN_CLASSES
+    parts = set()
+    for group, part in (
+        ("loss", "model"),
+        ("optimizer", "model"),
+        ("scheduler", "model"),
+        ("augment", "data"),
+    ):
+        for option in [option for name, option in OPTIONS if name == group]:
+            parts.update(_targets(resolved(f"{group}={option}")[part][group]))
+    assert parts == KNOWN_PARTS

@@ -3,8 +3,13 @@
 from collections.abc import Callable
 
 import pytest
+import torch
+import yaml
 from tests.cli.conftest import TINY, Ran
 
+from unseen.backbones.tuning import counted
+from unseen.runs.checkpoints import read_checkpoint
+from unseen.runs.embed import network_of
 from unseen.scores import ScoreTable
 
 pytestmark = pytest.mark.slow
@@ -37,6 +42,29 @@ def test_a_network_with_other_parts_is_scored_from_its_checkpoint(
     scored = evaluate(f"ckpt_path={ran.folder}/checkpoints/last.ckpt")
     assert scored.code == 0, scored.err
     assert ScoreTable.read(scored.folder / "scores.csv").at(4) == table.at(4)
+    network = network_of(read_checkpoint(ran.folder / "checkpoints" / "last.ckpt", resume=False))
+    assert counted(network)[0] == summary["parameters"]
     refused = evaluate(f"ckpt_path={ran.folder}/checkpoints/last.ckpt", "tuning=full")
     assert refused.code == 1
     assert "has model.tuning=unseen.backbones.tuning.lora, not unseen.backbones.tuning.full" in refused.err
+
+
+def test_training_goes_on_with_the_parts_of_the_checkpoint(train: Callable[..., Ran]) -> None:
+    """And not with code that a file chose."""
+    ran = train("model=resnet", "loss=focal", "augment=flip_crop", *TINY, "probe.at_start=false")
+    assert ran.code == 0, ran.err
+    checkpoint = ran.folder / "checkpoints" / "last.ckpt"
+    on = train(f"ckpt_path={checkpoint}", "trainer.max_steps=6", "trainer.val_check_interval=2")
+    assert on.code == 0, on.err
+    settings = yaml.safe_load((on.folder / "config.yaml").read_text())
+    assert settings["model"]["loss"]["_target_"] == "unseen.training.losses.FocalLoss"
+    assert settings["data"]["augment"]["_target_"] == "torchvision.transforms.v2.Compose"
+    other = train(f"ckpt_path={checkpoint}", "augment=trivial")
+    assert other.code == 1
+    assert "was trained with other settings: data.augment" in other.err
+    content = torch.load(checkpoint, weights_only=True)
+    content["unseen"]["model"]["loss"]["_target_"] = "os.system"
+    torch.save(content, checkpoint)
+    refused = train(f"ckpt_path={checkpoint}")
+    assert refused.code == 1
+    assert "names os.system in model.loss, and a file may not choose code" in refused.err

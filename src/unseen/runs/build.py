@@ -134,7 +134,7 @@ def build(run: Run, *, training: bool) -> Parts:
         checkpoint = read_checkpoint(path, resume=training) if path else None
         scored = None if training else checkpoint
         if checkpoint and not own:  # a sweep types all settings of its jobs
-            check_trusted(checkpoint, plain)
+            check_trusted(checkpoint, plain, training=training)
             as_trained = resumed_as_trained if training else scored_as_trained
             plain = as_trained(plain, checkpoint.made_by, typed_settings())
             # what a checkpoint holds was read when it was made

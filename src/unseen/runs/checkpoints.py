@@ -47,6 +47,29 @@ KNOWN_CLASSES = frozenset(
         "unseen.data.sources.typefaces.Typefaces",
     }
 )
+# The same for what trains a network, which is made where training goes on.
+KNOWN_PARTS = frozenset(
+    {
+        *(
+            f"torch.optim.{name}"
+            for name in ("Adam", "AdamW", "SGD", "lr_scheduler.StepLR", "lr_scheduler.OneCycleLR")
+        ),
+        *(f"timm.optim.{name}" for name in ("Lamb", "Lion")),
+        *(f"unseen.training.schedule.{name}" for name in ("constant", "cosine", "linear")),
+        *(f"unseen.training.losses.{name}" for name in ("EmbeddingLoss", "FocalLoss")),
+        *("torch.nn.CrossEntropyLoss", "pytorch_metric_learning.losses.SupConLoss"),
+        *(
+            f"torchvision.transforms.v2.{name}"
+            for name in (
+                "Compose",
+                "RandAugment",
+                "RandomHorizontalFlip",
+                "RandomResizedCrop",
+                "TrivialAugmentWide",
+            )
+        ),
+    }
+)
 _HASH_DIGITS = 12
 _MOST = 2**31 - 1
 _MACHINE = ("cache_gb", "decode", "workers")  # of the machine that runs, never of the one that trained
@@ -202,8 +225,13 @@ def read_checkpoint(path: Path, *, resume: bool) -> Checkpoint:
     return Checkpoint(path, content)
 
 
-def check_trusted(checkpoint: Checkpoint, plain: dict[str, Any]) -> None:
+def check_trusted(checkpoint: Checkpoint, plain: dict[str, Any], *, training: bool = False) -> None:
     """Refuse a checkpoint that names a class that is neither ours nor named by the composed configuration `plain`.
+
+    Args:
+        checkpoint: To go on from, or to score.
+        plain: The composed configuration.
+        training: Whether training goes on, for which loss, optimiser, schedule and augmentation are made, too.
 
     Raises:
         ValueError: One sentence on how to allow the class.
@@ -237,6 +265,16 @@ def check_trusted(checkpoint: Checkpoint, plain: dict[str, Any]) -> None:
                     raise checkpoint.refused(
                         f"names a class in {at}.{name}, and a file may not choose code; if you know it, {yourself}"
                     )
+    trained_by = (*(("model", key) for key in _TRAINING), ("data", "augment")) if training else ()
+    for part, key in trained_by:
+        node = stored[part].get(key)
+        foreign = sorted({str(target) for target in _targets(node)} - KNOWN_PARTS)
+        ways = {"_args_", "_recursive_", "_convert_"}.intersection(_texts(node))
+        if node != plain[part].get(key) and (foreign or ways):
+            raise checkpoint.refused(
+                f"names {_short(', '.join(foreign) or 'a way to call')} in {part}.{key}, and a file may not choose "
+                f"code; if you know it, name it yourself: {key}=<your file in configs/{key}>"
+            )
     if any("${" in text for part in ("model", "data", "probe") for text in _texts(stored.get(part))):
         raise checkpoint.refused("holds an interpolation ('${'), which a file may not")
 
@@ -434,6 +472,8 @@ def resumed_as_trained(plain: dict[str, Any], stored: dict[str, Any], typed: set
     for part in (*_TRAINING, "tuning"):  # groups of their own
         if part in typed and part in plain["model"] and "model" in groups:
             groups["model"][part] = plain["model"][part]
+    if "augment" in typed and "data" in groups:
+        groups["data"] |= {key: plain["data"][key] for key in ("augment", "rotation", "eval_deterministic")}
     training = stored.get("training") or {}
     length = {
         key: training[f"trainer.{key}"]
