@@ -17,12 +17,15 @@ class IsolatedLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra gives."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self._search: Any = None
+        self._folder = Path(str(config.hydra.sweep.dir))
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs; their results are in their folders."""
+        """Run the jobs; their results are in their folders, and what is optimised is what they return."""
         from unseen.runs.commands import command_of
+        from unseen.runs.errors import UserError
         from unseen.runs.project import CONFIGS
-        from unseen.runs.sweep import Sweep
+        from unseen.runs.sweep import Search, Sweep
 
         composed: list[tuple[list[str], Any]] = []
         for number, overrides in enumerate(job_overrides):
@@ -34,8 +37,30 @@ class IsolatedLauncher(Launcher):
         for source in self.config.hydra.runtime.config_sources:
             if source.provider == "command-line":
                 configs["--config-dir"] = Path(source.path)
-        folder, command = self.config.hydra.sweep.dir, command_of(self.config.hydra.job.config_name)
-        Sweep(Path(str(folder)), sys.argv[0], command, configs).launch(composed)
-        done = JobReturn()
-        done.status = JobStatus.COMPLETED
-        return [done for _ in composed]
+        command = command_of(self.config.hydra.job.config_name)
+        sweeper = self.config.hydra.sweeper
+        if self.config.optimized_metric and self._search is None:
+            if "n_trials" not in sweeper:
+                raise UserError(
+                    f"optimized_metric={self.config.optimized_metric} needs a search that reads it, such as "
+                    "hparams_search=optuna"
+                )
+            self._search = Search(
+                self.config.optimized_metric,
+                maximize="max" in str(sweeper.direction),
+                planned=sweeper.n_trials,
+                fixed=frozenset(self.config.hydra.overrides.task),
+            )
+        sweep = Sweep(self._folder, sys.argv[0], command, configs, search=self._search)
+        sweep.launch(composed)
+        if self._search:
+            self._folder = sweep.folder  # with resume=true an earlier one
+            Path(str(self.config.hydra.sweep.dir)).mkdir(
+                parents=True, exist_ok=True
+            )  # the sweeper writes there, too
+        returned = []
+        for job in sweep.jobs:
+            result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
+            result.return_value = self._search and self._search.value(job)
+            returned.append(result)
+        return returned

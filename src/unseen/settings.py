@@ -75,6 +75,7 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "size": (Literal["demo", "paper"], "result"),
     "ckpt_path": (_Text | None, "result"),
     "extras.print_config": (bool, "watching"),
+    "optimized_metric": (Literal["g", "seen_accuracy"] | None, "command"),
     "resume": (bool, "command"),
     "plan": (bool, "command"),
     "recipe.pretrained": (bool, "default"),
@@ -195,6 +196,7 @@ _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that onl
     "callbacks.best_checkpoint*": "rows",
     "callbacks.last_checkpoint*": "rows",
     "hydra*": "command",
+    "hparams_search": "command",
 }
 
 

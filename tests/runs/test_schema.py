@@ -17,6 +17,7 @@ GOOD = {
     "size": "demo",
     "ckpt_path": None,
     "extras": {"print_config": False},
+    "optimized_metric": None,
     "resume": False,
     "plan": False,
     "recipe": {

@@ -55,7 +55,7 @@ def configuration_sentence(error: Exception) -> str | None:
         allowed = [option for option in (error.options or []) if not option.startswith("_")]
         if not allowed:
             return one_line(error)
-        if group == "hydra/launcher":
+        if group in {"hydra/launcher", "hydra/sweeper"}:
             return f"{group}={name} is not installed (pip install 'unseen[{name}]'); there are {', '.join(allowed)}"
         return f"{group}={name} is not known{suggestion(name, allowed)}; choose one of {', '.join(allowed)}"
     if isinstance(error, OverrideParseException):

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
@@ -97,9 +97,10 @@ class Job:
 
 
 # ------------------------------------------------------------------ which jobs, and where
-def label_jobs(jobs: Sequence[Job]) -> None:
-    """Label jobs by what differs between them."""
+def label_jobs(jobs: Sequence[Job], fixed: Collection[str] = ()) -> None:
+    """Label jobs by what differs between them, and is not in `fixed`."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    common |= set(fixed)
     for job in jobs:
         job.label = " ".join(typed for typed in job.overrides if typed not in common) or "job"
 
@@ -116,9 +117,9 @@ def job_folder(overrides: str) -> str:
     return f"{name[:_LONGEST_FOLDER_NAME]}_{hashlib.sha256(overrides.encode()).hexdigest()[:8]}"
 
 
-def _name(jobs: list[Job]) -> None:
+def _name(jobs: list[Job], fixed: Collection[str] = ()) -> None:
     """Label the jobs, and give each a folder of its own below the sweep's."""
-    label_jobs(jobs)
+    label_jobs(jobs, fixed)
     taken: set[Path] = set()
     for job in jobs:
         sweep, name = job.folder, job_folder(job.label.replace(" ", ","))
@@ -194,6 +195,42 @@ def _print_plan(jobs: Sequence[Job]) -> None:
     _say(f"{sum(job.is_open for job in jobs)} of {len(jobs)} jobs would run")
 
 
+@dataclass
+class Search:
+    """A sweep whose jobs follow from the results of earlier ones, in batches.
+
+    Attributes:
+        metric: Key of summary.json that is optimised.
+        maximize: Whether the largest value is best.
+        planned: Number of jobs.
+        fixed: Overrides that all jobs have.
+        trials: The jobs so far.
+    """
+
+    metric: str
+    maximize: bool
+    planned: int
+    fixed: Collection[str]
+    trials: list[Job] = field(default_factory=list)
+
+    def value(self, job: Job) -> float | None:
+        """Return what a job has reached; None where it failed."""
+        state = state_of(job.folder)
+        found = state.summary.get(self.metric) if state.status == "finished" else None
+        return float(found) if isinstance(found, int | float) else None
+
+    def tell(self, folder: Path) -> None:
+        """Print the table of the jobs and the best one."""
+        if failed := write_table(self.trials, folder):
+            notice(failed.partition(";")[0])
+        values = [(value, job) for job in self.trials if (value := self.value(job)) is not None]
+        if values:
+            value, job = (max if self.maximize else min)(values, key=lambda pair: pair[0])
+            _say(
+                f"best of {len(self.trials)}: {self.metric} {value:.3f} with {job.label} · {shown_path(job.folder)}"
+            )
+
+
 # ------------------------------------------------------------------ our launcher
 @dataclass
 class Sweep:
@@ -207,6 +244,7 @@ class Sweep:
             the sweep's folder.
         jobs: The grid, set by `launch`.
         resume: Jobs may have run before, or run in another sweep now; set by `launch`.
+        search: What the jobs are a part of; None: they are all there is.
     """
 
     folder: Path
@@ -215,6 +253,7 @@ class Sweep:
     configs: Mapping[str, Path]
     jobs: list[Job] = field(default_factory=list)
     resume: bool = False
+    search: Search | None = None
     _ended: int = field(default=0, init=False)
     _took: list[float] = field(default_factory=list, init=False)  # seconds of the jobs that this sweep ran
     _status: StatusLine = field(default_factory=StatusLine, init=False)
@@ -238,10 +277,17 @@ class Sweep:
                 with _no_job_started(ValueError, OmegaConfBaseException):
                     settings = check_job(config)
                 self.jobs.append(Job(overrides, self.folder, config_hash(config), settings=settings))
-            _name(self.jobs)
+            _name(self.jobs, self.search.fixed if self.search else ())
             first = composed[0][1]
             self.resume = bool(first.resume)
-            if self.resume:
+            if self.search and first.plan:
+                raise UserError(
+                    "plan=true cannot know the jobs of a search: each follows from the results before it"
+                )
+            if self.search and self.search.trials:  # the same values may come again
+                find_runs(self.jobs, [self.folder])
+                self.resume = True
+            elif self.resume:
                 self.folder = _find_earlier(self.jobs, self.folder)
             else:
                 _refuse_to_replace(self.jobs)
@@ -260,17 +306,26 @@ class Sweep:
         """Run what is open, then write and print the tables; raise as `launch` does."""
         waiting = [job for job in self.jobs if job.is_open]
         self._ended = len(self.jobs) - len(waiting)
+        if self.search:
+            self.search.trials += self.jobs
         for job in self.jobs:
             if job.status == "running":
                 notice(f"{job.label} is running in another process; it is left to it")
-        _say(f"sweep of {len(self.jobs)} jobs, {self._ended} of them done before · {shown_path(self.folder)}")
+        if not self.search:
+            _say(
+                f"sweep of {len(self.jobs)} jobs, {self._ended} of them done before · {shown_path(self.folder)}"
+            )
         if waiting:
             try:
                 self._run(waiting)
             except KeyboardInterrupt:
                 left = "what was evaluated is on disk; the same line with resume=true goes on"
                 raise KeyboardInterrupt(left) from None
-        if failed := write_table(self.jobs, self.folder):
+        if self.search:
+            _write_csv(self.search.trials, self.folder)
+            if len(self.search.trials) >= self.search.planned:
+                self.search.tell(self.folder)
+        elif failed := write_table(self.jobs, self.folder):
             raise UserError(failed)
 
     def _run(self, waiting: list[Job]) -> None:
@@ -303,7 +358,7 @@ class Sweep:
                 stop(list(running))
                 for process, (job, _, _) in running.items():
                     record_end(job, process.exitcode or 0)
-                _write_csv(self.jobs, self.folder)
+                _write_csv(self.search.trials if self.search else self.jobs, self.folder)
 
     def _copied_configs(self) -> tempfile.TemporaryDirectory[str]:
         """Return a copy of the YAML files: a later edit of one must not reach the jobs that still wait.
@@ -357,8 +412,12 @@ class Sweep:
         self._ended += 1
         self._status.clear()
         outcome = f"{job.label}: {job_outcome(state_of(job.folder))}"
-        _say(f"[{self._ended}/{len(self.jobs)}] {outcome}{left and ' · '}{left}")
-        _write_csv(self.jobs, self.folder)
+        place = f"{self._ended}/{len(self.jobs)}"
+        if self.search:
+            before, left = len(self.search.trials) - len(self.jobs), ""
+            place = f"{before + self._ended}/{self.search.planned}"
+        _say(f"[{place}] {outcome}{left and ' · '}{left}")
+        _write_csv(self.search.trials if self.search else self.jobs, self.folder)
 
 
 @contextmanager

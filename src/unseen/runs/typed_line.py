@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Glob, Override
 from unseen.runs.errors import UsageError, UserError
 from unseen.wording import suggestion
 
-_MAY_BE_NONE = {"experiment", "debug"}  # groups with nothing chosen by default
+_MAY_BE_NONE = {"experiment", "debug", "hparams_search"}  # groups with nothing chosen by default
 _OFF = {"logger": "none"}  # groups that can be switched off, and the file that does so
 _HOW = {"callbacks": "; one callback is switched off by its name: callbacks.best_checkpoint=null"}
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
