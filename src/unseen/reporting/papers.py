@@ -78,6 +78,8 @@ _IDENTITY: dict[str, tuple[Any, ...]] = {
     "data.seen": (None,), "data.num_unseen": (None,), "data.split_seed": (_ANY,), "data.test_fraction": (_ANY,),
     "data.image_size": (224,), "data.batch_size": (_ANY,),  # see `_batch`
     "data.rotation": (10,), "data.pad": (20 / 224,), "data.eval_deterministic": (False,), "data.stratified": (False,),
+    "data.augment": (None, _ABSENT), "data.class_balanced": (False, _ABSENT), "data.num_seen": (None, _ABSENT),
+    "model.checkpoint": (None, _ABSENT),
     "data.root": (None, _ABSENT), "data.source.root": (None, _ABSENT), "data.test_root": (None, _ABSENT),
     "probe.n_init": (1,), "probe.seed": (42,), "probe.k": (500,), "probe.standardize": (False,),
     "trainer._target_": ("lightning.pytorch.Trainer",), "trainer.accelerator": (_ANY,), "trainer.devices": (_ANY,),

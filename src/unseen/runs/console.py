@@ -47,6 +47,7 @@ _IGNORED_WARNINGS = (
     ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run continues in its folder
     ".*The dirpath has changed from.*",  # a run that goes on in a folder of its own has its own best.ckpt
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # between Lightning and torch
+    ".*module\\(s\\) in eval mode at the start of training.*",  # batch norms that are not trained
     ".*smaller than the logging interval.*",  # a short run logs its first step
     ".*Encountered `nan` values in tensor.*",  # a diverged run is an error of its own
 )
