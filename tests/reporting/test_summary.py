@@ -80,6 +80,15 @@ def test_the_headline_crowns_none_of_those_that_are_not_told_apart(tmp_path: Pat
     assert "to find such a difference in 80 % of cases takes" in found.details
 
 
+def test_a_lower_one_that_varies_more_is_not_crowned_above_the_second(tmp_path: Path) -> None:
+    """swin is told from the best, vit, which lies below it, is not."""
+    make_curves(tmp_path, "cvt", noisy([0.1, 0.80], scale=0.005))
+    make_curves(tmp_path, "swin", noisy([0.1, 0.70], scale=0.005)[::-1])
+    make_curves(tmp_path, "vit", noisy([0.1, 0.50], scale=0.30))
+    headline = summary_of(tmp_path).headline
+    assert "the 3 networks have no one best: not all of them can be told apart" in headline
+
+
 def test_three_equal_seeds_show_nothing(tmp_path: Path) -> None:
     """All layers are equal in truth: the report of earlier versions found a best layer, a lead and a turn here."""
     rng = np.random.default_rng(2)

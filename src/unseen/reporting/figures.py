@@ -261,7 +261,8 @@ def _intervals(
     if not any("lo" in row for row in rows):
         return []
     encoding = place | {"y": place["y"] | {"field": "lo"}, "y2": {"field": "hi"}}
-    return [_layer(mark, encoding, transform=[*transform, {"filter": "isValid(datum.lo)"}], **style)]
+    valid = [*transform, {"filter": "isValid(datum.lo)"}]
+    return [_layer(mark, encoding, transform=valid, clip=True, **style)]  # with few units it exceeds the axis
 
 
 def _estimate(estimate: Estimate) -> Spec:

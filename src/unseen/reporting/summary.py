@@ -46,21 +46,29 @@ def _headline(contest: Contest, analysis: Analysis) -> str:
     else:
         means = [_score(contest, config).mean for config in leaders]
         span = f"g = {min(means):.2f} to {max(means):.2f}"
+        tested = [pair for pair in contest.pairs if {pair.first, pair.second} <= {*leaders}]
+        apart = "not all of them can" if any(analysis.written[pair] for pair in tested) else "cannot"
         if len(leaders) == len(members):
-            text = f"the {rivals} cannot be told apart: {span}"
+            none = (
+                "cannot be told apart"
+                if apart == "cannot"
+                else "have no one best: not all of them can be told apart"
+            )
+            text = f"the {rivals} {none}: {span}"
         elif len(leaders) > _MOST_NAMED:
-            text = f"{len(leaders)} of {rivals} lead and cannot be told apart: {span}"
+            text = f"{len(leaders)} of {rivals} lead and {apart} be told apart: {span}"
         else:
             names = ", ".join(config.label for config in leaders[:-1])
-            text = f"{names} and {leaders[-1].label} lead {rivals} and cannot be told apart: {span}"
+            text = f"{names} and {leaders[-1].label} lead {rivals} and {apart} be told apart: {span}"
     return f"{where}{text}{_pixels(contest)}."
 
 
-def _leaders(contest: Contest, analysis: Analysis) -> list[Configuration]:
-    """Return the best configuration and those that no test tells from it."""
-    of_best = [pair for pair in contest.pairs if pair.first is contest.best]
-    below = [pair for pair in of_best if analysis.written[pair] and pair.found.g.mean > 0]
-    return [contest.best, *(pair.second for pair in of_best if pair not in below)]
+def _leaders(contest: Contest, analysis: Analysis) -> tuple[Configuration, ...]:
+    """Return the ranking down to the last configuration that no test puts below the best."""
+    ranked, of_best = contest.configurations, [pair for pair in contest.pairs if pair.first is contest.best]
+    below = {pair.second for pair in of_best if analysis.written[pair] and pair.found.g.mean > 0}
+    last = max(place for place, config in enumerate(ranked) if config not in below)
+    return ranked[: last + 1]
 
 
 def _score(contest: Contest, config: Configuration) -> Estimate:
@@ -236,12 +244,17 @@ def _turns(members: Sequence[Configuration], analysis: Analysis) -> str:
         return "Whether NMI only rises or falls with depth cannot be judged: that takes three layers, and three seeds."
     turning = [config for config in judged if analysis.written[config, "turns"]]
     if not turning:
-        return f"That NMI does more than rise or fall with depth is shown for none of {len(judged)} {_kind(members)}."
+        none = "is shown for none" if len(judged) > 1 else "is not shown"
+        return f"That NMI does more than rise or fall with depth {none}{_of(judged)}."
     which = ", ".join(
         f"{config.label} ({config.turning.kind} at layer {config.turning.layer})" for config in turning
     )
-    of = f"{len(turning)} of {len(judged)} {_kind(members)}"
-    return f"NMI neither only rises nor only falls with depth in {of}: {which}."
+    of = f" in {len(turning)}{_of(judged)}" if len(judged) > 1 else ""
+    return f"NMI neither only rises nor only falls with depth{of}: {which}."
+
+
+def _of(members: Sequence[Configuration]) -> str:
+    return f" of {len(members)} {_kind(members)}" if len(members) > 1 else ""
 
 
 def _accuracy(contest: Contest, analysis: Analysis) -> str:
