@@ -3,15 +3,20 @@
 import json
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from hydra.conf import HydraConf, OverridesConf
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
 
 from unseen.runs import identity
 from unseen.runs.cli import register_resolvers
-from unseen.runs.identity import _files_below, config_hash
+from unseen.runs.identity import _files_below, config_hash, run_label
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -102,3 +107,65 @@ def test_a_folder_that_links_lead_to_twice_counts_once(tmp_path: Path) -> None:
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert _files_below(str(tmp_path / "pipe")) == str(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    ("typed", "label"),
+    [
+        ([], "swin-digits"),
+        (["seed=3", "logger=wandb", "model=swin", "data.workers=0", "resume=true"], "swin-digits"),
+        (["model.optimizer.lr=1e-3"], "swin-digits-lr=1e-3"),
+        (["model.optimizer.lr=1e-4", "optimizer=sgd"], "swin-digits-lr=1e-4-sgd"),
+        (["data.unseen=[7,8,9]", "size=paper"], "swin-digits-unseen=[7,8,9]-paper"),
+        (["experiment=digits"], "swin-digits"),  # an experiment with the name of its data
+    ],
+)
+def test_a_run_is_named_by_what_was_typed_but_for_its_seed(typed: list[str], label: str) -> None:
+    with typed_line(*typed):
+        assert run_label("swin", "digits") == label
+
+
+def test_long_names_are_cut_and_still_differ() -> None:
+    labels = []
+    for last in ("1", "2"):
+        with typed_line(f"data.unseen=[{'a' * 200},{last}]"):
+            labels.append(run_label("swin", "digits"))
+    assert len(set(labels)) == 2
+    assert {len(label) for label in labels} == {100}
+
+
+@contextmanager
+def typed_line(*typed: str) -> Iterator[None]:
+    """Make Hydra believe that this was typed."""
+    HydraConfig.instance().set_config(
+        OmegaConf.create(
+            {"hydra": OmegaConf.structured(HydraConf(overrides=OverridesConf(task=list(typed))))}
+        )
+    )
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = None
+
+
+def test_the_state_of_the_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "PROJECT_ROOT", tmp_path)
+    state = identity.git_state.__wrapped__
+    assert state() == {}
+
+    def git(*words: str) -> str:
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words]
+        return subprocess.run(
+            command, cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    git("init")
+    assert state() == {}  # no commit
+    (tmp_path / "code.py").write_text("1")
+    git("add", "code.py")
+    git("commit", "-m", "first")
+    git("tag", "v1-rc")
+    (tmp_path / "results").mkdir()  # beside the code
+    assert state() == {"commit": git("rev-parse", "HEAD"), "dirty": False}
+    (tmp_path / "code.py").write_text("2")
+    assert state() == {"commit": git("rev-parse", "HEAD"), "dirty": True}

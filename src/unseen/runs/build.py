@@ -38,6 +38,7 @@ from unseen.runs.errors import user_errors
 from unseen.runs.identity import (
     choices,
     config_hash,
+    git_state,
     images_hash,
     library_versions,
     typed_checkpoint,
@@ -46,6 +47,7 @@ from unseen.runs.identity import (
 from unseen.runs.objects import check_objects, make
 from unseen.runs.opening import network_line, opening_line
 from unseen.runs.own_folder import JOB, own_checkpoint
+from unseen.runs.project import PROJECT_ROOT
 from unseen.runs.schema import check_settings, checkpoint_path, read_places
 from unseen.runs.trainer import check_trainer, make_trainer, processes_to_fit, ranks_of
 from unseen.runs.typed_line import taken_literally
@@ -381,13 +383,37 @@ def _loggers(run: Run, plain: dict[str, Any], *, job_type: str) -> tuple[list[Lo
                 job = {"job_type": job_type} if "job_type" in inspect.signature(maker).parameters else {}
                 loggers.append(make(node, f"logger.{name}", Logger, **job))
     view = None
+    settings = _logged_settings(run.folder, plain)
     for logger in loggers:
-        logger.log_hyperparams(plain | {"choices": choices()})
+        logger.log_hyperparams(settings)
         if isinstance(logger, WandbLogger) and is_first_process():
             from unseen.runs.wandb_view import WandbView
 
             view = WandbView(run.folder, logger.experiment)
     return loggers, view
+
+
+def _logged_settings(folder: RunFolder, plain: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration for loggers: beside it what the run is made of, and no places of this machine."""
+    found: dict[str, Any] = {
+        name: folder.summary[name]
+        for name in ("parameters", "trainable_parameters", "versions")
+        if name in folder.summary
+    }
+    if state := git_state():
+        found["git"] = state
+    places = {str(folder.path.absolute()): ".", str(PROJECT_ROOT): ".", os.path.expanduser("~"): "~"}  # noqa: PTH111
+
+    def shown(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: shown(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [shown(value) for value in node]
+        inside = [place for place in places if isinstance(node, str) and node.startswith(f"{place}/")]
+        return places[inside[0]] + node[len(inside[0]) :] if inside else node
+
+    settings = {key: shown(value) for key, value in plain.items() if key not in {"paths", "logger"}}
+    return settings | found | {"choices": choices()}
 
 
 def _callbacks(

@@ -22,6 +22,7 @@ from unseen.regular_files import MEBIBYTE, read_text
 from unseen.runs.console import fail
 from unseen.runs.ending import interruption
 from unseen.runs.errors import UserError, configuration_sentence, failure_sentence
+from unseen.runs.identity import run_label
 from unseen.runs.other_launchers import failed_jobs, is_worker, run_job
 from unseen.runs.processes import follow_parent, leave_allocation
 from unseen.runs.project import CONFIGS, IN_CLONE, PROJECT_ROOT, entry_of
@@ -132,9 +133,10 @@ def _failed(sentence: str, code: int = 1) -> int:
 
 
 def register_resolvers() -> None:
-    """Make ${project_root:}, ${job_folder:...} and ${scored:...} known to OmegaConf."""
+    """Make ${project_root:}, ${job_folder:...}, ${run_label:...} and ${scored:...} known to OmegaConf."""
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
+    OmegaConf.register_new_resolver("run_label", run_label, replace=True)
     # what a run's folder is named after: a checkpoint's own network and data are not known yet
     OmegaConf.register_new_resolver(
         "scored",

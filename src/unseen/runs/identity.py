@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,11 +22,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from unseen import __version__
 from unseen.regular_files import MEBIBYTE, read_text
 from unseen.run_state import read_summary
+from unseen.runs.project import IN_CLONE, PROJECT_ROOT
+from unseen.runs.typed_line import key_of
 from unseen.settings import IMAGE_ROOTS, effect_of, flatten
 
 _LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
 _ENTRIES = ("train", "eval")
 _GLOBAL = re.compile(r"^#\s*@package\s+_global_\s*$", re.MULTILINE)
+_LONGEST_LABEL = 100  # W&B takes names of 128
+_NAMED_APART = {"model", "model.name", "data", "data.name", "seed", "ckpt_path"}
 _COUNTS = {"result", "rows"}  # without "rows", a sweep with resume=true would not add them
 # Their root is a folder for downloads, whose content follows from the name of the data set.
 _DOWNLOADS = ("unseen.data.sources.cifar100.Cifar100", "unseen.data.sources.torchvision_sets.TorchvisionSet")
@@ -35,6 +40,22 @@ def choices() -> dict[str, Any]:
     """Return which file of each group was chosen: model=vit, data=digits, ..."""
     chosen = HydraConfig.get().runtime.choices
     return {str(group): name for group, name in chosen.items() if not str(group).startswith("hydra/")}
+
+
+def run_label(model: str, data: str) -> str:
+    """Return the name of a run in a logger, without its seed: network, data, and what was typed that changes numbers.
+
+    A setting is named by its last part, a group by the file that was chosen: resnet-digits-sgd-lr=0.1. A long name is
+    cut, and ends in a hash of all.
+    """
+    parts = [model, data]
+    for typed in HydraConfig.get().overrides.task if HydraConfig.initialized() else ():
+        key, value = key_of(typed), typed.partition("=")[2]
+        part = f"{key.rpartition('.')[2]}={value}" if "." in key else value
+        if key not in _NAMED_APART and effect_of(key) in {"result", "default"} and part not in parts:
+            parts.append(part)
+    label = "-".join(parts)
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 9]}_{_digest(label)[:8]}"
 
 
 def typed_settings() -> set[str]:
@@ -86,6 +107,22 @@ def library_versions() -> dict[str, str]:
     return {"unseen": __version__, "python": sys.version.split()[0]} | {
         name: metadata.version(name) for name in _LIBRARIES
     }
+
+
+@functools.cache
+def git_state() -> dict[str, Any]:
+    """Return the commit of the clone and whether a file of it was changed since; nothing outside a clone."""
+    if not IN_CLONE or not (PROJECT_ROOT / ".git").exists():
+        return {}
+    command = ["git", "--no-optional-locks", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    try:
+        done = subprocess.run(
+            command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):  # no git, no commit, a clone of another user
+        return {}
+    commit, _, dirty = done.stdout.strip().partition("-")
+    return {"commit": commit, "dirty": bool(dirty)}
 
 
 def config_hash(config: DictConfig, folder: Path | None = None) -> str:

@@ -67,12 +67,14 @@ def warm_up() -> None:
     All of our own modules are among it: who edits the code while a sweep runs does not change its later jobs.
     """
     from unseen.backbones.timm import load_timm
+    from unseen.runs.identity import git_state
 
     # looking for GPUs must not open a context here
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     for name in ("lightning.pytorch", "sklearn.cluster", "torchmetrics"):
         importlib.import_module(name)
     load_timm()
+    git_state()  # of the code that is loaded here; a later job may find another commit
     for module in pkgutil.walk_packages(unseen.__path__, "unseen."):
         if not module.name.startswith("unseen.reporting"):
             importlib.import_module(module.name)
