@@ -67,7 +67,10 @@ def test_the_answer_is_the_last_evaluations(tmp_path: Path) -> None:
     view = WandbView(folder(tmp_path), run)
     view.record(scoring(0, (0.8, 0.1)))
     view.record(scoring(5, (0.2, 0.4)))
-    assert [sorted(data) for data in run.logged] == [["depth/nmi", "trainer/global_step"]] * 2
+    assert [sorted(data) for data in run.logged] == [
+        ["depth/nmi", "trainer/global_step", "unseen/best_depth", "unseen/nmi/last"]
+    ] * 2
+    assert [data["unseen/nmi/last"] for data in run.logged] == [0.1, 0.4]
     view.close()
     assert run.answer == {
         "unseen/g": 0.4, "unseen/best_layer": 1, "unseen/best_layer_name": "blocks.1", "unseen/best_depth": 1.0,

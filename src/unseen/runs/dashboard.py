@@ -6,13 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from unseen.probe_table import SHOWN, ScoreFacts
-from unseen.scores import metric_name
+from unseen.scores import INPUT_LAYER, metric_name
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
 STEP = "trainer/global_step"
 G = metric_name("unseen", "g")
+DEPTH = metric_name("unseen", "best_depth")
+LAST_LAYER = metric_name("unseen", "nmi") + "/last"
+RAW_PIXELS = metric_name("unseen", "nmi", INPUT_LAYER)
 ACCURACY = metric_name("seen", "accuracy")
 _MODEL = "model.name"
 # the columns of the run table, as W&B names them: a nested setting has `value` after its first part
@@ -23,7 +26,7 @@ _COLUMNS = (
     "config:seed.value",
     f"summary:{G}",
     f"summary:{metric_name('unseen', 'best_layer_name')}",
-    f"summary:{metric_name('unseen', 'best_depth')}",
+    f"summary:{DEPTH}",
     f"summary:{ACCURACY}",
 )
 _MOST_RUNS = 100
@@ -59,8 +62,8 @@ def workspace(project: str, entity: str, name: str) -> Workspace:
             groupby=model, groupby_aggfunc="mean", groupby_rangefunc="stddev",
         ),
         panels.LinePlot(
-            title="NMI of every layer, unseen classes, over training",
-            x=STEP, metric_regex=f"^{metric_name('unseen', 'nmi')}/", max_runs_to_show=_MOST_RUNS,
+            title="NMI of unseen classes over training: best layer (g), last layer, raw pixels",
+            x=STEP, y=[G, LAST_LAYER, RAW_PIXELS], max_runs_to_show=_MOST_RUNS,
         ),
         panels.LinePlot(
             title="accuracy on seen classes", x=STEP, y=[ACCURACY],

@@ -1,4 +1,4 @@
-"""A W&B run beside a run: Lightning's scalars, curves over depth, the answer, the score table, two figures.
+"""A W&B run beside a run: a few scalars, curves over depth, the answer, the score table, two figures.
 
 Every number is in the run folder first, so an error of W&B is a note and never stops the run. Steps are a metric
 (`trainer/global_step`, which Lightning declares the axis of all others), never W&B's own step: W&B drops what comes
@@ -28,7 +28,7 @@ from unseen.probe_table import SHOWN
 from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder, Scoring
 from unseen.runs.console import notice
-from unseen.runs.dashboard import STEP, depth_chart, depth_section
+from unseen.runs.dashboard import DEPTH, LAST_LAYER, RAW_PIXELS, STEP, depth_chart, depth_section
 from unseen.scores import COLUMNS, INPUT_LAYER, SPLITS, Generalization, Score, metric_name
 from unseen.wording import one_line
 
@@ -74,14 +74,21 @@ class PatientWandbLogger(WandbLogger):
         self._is_broken = False
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Send scalars."""
+        """Send scalars, but for those of single layers: hundreds of columns, which tables and charts show at once."""
+        kept = {name: value for name, value in metrics.items() if not _is_of_a_layer(name)}
         with self._noted_once("the metrics"):
-            super().log_metrics(metrics, step)
+            super().log_metrics(kept, step)
 
     def log_hyperparams(self, params: Any) -> None:
-        """Send the configuration."""
+        """Send the configuration; what W&B's own sweep has set stays (model), ours is beside it (model_settings)."""
         with self._noted_once("the configuration"):
-            super().log_hyperparams(params)
+            held = self.experiment.config.keys() if is_first_process() else ()
+            ours = {
+                f"{key}_settings" if key in held else key: value
+                for key, value in params.items()
+                if key not in held or isinstance(value, dict)
+            }
+            super().log_hyperparams(ours)
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Send checkpoints, if log_model is set."""
@@ -99,6 +106,11 @@ class PatientWandbLogger(WandbLogger):
         with _noted(what, silent=before):
             yield
             self._is_broken = before
+
+
+def _is_of_a_layer(name: str) -> bool:
+    """Whether a metric is a probe of one layer or of the raw pixels; their NMI, which g is compared with, is not."""
+    return name.startswith(SPLITS) and name.count("/") > 1 and name != RAW_PIXELS
 
 
 def started_logger(
@@ -173,7 +185,8 @@ class WandbView:
         best = self._folder.record(scoring)
         self._last = scoring, best
         with _noted("the curves over depth"):
-            self._run.log(_depth_charts(scoring.scores, self._name) | {STEP: scoring.step})
+            scalars = {DEPTH: best.best_depth, LAST_LAYER: _last_layer(scoring.scores), STEP: scoring.step}
+            self._run.log(_depth_charts(scoring.scores, self._name) | scalars)
         self._summarise(scoring, best)
         return best
 
@@ -204,12 +217,20 @@ class WandbView:
             metric_name("unseen", "g"): best.g,
             metric_name("unseen", "best_layer"): best.best_layer,
             metric_name("unseen", "best_layer_name"): best.best_layer_name,
-            metric_name("unseen", "best_depth"): best.best_depth,
+            DEPTH: best.best_depth,
         }
         if scoring.seen_accuracy is not None:
             found[metric_name("seen", "accuracy")] = scoring.seen_accuracy
         with _noted("the summary"):
             self._run.summary.update(found)
+
+
+def _last_layer(scores: Iterable[Score]) -> float | None:
+    """Return the NMI of the deepest layer on unseen classes."""
+    last = max(
+        (row for row in scores if (row.split, row.probe) == ("unseen", "nmi")), key=lambda row: row.layer
+    )
+    return _cell(last.value)  # type: ignore[no-any-return]
 
 
 def _depth_charts(scores: Iterable[Score], run: str, *, every_step: bool = False) -> dict[str, Any]:

@@ -127,6 +127,7 @@ class SeenClassifier(LightningModule):
             )
         if self.global_step % self._log_steps == 0:
             self.log("train/loss", loss)
+            self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
     def configure_optimizers(self) -> Any:
