@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import netrc
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from unseen.runs.console import notice
+from unseen.runs.console import notice, shown_path
 from unseen.wording import one_line, suggestion
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ def wandb_logger(
     if mode is None and not offline and not has_key():
         offline = True
         notice(
-            f"W&B: no key (WANDB_API_KEY or `wandb login`), so this run is logged offline under {folder}/wandb; "
-            "upload it later with `wandb sync`"
+            "W&B: no key (WANDB_API_KEY or `wandb login`), so this run is logged offline; upload it later with "
+            f"`wandb sync {shlex.quote(shown_path(Path(folder)))}/wandb/offline-run-*`"
         )
     return started_logger(
         Path(folder),

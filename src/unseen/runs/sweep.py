@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import tempfile
 import time
@@ -492,6 +493,10 @@ def write_table(jobs: Sequence[Job], folder: Path) -> str:
     out = console()
     sweep_tables(out, rows)
     out.print(f"table in {shown_path(folder / 'sweep.csv')}", soft_wrap=True)
+    offline = sorted({job.folder.parent for job in jobs if any(job.folder.glob("wandb/offline-run-*"))})
+    if offline:
+        runs = " ".join(f"{shlex.quote(shown_path(path))}/*/wandb/offline-run-*" for path in offline)
+        out.print(f"W&B's offline runs are uploaded with: wandb sync {runs}", soft_wrap=True)
     elsewhere = sum(row["status"] == "running" for row in rows)
     if elsewhere:
         notice(f"{elsewhere} of {len(rows)} jobs running in another process, left to it")
