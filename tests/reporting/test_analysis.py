@@ -52,10 +52,10 @@ def test_power_follows_from_the_spread_of_the_differences(tmp_path: Path) -> Non
     make_curves(tmp_path, "cvt", [[0.1, 0.6 + shift] for shift in shifts.tolist()])
     make_curves(tmp_path, "swin", [[0.1, 0.5]] * 6)
     found = analysis_of(tmp_path)
-    assert found.contests[0].pairs[0].spread[1] == pytest.approx(0.04)
+    assert found.contests[0].pairs[0].spread.residual == pytest.approx(0.0016)
     rows = {row.cells[2]: row.cells for row in power(found).rows}
-    assert rows[0.05][4] == pytest.approx(0.04)
-    assert rows[0.05][5] == str(needed(0.05, 0.04)) == "8"
+    assert rows[0.05][5] == pytest.approx(0.04)
+    assert rows[0.05][6] == str(needed(0.05, 0.04)) == "8"
 
 
 def test_curves_on_two_data_sets_are_one_observation_a_network(tmp_path: Path) -> None:
@@ -149,13 +149,14 @@ def test_one_seed_more_of_another_split_does_not_cost_the_ranking_its_seeds(tmp_
 
 
 def test_splits_are_the_units_where_there_are_three(tmp_path: Path) -> None:
-    """g of each split is the mean over its seeds: .5, .7, .9; the seeds' own spread does not count."""
-    for split, curves in enumerate(([[0.4], [0.6]], [[0.7]], [[0.8], [1.0]])):
+    """g of each split is the mean over the seeds that all have, 0 and 1: .5, .7, .9."""
+    for split, curves in enumerate(([[0.4], [0.6], [1.0]], [[0.7], [0.7]], [[0.8], [1.0]])):
         make_curves(tmp_path, "cvt", curves, split=split)
     (contest,) = analysis_of(tmp_path).contests
-    assert contest.best.curves[:, 0].tolist() == pytest.approx([0.5, 0.7, 0.9])
+    assert contest.best.curves[..., 0].tolist() == [[0.4, 0.6], [0.7, 0.7], [0.8, 1.0]]
     assert contest.best.score.mean == pytest.approx(0.7)
-    assert contest.best.score.n == 3
+    assert (contest.best.score.n, contest.best.units.scope) == (3, "class splits and seeds")
+    assert contest.best.score.low == pytest.approx(contest.best.variation.over_both.low)
 
 
 def test_two_splits_are_averaged_within_the_seeds_that_have_both(tmp_path: Path) -> None:

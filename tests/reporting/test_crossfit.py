@@ -17,9 +17,9 @@ def test_by_hand() -> None:
     # means of the others: (.15 .65 .55), (.4 .7 .25), (.35 .45 .4): layer 1 each time
     assert found.scores.tolist() == [0.5, 0.4, 0.9]
     # without the first: .7 > .4 chooses layer 2 for the third: .4; layer 1 for the second: .4; and so on
-    assert found.without == pytest.approx([(0.4 + 0.4) / 2, (0.5 + 0.2) / 2, (0.1 + 0.1) / 2])
+    assert found.without_unit == pytest.approx([(0.4 + 0.4) / 2, (0.5 + 0.2) / 2, (0.1 + 0.1) / 2])
     # mean .28333, squares .013611 + .004444 + .033611 = .051667, times 2/3, root
-    assert found.error == pytest.approx(math.sqrt(0.051667 * 2 / 3), abs=1e-5)
+    assert found.error.total == pytest.approx(math.sqrt(0.051667 * 2 / 3), abs=1e-5)
     assert found.estimate.mean == pytest.approx(0.6)
     assert found.estimate.std == pytest.approx(math.sqrt(0.07))  # squares .01 + .04 + .09, half of it
     assert found.estimate.high == pytest.approx(0.6 + 4.30265 * 0.18559, abs=1e-4)
@@ -49,7 +49,7 @@ def test_against_loops(n: int, layers: int) -> None:
     found = cross_fit(values, at_best)
     assert found.scores == pytest.approx(by_loops(values))
     without = [np.mean(by_loops(np.delete(values, unit, axis=0))) for unit in range(n)]
-    assert found.without == pytest.approx(without)
+    assert found.without_unit == pytest.approx(without)
 
 
 @pytest.mark.parametrize("layers", [1, 3])

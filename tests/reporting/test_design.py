@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from unseen.reporting.design import needed, power, splits_and_seeds
+from unseen.reporting.design import Components, needed, power, splits_and_seeds
 from unseen.reporting.intervals import estimate
 
 # three splits, two seeds; grand mean 4, split means 2 4 6, seed means 3 5
@@ -19,13 +19,12 @@ def test_components_by_hand() -> None:
     assert found.components.split == pytest.approx((8 - 2) / 2)
     assert found.components.seed == pytest.approx((6 - 2) / 3)
     assert found.components.residual == pytest.approx(2)
-    assert found.components.of_split_mean(2) == pytest.approx(3 + (4 / 3 + 2) / 2)
-    # variance of the mean (8 + 6 - 2) / 6 = 2; degrees of freedom 12² / (8² / 2 + 6² / 1 + 2² / 2) = 144 / 70
-    reach = math.sqrt(2) * student.ppf(0.975, 144 / 70)
+    # variance of the split means 4 / 3, two degrees of freedom; of the seed means 2 / 2, one
+    reach = math.sqrt(student.ppf(0.975, 2) ** 2 * 4 / 3 + student.ppf(0.975, 1) ** 2)
     both = found.over_both
     assert (both.mean, both.n) == (4, 3)
     assert (both.low, both.high) == (pytest.approx(4 - reach), pytest.approx(4 + reach))
-    assert both.std == pytest.approx(math.sqrt(3 + 4 / 3 + 2))
+    assert both.std == 2  # of the split means
     assert found.over_splits == estimate(np.array([2.0, 4.0, 6.0]))
     assert found.over_seeds == estimate(np.array([3.0, 5.0]))
     assert math.isnan(found.over_seeds.low)
@@ -50,8 +49,6 @@ def test_no_variance_is_below_zero() -> None:
     # the rows differ less than their residuals, and so do the columns
     found = splits_and_seeds(np.array([[0.0, 1.0, 0.1], [1.0, 0.2, 0.0], [0.1, 0.0, 1.3]]))
     assert (found.components.split, found.components.seed) == (0, 0)
-    # then the interval is the t interval of split means
-    assert found.over_both.low == pytest.approx(found.over_splits.low)
 
 
 def test_without_seeds_effect_it_is_the_t_interval_of_split_means() -> None:
@@ -67,7 +64,8 @@ def test_few_splits_or_seeds_have_no_interval_over_both(shape: tuple[int, int]) 
     assert found.over_both.n == shape[0]
     assert math.isnan(found.over_splits.low) == (shape[0] < 3)
     assert math.isnan(found.over_seeds.low) == (shape[1] < 3)
-    assert math.isnan(found.components.residual) == (1 in shape)
+    assert math.isnan(found.components.split) == (1 in shape)
+    assert math.isnan(found.components.residual) == (shape[1] == 1)
 
 
 def test_gaps() -> None:
@@ -103,3 +101,16 @@ def test_needed() -> None:
     assert needed(0.0001, 1.0) is None
     assert power(1.0, 0.1, 2) == 0
     assert needed(0.1, 0.0) == 3
+
+
+def test_what_seeds_do_to_all_splits_alike_is_not_made_less_by_splits() -> None:
+    parts = Components(split=0.0016, seed=0.0, residual=0.0003)
+    assert parts.splits_needed(0.05, 3) == needed(0.05, math.sqrt(0.0016 + 0.0001))
+    assert parts.seeds_needed(0.05) == needed(0.05, math.sqrt(0.0003))
+    # one seed that moves all splits by .05 as its standard deviation: no number of splits finds .05
+    alike = Components(split=0.0016, seed=0.0025, residual=0.0003)
+    assert alike.splits_needed(0.05, 1) is None
+    assert alike.splits_needed(0.05, 100) == needed(0.05, math.sqrt(0.001603), alike=0.005)
+    assert alike.seeds_needed(0.05) == needed(0.05, math.sqrt(0.0028))
+    # an error of .03 / 3 of the units and of .01 for all alike: as one of .01 √2 with the same degrees of freedom
+    assert power(0.04, 0.03, 9, alike=0.01) == pytest.approx(power(0.04, 0.03 * math.sqrt(2), 9))

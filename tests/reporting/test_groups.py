@@ -79,7 +79,7 @@ def test_class_splits_and_seeds_are_one_configuration(tmp_path: Path) -> None:
     typed = (("data.unseen", ["4", "5", "6"]), ("data.split_seed", 0))  # named, not drawn
     make_run(tmp_path / "typed", Made(model="cvt", settings=typed, unseen=("4", "5", "6")))
     (config,) = configurations_of(tmp_path)
-    assert str(config.units) == "3 class splits, 5 runs"
+    assert str(config.units) == "3 class splits, 5 runs, of which 3 have seeds of all splits"
     assert sorted(split_names(config.runs).values()) == ["0, 1, 2", "4, 5, 6", "7, 8, 9"]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
+from unseen.reporting.crossed import Error
 from unseen.reporting.intervals import band, complete, estimate, estimates, p_above
 
 
@@ -97,6 +98,6 @@ def test_band_is_bonferroni(layers: int) -> None:
 def test_one_sided_p_is_that_of_scipy() -> None:
     values = np.random.default_rng(0).normal(0.3, 1, 6)
     theirs = ttest_1samp(values, 0, alternative="greater").pvalue
-    assert p_above(values.mean(), values.std(ddof=1) / math.sqrt(6), 6) == pytest.approx(theirs)
-    assert math.isnan(p_above(0.5, 0.1, 2))
-    assert p_above(0.5, 0.0, 5) == 1.0  # equal to the last bit: no replicates
+    assert p_above(values.mean(), Error(values.var(ddof=1) / 6, 5), 6) == pytest.approx(theirs)
+    assert math.isnan(p_above(0.5, Error(0.01, 1), 2))
+    assert p_above(0.5, Error(0.0, 4), 5) == 1.0  # equal to the last bit: no replicates

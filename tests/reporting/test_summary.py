@@ -140,8 +140,19 @@ def test_what_an_interval_over_class_splits_says(tmp_path: Path) -> None:
     found = summary_of(tmp_path)
     assert "over 3 choices of 3 unseen classes, cvt reaches g = 0.60 (95 % interval" in found.headline
     assert (
-        "cvt has 3 class splits × 2 seeds; intervals and tests are over class splits, each" in found.details
+        "cvt has 3 class splits × 2 seeds; intervals and tests are over class splits and seeds."
+        in found.details
     )
+
+
+def test_one_seed_on_several_class_splits_says_so(tmp_path: Path) -> None:
+    for split in range(3):
+        make_curves(tmp_path, "cvt", [[0.1, 0.5 + split / 10]], split=split)
+    found = summary_of(tmp_path)
+    assert (
+        "3 class splits × 1 seed; intervals and tests are over class splits, for this seed." in found.details
+    )
+    assert "What another seed would do to all of them cannot be seen." in found.details
 
 
 def test_other_images_are_not_other_classes(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from unseen.probe_table import HEADINGS
 from unseen.reporting.analysis import Analysis, Contest, Pair
 from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
-from unseen.reporting.design import needed
+from unseen.reporting.design import Components
 from unseen.reporting.papers import DATA_SETS, NETWORKS, PROBES, TOLERANCE, PaperRow
 from unseen.reporting.summary import spans
 from unseen.reporting.tables import Cell, Column, Row, Table, shown
@@ -21,7 +22,8 @@ from unseen.wording import count
 _NOT_MEASURED = "not measured"
 _INTERVAL = (
     "mean ± standard deviation (ddof 1) over n units [95 % t interval, from three units on]; units are class splits, "
-    "each the mean over its seeds, or the seeds of the same classes"
+    "each the mean over its seeds, or the seeds of the same classes; over splits that share two seeds or more the "
+    "interval holds for other seeds, too"
 )
 _RHO = Column("Spearman ρ", 2)
 _P = Column("p", probability=True)
@@ -247,26 +249,26 @@ def variation(analysis: Analysis) -> Table:
     rows = []
     for config in analysis.configurations:
         found, best = config.variation, config.g.best_layer
-        parts, one_split = found.components, config.units.splits == 1
-        of_seeds = found.over_seeds.std if one_split else math.sqrt(parts.seed + parts.residual)
+        parts = found.components
         measured = (
             _NOT_MEASURED if values is None else float(values[best])
             for values in (config.noise, config.image_noise)
         )
-        cells = (str(config.units), config.units.scope, math.sqrt(parts.split), of_seeds, *measured)
+        sds = (math.sqrt(part) for part in (parts.split, parts.seed, parts.residual))
+        cells = (str(config.units), config.units.scope, *sds, *measured)
         rows.append(_row(config, cells))
     return Table(
         "variation",
         "What the results vary with",
-        "Standard deviations of one run's NMI at the best layer: over class splits, and over seeds within one "
-        "split, by "
-        "the mean squares of splits × seeds (Searle, Casella and McCulloch 1992); k-means: over single starts, "
-        "which is "
-        "part of the seeds' (less where several starts are used); images: over resampled test images. A standard "
+        "Standard deviations of one run's NMI at the best layer, by the mean squares of splits × seeds (Searle, "
+        "Casella and McCulloch 1992): over class splits; over seeds, as far as a seed moves all splits alike; and what "
+        "is left, a seed's effect on one split (of a single split all that its seeds do). k-means: over single starts, "
+        "part of what is left (less where several starts are used); images: over resampled test images. A standard "
         "deviation of few runs is rough.",
         _columns(
             "network", "data", "size", "runs", Column("intervals generalise over"), "sd over class splits",
-            "sd over seeds", "sd over k-means starts", Column("sd over images", hint="probe.image_bootstrap=200"),
+            "sd over seeds, all splits alike", "sd within a split", "sd over k-means starts",
+            Column("sd over images", hint="probe.image_bootstrap=200"),
         ),
         tuple(rows),
     )  # fmt: skip
@@ -280,51 +282,42 @@ def power(analysis: Analysis) -> Table:
     """Return how many seeds and class splits a difference of two networks needs."""
     rows = []
     for contest in analysis.contests:
-        splits, seeds = _typical_spread(contest)
-        for difference in _DIFFERENCES if not math.isnan(seeds) else ():
+        spread = _typical_spread(contest)
+        sds = [math.sqrt(part) for part in (spread.split, spread.seed, spread.residual)]
+        for difference in _DIFFERENCES if not math.isnan(spread.residual) else ():
             of_splits = [
-                _units_needed(difference, math.hypot(splits, seeds / math.sqrt(each))) for each in _SEEDS_EACH
+                None if math.isnan(spread.split) else _number(spread.splits_needed(difference, each))
+                for each in _SEEDS_EACH
             ]
-            cells = (
-                contest.title,
-                contest.size,
-                difference,
-                splits,
-                seeds,
-                _units_needed(difference, seeds),
-                *of_splits,
-            )
+            seeds = _number(spread.seeds_needed(difference))
+            cells = (contest.title, contest.size, difference, *sds, seeds, *of_splits)
             rows.append(Row(cells, "", contest.data))
     return Table(
         "power",
         "How many seeds and class splits a difference needs",
-        "So many units find a true difference of two networks' g in 80 % of cases with a paired t-test at p ≤ "
-        ".05, by the "
-        "spread of the paired differences measured here (root mean square over the pairs of a contest). Seeds: "
-        "for these "
-        "classes only. Splits: for other classes, too. The spread of few runs is rough, and so is the number.",
+        "So many units find a true difference of two networks' g in 80 % of cases with a paired t-test at p ≤ .05, by "
+        "the spread of the paired differences measured here (mean variances over the pairs of a contest). Seeds: for "
+        "these classes only. Splits: for other classes, too, all splits with the same seeds; what these do to all "
+        "splits alike is not made less by more splits. The spread of few runs is rough, and so is the number.",
         _columns(
             "data", "size", Column("difference", 2), Column("sd over splits", hint="of a paired difference"),
-            Column("sd over seeds", hint="of a paired difference, within one split"), "seeds",
+            Column("sd over seeds, all splits alike", hint="of a paired difference"),
+            Column("sd within a split", hint="of a paired difference"), "seeds",
             *(f"splits of {each} {'seed' if each == 1 else 'seeds'}" for each in _SEEDS_EACH),
         ),
         tuple(rows),
     )  # fmt: skip
 
 
-def _typical_spread(contest: Contest) -> tuple[float, float]:
-    """Return the root mean squares of the pairs' spreads over splits and over seeds; NaN where no pair has one."""
-    squares = np.square([pair.spread for pair in contest.pairs]).reshape(-1, 2).T
-    known = [of_one[np.isfinite(of_one)] for of_one in squares]
-    splits, seeds = (math.sqrt(of_one.mean()) if len(of_one) else math.nan for of_one in known)
-    return splits, seeds
+def _typical_spread(contest: Contest) -> Components:
+    """Return the mean variances of the pairs' differences; NaN where no pair has one."""
+    parts = np.array([astuple(pair.spread) for pair in contest.pairs]).reshape(-1, 3).T
+    known = [of_one[np.isfinite(of_one)] for of_one in parts]
+    return Components(*(float(of_one.mean()) if len(of_one) else math.nan for of_one in known))
 
 
-def _units_needed(difference: float, sd: float) -> str | None:
-    if math.isnan(sd):
-        return None
-    number = needed(difference, sd)
-    return "> 1,000" if number is None else str(number)
+def _number(units: int | None) -> str:
+    return "> 1,000" if units is None else str(units)
 
 
 def controls(analysis: Analysis) -> Table:

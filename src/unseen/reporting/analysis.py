@@ -15,7 +15,7 @@ from unseen.reporting.association import CurveAgreement, RankAgreement, curve_ag
 from unseen.reporting.claims import SIGNIFICANT, holm, may_be_written
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.crossfit import Difference, difference
-from unseen.reporting.design import splits_and_seeds
+from unseen.reporting.design import Components, splits_and_seeds
 from unseen.reporting.intervals import Floats
 from unseen.reporting.place import differing, plain, split_names
 from unseen.reporting.texts import digest, file_name
@@ -35,18 +35,12 @@ class Pair:
     second: Configuration
     units: Units  # of the runs that both have
     found: Difference  # first - second
-    # standard deviations of the difference over splits, and over seeds of one split; NaN where not known
-    spread: tuple[float, float]
+    spread: Components  # of one run's difference
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """Runs that both have."""
         return self.units.cells
-
-    def sd_of_unit(self, seeds: int) -> float:
-        """Return the standard deviation of the difference over units: seeds, or splits of so many seeds."""
-        split, seed = self.spread
-        return math.hypot(split, seed / math.sqrt(seeds)) if self.units.over == "splits" else seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,23 +257,16 @@ def _contest(field: _Field, differs: str) -> Contest:
 
 
 def _pair(first: Configuration, second: Configuration) -> Pair:
-    cells = [cell for cell in first.cells if cell in second.cells]
+    cells = [cell for cell in first.compared_cells if cell in second.compared_cells]
     units = Units.of(cells)
     rows = [[config.cells.index(cell) for cell in cells] for config in (first, second)]
     curves = [
-        units.average(config.compared_nmi[at]) for config, at in zip((first, second), rows, strict=True)
+        units.arrange(config.compared_nmi[at]) for config, at in zip((first, second), rows, strict=True)
     ]
     per_run = first.per_run[rows[0]] - second.per_run[rows[1]]
-    return Pair(first, second, units, difference(*curves), _spreads(per_run, cells))
-
-
-def _spreads(values: Floats, cells: Sequence[Cell]) -> tuple[float, float]:
-    """Return the standard deviations of one run's value over class splits, and over seeds of one split; NaN unknown."""
-    found = splits_and_seeds(table_of(values, cells))
-    if found.over_splits.n > 1 and found.over_seeds.n > 1:
-        parts = found.components
-        return math.sqrt(parts.split), math.sqrt(parts.seed + parts.residual)
-    return math.nan, found.over_seeds.std if found.over_splits.n == 1 else math.nan
+    return Pair(
+        first, second, units, difference(*curves), splits_and_seeds(table_of(per_run, cells)).components
+    )
 
 
 def _transfers(contests: Sequence[Contest]) -> list[Transfer]:

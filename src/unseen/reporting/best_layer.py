@@ -1,6 +1,7 @@
 """The best layer of a network: g, which layers may be the best, and its lead over the last layer.
 
-Legend: U units, n of them complete, L layers. Units are independent replicates, as in `intervals`.
+Legend: U units, n of them complete, S class splits, T seeds, L layers. Units are independent replicates, as in
+`intervals`; a table (S, T, L) of splits and seeds has the splits as units, and its intervals and tests hold over both.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.reporting.crossfit import at_best, cross_fit
-from unseen.reporting.intervals import CONFIDENCE, FEWEST, Complete, Estimate, Floats, complete, is_spread
+from unseen.reporting.intervals import (
+    CONFIDENCE,
+    FEWEST,
+    Complete,
+    Estimate,
+    Floats,
+    complete,
+    is_spread,
+    mean_with_error,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +38,15 @@ class Generalization:
 
 
 def generalization(nmi: Floats) -> Generalization | None:
-    """Return g from the (U, L) NMI of the unseen classes; None where no unit is complete."""
+    """Return g from the (U, L) or (S, T, L) NMI of the unseen classes; None where no unit is complete."""
     used = complete(nmi)
     if not used.values.size:
         return None
-    means = used.values.mean(axis=0)
-    best, n = int(means.argmax()), len(used.values)
-    std = float(used.values[:, best].std(ddof=1)) if n > 1 else math.nan
-    wins = np.bincount(used.layers[used.values.argmax(axis=1)], minlength=nmi.shape[1])
+    units = used.of_units
+    means = units.mean(axis=0)
+    best, n = int(means.argmax()), len(units)
+    std = float(units[:, best].std(ddof=1)) if n > 1 else math.nan
+    wins = np.bincount(used.layers[units.argmax(axis=1)], minlength=nmi.shape[-1])
     return Generalization(
         plain=Estimate(float(means[best]), std, n=n),
         cross_fitted=cross_fit(used.values, at_best).estimate,
@@ -54,20 +65,18 @@ def best_layers(nmi: Floats) -> NDArray[np.bool_]:
     units none is excluded. Layers that do not count (see `complete`) are False.
 
     Args:
-        nmi: (U, L), NaN where undefined.
+        nmi: (U, L) or (S, T, L), NaN where undefined.
     """
-    from scipy.special import stdtrit
-
     used = complete(nmi)
-    values, (n, layers) = used.values, used.values.shape
-    kept = np.zeros(nmi.shape[1], dtype=bool)
+    values, n, layers = used.values, len(used.units), len(used.layers)
+    kept = np.zeros(nmi.shape[-1], dtype=bool)
     kept[used.layers] = n > 0
     if n < FEWEST or layers == 1:
         return kept
-    lead = values[:, :, None] - values[:, None, :]  # (n, l, l): the first above the second
-    mean, error = lead.mean(axis=0), lead.std(axis=0, ddof=1) / math.sqrt(n)
-    limit = float(stdtrit(n - 1, 1 - (1 - CONFIDENCE) / (layers - 1)))
-    kept[used.layers] = ~((mean > limit * error) & is_spread(error, mean)).any(axis=0)
+    lead = values[..., :, None] - values[..., None, :]  # (..., l, l): the first above the second
+    mean, error = mean_with_error(lead.reshape(*values.shape[:-1], -1))
+    above = (mean > error.reach(1 - (1 - CONFIDENCE) / (layers - 1))) & is_spread(error.total, mean)
+    kept[used.layers] = ~above.reshape(layers, layers).any(axis=0)
     return kept
 
 
@@ -84,11 +93,11 @@ def lead(nmi: Floats) -> Lead:
     """Return the lead of the best layer over the last of those that count, and its test.
 
     Args:
-        nmi: (U, L), NaN where undefined.
+        nmi: (U, L) or (S, T, L), NaN where undefined.
     """
     values = complete(nmi).values
     if not values.size:
         return Lead(Estimate(), math.nan, math.nan)
     found = cross_fit(values, lambda means, unit: at_best(means, unit) - unit[..., -1])
-    layers = values.shape[1]
+    layers = values.shape[-1]
     return Lead(found.estimate, found.p_above if layers > 1 else math.nan, (layers - 1) / layers)

@@ -1,6 +1,7 @@
 """One configuration: its runs, which differ only in seed and class split, and what they show at their last step.
 
-Legend: R runs, U units of the design (class splits, or seeds), T steps, L layers.
+Legend: R runs, U units of the design (class splits, or seeds), T steps, L layers. Where seeds are shared by three class
+splits or more, a table of splits × seeds stands for U (`units`).
 """
 
 from __future__ import annotations
@@ -78,8 +79,9 @@ class Configuration:
 
     @cached_property
     def units(self) -> Units:
-        """What is averaged: its class splits, or its seeds."""
-        return Units.of(self.cells)
+        """What is averaged: its class splits, or its seeds; of the compared runs, where there are any."""
+        left_out = self._compared.dropped_units.tolist()
+        return Units.of(self.cells, left_out if len(left_out) < len(self.runs) else ())
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -154,16 +156,15 @@ class Configuration:
         """Runs left out of that, because they lack the NMI of a layer that most others have."""
         return tuple(self.runs[at] for at in self._compared.dropped_units)
 
-    def of_units(self, values: Floats) -> Floats:
-        """Return (U, ...) means of (R, ...) values over the compared runs of each unit, NaN where there is none."""
-        kept = values.copy()
-        kept[self._compared.dropped_units] = np.nan
-        return self.units.average(kept)
+    @property
+    def compared_cells(self) -> list[Cell]:
+        """(split, seed) of the compared runs."""
+        return [self.cells[at] for at in self._compared.units]
 
     @cached_property
     def curves(self) -> Floats:
         """(U, L) unseen NMI of the units at the last step; NaN for layers and units that are not compared."""
-        return self.units.average(self.compared_nmi)
+        return self.units.arrange(self.compared_nmi)
 
     @cached_property
     def compared_nmi(self) -> Floats:
@@ -196,7 +197,7 @@ class Configuration:
 
     def _at_end(self, split: str, probe: str) -> Floats:
         is_nmi = (split, probe) == ("unseen", "nmi")
-        return self.curves if is_nmi else self.units.average(self.layers(split, probe)[:, -1])
+        return self.curves if is_nmi else self.units.arrange(self.layers(split, probe)[:, -1])
 
     @property
     def is_scored(self) -> bool:
@@ -219,7 +220,8 @@ class Configuration:
     def g_of_steps(self) -> list[Estimate]:
         """T times `score`; the best layer is chosen anew at each step."""
         of_steps = [
-            generalization(values) for values in self.of_units(self.layers("unseen", "nmi")).swapaxes(0, 1)
+            generalization(values)
+            for values in np.moveaxis(self.units.arrange(self.layers("unseen", "nmi")), -2, 0)
         ]
         return [(g.cross_fitted if g.plain.n > 1 else g.plain) if g else Estimate() for g in of_steps]
 
@@ -241,7 +243,7 @@ class Configuration:
     @cached_property
     def accuracy_of_steps(self) -> list[Estimate]:
         """Seen-class accuracy at T steps; n = 0 where it is not known."""
-        return [estimate(values) for values in self.units.average(self.accuracies).T]
+        return [estimate(values) for values in np.moveaxis(self.units.arrange(self.accuracies), -1, 0)]
 
     @property
     def accuracy(self) -> Estimate:
@@ -251,7 +253,7 @@ class Configuration:
     @cached_property
     def over_pixels(self) -> Estimate:
         """NMI of the best layer, chosen on the other units, minus that of the raw pixels; n = 0 where not measured."""
-        above = self.curves - self.of_units(self.pixels("unseen", "nmi")[:, -1])[:, None]
+        above = self.curves - self.units.arrange(self.pixels("unseen", "nmi")[:, -1])[..., None]
         g = generalization(above)  # what is subtracted is equal for all layers
         return Estimate() if g is None else g.cross_fitted if g.plain.n > 1 else g.plain
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.reporting.intervals import FEWEST, Estimate, Floats, around, estimate, is_spread
+from unseen.reporting.intervals import FEWEST, Estimate, Floats, estimate, without_gaps
 
 MOST_UNITS = 1000  # more are not suggested
 
@@ -24,11 +24,18 @@ class Components:
 
     split: float
     seed: float  # what a seed does to all splits alike
-    residual: float  # what is left: a seed's effect on one split, k-means
+    residual: (
+        float  # what is left: a seed's effect on one split, k-means; of a single split all that its seeds do
+    )
 
-    def of_split_mean(self, seeds: int) -> float:
-        """Return the variance of the mean of one split over so many seeds of its own."""
-        return self.split + (self.seed + self.residual) / seeds
+    def splits_needed(self, difference: float, seeds: int) -> int | None:
+        """Return how many splits of the same so many seeds find a difference: see `needed`."""
+        sd, alike = math.sqrt(self.split + self.residual / seeds), math.sqrt(self.seed / seeds)
+        return needed(difference, sd, alike=alike)
+
+    def seeds_needed(self, difference: float) -> int | None:
+        """Return how many seeds find a difference on one split: see `needed`."""
+        return needed(difference, math.sqrt(float(np.nansum([self.seed, self.residual]))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,56 +53,31 @@ class SplitsAndSeeds:
 def splits_and_seeds(table: Floats) -> SplitsAndSeeds:
     """Analyse a table of splits and seeds.
 
-    Rows and columns are left out until no gap is left, always the one with the largest share of gaps.
-    The variance of the mean over both is (MS_split + max(MS_seed - MS_residual, 0)) / (S T), its degrees of freedom
-    are Satterthwaite's (1946) for that sum. With one seed, what a seed does to all splits alike cannot be seen.
+    Rows and columns with gaps are left out. With one seed, what a seed does to all splits alike cannot be seen.
 
     Args:
         table: (S, T), NaN where not run.
     """
-    splits, seeds = _without_gaps(np.isfinite(table))
+    splits, seeds = without_gaps(np.isfinite(table))
     y = table[np.ix_(splits, seeds)]
     s, t = y.shape
     if not y.size:
         return SplitsAndSeeds(Estimate(), Estimate(), Estimate(), _UNKNOWN, splits, seeds)
     over_splits, over_seeds = estimate(y.mean(axis=1)), estimate(y.mean(axis=0))
-    both = Estimate(float(y.mean()), n=s)
     if s < 2 or t < 2:
-        return SplitsAndSeeds(both, over_splits, over_seeds, _UNKNOWN, splits, seeds)
+        both = Estimate(over_splits.mean, over_splits.std, n=s)
+        parts = Components(math.nan, math.nan, over_seeds.std**2)
+        return SplitsAndSeeds(both, over_splits, over_seeds, parts if s == 1 else _UNKNOWN, splits, seeds)
     ms_split, ms_seed, ms_residual = _mean_squares(y)
     parts = Components(
         split=max(0.0, (ms_split - ms_residual) / t),
         seed=max(0.0, (ms_seed - ms_residual) / s),
         residual=ms_residual,
     )
-    std = math.sqrt(parts.of_split_mean(1))
-    both = Estimate(both.mean, std, n=s)
-    variance = ms_split + max(ms_seed - ms_residual, 0.0)
-    error = math.sqrt(variance / (s * t))
-    if s >= FEWEST and is_spread(error, both.mean):
-        squares = ms_split**2 / (s - 1)
-        if ms_seed > ms_residual:
-            squares += ms_seed**2 / (t - 1) + ms_residual**2 / ((s - 1) * (t - 1))
-        both = around(both.mean, std, error, s, df=max(1.0, variance**2 / squares))
-    return SplitsAndSeeds(both, over_splits, over_seeds, parts, splits, seeds)
+    return SplitsAndSeeds(estimate(y), over_splits, over_seeds, parts, splits, seeds)
 
 
 _UNKNOWN = Components(math.nan, math.nan, math.nan)
-
-
-def _without_gaps(known: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return rows and columns between which no cell is missing."""
-    rows, columns = np.arange(known.shape[0]), np.arange(known.shape[1])
-    while rows.size and columns.size:
-        gaps = ~known[np.ix_(rows, columns)]
-        if not gaps.any():
-            break
-        of_rows, of_columns = gaps.mean(axis=1), gaps.mean(axis=0)
-        if of_rows.max() >= of_columns.max():
-            rows = np.delete(rows, of_rows.argmax())
-        else:
-            columns = np.delete(columns, of_columns.argmax())
-    return (rows, columns) if rows.size and columns.size else (rows[:0], columns[:0])
 
 
 def _mean_squares(y: Floats) -> tuple[float, float, float]:
@@ -110,36 +92,41 @@ def _mean_squares(y: Floats) -> tuple[float, float, float]:
     )
 
 
-def power(difference: float, sd: float, n: int) -> float:
+def power(difference: float, sd: float, n: int, alike: float = 0.0) -> float:
     """Return how often the paired t-test finds a true difference with n units, at two-sided p ≤ .05.
 
     Args:
         difference: True mean of the paired differences.
         sd: Their standard deviation over units.
         n: Units that both networks have; below three there is no test: 0.
+        alike: Standard error from what moves all units alike, such as seeds that all splits share; added to that of
+            the units, at their degrees of freedom.
     """
     from scipy.special import nctdtr, stdtrit
 
+    error = math.hypot(sd / math.sqrt(n), alike)
     if n < FEWEST:
         return 0.0
-    if sd == 0:
+    if error == 0:
         return 1.0 if difference else 0.05
-    limit, shift = float(stdtrit(n - 1, 0.975)), abs(difference) / sd * math.sqrt(n)
+    limit, shift = float(stdtrit(n - 1, 0.975)), abs(difference) / error
     return 1 - float(nctdtr(n - 1, shift, limit)) + float(nctdtr(n - 1, shift, -limit))
 
 
-def needed(difference: float, sd: float, chance: float = 0.8) -> int | None:
+def needed(difference: float, sd: float, chance: float = 0.8, alike: float = 0.0) -> int | None:
     """Return the fewest units with which the paired t-test finds a difference in 80 % of cases.
 
     None: more than 1,000. The sd is itself an estimate: with few units the answer is rough.
 
     Args:
         difference: Difference to be found.
-        sd: Standard deviation of the paired differences over units. For class splits of T seeds each it is
-            `sqrt(components.of_split_mean(T))` of the table of differences.
+        sd: Standard deviation of the paired differences over units.
         chance: Power.
+        alike: Standard error from what moves all units alike.
 
     >>> needed(0.05, 0.04)
     8
     """
-    return next((n for n in range(FEWEST, MOST_UNITS + 1) if power(difference, sd, n) >= chance), None)
+    if power(difference, sd, MOST_UNITS, alike) < chance:
+        return None
+    return next(n for n in range(FEWEST, MOST_UNITS + 1) if power(difference, sd, n, alike) >= chance)

@@ -100,11 +100,11 @@ def _reference_rows(config: Configuration, probes: Sequence[str]) -> tuple[list[
 
 def heat_map(config: Configuration, theme: Theme, *, top: float) -> Spec:
     """Return the unseen NMI of every layer at every step; `top` is the upper end of the colours."""
-    nmi = config.of_units(config.layers("unseen", "nmi"))  # (U, T, L)
+    nmi = config.units.arrange(config.layers("unseen", "nmi"))  # (U, T, L)
     rows = [
         _estimate(score) | {"l": layer, "name": config.layer_names[layer], "step": step}
         for place, step in enumerate(config.steps)
-        for layer, score in enumerate(estimates(nmi[:, place]))
+        for layer, score in enumerate(estimates(nmi[..., place, :]))
         if score.n
     ]
     x: Spec = {"field": "step", "type": "ordinal", "title": "training step"}

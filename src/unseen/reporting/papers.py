@@ -275,7 +275,7 @@ def _ours(config: Configuration, row: PaperRow) -> Estimate | None:
     if row.probe == ACCURACY:
         means = [config.accuracy_of_steps[place]]
     else:
-        means = estimates(config.units.average(config.layers(row.split, row.probe)[:, place]))
+        means = estimates(config.units.arrange(config.layers(row.split, row.probe)[:, place]))
     return max((mean for mean in means if mean.n), key=lambda mean: mean.mean, default=None)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from unseen.reporting.analysis import Analysis, Contest, Pair, Transfer
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
-from unseen.reporting.design import needed
 from unseen.reporting.intervals import FEWEST, Estimate
 from unseen.reporting.papers import TOLERANCE, PaperRow
 from unseen.reporting.place import trained_otherwise
@@ -116,7 +115,10 @@ def _runs(contest: Contest) -> str:
     text = f"{contest.best.label} has {units}"
     if scored.n < FEWEST:
         return f"{text}: too few for an interval or a test, which take three."
-    return f"{text}; intervals and tests are over {units.scope}."
+    text = f"{text}; intervals and tests are over {units.scope}."
+    if units.over == "splits" and len({seed for _, seed in units.counted}) == 1:
+        text += " What another seed would do to all of them cannot be seen."
+    return text
 
 
 def _layer(config: Configuration, analysis: Analysis) -> str:
@@ -189,14 +191,14 @@ def _settled(contest: Contest, analysis: Analysis) -> str:
 
 
 def _needed(pair: Pair) -> str:
-    found, seeds = pair.found.g, round(len(pair.cells) / max(1, pair.units.splits))
-    sd, unit = pair.sd_of_unit(seeds), pair.units.over
-    if math.isnan(sd) or not found.mean:
+    mean, spread, over = pair.found.g.mean, pair.spread, pair.units.over
+    if math.isnan(spread.split if over == "splits" else spread.residual) or not mean:
         return ""
-    number = needed(found.mean, sd)
-    each = f" of {count(seeds, 'seed')}" if unit == "splits" else ""
+    seeds = round(len(pair.units.counted) / pair.units.splits)
+    number = spread.splits_needed(mean, seeds) if over == "splits" else spread.seeds_needed(mean)
+    each = f" of {count(seeds, 'seed')}" if over == "splits" else ""
     shown = "more than 1,000" if number is None else f"about {number}"
-    return f"; to find such a difference in 80 % of cases takes {shown} {unit}{each}"
+    return f"; to find such a difference in 80 % of cases takes {shown} {over}{each}"
 
 
 def findings(contest: Contest, analysis: Analysis) -> list[str]:

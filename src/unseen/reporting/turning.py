@@ -1,6 +1,7 @@
 """Whether a curve over layers turns: an inner layer above, or below, both the first and the last one.
 
-Legend: U units, n of them complete, L layers. Units are independent replicates, as in `intervals`.
+Legend: U units, n of them complete, S class splits, T seeds, L layers. Units are independent replicates, as in
+`intervals`; a table (S, T, L) of splits and seeds has the splits as units, and the test holds over both.
 """
 
 from __future__ import annotations
@@ -38,22 +39,22 @@ def turning(values: Floats) -> Turning:
     goes up and down but stays between its two ends is not found.
 
     Args:
-        values: (U, L), NaN where undefined.
+        values: (U, L) or (S, T, L), NaN where undefined.
     """
     used = complete(values)
-    n, layers = used.values.shape
-    if n < FEWEST or layers < 3:
-        return Turning("", -1, math.nan, _departure(used.values), math.nan, n)
+    units, n = used.of_units, len(used.units)
+    if n < FEWEST or len(used.layers) < 3:
+        return Turning("", -1, math.nan, _departure(units), math.nan, n)
     peak, valley = _sides(used.values), _sides(-used.values)
     p_peak, p_valley = (max(side.p_above for side in sides) for sides in (peak, valley))
     upward = p_peak <= p_valley
-    sides, mean = (peak if upward else valley), used.values.mean(axis=0)
+    sides, mean = (peak if upward else valley), units.mean(axis=0)
     layer = _inner(mean if upward else -mean)
     return Turning(
         kind="peak" if upward else "valley",
         layer=int(used.layers[layer]),
         height=min(side.mean for side in sides),
-        departure=_departure(used.values),
+        departure=_departure(units),
         p=min(1.0, 2 * min(p_peak, p_valley)),
         n=n,
     )

@@ -1,16 +1,18 @@
 """Which runs are averaged before statistics are taken, and what a result over them generalises to.
 
-Runs differ in their class split and their seed. With three splits or more the units are the splits, each the mean over
-its seeds: other classes are the larger part of what varies, and seeds of one split do not show it. With fewer the
-units are the seeds, each the mean over the splits, and nothing is said beyond these classes.
+Runs differ in their class split and their seed. With three splits or more the units are the splits: other classes are
+the larger part of what varies, and seeds of one split do not show it. Only seeds that every split has count then, so
+that no split has another share of them; with two such seeds or more, splits and seeds form a table, over which results
+hold for other classes *and* other seeds (`crossed`). With fewer splits the units are the seeds, each the mean over the
+splits, and nothing is said beyond these classes.
 
-Legend: R runs, U units.
+Legend: R runs, U units, S class splits, T seeds.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,28 +31,48 @@ class Units:
 
     cells: tuple[Cell, ...]  # R, each once
     over: Literal["splits", "seeds"]
-    units: tuple[tuple[int, ...], ...]  # places in `cells` that are averaged
+    units: tuple[tuple[int, ...], ...]  # places in `cells` of the runs that count
+    crossed: bool = False  # whether the units are splits that share two seeds or more, in one order
 
     @classmethod
-    def of(cls, cells: Sequence[Cell]) -> Units:
-        """Return the design of some runs, each with another split or seed."""
-        splits = list(dict.fromkeys(split for split, _ in cells))
+    def of(cls, cells: Sequence[Cell], left_out: Collection[int] = ()) -> Units:
+        """Return the design of some runs, each with another split or seed.
+
+        Args:
+            cells: Split and seed of R runs.
+            left_out: Places of runs that do not count.
+        """
+        places = {cell: at for at, cell in enumerate(cells) if at not in left_out}
+        splits = list(dict.fromkeys(split for split, _ in places))
+        seeds = sorted({seed for _, seed in places})
+        shared = [seed for seed in seeds if all((split, seed) in places for split in splits)]
         if len(splits) >= LEAST_SPLITS:
-            units = [tuple(at for at, (split, _) in enumerate(cells) if split == one) for one in splits]
-            return cls(tuple(cells), "splits", tuple(units))
-        seeds = sorted({seed for _, seed in cells})
-        units = [tuple(at for at, (_, seed) in enumerate(cells) if seed == one) for one in seeds]
+            counted = [
+                cell for cell in sorted(places, key=lambda cell: cell[1]) if cell[1] in shared or not shared
+            ]
+            units = [tuple(places[cell] for cell in counted if cell[0] == split) for split in splits]
+            return cls(tuple(cells), "splits", tuple(units), len(shared) > 1)
         # a seed that only one of two splits has would carry that split's difficulty
-        whole = [unit for unit in units if len(unit) == len(splits)] or [tuple(range(len(cells)))]
-        return cls(tuple(cells), "seeds", tuple(whole))
+        units = [tuple(places[split, seed] for split in splits) for seed in shared]
+        return cls(tuple(cells), "seeds", tuple(units or [tuple(places.values())]))
+
+    @property
+    def counted(self) -> tuple[Cell, ...]:
+        """Runs that count."""
+        return tuple(self.cells[at] for unit in self.units for at in unit)
 
     @property
     def splits(self) -> int:
         """Number of class splits."""
         return len({split for split, _ in self.cells})
 
-    def average(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (U, ...) means of (R, ...) values over the runs of each unit that have a value."""
+    def arrange(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what statistics take: (R, ...) values as a table (S, T, ...), or (U, ...) means of the units.
+
+        A mean is over the runs of the unit that have a value.
+        """
+        if self.crossed:
+            return np.stack([values[list(unit)] for unit in self.units])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a unit without any
             means = [np.nanmean(values[list(unit)], axis=0) for unit in self.units]
@@ -59,11 +81,14 @@ class Units:
     @property
     def scope(self) -> str:
         """Return what a result over these units generalises over."""
-        return (
-            "class splits, each the mean over its seeds"
-            if self.over == "splits"
-            else "seeds, for these classes"
-        )
+        if self.over == "seeds":
+            return "seeds, for these classes"
+        if self.crossed:
+            return "class splits and seeds"
+        seeds = [seed for _, seed in self.counted]
+        if len(seeds) == len(set(seeds)):
+            return "class splits and seeds, each split with its own"
+        return f"class splits, for {'this seed' if len(set(seeds)) == 1 else 'these seeds'}"
 
     def __str__(self) -> str:
         """Return the size of the design, such as "3 class splits × 5 seeds"."""
@@ -71,7 +96,13 @@ class Units:
         if self.splits < 2:
             return "1 run" if len(self.cells) == 1 else seeds
         full = len(self.cells) == self.splits * len({seed for _, seed in self.cells})
-        runs = f" × {seeds}" if full else f", {count(len(self.cells), 'run')}"
+        used = len(self.counted)
+        of = (
+            ""
+            if used == len(self.cells)
+            else f", of which {used} {'has' if used == 1 else 'have'} seeds of all splits"
+        )
+        runs = f" × {seeds}" if full else f", {count(len(self.cells), 'run')}{of}"
         return f"{self.splits} class splits{runs}"
 
 
