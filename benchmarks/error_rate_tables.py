@@ -41,6 +41,16 @@ MIXTURES = {  # variances of split, seed and residual
     "splits 1, seeds 1, rest 1": [1.0, 1.0, 1.0],
     "seeds 1, rest ¼": [0.0, 1.0, 0.25],
 }
+CROSSED = (
+    ("**should be .95:** band over layers holds the whole curve", "band"),
+    ("interval of cross-fitted g holds the true g; layers equal", "g flat"),
+    ("… neighbours .5 below the best", "g hill"),
+    ("**should be ≤ .05:** the best layer is not among the candidates; layers equal", "best excluded flat"),
+    ("a layer leads the last; layers equal", "lead flat"),
+    ("the curve turns; one step up of 3", "turning step"),
+    ("two equal networks differ (L and 3 layers); layers equal", "difference flat"),
+    ("… neighbours .5 below the best", "difference hill"),
+)
 UNRELATED = (
     ("accuracy and g agree or disagree", "accuracy and g"),
     ("curves (random walks over layers) of two data sets agree or disagree", "curves"),
@@ -50,8 +60,18 @@ FOUND = (("two networks", "difference"), ("lead over the last layer", "lead"), (
 
 def tables(results: Results, repeats: int) -> str:
     """Return what docs/report.md shows."""
-    told = f"Mean over cells (least–most); {repeats:,} results in each cell, {repeats // 2} pages. L = 3, 5, 9, 13."
-    parts = [statements(results), bias(results), design(results), association(results), found(results)]
+    told = (
+        f"Mean over cells (least–most); {repeats:,} results in each cell, {repeats // 2} of pages and over splits and "
+        "seeds. L = 3, 5, 9, 13."
+    )
+    parts = [
+        statements(results),
+        bias(results),
+        design(results),
+        crossed(results),
+        association(results),
+        found(results),
+    ]
     return "\n\n".join([told, *parts])
 
 
@@ -92,7 +112,7 @@ def bias(results: Results) -> str:
 
 def design(results: Results) -> str:
     """Return the coverage of the intervals over splits and seeds."""
-    sizes = [(splits, seeds) for splits in (3, 5) for seeds in (1, 3, 5)]
+    sizes = [(splits, seeds) for splits in (3, 5) for seeds in (1, 2, 3, 5)]
     rows = [
         [
             f"{which}; {name}",
@@ -102,6 +122,23 @@ def design(results: Results) -> str:
         for name, mixture in MIXTURES.items()
     ]
     return markdown(["interval holds the truth; variances", *(f"{s} splits × {t}" for s, t in sizes)], rows)
+
+
+def crossed(results: Results) -> str:
+    """Return how often each statement over splits and seeds is made or holds."""
+    numbers = (2, 3, 5)
+
+    def row(name: str) -> list[str]:
+        cells = [cell for cell in results if cell["study"] == "crossed"]
+        return [
+            shown([cell["rates"][name] for cell in cells if cell["place"][1] == seeds]) for seeds in numbers
+        ]
+
+    head = [
+        "over splits and seeds; four mixtures of variances as above",
+        *(f"{seeds} seeds" for seeds in numbers),
+    ]
+    return markdown(head, [[heading, *row(name)] for heading, name in CROSSED])
 
 
 def association(results: Results) -> str:

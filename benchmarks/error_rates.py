@@ -128,6 +128,32 @@ def one_table(rng: Rng, splits: int, seeds: int, variances: list[float]) -> Hits
     return {"over both": covers(found.over_both, 0), "over splits": covers(found.over_splits, 0)}
 
 
+def one_crossed(rng: Rng, splits: int, seeds: int, variances: list[float], layers: int) -> Hits:
+    """Return what is said of networks that were run with each seed on each class split; layers independent."""
+
+    def runs(shape: str, layers: int) -> Floats:
+        parts = [(splits, 1, layers), (1, seeds, layers), (splits, seeds, layers)]
+        drawn = (
+            math.sqrt(variance) * rng.standard_normal(part)
+            for variance, part in zip(variances, parts, strict=True)
+        )
+        table: Floats = sum(drawn, start=curve(shape, layers))
+        return table
+
+    hits = {"turning step": float(turning(runs("step", layers)).p <= SIGNIFICANT)}
+    for shape in ("flat", "hill"):
+        table = runs(shape, layers)
+        g = generalization(table)
+        assert g is not None
+        hits[f"g {shape}"] = covers(g.cross_fitted, 0)
+        hits[f"difference {shape}"] = float(difference(table, runs(shape, 3)).p <= SIGNIFICANT)
+        if shape == "flat":
+            hits["band"] = float(all(covers(each, 0) for each in band(table)))
+            hits["best excluded flat"] = float(not g.candidates[layers // 2])
+            hits["lead flat"] = float(lead(table).p <= SIGNIFICANT)
+    return hits
+
+
 def one_association(rng: Rng, networks: int, layers: int) -> Hits:
     """Return what is said of accuracy and g, and of curves on two data sets, that are unrelated."""
     agreement = spearman(*rng.standard_normal((2, networks))).p
@@ -167,6 +193,7 @@ STUDIES: dict[str, Callable[..., Hits]] = {
     "network": one_network,
     "page": one_page,
     "table": one_table,
+    "crossed": one_crossed,
     "association": one_association,
     "power": one_true_difference,
 }
@@ -178,8 +205,10 @@ def cells() -> Iterator[Cell]:
         yield Cell("network", place)
     for place in itertools.product(KINDS + BREACHES, UNITS, (False, True)):
         yield Cell("page", place)
-    for place in itertools.product((3, 5), (1, 3, 5), MIXTURES.values()):
+    for place in itertools.product((3, 5), (1, 2, 3, 5), MIXTURES.values()):
         yield Cell("table", place)
+    for place in itertools.product((3, 5), (2, 3, 5), MIXTURES.values(), (5, 13)):
+        yield Cell("crossed", place)
     for place in itertools.product((5, 6, 7), LAYERS):
         yield Cell("association", place)
     for place in itertools.product((3, 5, 10), (0.02, 0.04)):
@@ -190,7 +219,7 @@ def rates(cell: Cell, repeats: int) -> dict[str, float | None]:
     """Return the share of repeats in which each statement was made or held; None where none was ever made."""
     key = [ord(letter) for letter in json.dumps(cell)]
     rng = np.random.default_rng(key)  # the same draws whichever cells run
-    if cell.study == "page":
+    if cell.study in ("page", "crossed"):
         repeats //= 2
     if cell.study in ("network", "page") and cell.place[1] == 2:
         repeats = min(repeats, 20)  # nothing is ever said: see that it is so

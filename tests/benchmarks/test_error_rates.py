@@ -54,6 +54,16 @@ def test_splits_and_seeds() -> None:
     assert found["over splits"] < 0.92  # these seeds only: not over seeds
 
 
+@pytest.mark.parametrize("place", [(3, 3, [1.0, 1.0, 1.0], 13), (5, 3, [0.0, 1.0, 0.25], 5)], ids=str)
+def test_statements_over_splits_and_seeds(place: tuple[Any, ...]) -> None:
+    for name, rate in rates(Cell("crossed", place), 2 * REPEAT).items():
+        assert rate is not None
+        if name == "band" or name.startswith("g "):
+            assert rate >= 0.95 - MARGIN, name
+        else:
+            assert rate <= 0.05 + MARGIN, name
+
+
 def test_what_is_unrelated() -> None:
     found = rates(Cell("association", (6, 13)), REPEAT)
     assert max(rate for rate in found.values() if rate is not None) <= 0.05 + MARGIN
