@@ -34,7 +34,7 @@ def test_without_a_key_the_dashboard_is_a_file(tmp_path: Path) -> None:
     assert [section["name"] for section in sections] == ["Which network", "Which layer", "Over training"]
     assert [[panel["viewType"] for panel in section["panels"]] for section in sections] == [
         ["Scatter Plot", "Bar Chart", "Run Comparer"],
-        ["Vega2"] * 5 + ["Media Browser"],
+        ["Vega2"] * 6 + ["Media Browser"],
         ["Run History Line Plot"] * 3,
     ]
 
