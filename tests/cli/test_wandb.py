@@ -329,7 +329,7 @@ def test_the_line_of_a_sweeps_agent_is_one_of_ours(tmp_path: Path) -> None:
     )
     config = values(run.config.update) | merged(found, "config")
     assert {key: config[key] for key in chosen} == {key: value["value"] for key, value in chosen.items()}
-    assert config["model_settings"]["name"] == config["model"] == "vit"
+    assert config["model_settings"]["name"] == config["model"] == "resnet"
     assert config["model_settings"]["optimizer"]["lr"] == 0.003
     assert "locked" not in ran.out + ran.err
     assert spec["metric"]["name"] in merged(found, "summary")
