@@ -51,6 +51,8 @@ def run_label(model: str, data: str) -> str:
     parts = [model, data]
     for typed in HydraConfig.get().overrides.task if HydraConfig.initialized() else ():
         key, value = key_of(typed), typed.partition("=")[2]
+        if value.startswith(("/", "~")):  # a place of this machine
+            value = "/".join(value.split("/")[-2:])
         part = f"{key.rpartition('.')[2]}={value}" if "." in key else value
         if key not in _NAMED_APART and effect_of(key) in {"result", "default"} and part not in parts:
             parts.append(part)
