@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reporting.synthetic import Made, make_curves, make_run, put_nmi
+from reporting.synthetic import Made, change_summary, make_curves, make_run, put_nmi
 
 from unseen.reporting.analysis import Analysis, Contest, analyse
 from unseen.reporting.collect import collect
@@ -227,6 +227,30 @@ def test_a_claim_must_pass_the_whole_page(tmp_path: Path) -> None:
         assert config.lead.p < 0.05
         results[name] = found.written[config, "lead"]
     assert results == {"alone": True, "many": False}
+
+
+def make_trained(root: Path, model: str, before: list[list[float]], after: list[list[float]]) -> None:
+    """Write a run of two steps for each pair of NMI curves, seeds 0, 1, ..."""
+    for seed, (first, last) in enumerate(zip(before, after, strict=True)):
+        folder = make_run(root / f"{model}{seed}", Made(model=model, data="digits", seed=seed, steps=(0,)))
+        trained = [Score(9, 0, "unseen", at, f"stage{at}", at / 2, "nmi", nmi) for at, nmi in enumerate(last)]
+        put_nmi(folder, first, extra=tuple(trained))
+        change_summary(folder, steps=9)
+
+
+def test_what_training_did_to_g_is_told_where_it_is_shown(tmp_path: Path) -> None:
+    make_trained(tmp_path, "cvt", noisy([0.1, 0.6, 0.3]), noisy([0.1, 0.3, 0.4])[::-1])
+    make_trained(tmp_path, "swin", noisy([0.1, 0.2, 0.3]), noisy([0.1, 0.2, 0.5])[::-1])
+    make_trained(tmp_path, "vit", [[0.1, 0.5, 0.4]] * 3, [[0.1, 0.6, 0.4], [0.1, 0.6, 0.4], [0.1, 0.3, 0.4]])
+    message = findings_of(tmp_path)
+    assert "Training raised g of swin by 0.20 (95 % interval 0.1" in message
+    assert ", lowered g of cvt by 0.20 (95 % interval 0.1" in message
+    assert "What training did to g is not shown: vit higher in 2 of 3 seeds, " in message
+
+
+def test_what_training_did_to_g_in_one_run_is_no_claim(tmp_path: Path) -> None:
+    make_trained(tmp_path, "cvt", [[0.1, 0.6, 0.3]], [[0.1, 0.3, 0.4]])
+    assert "What training did to g is not shown: cvt from 0.60 to 0.40 in one run." in findings_of(tmp_path)
 
 
 def test_a_run_that_lacks_a_layer_is_named(tmp_path: Path) -> None:

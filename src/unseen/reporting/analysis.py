@@ -135,6 +135,8 @@ def analyse(configurations: Sequence[Configuration]) -> Analysis:
         p_values |= {pair: pair.found.p for pair in contest.pairs} | {contest: _p(contest.association)}
         p_values |= {(config, "lead"): config.lead.p for config in contest.configurations}
         p_values |= {(config, "turns"): config.turning.p for config in contest.configurations}
+        trained = {config: config.training for config in contest.configurations}
+        p_values |= {(config, "training"): found.p for config, found in trained.items() if found}
     written = dict(zip(p_values, may_be_written(list(p_values.values())), strict=True))
     return Analysis(tuple(contests), transfers, unscored, p_values, written)
 

@@ -16,6 +16,7 @@ import numpy as np
 from unseen.probe_table import SCORES
 from unseen.reporting.best_layer import Generalization, Lead, generalization, lead
 from unseen.reporting.collect import Run
+from unseen.reporting.crossfit import Difference, difference
 from unseen.reporting.design import SplitsAndSeeds, splits_and_seeds
 from unseen.reporting.intervals import Complete, Estimate, band, complete, estimate, estimates
 from unseen.reporting.place import NOWHERE, Place
@@ -234,6 +235,15 @@ class Configuration:
     def lead(self) -> Lead:
         """How far the best layer lies above the last."""
         return lead(self.curves)
+
+    @cached_property
+    def training(self) -> Difference | None:
+        """Cross-fitted g at the last step minus that before training, over the units; None without a step 0."""
+        if self.steps[0] != 0 or len(self.steps) < 2:
+            return None
+        nmi = self.units.arrange(self.layers("unseen", "nmi"))
+        found = difference(nmi[..., -1, :], nmi[..., 0, :])
+        return found if found.g.n else None
 
     @cached_property
     def turning(self) -> Turning:

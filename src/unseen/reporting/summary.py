@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -218,7 +218,7 @@ def findings(contest: Contest, analysis: Analysis) -> list[str]:
             )
     if len(members) > 1:
         sentences.append(_inside(members, analysis))
-    sentences += [_turns(members, analysis), _accuracy(contest, analysis)]
+    sentences += [_turns(members, analysis), *_training(members, analysis), _accuracy(contest, analysis)]
     measured = [config for config in members if config.over_pixels.n]
     if len(members) > 1 and measured:
         above = sum(config.over_pixels.mean > 0 for config in measured)
@@ -253,6 +253,27 @@ def _turns(members: Sequence[Configuration], analysis: Analysis) -> str:
     )
     of = f" in {len(turning)}{_of(judged)}" if len(judged) > 1 else ""
     return f"NMI neither only rises nor only falls with depth{of}: {which}."
+
+
+def _training(members: Sequence[Configuration], analysis: Analysis) -> list[str]:
+    """Return what training did to g: a sentence for the configurations where it is shown, one for the others."""
+    shown, others = [], []
+    for config in members:
+        found = config.training
+        if found is None:
+            continue
+        if analysis.written[config, "training"]:
+            verb, size = ("raised", found.g) if found.g.mean > 0 else ("lowered", _reversed(found.g))
+            shown.append(f"{verb} g of {config.label} by {with_interval(size)}")
+        elif found.g.n < 2:
+            before, after = config.g_of_steps[0].mean, config.g_of_steps[-1].mean
+            others.append(f"{config.label} from {signed(before)} to {signed(after)} in one run")
+        else:
+            mean = f"{found.g.mean:+.2f}".replace("-", "−")
+            higher = f"higher in {found.first_above} of {found.g.n} {config.units.over}"
+            others.append(f"{config.label} {higher}, {mean} in the mean")
+    texts = [f"Training {', '.join(shown)}."] if shown else []
+    return texts + ([f"What training did to g is not shown: {'; '.join(others)}."] if others else [])
 
 
 def _of(members: Sequence[Configuration]) -> str:
@@ -330,6 +351,11 @@ def with_interval(estimate: Estimate) -> str:
     if math.isnan(estimate.low):
         return signed(estimate.mean)
     return f"{signed(estimate.mean)} (95 % interval {signed(estimate.low)} to {signed(estimate.high)})"
+
+
+def _reversed(estimate: Estimate) -> Estimate:
+    """Return the estimate of the number with the other sign."""
+    return replace(estimate, mean=-estimate.mean, low=-estimate.high, high=-estimate.low)
 
 
 def p_text(p: float) -> str:
