@@ -80,6 +80,20 @@ def test_the_headline_crowns_none_of_those_that_are_not_told_apart(tmp_path: Pat
     assert "to find such a difference in 80 % of cases takes" in found.details
 
 
+def test_no_fewer_runs_are_asked_for_than_there_are(tmp_path: Path) -> None:
+    """The difference passes by itself and fails among all tests of the page."""
+    for offset, model in enumerate(("cvt", "swin", "vit", "pvt")):
+        rng = np.random.default_rng(offset)
+        curves = 0.6 - 0.075 * min(offset, 1) + rng.normal(0, 0.04, (SEEDS, 2)) - [0.3, 0]
+        make_curves(tmp_path, model, curves.tolist())
+    contest, found = contest_of(tmp_path)
+    details, best_two = summarise(contest, found).details, contest.pairs[0]
+    assert best_two.found.p < 0.05
+    assert not found.written[best_two]
+    assert "in the mean (p = .0" in details
+    assert "to find such a difference" not in details
+
+
 def test_a_lower_one_that_varies_more_is_not_crowned_above_the_second(tmp_path: Path) -> None:
     """swin is told from the best, vit, which lies below it, is not."""
     make_curves(tmp_path, "cvt", noisy([0.1, 0.80], scale=0.005))

@@ -187,7 +187,8 @@ def _settled(contest: Contest, analysis: Analysis) -> str:
         shared = "no class split with a common seed" if not pair.cells else "one run"
         return f"The best two share {shared}, so they cannot be compared."
     above = f"{pair.first.label} is above {pair.second.label} in {pair.found.first_above} of {n} {pair.units.over}"
-    return f"{above}, by {pair.found.g.mean:.3f} in the mean{_needed(pair)}.".replace("-", "−")
+    p = f" ({p_text(pair.found.p)})" if n >= FEWEST else ""
+    return f"{above}, by {pair.found.g.mean:.3f} in the mean{p}{_needed(pair)}.".replace("-", "−")
 
 
 def _needed(pair: Pair) -> str:
@@ -197,6 +198,10 @@ def _needed(pair: Pair) -> str:
     seeds = round(len(pair.units.counted) / pair.units.splits)
     number = spread.splits_needed(mean, seeds) if over == "splits" else spread.seeds_needed(mean)
     each = f" of {count(seeds, 'seed')}" if over == "splits" else ""
+    if number is not None and number <= pair.found.g.n:
+        return (
+            ""  # it has as many: by the layer's choice, or the other tests of the page, they were not enough
+        )
     shown = "more than 1,000" if number is None else f"about {number}"
     return f"; to find such a difference in 80 % of cases takes {shown} {over}{each}"
 
