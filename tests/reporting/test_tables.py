@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from unseen.reporting.intervals import Estimate
@@ -65,6 +66,28 @@ def test_latex_escapes_what_it_must() -> None:
     assert r"\begin{tabular}{lrrr}" in text
     assert r"a\_b|c & 3 & 0.50 $\pm$ 0.02 [0.48, 0.52] & \textless{} 0.001 \\" in text
     assert text.count(r"\\") == 4
+
+
+def test_a_narrow_column_leaves_the_deviation_to_the_csv() -> None:
+    narrow = Column("g", 2, spread=False)
+    assert narrow.text(Estimate(0.5, 0.02, 0.48, 0.52, 3)) == "0.50 [0.48, 0.52]"
+    assert narrow.text(Estimate(0.5, 0.02, n=2)) == "0.50 ± 0.02"
+
+
+def test_latex_of_long_tables_breaks_between_pages_and_names_its_packages() -> None:
+    assert to_latex(TABLE).startswith("% needs \\usepackage{booktabs}\n\\begin{table}")
+    question = replace(TABLE, title="Is it?", rows=TABLE.rows * 14)
+    text = to_latex(question)
+    assert text.startswith("% needs \\usepackage{booktabs,longtable}\n\\begin{longtable}{lrrr}\n")
+    assert r"\caption{Is it? 50 \% of it}\label{tab:small} \\" in text
+    assert text.endswith("\\end{longtable}\n")
+    assert text.count("\\midrule\n\\endhead") == 1
+
+
+def test_a_table_without_rows_is_not_written(tmp_path: Path) -> None:
+    write_tables([TABLE], tmp_path)
+    write_tables([replace(TABLE, rows=())], tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sorting_goes_by_the_number_behind_the_text() -> None:

@@ -21,7 +21,7 @@ from unseen.wording import count
 
 _NOT_MEASURED = "not measured"
 _INTERVAL = (
-    "mean ± standard deviation (ddof 1) over n units [95 % t interval, from three units on]; units are class splits, "
+    "Mean ± standard deviation (ddof 1) over n units [95 % t interval, from three units on]; units are class splits, "
     "each the mean over its seeds, or the seeds of the same classes; over splits that share two seeds or more the "
     "interval holds for other seeds, too"
 )
@@ -32,7 +32,8 @@ _P = Column("p", probability=True)
 def all_tables(analysis: Analysis, papers: Sequence[PaperRow], collection: Collection) -> dict[str, Table]:
     """Return every table by its name; layer_scores is long and meant for programs."""
     made = (
-        best_layers(analysis), differences(analysis), accuracy_and_g(analysis), depth_shape(analysis),
+        best_layers(analysis), best_layer_details(analysis), differences(analysis), accuracy_and_g(analysis),
+        depth_shape(analysis),
         data_set_agreement(analysis), variation(analysis), power(analysis), controls(analysis), variants(analysis),
         not_ranked(analysis),
         against_the_papers(papers), runs(analysis, collection), left_out(collection), layer_scores(analysis),
@@ -41,36 +42,58 @@ def all_tables(analysis: Analysis, papers: Sequence[PaperRow], collection: Colle
 
 
 def best_layers(analysis: Analysis) -> Table:
-    """Return g and the best layer of every configuration."""
-    rows = []
+    """Return g and the best layer of every configuration: narrow enough for a paper."""
+    rows, one = [], len(analysis.contests) == 1  # of one contest the title says data and size
     for contest in analysis.contests:
         for config in contest.configurations:
-            g, lead = config.g, config.lead
-            candidates = spans(np.flatnonzero(g.candidates).tolist())
+            g, lead, where = config.g, config.lead.nmi, () if one else (config.where, config.size)
             cells: tuple[Cell, ...] = (
-                str(config.units), g.plain.n, config.score, g.plain,
-                f"{g.best_layer} of 0..{config.last_layer} ({config.layer_names[g.best_layer]})",
-                candidates, float(config.depths[g.best_layer]), lead.nmi if lead.nmi.n > 1 else None, lead.p,
-                config.over_pixels if config.over_pixels.n else _NOT_MEASURED, config.accuracy,
+                config.label, *where, g.plain.n, config.score, f"{g.best_layer} of 0..{config.last_layer}",
+                lead if lead.n > 1 else None, config.accuracy,
             )  # fmt: skip
             is_best = config is contest.best and len(contest.configurations) > 1
-            rows.append(_row(config, cells, "best" if is_best else ""))
+            rows.append(Row(cells, config.model, config.data, "best" if is_best else ""))
+    on = f" on {analysis.contests[0].title}, {analysis.contests[0].size} size" if one else ""
     return Table(
-        "best_layers",
-        "Best layer and g",
-        f"{_INTERVAL}. g: NMI of the unseen classes at the best layer. Cross-fitted: the layer is chosen on the "
-        f"other "
-        "units, so that a network with more layers has no advantage; by it networks are compared. As in the papers: "
-        "mean over units first, then the largest layer; it lies above the truth, the more layers the more, so it "
-        "has no "
-        "interval. The lead over the last layer is cross-fitted, too, its p one-sided.",
+        "best_layers", f"Best layer and g{on}",
+        "Mean over n units [95 % t interval, from three units on]; units are class splits or seeds. g: NMI of the "
+        "unseen classes at the best layer, which is chosen on the other units (cross-fitted). Lead: the best layer "
+        "above the last one. Accuracy: on seen classes.",
         _columns(
-            "network", "data", "size", "runs", Column("n", hint="units: class splits, or seeds"),
-            Column("g", hint="cross-fitted; of a single unit as in the papers"),
-            Column("g as in the papers", hint="mean over units first, then the largest layer"),
-            "best layer", Column("may be best", hint="layers that cannot be excluded as the best (95 %)"),
-            Column("depth", 2, "0: first, 1: last layer"), "above last layer", Column("p", probability=True),
-            Column("above pixels", hint="NMI of the best layer minus that of the raw pixels"), "seen accuracy",
+            "network", *(() if one else ("data", "size")), Column("n", hint="units: class splits, or seeds"),
+            Column("g", 2, "cross-fitted; of a single unit as in the papers", spread=False),
+            Column("best layer", hint="in the mean; 0 is the first"), Column("lead", 2, spread=False),
+            Column("accuracy", 2, spread=False),
+        ),
+        tuple(rows),
+    )  # fmt: skip
+
+
+def best_layer_details(analysis: Analysis) -> Table:
+    """Return what else is known of the best layers."""
+    rows = []
+    for config in analysis.configurations:
+        g, training = config.g, config.training
+        cells: tuple[Cell, ...] = (
+            str(config.units), g.plain, config.layer_names[g.best_layer], float(config.depths[g.best_layer]),
+            spans(np.flatnonzero(g.candidates).tolist()), config.lead.p,
+            config.over_pixels if config.over_pixels.n else _NOT_MEASURED,
+            training.g if training and training.g.n > 1 else None, training.p if training else None,
+        )  # fmt: skip
+        rows.append(_row(config, cells))
+    return Table(
+        "best_layer_details",
+        "More on the best layers",
+        f"{_INTERVAL}. g as in the papers: mean over units first, then the largest layer; it lies above the truth, "
+        "the more layers the more, so it has no interval. Training: cross-fitted g at the last step minus that at step "
+        "0. The p of the lead is one-sided, that of training two-sided; neither is corrected for other tests.",
+        _columns(
+            "network", "data", "size", "runs", Column("g as in the papers", hint="mean over units first"), "best layer",
+            Column("depth", 2, "0: first, 1: last layer"),
+            Column("may be best", hint="layers that cannot be excluded as the best (95 %)"),
+            Column("p (lead)", probability=True),
+            Column("above pixels", hint="NMI of the best layer minus that of the raw pixels"),
+            Column("training", hint="g after minus before"), Column("p (training)", probability=True),
         ),
         tuple(rows),
     )  # fmt: skip

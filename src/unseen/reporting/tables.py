@@ -27,6 +27,7 @@ class Column:
     digits: int = 3  # after the point
     hint: str = ""  # shown when a person points at the heading
     probability: bool = False  # holds p-values: none is shown as zero
+    spread: bool = True  # show the standard deviation of an estimate that has an interval
 
     def text(self, cell: Cell) -> str:
         """Return a cell of this column as a person reads it.
@@ -36,7 +37,10 @@ class Column:
         """
         if self.probability and isinstance(cell, float) and cell < 10**-self.digits:
             return f"< {10**-self.digits:.{self.digits}f}"
-        return shown(cell, self.digits)
+        text = shown(cell, self.digits)
+        if not self.spread and isinstance(cell, Estimate) and text.endswith("]"):
+            return text[: text.index(" ±")] + text[text.index(" [") :]
+        return text
 
 
 @dataclass(frozen=True)
@@ -128,16 +132,23 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """Return the table as a LaTeX table that needs the package booktabs."""
+    """Return the table as a LaTeX table, a long one as longtable; its first line names the packages it needs."""
     kinds = "".join("r" if number else "l" for number in table.numeric)
     texts = [[column.heading for column in table.columns], *(_texts(table, row) for row in table.rows)]
     heading, *body = (" & ".join(text.translate(_LATEX) for text in row) + r" \\" for row in texts)
-    caption = f"{table.title}. {table.note}".translate(_LATEX)
-    lines = [
-        r"\begin{table}", r"\centering", rf"\caption{{{caption}}}",
-        rf"\label{{tab:{table.name.replace('_', '-')}}}", rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", heading,
-        r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}",
-    ]  # fmt: skip
+    title = table.title if table.title.endswith("?") else f"{table.title}."
+    caption = rf"\caption{{{f'{title} {table.note}'.translate(_LATEX)}}}"
+    label, rules = rf"\label{{tab:{table.name.replace('_', '-')}}}", (r"\toprule", heading, r"\midrule")
+    if len(table.rows) > _LONGEST_ON_A_PAGE:
+        lines = [
+            r"% needs \usepackage{booktabs,longtable}", rf"\begin{{longtable}}{{{kinds}}}", rf"{caption}{label} \\",
+            *rules, r"\endfirsthead", *rules, r"\endhead", r"\bottomrule", r"\endlastfoot", *body, r"\end{longtable}",
+        ]  # fmt: skip
+    else:
+        lines = [
+            r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering", caption, label,
+            rf"\begin{{tabular}}{{{kinds}}}", *rules, *body, r"\bottomrule", r"\end{tabular}", r"\end{table}",
+        ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
@@ -147,15 +158,18 @@ def _texts(table: Table, row: Row) -> list[str]:
 
 FORMS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 LONGEST_FOR_PEOPLE = 600  # rows
+_LONGEST_ON_A_PAGE = 40  # rows of a LaTeX table that does not break
 
 
 def forms_of(table: Table) -> tuple[str, ...]:
-    """Return the endings of its files: CSV always, Markdown and LaTeX where a person can read that many rows."""
+    """Return the endings of its files: none without rows; Markdown and LaTeX where a person can read that many."""
+    if not table.rows:
+        return ()
     return tuple(FORMS) if len(table.rows) <= LONGEST_FOR_PEOPLE else ("csv",)
 
 
 def write_tables(tables: Sequence[Table], folder: Path) -> None:
-    """Write each table as NAME.csv, and one that a person can read as NAME.md and NAME.tex, too."""
+    """Write each table that has rows as NAME.csv, and one that a person can read as NAME.md and NAME.tex, too."""
     folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
         for ending, form in FORMS.items():
