@@ -118,8 +118,12 @@ def test_where_decoded_images_are_does_not_make_another_run() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("model", MODELS)
-def test_every_pair_is_built(model: str, data: str, photos: Path) -> None:
+def test_every_pair_is_built(model: str, data: str, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    rows = (f"{path},{path.parent.name}" for path in sorted(photos.glob("*/*.png")))
+    table.write_text("\n".join(("path,label", *rows)), encoding="utf-8")
     extra = {
+        "csv": [f"data.root={table}", "data.unseen=[cat,owl]"],
         "image_folder": [f"data.root={photos}", "data.unseen=[cat,owl]"],
         "torchvision": ["data.dataset=SVHN", "data.num_unseen=3"],
         "module": [
