@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
+from unseen.runs.build import begin
 from unseen.runs.cli import register_resolvers
+from unseen.runs.errors import UserError, configuration_sentence
 from unseen.runs.schema import check_job, check_settings, read_places
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -280,6 +283,32 @@ def test_a_good_job_passes(overrides: list[str]) -> None:
 def test_a_bad_job_is_refused(override: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         check_job(composed(override))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("optimizer.lr=.9", "model.optimizer.lr"),
+        ("scheduler.warmup_steps=1", "model.scheduler.warmup_steps"),
+        ("tuning.rank=4", "model.tuning"),  # full fine-tuning has no rank
+        ("optimzer=sgd", "optimizer"),
+        ("debgu=tiny", "debug"),
+        ("lr=.1", "model.optimizer.lr"),
+    ],
+)
+def test_a_slip_that_hydra_refuses_is_told_with_the_nearest_name(typed: str, meant: str) -> None:
+    with pytest.raises(ConfigCompositionException) as caught:
+        composed(typed)
+    assert f" is not a setting (did you mean {meant}?)" in str(configuration_sentence(caught.value))
+
+
+@pytest.mark.parametrize("typed", ["plan=true", "resume=true", "optimized_metric=g", "hparams_search=optuna"])
+def test_what_only_a_sweep_reads_is_refused_in_a_single_run(typed: str) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    with pytest.raises(
+        UserError, match=r"is read by (sweeps|searches \(hparams_search=optuna\)) only: add -m"
+    ):
+        begin(composed(typed))
 
 
 def test_what_another_network_reads_is_refused() -> None:

@@ -34,7 +34,7 @@ from unseen.runs.checkpoints import (
     training_of,
 )
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree
-from unseen.runs.errors import user_errors
+from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import (
     choices,
     config_hash,
@@ -89,12 +89,21 @@ class Parts:
     view: WandbView | None
 
 
+_OF_SWEEPS = {"plan": "sweeps", "resume": "sweeps", "optimized_metric": "searches (hparams_search=optuna)"}
+
+
 def begin(config: DictConfig) -> Run:
     """Return a run whose folder is there and locked.
 
     Raises:
-        UserError: The folder cannot be written, or another process has finished the run.
+        UserError: The folder cannot be written, another process has finished the run, or what only a sweep reads was
+            typed.
     """
+    for name, read_by in _OF_SWEEPS.items():
+        if config.get(name) and not os.environ.get(JOB):
+            raise UserError(
+                f"{name}={str(config[name]).lower()} is read by {read_by} only: add -m, or leave it out"
+            )
     with user_errors(OmegaConfBaseException):
         path = Path(config.paths.output_dir)
         digest = config_hash(config, path)

@@ -115,6 +115,7 @@ def _raised_while_restoring(error: BaseException) -> bool:
 
 
 def _override_sentence(error: BaseException) -> str | None:
+    from unseen.runs.project import CONFIGS
     from unseen.runs.schema import nearest
 
     unknown_group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", str(error))
@@ -132,6 +133,12 @@ def _override_sentence(error: BaseException) -> str | None:
     if isinstance(parent, DictConfig):
         allowed = [str(name) for name in parent if name != "hydra"]
         whole: Any = OmegaConf.to_container(parent._get_root(), resolve=False)
-        near = nearest(whole, tuple(full_key.split(".")))
+        groups = dict.fromkeys(
+            path.name for path in CONFIGS.iterdir() if path.is_dir() and "trainer" in whole
+        )
+        typed = re.search(r"Could not override '([^']+)'", str(error))
+        near = nearest(
+            groups | whole, tuple(full_key.split(".")), tuple(typed[1].split(".")) if typed else ()
+        )
     where = full_key.rpartition(".")[0] or "the configuration"
     return f"{full_key} is not a setting{near}; {where} has {', '.join(allowed)}"

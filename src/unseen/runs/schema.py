@@ -117,16 +117,25 @@ def checkpoint_path(typed: Any) -> Path | None:
     return Path(typed).expanduser()
 
 
-def nearest(config: dict[str, Any], place: Place) -> str:
+def nearest(config: dict[str, Any], place: Place, typed: Place = ()) -> str:
     """Return ' (did you mean X?)' for a key that is not known, else ''.
 
-    A key of that very name elsewhere is nearest, then a similar one beside it, then a similar one elsewhere.
+    A key whose path ends as the typed one is nearest, then one of that very name elsewhere, then a similar one beside
+    it, then a similar one elsewhere.
 
-    >>> nearest({"model": {"optimizer": {"lr": 1, "eps": 2}}, "logger": {}}, ("lr",))
-    ' (did you mean model.optimizer.lr?)'
+    Args:
+        config: All settings.
+        place: The first key on the typed path that is not known.
+        typed: The typed path; empty: `place`.
+
+    >>> config = {"model": {"optimizer": {"lr": 1, "eps": 2}}, "logger": {}}
+    >>> nearest(config, ("lr",)), nearest(config, ("optimizer",), ("optimizer", "lr"))
+    (' (did you mean model.optimizer.lr?)', ' (did you mean model.optimizer.lr?)')
     """
 
     def likeness(path: Place) -> float:
+        if path[-len(typed) :] == typed != ():
+            return 4 - len(path) / 100
         if path[-1] == place[-1]:
             return 3 - len(path) / 100
         ratio = SequenceMatcher(None, path[-1].lower(), place[-1].lower()).ratio()
