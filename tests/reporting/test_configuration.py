@@ -61,3 +61,14 @@ def test_chance_and_ceiling_of_neighbours(tmp_path: Path) -> None:
     assert levels["chance"].values.tolist() == [pytest.approx(99 / 499)] * 3  # five classes of 100
     assert config.references("seen", "linear_probe")["chance"].values.tolist() == [pytest.approx(1 / 15)] * 3
     assert list(config.references("unseen", "nmi")) == ["pixels"]  # chance not measured
+
+
+def test_scores_of_each_unit(tmp_path: Path) -> None:
+    for seed, curve in enumerate([[0.1, 0.5], [0.2, 0.6]]):
+        made = Made(model="cvt", data="digits", seed=seed, steps=(0,))
+        put_nmi(make_run(tmp_path / f"run{seed}", made), curve)
+    found = configuration_of(tmp_path).of_each_unit("unseen", "nmi")
+    assert [(name, scores.tolist()) for name, scores in found] == [
+        ("seed 0", [0.1, 0.5]),
+        ("seed 1", [0.2, 0.6]),
+    ]

@@ -82,7 +82,7 @@ def _figures(contest: Contest) -> dict[str, figures.Spec]:
     titled = [(f"{config.label}, n = {len(config.runs)}", config) for config in members[:_MOST_IN_A_FIGURE]]
     layers = [(title, figures.layer_curves(config, FILES)) for title, config in titled]
     heat = [(title, figures.heat_map(config, FILES, top=top)) for title, config in titled]
-    band = "band: 95 % for all layers together, dashed: raw pixels, dotted: chance where measured"
+    band = "thin: class splits or seeds, band: 95 % for all layers, dashed: raw pixels, dotted: chance if measured"
     single = {
         "g_over_steps": ("g, unseen classes", figures.over_steps(members, FILES, what="g")),
         "accuracy_over_steps": (

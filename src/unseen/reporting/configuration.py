@@ -200,6 +200,15 @@ class Configuration:
         is_nmi = (split, probe) == ("unseen", "nmi")
         return self.curves if is_nmi else self.units.arrange(self.layers(split, probe)[:, -1])
 
+    def of_each_unit(self, split: str, probe: str) -> list[tuple[str, Floats]]:
+        """Return the name of each unit, its classes or its seed, and its (L,) scores at the last step."""
+        values = self._at_end(split, probe)
+        curves = values.mean(axis=1) if values.ndim == 3 else values  # of a split: the mean over its seeds
+        firsts = [self.runs[unit[0]] for unit in self.units.units]
+        by_split = self.units.over == "splits"
+        names = [run.classes if by_split else f"seed {run.facts.seed}" for run in firsts]
+        return list(zip(names, curves, strict=True))
+
     @property
     def is_scored(self) -> bool:
         """Whether the unseen NMI is defined at a layer of the last step, and g with it."""

@@ -4,7 +4,7 @@ A figure for the page (theme PAGE) is as wide as its place and has parameters: `
 networks. A figure for a file (theme FILES) is fixed.
 
 Fields of the data: v value, lo and hi its 95 % interval, sd standard deviation, n runs, l layer, s split, p probe,
-k kind of reference level, a accuracy, c class.
+u class split or seed, k kind of reference level, a accuracy, c class.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from unseen.scores import SPLITS
 
 Spec = dict[str, Any]
 MOST_LINES = 16  # more cannot be distinguished
+_MOST_NAMED = 8  # points with their names beside them
 _MOST_CELLS_WITH_TEXT = 8  # columns of a heat map
 _NUMBERS = (("v", "mean"), ("lo", "95 % from"), ("hi", "95 % to"), ("sd", "sd"), ("n", "n"))
 _SHOWN = "!isArray(shown) || indexof(shown, datum.model) >= 0"
@@ -39,7 +40,7 @@ def layer_curves(config: Configuration, theme: Theme, *, probe: str = "nmi") -> 
     last = config.last_layer
     x = _number("l", "layer", {"domain": [0, max(last, 1)], "nice": False, "padding": 8})
     x["axis"] = {"values": list(range(0, last + 1, 1 + last // 14)), "format": "d", "grid": False}
-    y = _number("v", None, {"domain": [0, 1]}, tickCount=5)
+    y = _number("v", "score" if theme.on_page else HEADINGS[probe], {"domain": [0, 1]}, tickCount=5)
     legend = None if theme.on_page else {"title": "classes", "orient": "bottom"}
     split_colours = {"domain": list(SPLITS), "range": [theme.unseen, theme.seen]}
     colour = {"field": "s", "type": "nominal", "scale": split_colours, "legend": legend}
@@ -60,6 +61,7 @@ def layer_curves(config: Configuration, theme: Theme, *, probe: str = "nmi") -> 
         _layer("rule", {"y": y} | level, levels, chosen, strokeWidth=1.2, opacity=0.75),
         _layer("line", {"x": x, "y": y} | level, paths, chosen, strokeWidth=1.2, opacity=0.75),
         *_intervals("area", place, rows, chosen, opacity=0.2),
+        *_thin_lines(config, probes, place, chosen),
         _layer("line", place | dash, transform=chosen, strokeWidth=2),
         _layer("point", place | point, transform=chosen, filled=True, opacity=1),
     ]
@@ -82,6 +84,28 @@ def _curve_rows(config: Configuration, split: str, probe: str) -> list[Spec]:
         for layer, score in enumerate(scores)
         if score.n
     ]  # fmt: skip
+
+
+def _thin_lines(
+    config: Configuration, probes: Sequence[str], place: Spec, chosen: Sequence[Spec]
+) -> list[Spec]:
+    """Return the layer with a line for each class split or seed, [] where one alone would lie on the mean."""
+    rows = [
+        {"l": layer, "s": split, "p": probe, "u": name, "v": _short(value)}
+        for split in SPLITS
+        for probe in probes
+        if (split, probe) in config.probes
+        for name, values in config.of_each_unit(split, probe)[:MOST_LINES]
+        for layer, value in enumerate(values)
+        if math.isfinite(value)
+    ]
+    if len(config.units.units) < 2 or not rows:
+        return []
+    detail = {
+        "detail": [{"field": "u"}],
+        "tooltip": _tooltip(("u", config.units.over), ("l", "layer"), ("v", "score")),
+    }
+    return [_layer("line", place | detail, rows, chosen, strokeWidth=0.7, opacity=0.45)]
 
 
 def _reference_rows(config: Configuration, probes: Sequence[str]) -> tuple[list[Spec], list[Spec]]:
@@ -153,7 +177,8 @@ def over_steps(configurations: Sequence[Configuration], theme: Theme, *, what: s
     height = {"zero": True, "nice": True} if what == "g" else {"domain": [0, 1]}
     colour, shape = _by_label(configurations, theme)
     x = _number("step", "training step", domain, grid=False, tickCount=6)
-    place = {"x": x, "y": _number("v", None, height, tickCount=5), "color": colour}
+    title = "g, unseen classes" if what == "g" else "accuracy, seen classes"
+    place = {"x": x, "y": _number("v", title, height, tickCount=5), "color": colour}
     hover = _tooltip(("label", "network"), ("step", "step"), *_NUMBERS)
     layers = [
         _layer("line", place, strokeWidth=2),
@@ -189,9 +214,19 @@ def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spe
     )
     of_mean = _tooltip(("label", "network"), ("a", "accuracy"), ("v", "g"), ("n", "n"))
     mean = place | {"shape": shape, "tooltip": of_mean}
+    middle = (min((row["a"] for row in means), default=0) + max((row["a"] for row in means), default=0)) / 2
+    names = [
+        _layer("text", place | {"text": {"field": "label"}}, rows, align=align, dx=dx, limit=130)
+        for align, dx, rows in (
+            ("left", 9, [row for row in means if row["a"] <= middle]),
+            ("right", -9, [row for row in means if row["a"] > middle]),
+        )
+        if rows and len(means) <= _MOST_NAMED
+    ]  # towards the middle, so that none leaves the figure
     layers = [
         _layer("point", place | {"tooltip": of_run}, runs, filled=True, size=22, opacity=0.45),
         _layer("point", mean, means, filled=True, size=130, opacity=1),
+        *names,
     ]
     return _filtered({"layer": layers}, theme, height=280)
 
