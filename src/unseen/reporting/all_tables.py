@@ -321,7 +321,8 @@ def power(analysis: Analysis) -> Table:
         "So many units find a true difference of two networks' g in 80 % of cases with a paired t-test at p ≤ .05, by "
         "the spread of the paired differences measured here (mean variances over the pairs of a contest). Seeds: for "
         "these classes only. Splits: for other classes, too, all splits with the same seeds; what these do to all "
-        "splits alike is not made less by more splits. The spread of few runs is rough, and so is the number.",
+        "splits alike is not made less by more splits. The test over splits and seeds asks more than a paired t-test "
+        "where seeds are few: then take more. The spread of few runs is rough, and so is the number.",
         _columns(
             "data", "size", Column("difference", 2), Column("sd over splits", hint="of a paired difference"),
             Column("sd over seeds, all splits alike", hint="of a paired difference"),
