@@ -13,6 +13,7 @@ from unseen.reporting.analysis import Analysis, Contest, Pair
 from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.design import Components
+from unseen.reporting.merged_classes import merged_classes
 from unseen.reporting.papers import DATA_SETS, NETWORKS, PROBES, TOLERANCE, PaperRow
 from unseen.reporting.summary import spans
 from unseen.reporting.tables import Cell, Column, Row, Table, shown
@@ -35,7 +36,7 @@ def all_tables(analysis: Analysis, papers: Sequence[PaperRow], collection: Colle
         best_layers(analysis), best_layer_details(analysis), differences(analysis), accuracy_and_g(analysis),
         depth_shape(analysis),
         data_set_agreement(analysis), variation(analysis), power(analysis), controls(analysis), variants(analysis),
-        not_ranked(analysis),
+        not_ranked(analysis), merged_classes(analysis),
         against_the_papers(papers), runs(analysis, collection), left_out(collection), layer_scores(analysis),
     )  # fmt: skip
     return {table.name: table for table in made}

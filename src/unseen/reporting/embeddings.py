@@ -67,7 +67,7 @@ def _pictures(run: Run, config: Configuration) -> list[Picture]:
     for role, layer in roles:
         wanted[layer] = f"{wanted[layer]} and {role}" if layer in wanted else role
     saved = read_embeddings(run.embeddings, wanted)
-    names = _class_names(run, int(saved.labels.max()) + 1)
+    names = names_of_classes(run, int(saved.labels.max()) + 1)
     when = "" if saved.step in {None, int(run.scores.steps[-1])} else f", step {saved.step}"
     drawn = []
     for layer, embeddings in saved.layers.items():
@@ -108,7 +108,7 @@ def _spread_over_classes(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.sort(np.concatenate(parts))
 
 
-def _class_names(run: Run, count: int) -> tuple[str, ...]:
+def names_of_classes(run: Run, count: int) -> tuple[str, ...]:
     """Return the names in split.json, or numbers where their count differs."""
     names = run.split.unseen if run.split else []
     if len(names) != count:
