@@ -122,6 +122,24 @@ def test_nothing_sticks_out(browser: Browser, width: int) -> None:
     browser.resize(1200)
 
 
+def test_the_contents_lead_to_every_section(browser: Browser) -> None:
+    links = str(
+        browser.run("[...document.querySelectorAll('#contents a')].map(a => a.hash).join(' ')")
+    ).split()
+    assert {"#layers", "#best", "#training", "#runs", "#again"} <= {*links}
+    assert all(count(browser, link) == 1 for link in links)
+
+
+def test_a_table_says_that_it_scrolls(browser: Browser) -> None:
+    def wide() -> int:
+        return count(browser, "#best .scroll.wide:has(#table-best_layers)")
+
+    browser.wait_for(lambda: wide() == 0, 20)
+    browser.resize(390)
+    browser.wait_for(lambda: wide() == 1, 20)
+    browser.resize(1200)
+
+
 def test_light_and_dark(browser: Browser) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
     browser.prefer("light")

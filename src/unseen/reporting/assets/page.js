@@ -23,6 +23,7 @@
     }
     applyProbe();
     applyFilter();
+    markWide();
     document.documentElement.dataset.ready = "true";
   }
 
@@ -88,6 +89,19 @@
     }));
   }
 
+  // ---- contents: the headings of the sections that are there
+  byId("contents").append(...[...document.querySelectorAll("main > section[id] > h2:first-child")].map((heading) => {
+    const link = document.createElement("a");
+    [link.href, link.textContent] = ["#" + heading.parentElement.id, heading.textContent];
+    return link;
+  }));
+
+  // ---- a table that is wider than its place says so
+  function markWide() {
+    for (const box of document.querySelectorAll(".scroll")) box.classList.toggle("wide", box.scrollWidth > box.clientWidth + 1);
+  }
+  window.addEventListener("resize", markWide);
+
   // ---- light and dark: what the system says until a person chooses
   byId("theme").addEventListener("click", () => {
     const root = document.documentElement;
@@ -96,7 +110,7 @@
   });
 
   window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => {
-    if (one.querySelector("table")) one.open = true;
+    if (one.querySelector("table") && !one.matches(".empty")) one.open = true;
   }));
   drawAll();
 })();
