@@ -33,6 +33,8 @@ MODELS = "convnext,cvt,efficientnet_lite0,module,poolformer,pvt,resnet,swin,timm
         ("-m model=glob(*)", f"--multirun model={MODELS}"),
         ("-m model=glob([c*,sw*])", "--multirun model=convnext,cvt,swin"),
         ("-m seed=range(0,3)", "--multirun seed=range(0,3)"),
+        ("-m a.b=tag(log,interval(1e-5,1e-2))", "--multirun a.b=tag(log,interval(1e-5,1e-2))"),
+        ("augment=none", "augment=none"),  # a file's name
         ("data=a=b,", "data=a=b,"),  # Hydra says that it cannot read it
         ("hydra.run.dir=x +data.foo=1", "hydra.run.dir=x +data.foo=1"),
     ],

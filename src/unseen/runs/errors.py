@@ -68,6 +68,8 @@ def configuration_sentence(error: Exception) -> str | None:
         return "hydra/launcher=slurm needs submitit: pip install 'unseen[slurm]'"
     if isinstance(error, RuntimeError) and "srun" in str(error):
         return "hydra/launcher=slurm: there is no srun here; submit from a login node of the cluster"
+    if isinstance(error, HydraException) and "INTERVAL_SWEEP" in str(error):
+        return "an interval is read by searches only: add hparams_search=optuna, or list the values"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _override_sentence(error) or one_line(error)
     return None

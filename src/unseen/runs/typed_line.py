@@ -132,7 +132,7 @@ def _choice(text: str, override: Override, value: Any, names: list[str]) -> list
     key, one_of = override.key_or_group, f"choose one of {', '.join(names)}"
     if value == "":
         raise UserError(f"{text}: {key} is empty; {one_of}")
-    if not value or value in ("none", "None"):
+    if value not in names and (not value or value in ("none", "None")):
         if key in _OFF:
             return [f"{key}={_OFF[key]}"]
         if key in _MAY_BE_NONE:
@@ -156,6 +156,8 @@ def _sweep(text: str, override: Override, names: list[str] | None) -> str:
         if not (matching := value.filter(names)):
             raise UserError(f"{text} matches none of {', '.join(names)}")
         return f"{key}={','.join(matching)}"
+    if override.is_interval_sweep():  # for a search; Hydra refuses it where there is none
+        return text
     try:
         items = list(override.sweep_iterator())
     except Exception as error:
