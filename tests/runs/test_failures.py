@@ -24,6 +24,10 @@ from unseen.runs.errors import UserError, failure_sentence
         ),
         (RuntimeError("EADDRINUSE: port 29500"), "the port for the processes of this run is in use"),
         (OSError(98, "Address already in use"), "unset MASTER_PORT"),
+        (
+            FileExistsError(17, "File exists", "/x"),
+            "/x cannot be a folder: it, or a part of its path, is a file",
+        ),
         (OSError(28, "No space left on device", "/x"), "No space left on device: /x"),
         (FloatingPointError("the training loss is nan at step 3"), "the training loss is nan at step 3"),
     ],

@@ -12,6 +12,7 @@ from unseen.runs.opening import network_line, opening_line
 @pytest.mark.parametrize(
     ("length", "says"),
     [
+        ((1, None, 1), "1 step, scored at the start and every step"),
         ((9, None, 1.0), "9 steps, scored at the start and every epoch"),
         ((-1, 2, 0.5), "2 epochs, scored at the start and every 0.5 epochs"),
         ((9, 2, 3), "9 steps or 2 epochs, scored at the start and every 3 steps"),

@@ -96,6 +96,8 @@ def failure_sentence(error: BaseException) -> str | None:
             f"the port for the processes of this run is in use (MASTER_PORT={port}): unset MASTER_PORT, or set it to a "
             "free one"
         )
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        return f"{error.filename} cannot be a folder: it, or a part of its path, is a file"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, FloatingPointError):

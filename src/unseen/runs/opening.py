@@ -57,9 +57,11 @@ def network_line(backbone: Backbone, trainer: Trainer, *, training: bool) -> str
 
 def _length(trainer: Mapping[str, Any]) -> str:
     steps, epochs, every = (trainer[key] for key in ("max_steps", "max_epochs", "val_check_interval"))
-    ends = [f"{steps} steps"] if steps != -1 else []
-    ends += [f"{epochs} epochs"] if epochs is not None else []
-    often = f"every {every} steps" if isinstance(every, int) else "every epoch"
+    ends = [count(steps, "step")] if steps != -1 else []
+    ends += [count(epochs, "epoch")] if epochs is not None else []
+    often = (
+        ("every step" if every == 1 else f"every {every} steps") if isinstance(every, int) else "every epoch"
+    )
     if isinstance(every, float) and every < 1:
         often = f"every {every:g} epochs"
     return f"{' or '.join(ends)}, scored at the start and {often}"
