@@ -119,23 +119,31 @@ def test_where_decoded_images_are_does_not_make_another_run() -> None:
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_pair_is_built(model: str, data: str, photos: Path, tmp_path: Path) -> None:
-    table = tmp_path / "table.csv"
-    rows = (f"{path},{path.parent.name}" for path in sorted(photos.glob("*/*.png")))
-    table.write_text("\n".join(("path,label", *rows)), encoding="utf-8")
-    extra = {
-        "csv": [f"data.root={table}", "data.unseen=[cat,owl]"],
+    pictures = {str(path): path.parent.name for path in sorted(photos.glob("*/*.png"))}
+    if data == "csv":
+        lines = ["path,label", *(f"{path},{label}" for path, label in pictures.items())]
+        (tmp_path / "table.csv").write_text("\n".join(lines), encoding="utf-8")
+    if data == "huggingface":
+        datasets = pytest.importorskip("datasets")
+        made = datasets.Dataset.from_dict({"image": list(pictures), "label": list(pictures.values())})
+        made.cast_column("image", datasets.Image()).save_to_disk(tmp_path / "set")
+    of_data = {
+        "csv": [f"data.root={tmp_path / 'table.csv'}", "data.unseen=[cat,owl]"],
+        "huggingface": [f"data.name={tmp_path / 'set'}", "data.unseen=[cat,owl]"],
         "image_folder": [f"data.root={photos}", "data.unseen=[cat,owl]"],
         "torchvision": ["data.dataset=SVHN", "data.num_unseen=3"],
-        "module": [
-            "model.backbone.network._target_=tests.backbones.test_module.Net",
-            "model.backbone.taps=[first]",
-        ],
         "torch_dataset": [
             "data.source.dataset={_target_: torchvision.datasets.FakeData, size: 40, num_classes: 4}",
             "data.num_unseen=2",
         ],
     }
-    plain = resolved(f"model={model}", f"data={data}", *extra.get(data, []), *extra.get(model, []))
+    of_model = {
+        "module": [
+            "model.backbone.network._target_=tests.backbones.test_module.Net",
+            "model.backbone.taps=[first]",
+        ],
+    }
+    plain = resolved(f"model={model}", f"data={data}", *of_data.get(data, []), *of_model.get(model, []))
     spec = instantiate(plain["model"]["backbone"], _convert_="all")
     size = plain["data"]["image_size"]
     spec.check(size)
@@ -143,7 +151,10 @@ def test_every_pair_is_built(model: str, data: str, photos: Path, tmp_path: Path
     datamodule.check(None)
     backbone = spec.build(4, size)
     assert backbone.image_size == size
-    assert sum(weight.numel() for weight in backbone.parameters()) <= 4e6 or model in {"efficientnet_lite0"}
+    assert sum(weight.numel() for weight in backbone.parameters()) <= 4e6 or model in {
+        "efficientnet_lite0",
+        "torchvision",
+    }
 
 
 def test_checkpoints_may_name_every_class_that_our_files_name() -> None:
