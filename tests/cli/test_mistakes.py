@@ -29,7 +29,10 @@ MISTAKES = {
     "our argument": (["+callbacks.layer_probe.save_embeddings=false"], "use probe.save_embeddings"),
     "list for a name": (["model.name=[a]"], "model.name=['a'] must be a valid string"),
     "empty checkpoint": (["ckpt_path=''"], "ckpt_path='' is not a path"),
-    "one image a batch": (["model=resnet", "data.batch_size=1"], "data.batch_size=1 is too few"),
+    "one image a batch": (
+        ["data=digits", "model=resnet", "data.batch_size=1"],
+        "data.batch_size=1 is too few",
+    ),
     "too many processes": (
         ["data=digits", "trainer=ddp_cpu", "trainer.devices=15", "data.test_size=14"],
         "15 processes cannot share 14 test images",

@@ -92,11 +92,12 @@ FIELDS = {
     "unseen/split_hash": (None, "x", 5, ""),
     "unseen/trained_on": (5, "xyz", "abc"),
 }
+MAY_LACK = {"unseen/trained_on", "unseen/probe", "unseen/probe/n_init"}  # probe settings: as they are here
 CASES = [
     (f"{place}={value!r}".replace("\n", " "), put(place, value))
     for place, some in FIELDS.items()
     for value in some
-] + [(f"no {place}", drop(place)) for place in FIELDS if place not in {"unseen/trained_on", "unseen/probe"}]
+] + [(f"no {place}", drop(place)) for place in FIELDS if place not in MAY_LACK]
 OURS = "unseen.data.sources.digits.Digits"
 HARMFUL = [
     ("source is torch.load", put("unseen/data/source", {"_target_": "torch.load", "f": "/p"})),

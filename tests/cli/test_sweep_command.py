@@ -52,7 +52,7 @@ def test_one_folder_a_job_and_tables_at_the_end(sweep: Ran) -> None:
         (row,) = (row for row in rows.values() if row["folder"] == folder.name)
         assert float(row["g"]) == summary["g"]
         assert f"g {summary['g']:.3f} at {summary['best_layer_name']}" in sweep.out
-    assert "mean ± standard deviation over seeds" in sweep.out
+    assert "mean ± sample standard deviation over n seeds" in sweep.out
 
 
 @pytest.mark.parametrize("typed", ["trainer.accelerator=cpu,tpu", "+trainer.profiler=simple,no-such"])
