@@ -171,11 +171,29 @@ def test_one_seed_on_several_class_splits_says_so(tmp_path: Path) -> None:
 
 def test_other_images_are_not_other_classes(tmp_path: Path) -> None:
     for split in range(3):
-        made = Made(
-            model="cvt", data="digits", settings=(("data.split_seed", split),), unseen=("7", "8", "9")
-        )
-        make_run(tmp_path / str(split), made)
-    assert "over 3 draws of the images of the unseen classes 7, 8, 9" in summary_of(tmp_path).headline
+        for seed in range(2):
+            settings = (("data.split_seed", split),)
+            made = Made("cvt", "digits", seed=seed, settings=settings, unseen=("7", "8", "9"))
+            make_run(tmp_path / f"{split}{seed}", made)
+    found = summary_of(tmp_path)
+    assert "over 3 draws of the images, unseen classes 7, 8, 9" in found.headline
+    assert (
+        "3 image draws × 2 seeds; intervals and tests are over image draws and seeds, for these classes."
+        in found.details
+    )
+    assert "class split" not in found.details + found.headline
+    (config,) = contest_of(tmp_path)[0].configurations
+    lines = [name for name, _ in config.of_each_unit("unseen", "nmi")]
+    assert lines == [f"7, 8, 9 (split seed {split})" for split in range(3)]  # a line each in the figure
+
+
+def test_the_same_classes_again_among_other_splits_are_told(tmp_path: Path) -> None:
+    for split, unseen in enumerate((("7", "8", "9"), ("7", "8", "9"), ("0", "1", "2"))):
+        settings = (("data.split_seed", split), ("data.num_unseen", 3))
+        make_run(tmp_path / str(split), Made("cvt", "digits", settings=settings, unseen=unseen))
+    found = summary_of(tmp_path)
+    assert "3 choices of 3 unseen classes, some of them the same classes with other images" in found.headline
+    assert "over splits, some of the same classes, for this seed" in found.details
 
 
 def test_a_configuration_of_one_layer(tmp_path: Path) -> None:

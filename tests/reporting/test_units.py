@@ -34,7 +34,7 @@ def cells(*seeds_of_splits: str) -> list[Cell]:
         (
             cells("0", "12", "3"),
             [(0,), (1, 2), (3,)],
-            "class splits and seeds, each split with its own",
+            "class splits and seeds, each with its own",
             "3 class splits, 4 runs",
         ),
         (cells("01", "12", "20"), [(0, 1), (2, 3), (5, 4)], "class splits, for these seeds", "3 class splits, 6 runs"),

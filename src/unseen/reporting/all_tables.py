@@ -22,9 +22,9 @@ from unseen.wording import count
 
 _NOT_MEASURED = "not measured"
 _INTERVAL = (
-    "Mean ± standard deviation (ddof 1) over n units [95 % t interval, from three units on]; units are class splits, "
-    "each the mean over its seeds, or the seeds of the same classes; over splits that share two seeds or more the "
-    "interval holds for other seeds, too"
+    "Mean ± standard deviation (ddof 1) over n units [95 % t interval, from three units on]; units are splits (of the "
+    "classes, or of their images), each the mean over its seeds, or the seeds of the same classes; over splits that share "
+    "two seeds or more the interval holds for other seeds, too"
 )
 _RHO = Column("Spearman ρ", 2)
 _P = Column("p", probability=True)
@@ -167,7 +167,7 @@ def differences(analysis: Analysis) -> Table:
     for contest in analysis.contests:
         for pair in contest.pairs:
             found, where = pair.found, (contest.title, contest.size)
-            above = f"{found.first_above} of {found.g.n} {pair.units.over}" if found.g.n else "none shared"
+            above = f"{found.first_above} of {found.g.n} {pair.units.noun}" if found.g.n else "none shared"
             cells: tuple[Cell, ...] = (
                 pair.first.label, pair.second.label, *where, found.g.n, found.g if found.g.n else None, above, found.p,
                 analysis.corrected(pair), _verdict(pair, analysis),
@@ -285,12 +285,12 @@ def variation(analysis: Analysis) -> Table:
         "variation",
         "What the results vary with",
         "Standard deviations of one run's NMI at the best layer, by the mean squares of splits × seeds (Searle, "
-        "Casella and McCulloch 1992): over class splits; over seeds, as far as a seed moves all splits alike; and what "
+        "Casella and McCulloch 1992): over splits; over seeds, as far as a seed moves all splits alike; and what "
         "is left, a seed's effect on one split (of a single split all that its seeds do). k-means: over single starts, "
         "part of what is left (less where several starts are used); images: over resampled test images. A standard "
         "deviation of few runs is rough.",
         _columns(
-            "network", "data", "size", "runs", Column("intervals generalise over"), "sd over class splits",
+            "network", "data", "size", "runs", Column("intervals generalise over"), "sd over splits",
             "sd over seeds, all splits alike", "sd within a split", "sd over k-means starts",
             Column("sd over images", hint="probe.image_bootstrap=200"),
         ),

@@ -260,7 +260,7 @@ def _contest(field: _Field, differs: str) -> Contest:
 
 def _pair(first: Configuration, second: Configuration) -> Pair:
     cells = [cell for cell in first.compared_cells if cell in second.compared_cells]
-    units = Units.of(cells)
+    units = Units.of(cells, kind=first.kind_of_splits({split for split, _ in cells}))
     rows = [[config.cells.index(cell) for cell in cells] for config in (first, second)]
     curves = [
         units.arrange(config.compared_nmi[at]) for config, at in zip((first, second), rows, strict=True)

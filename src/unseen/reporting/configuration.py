@@ -6,7 +6,7 @@ splits or more, a table of splits × seeds stands for U (`units`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -19,10 +19,10 @@ from unseen.reporting.collect import Run
 from unseen.reporting.crossfit import Difference, difference
 from unseen.reporting.design import SplitsAndSeeds, splits_and_seeds
 from unseen.reporting.intervals import Complete, Estimate, band, complete, estimate, estimates
-from unseen.reporting.place import NOWHERE, Place
+from unseen.reporting.place import NOWHERE, Place, split_names
 from unseen.reporting.run_files import Floats, Key
 from unseen.reporting.turning import Turning, turning
-from unseen.reporting.units import Cell, Units, table_of
+from unseen.reporting.units import Cell, Units, kind_of_splits, table_of
 from unseen.scores import NOISE_FLOOR_PROBE, destroyed_level
 
 
@@ -82,7 +82,13 @@ class Configuration:
     def units(self) -> Units:
         """What is averaged: its class splits, or its seeds; of the compared runs, where there are any."""
         left_out = self._compared.dropped_units.tolist()
-        return Units.of(self.cells, left_out if len(left_out) < len(self.runs) else ())
+        kind = self.kind_of_splits(self.splits)
+        return Units.of(self.cells, left_out if len(left_out) < len(self.runs) else (), kind)
+
+    def kind_of_splits(self, splits: Collection[str]) -> str:
+        """Return what some of its splits differ in: see `units.kind_of_splits`."""
+        first = {run.facts.split_hash or "": run for run in self.runs}
+        return kind_of_splits([run.split.unseen if (run := first[key]).split else None for key in splits])
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -205,8 +211,8 @@ class Configuration:
         values = self._at_end(split, probe)
         curves = values.mean(axis=1) if values.ndim == 3 else values  # of a split: the mean over its seeds
         firsts = [self.runs[unit[0]] for unit in self.units.units]
-        by_split = self.units.over == "splits"
-        names = [run.classes if by_split else f"seed {run.facts.seed}" for run in firsts]
+        splits = split_names(self.runs) if self.units.over == "splits" else {}
+        names = [splits.get(run.facts.split_hash or "", f"seed {run.facts.seed}") for run in firsts]
         return list(zip(names, curves, strict=True))
 
     @property

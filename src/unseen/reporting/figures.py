@@ -103,7 +103,7 @@ def _thin_lines(
         return []
     detail = {
         "detail": [{"field": "u"}],
-        "tooltip": _tooltip(("u", config.units.over), ("l", "layer"), ("v", "score")),
+        "tooltip": _tooltip(("u", config.units.noun), ("l", "layer"), ("v", "score")),
     }
     return [_layer("line", place | detail, rows, chosen, strokeWidth=0.7, opacity=0.45)]
 

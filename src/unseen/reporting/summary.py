@@ -14,6 +14,7 @@ from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import FEWEST, Estimate
 from unseen.reporting.papers import TOLERANCE, PaperRow
 from unseen.reporting.place import trained_otherwise
+from unseen.reporting.units import CLASS_SPLITS, IMAGE_DRAWS
 from unseen.wording import count
 
 _MOST_NAMED = 4
@@ -85,10 +86,11 @@ def _classes(contest: Contest) -> str:
     names, runs = list(contest.splits.values()), contest.best.runs
     if len(names) == 1:
         return f"unseen classes {names[0]}" if runs[0].split else "for its unseen classes"
-    sets = {tuple(run.split.unseen) for run in runs if run.split}
-    if len(sets) == 1:
-        return f"over {len(names)} draws of the images of the unseen classes {runs[0].classes}"
-    return f"over {len(names)} choices of {runs[0].facts.unseen_classes or 'the'} unseen classes"
+    kind, of_classes = contest.best.kind_of_splits(contest.splits), runs[0].facts.unseen_classes or "the"
+    if kind == IMAGE_DRAWS:
+        return f"over {len(names)} draws of the images, unseen classes {runs[0].classes}"
+    again = "" if kind == CLASS_SPLITS else ", some of them the same classes with other images"
+    return f"over {len(names)} choices of {of_classes} unseen classes{again}"
 
 
 def _pixels(contest: Contest) -> str:
@@ -173,7 +175,7 @@ def _lead(config: Configuration, analysis: Analysis) -> str:
     return (
         f"That it lies above the last layer is not shown ({p_text(found.p)}): the best layer is another than the "
         f"last "
-        f"in {inside} of {n} {config.units.over}; by chance alone it is so in {100 * found.by_chance:.0f} %."
+        f"in {inside} of {n} {config.units.noun}; by chance alone it is so in {100 * found.by_chance:.0f} %."
     )
 
 
@@ -186,7 +188,7 @@ def _settled(contest: Contest, analysis: Analysis) -> str:
     if n < 2:
         shared = "no class split with a common seed" if not pair.cells else "one run"
         return f"The best two share {shared}, so they cannot be compared."
-    above = f"{pair.first.label} is above {pair.second.label} in {pair.found.first_above} of {n} {pair.units.over}"
+    above = f"{pair.first.label} is above {pair.second.label} in {pair.found.first_above} of {n} {pair.units.noun}"
     p = f" ({p_text(pair.found.p)})" if n >= FEWEST else ""
     return f"{above}, by {pair.found.g.mean:.3f} in the mean{p}{_needed(pair)}.".replace("-", "−")
 
@@ -203,7 +205,7 @@ def _needed(pair: Pair) -> str:
             ""  # it has as many: by the layer's choice, or the other tests of the page, they were not enough
         )
     shown = "more than 1,000" if number is None else f"about {number}"
-    return f"; to find such a difference in 80 % of cases takes {shown} {over}{each}"
+    return f"; to find such a difference in 80 % of cases takes {shown} {pair.units.noun}{each}"
 
 
 def findings(contest: Contest, analysis: Analysis) -> list[str]:
@@ -275,7 +277,7 @@ def _training(members: Sequence[Configuration], analysis: Analysis) -> list[str]
             others.append(f"{config.label} from {signed(before)} to {signed(after)} in one run")
         else:
             mean = f"{found.g.mean:+.2f}".replace("-", "−")
-            higher = f"higher in {found.first_above} of {found.g.n} {config.units.over}"
+            higher = f"higher in {found.first_above} of {found.g.n} {config.units.noun}"
             others.append(f"{config.label} {higher}, {mean} in the mean")
     texts = [f"Training {', '.join(shown)}."] if shown else []
     return texts + ([f"What training did to g is not shown: {'; '.join(others)}."] if others else [])

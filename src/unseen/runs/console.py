@@ -291,9 +291,7 @@ def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
         "g",
         "best layer",
     )
-    means = _table(
-        "mean ± sample standard deviation over n seeds; over n class splits of their means", headings
-    )
+    means = _table("mean ± sample standard deviation over n seeds; over n splits of their means", headings)
     for group in aggregate(rows):
         means.add_row(*(str(group[heading]) for heading in headings))
     out.print(jobs)
