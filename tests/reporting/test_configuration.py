@@ -24,7 +24,7 @@ def test_one_configuration_by_hand(tmp_path: Path) -> None:
     assert config.score.mean == pytest.approx(0.6)  # each seed chooses layer 1 for the other
     assert config.lead.nmi.mean == pytest.approx(0.15)  # .2 and .1
     assert config.over_pixels.mean == pytest.approx(0.4)
-    assert config.variation.over_seeds.std == pytest.approx(0.1 * 2**0.5)  # .5 and .7
+    assert config.variation.residual == pytest.approx(0.1**2 * 2)  # .5 and .7
     assert not config.best_is_last
     assert config.noise is None
 

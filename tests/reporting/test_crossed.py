@@ -9,7 +9,6 @@ from scipy.stats import t as student
 from unseen.reporting.best_layer import best_layers, generalization, lead
 from unseen.reporting.crossed import Error
 from unseen.reporting.crossfit import at_best, cross_fit, difference
-from unseen.reporting.design import splits_and_seeds
 from unseen.reporting.intervals import Floats, band, complete, estimate, estimates
 from unseen.reporting.turning import turning
 
@@ -66,10 +65,10 @@ def test_against_loops(shape: tuple[int, ...]) -> None:
 def test_a_sure_choice_is_the_plain_mean_over_both() -> None:
     values = np.random.default_rng(0).normal(size=(4, 3, 5)) + np.random.default_rng(1).normal(size=(3, 1))
     values[..., 2] += 50
-    expected = splits_and_seeds(values[..., 2]).over_both
+    expected = estimate(values[..., 2])
     g = generalization(values)
     assert g is not None
-    for found in (g.cross_fitted, estimate(values[..., 2]), estimates(values)[2]):
+    for found in (g.cross_fitted, estimates(values)[2]):
         assert (found.mean, found.std, found.low) == pytest.approx(
             (expected.mean, expected.std, expected.low)
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from unseen.reporting.design import Components, needed, power, splits_and_seeds
+from unseen.reporting.design import Components, components, needed, power
 from unseen.reporting.intervals import estimate
 
 # three splits, two seeds; grand mean 4, split means 2 4 6, seed means 3 5
@@ -14,20 +14,17 @@ TABLE = np.array([[1.0, 3.0], [2.0, 6.0], [6.0, 6.0]])
 
 
 def test_components_by_hand() -> None:
-    found = splits_and_seeds(TABLE)
+    found = components(TABLE)
     # mean squares: splits 2 · 4 = 8, seeds 3 · 2 = 6; residuals 0 0, -1 1, 1 -1: 4 / 2 = 2
-    assert found.components.split == pytest.approx((8 - 2) / 2)
-    assert found.components.seed == pytest.approx((6 - 2) / 3)
-    assert found.components.residual == pytest.approx(2)
+    assert found.split == pytest.approx((8 - 2) / 2)
+    assert found.seed == pytest.approx((6 - 2) / 3)
+    assert found.residual == pytest.approx(2)
     # variance of the split means 4 / 3, two degrees of freedom; of the seed means 2 / 2, one
     reach = math.sqrt(student.ppf(0.975, 2) ** 2 * 4 / 3 + student.ppf(0.975, 1) ** 2)
-    both = found.over_both
+    both = estimate(TABLE)
     assert (both.mean, both.n) == (4, 3)
     assert (both.low, both.high) == (pytest.approx(4 - reach), pytest.approx(4 + reach))
     assert both.std == 2  # of the split means
-    assert found.over_splits == estimate(np.array([2.0, 4.0, 6.0]))
-    assert found.over_seeds == estimate(np.array([3.0, 5.0]))
-    assert math.isnan(found.over_seeds.low)
 
 
 def test_mean_squares_are_those_of_statsmodels() -> None:
@@ -39,7 +36,7 @@ def test_mean_squares_are_those_of_statsmodels() -> None:
     cells = [(value, str(split), str(seed)) for (split, seed), value in np.ndenumerate(table)]
     frame = pd.DataFrame(cells, columns=["y", "split", "seed"])
     squares = anova_lm(ols("y ~ split + seed", frame).fit())["mean_sq"]
-    found = splits_and_seeds(table).components
+    found = components(table)
     assert found.residual == pytest.approx(squares["Residual"])
     assert found.split == pytest.approx((squares["split"] - squares["Residual"]) / 5)
     assert found.seed == pytest.approx(max(0, (squares["seed"] - squares["Residual"]) / 4))
@@ -47,40 +44,37 @@ def test_mean_squares_are_those_of_statsmodels() -> None:
 
 def test_no_variance_is_below_zero() -> None:
     # the rows differ less than their residuals, and so do the columns
-    found = splits_and_seeds(np.array([[0.0, 1.0, 0.1], [1.0, 0.2, 0.0], [0.1, 0.0, 1.3]]))
-    assert (found.components.split, found.components.seed) == (0, 0)
+    found = components(np.array([[0.0, 1.0, 0.1], [1.0, 0.2, 0.0], [0.1, 0.0, 1.3]]))
+    assert (found.split, found.seed) == (0, 0)
 
 
 def test_without_seeds_effect_it_is_the_t_interval_of_split_means() -> None:
     table = np.array([[1.0, 2.0], [5.0, 4.0], [9.0, 9.0]])  # seed means 5 and 5
-    found = splits_and_seeds(table)
-    assert found.over_both.high == pytest.approx(found.over_splits.high)
+    assert estimate(table).high == pytest.approx(estimate(table.mean(axis=1)).high)
 
 
 @pytest.mark.parametrize("shape", [(2, 4), (1, 4), (4, 1), (1, 1)])
 def test_few_splits_or_seeds_have_no_interval_over_both(shape: tuple[int, int]) -> None:
-    found = splits_and_seeds(np.random.default_rng(1).normal(size=shape))
-    assert math.isnan(found.over_both.low)
-    assert found.over_both.n == shape[0]
-    assert math.isnan(found.over_splits.low) == (shape[0] < 3)
-    assert math.isnan(found.over_seeds.low) == (shape[1] < 3)
-    assert math.isnan(found.components.split) == (1 in shape)
-    assert math.isnan(found.components.residual) == (shape[1] == 1)
+    table = np.random.default_rng(1).normal(size=shape)
+    found = components(table)
+    assert math.isnan(estimate(table).low) == (shape[0] < 3)  # one seed: over the splits alone
+    assert estimate(table).n == shape[0]
+    assert math.isnan(found.split) == (1 in shape)
+    assert math.isnan(found.residual) == (shape[1] == 1)
 
 
 def test_gaps() -> None:
     table = np.pad(TABLE, ((0, 1), (0, 1)), constant_values=np.nan)
     table[3, 0] = 8.0  # a split with one seed of three, a seed that was never run
-    found = splits_and_seeds(table)
-    assert (found.splits.tolist(), found.seeds.tolist()) == ([0, 1, 2], [0, 1])
-    assert found.over_both == splits_and_seeds(TABLE).over_both
-    empty = splits_and_seeds(np.full((2, 2), np.nan))
-    assert empty.over_both.n == 0
-    assert empty.splits.size == 0
+    assert components(table) == components(TABLE)
+    assert estimate(table) == estimate(TABLE)
+    empty = np.full((2, 2), np.nan)
+    assert math.isnan(components(empty).residual)
+    assert estimate(empty).n == 0
 
 
 def test_equal_cells_have_no_interval() -> None:
-    assert math.isnan(splits_and_seeds(np.full((3, 3), 0.4)).over_both.low)
+    assert math.isnan(estimate(np.full((3, 3), 0.4)).low)
 
 
 @pytest.mark.parametrize("n", [3, 5, 30])

@@ -22,9 +22,9 @@ from unseen.wording import count
 
 _NOT_MEASURED = "not measured"
 _INTERVAL = (
-    "Mean ± standard deviation (ddof 1) over n units [95 % t interval, from three units on]; units are splits (of the "
-    "classes, or of their images), each the mean over its seeds, or the seeds of the same classes; over splits that share "
-    "two seeds or more the interval holds for other seeds, too"
+    "Mean ± standard deviation (ddof 1) over n units [95 % t interval, from three units on]; units are splits (of "
+    "the classes, or of their images), each the mean over its seeds, or the seeds of the same classes; over splits "
+    "that share two seeds or more the interval holds for other seeds, too"
 )
 _RHO = Column("Spearman ρ", 2)
 _P = Column("p", probability=True)
@@ -117,8 +117,7 @@ def layer_scores(analysis: Analysis) -> Table:
         "raw pixels",
     )  # fmt: skip
     note = (
-        "The linear probe is tested on one fifth of the images: the binomial standard error of a run's accuracy "
-        "is its "
+        "The linear probe is tested on one fifth of the images: the binomial standard error of a run's accuracy is its "
         "row linear_probe_se, and another split of the same images may move it by more."
     )
     return Table(
@@ -142,10 +141,9 @@ def depth_shape(analysis: Analysis) -> Table:
         "depth_shape",
         "Does the NMI only rise or only fall over the layers?",
         "A peak (valley) is an inner layer above (below) both the first and the last one: by how much above the "
-        "nearer, "
-        "the layer chosen on the other units; p of any rising, falling or flat curve. Departure: largest distance "
-        "of the "
-        "mean curve from the nearest rising or falling one (isotonic regression); it is above zero by chance, too.",
+        "nearer, the layer chosen on the other units; p of any rising, falling or flat curve. Departure: largest "
+        "distance of the mean curve from the nearest rising or falling one (isotonic regression); it is above zero "
+        "by chance, too.",
         _columns(
             "network",
             "data",
@@ -170,7 +168,7 @@ def differences(analysis: Analysis) -> Table:
             above = f"{found.first_above} of {found.g.n} {pair.units.noun}" if found.g.n else "none shared"
             cells: tuple[Cell, ...] = (
                 pair.first.label, pair.second.label, *where, found.g.n, found.g if found.g.n else None, above, found.p,
-                analysis.corrected(pair), _verdict(pair, analysis),
+                analysis.corrected[pair], _verdict(pair, analysis),
             )  # fmt: skip
             rows.append(Row(cells, "", contest.data))
     return Table(
@@ -179,8 +177,7 @@ def differences(analysis: Analysis) -> Table:
         "Difference of the cross-fitted g over the units that both have: mean ± standard deviation [95 % interval], "
         "two-sided p by the jackknife t-test, and corrected by Holm for all tests of this page.",
         _columns(
-            "first", "second", "data", "size", Column("n", hint="shared class splits, or seeds"), "g first − g "
-            "second",
+            "first", "second", "data", "size", Column("n", hint="shared class splits, or seeds"), "g first − g second",
             "first above", Column("p", probability=True), Column("p (page)", probability=True), "verdict",
         ),
         tuple(rows),
@@ -217,10 +214,8 @@ def accuracy_and_g(analysis: Analysis) -> Table:
         "accuracy_and_g",
         "Does accuracy on seen classes rank the networks as g does?",
         "A point a network (mean over its runs and settings); two-sided permutation p. Smallest p: what perfect "
-        "agreement "
-        "would give; above .05 nothing can be shown. Detectable: the true correlation that so many networks would "
-        "find in "
-        "80 % of cases: a large p is not evidence that there is no relation.",
+        "agreement would give; above .05 nothing can be shown. Detectable: the true correlation that so many "
+        "networks would find in 80 % of cases: a large p is not evidence that there is no relation.",
         _columns(
             "data", "size", Column("n", hint="networks"), _RHO, _P, Column("smallest p", probability=True),
             Column("detectable ρ", 2), "how",
@@ -249,11 +244,9 @@ def data_set_agreement(analysis: Analysis) -> Table:
     return Table(
         "data_set_agreement",
         "Do the networks' curves look the same on another data set?",
-        "Spearman's ρ of the mean NMI curves at equal normalised depths, for each network that was trained with "
-        "the same "
-        "settings on both. Neighbouring layers are alike, so a curve is one observation: p by flipping the signs "
-        "of the "
-        "networks' ρ, from six networks on.",
+        "Spearman's ρ of the mean NMI curves at equal normalised depths, for each network that was trained with the "
+        "same settings on both. Neighbouring layers are alike, so a curve is one observation: p by flipping the "
+        "signs of the networks' ρ, from six networks on.",
         _columns(
             "first",
             "second",
@@ -272,8 +265,7 @@ def variation(analysis: Analysis) -> Table:
     """Return how much of the NMI of the best layer varies over class splits, seeds and k-means starts."""
     rows = []
     for config in analysis.configurations:
-        found, best = config.variation, config.g.best_layer
-        parts = found.components
+        parts, best = config.variation, config.g.best_layer
         measured = (
             _NOT_MEASURED if values is None else float(values[best])
             for values in (config.noise, config.image_noise)

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from unseen.reporting.association import CurveAgreement, RankAgreement, curve_ag
 from unseen.reporting.claims import SIGNIFICANT, holm, may_be_written
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.crossfit import Difference, difference
-from unseen.reporting.design import Components, splits_and_seeds
+from unseen.reporting.design import Components, components
 from unseen.reporting.intervals import Floats
 from unseen.reporting.place import differing, plain, split_names
 from unseen.reporting.texts import digest, file_name
@@ -107,9 +108,10 @@ class Analysis:
     p_values: Mapping[object, float]  # of every test of the page, by what was tested
     written: Mapping[object, bool]  # which claims may be written
 
-    def corrected(self, tested: object) -> float:
-        """Return a p after Holm's correction for all tests of the page."""
-        return dict(zip(self.p_values, holm(list(self.p_values.values())), strict=True))[tested]
+    @cached_property
+    def corrected(self) -> Mapping[object, float]:
+        """The p-values after Holm's correction for all tests of the page."""
+        return dict(zip(self.p_values, holm(list(self.p_values.values())), strict=True))
 
     @property
     def configurations(self) -> list[Configuration]:
@@ -266,9 +268,7 @@ def _pair(first: Configuration, second: Configuration) -> Pair:
         units.arrange(config.compared_nmi[at]) for config, at in zip((first, second), rows, strict=True)
     ]
     per_run = first.per_run[rows[0]] - second.per_run[rows[1]]
-    return Pair(
-        first, second, units, difference(*curves), splits_and_seeds(table_of(per_run, cells)).components
-    )
+    return Pair(first, second, units, difference(*curves), components(table_of(per_run, cells)))
 
 
 def _transfers(contests: Sequence[Contest]) -> list[Transfer]:

@@ -36,6 +36,11 @@ class Generalization:
     candidates: NDArray[np.bool_]  # (L,) layers that cannot be excluded as the best
     used: Complete  # units and layers that count
 
+    @property
+    def score(self) -> Estimate:
+        """The one to compare: cross-fitted; of a single unit, which leaves no other to choose on, plain."""
+        return self.cross_fitted if self.plain.n > 1 else self.plain
+
 
 def generalization(nmi: Floats) -> Generalization | None:
     """Return g from the (U, L) or (S, T, L) NMI of the unseen classes; None where no unit is complete."""

@@ -17,7 +17,7 @@ from unseen.probe_table import SCORES
 from unseen.reporting.best_layer import Generalization, Lead, generalization, lead
 from unseen.reporting.collect import Run
 from unseen.reporting.crossfit import Difference, difference
-from unseen.reporting.design import SplitsAndSeeds, splits_and_seeds
+from unseen.reporting.design import Components, components
 from unseen.reporting.intervals import Complete, Estimate, band, complete, estimate, estimates
 from unseen.reporting.place import NOWHERE, Place, split_names
 from unseen.reporting.run_files import Floats, Key
@@ -229,8 +229,8 @@ class Configuration:
 
     @property
     def score(self) -> Estimate:
-        """The g by which it is compared: cross-fitted; of a single unit, which leaves no other to choose on, plain."""
-        return self.g.cross_fitted if self.g.plain.n > 1 else self.g.plain
+        """The g by which it is compared."""
+        return self.g.score
 
     @cached_property
     def g_of_steps(self) -> list[Estimate]:
@@ -239,7 +239,7 @@ class Configuration:
             generalization(values)
             for values in np.moveaxis(self.units.arrange(self.layers("unseen", "nmi")), -2, 0)
         ]
-        return [(g.cross_fitted if g.plain.n > 1 else g.plain) if g else Estimate() for g in of_steps]
+        return [g.score if g else Estimate() for g in of_steps]
 
     @property
     def best_is_last(self) -> bool:
@@ -280,12 +280,12 @@ class Configuration:
         """NMI of the best layer, chosen on the other units, minus that of the raw pixels; n = 0 where not measured."""
         above = self.curves - self.units.arrange(self.pixels("unseen", "nmi")[:, -1])[..., None]
         g = generalization(above)  # what is subtracted is equal for all layers
-        return Estimate() if g is None else g.cross_fitted if g.plain.n > 1 else g.plain
+        return g.score if g else Estimate()
 
     @cached_property
-    def variation(self) -> SplitsAndSeeds:
-        """What varies: the NMI of the best layer over class splits and seeds."""
-        return splits_and_seeds(table_of(self.nmi[:, self.g.best_layer], self.cells))
+    def variation(self) -> Components:
+        """Variances of the NMI of the best layer over class splits and seeds."""
+        return components(table_of(self.nmi[:, self.g.best_layer], self.cells))
 
     @cached_property
     def noise(self) -> Floats | None:

@@ -1,4 +1,4 @@
-"""Seeds crossed with class splits: where the variance is, means over both, and how many of each a difference needs.
+"""Seeds crossed with class splits: where the variance is, and how many of each a difference needs.
 
 Legend: S class splits (choices of the unseen classes), T training seeds. A table is (S, T), NaN where not run. Its
 model is y = mean + split + seed + residual, all three random and independent (two-way random effects without
@@ -11,11 +11,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unseen.reporting.intervals import FEWEST, Estimate, Floats, estimate, without_gaps
+from unseen.reporting.intervals import FEWEST, Floats, without_gaps
 
-MOST_UNITS = 1000  # more are not suggested
+_MOST_UNITS = 1000  # more are not suggested
+_POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -38,46 +38,25 @@ class Components:
         return needed(difference, math.sqrt(float(np.nansum([self.seed, self.residual]))))
 
 
-@dataclass(frozen=True, eq=False)
-class SplitsAndSeeds:
-    """The mean of a table and what it generalises over."""
+def components(table: Floats) -> Components:
+    """Return the variances of a table of splits and seeds.
 
-    over_both: Estimate  # over class splits and seeds; n splits; no interval below three splits or two seeds
-    over_splits: Estimate  # over class splits, for these seeds: units are split means
-    over_seeds: Estimate  # over seeds, for these class splits: units are seed means
-    components: Components
-    splits: NDArray[np.intp]  # rows that count
-    seeds: NDArray[np.intp]  # columns that count
-
-
-def splits_and_seeds(table: Floats) -> SplitsAndSeeds:
-    """Analyse a table of splits and seeds.
-
-    Rows and columns with gaps are left out. With one seed, what a seed does to all splits alike cannot be seen.
+    Rows and columns with gaps are left out. With one seed, what a seed does to all splits alike cannot be seen; with
+    one split, the spread of its seeds is the residual.
 
     Args:
         table: (S, T), NaN where not run.
     """
-    splits, seeds = without_gaps(np.isfinite(table))
-    y = table[np.ix_(splits, seeds)]
+    y = table[np.ix_(*without_gaps(np.isfinite(table)))]
     s, t = y.shape
-    if not y.size:
-        return SplitsAndSeeds(Estimate(), Estimate(), Estimate(), _UNKNOWN, splits, seeds)
-    over_splits, over_seeds = estimate(y.mean(axis=1)), estimate(y.mean(axis=0))
     if s < 2 or t < 2:
-        both = Estimate(over_splits.mean, over_splits.std, n=s)
-        parts = Components(math.nan, math.nan, over_seeds.std**2)
-        return SplitsAndSeeds(both, over_splits, over_seeds, parts if s == 1 else _UNKNOWN, splits, seeds)
+        return Components(math.nan, math.nan, float(y.var(ddof=1)) if s == 1 and t > 1 else math.nan)
     ms_split, ms_seed, ms_residual = _mean_squares(y)
-    parts = Components(
+    return Components(
         split=max(0.0, (ms_split - ms_residual) / t),
         seed=max(0.0, (ms_seed - ms_residual) / s),
         residual=ms_residual,
     )
-    return SplitsAndSeeds(estimate(y), over_splits, over_seeds, parts, splits, seeds)
-
-
-_UNKNOWN = Components(math.nan, math.nan, math.nan)
 
 
 def _mean_squares(y: Floats) -> tuple[float, float, float]:
@@ -113,7 +92,7 @@ def power(difference: float, sd: float, n: int, alike: float = 0.0) -> float:
     return 1 - float(nctdtr(n - 1, shift, limit)) + float(nctdtr(n - 1, shift, -limit))
 
 
-def needed(difference: float, sd: float, chance: float = 0.8, alike: float = 0.0) -> int | None:
+def needed(difference: float, sd: float, alike: float = 0.0) -> int | None:
     """Return the fewest units with which the paired t-test finds a difference in 80 % of cases.
 
     None: more than 1,000. The sd is itself an estimate: with few units the answer is rough.
@@ -121,12 +100,11 @@ def needed(difference: float, sd: float, chance: float = 0.8, alike: float = 0.0
     Args:
         difference: Difference to be found.
         sd: Standard deviation of the paired differences over units.
-        chance: Power.
         alike: Standard error from what moves all units alike.
 
     >>> needed(0.05, 0.04)
     8
     """
-    if power(difference, sd, MOST_UNITS, alike) < chance:
+    if power(difference, sd, _MOST_UNITS, alike) < _POWER:
         return None
-    return next(n for n in range(FEWEST, MOST_UNITS + 1) if power(difference, sd, n, alike) >= chance)
+    return next(n for n in range(FEWEST, _MOST_UNITS + 1) if power(difference, sd, n, alike) >= _POWER)

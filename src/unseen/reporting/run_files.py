@@ -119,11 +119,8 @@ class Facts(BaseModel):
     split_hash: Name | None = None  # equal for runs with the same seen and unseen classes
     images_hash: Name | None = None  # equal for the same image files, wherever they are
     k: Positive | None = None  # neighbours of NN@k
-    k_seen: Positive | None = None  # in the seen split, where it has fewer images; None: k
     seen_classes: Positive | None = None
     unseen_classes: Positive | None = None
-    seen_test_images: Positive | None = None
-    unseen_images: Positive | None = None
     steps: Count | None = None
     seen_accuracy: Share | None = None
     g: Share | None = None

@@ -173,8 +173,7 @@ def _lead(config: Configuration, analysis: Analysis) -> str:
         return "That is the last layer."
     inside = n - int(config.g.wins[-1])
     return (
-        f"That it lies above the last layer is not shown ({p_text(found.p)}): the best layer is another than the "
-        f"last "
+        f"That it lies above the last layer is not shown ({p_text(found.p)}): the best layer is another than the last "
         f"in {inside} of {n} {config.units.noun}; by chance alone it is so in {100 * found.by_chance:.0f} %."
     )
 
@@ -201,9 +200,7 @@ def _needed(pair: Pair) -> str:
     number = spread.splits_needed(mean, seeds) if over == "splits" else spread.seeds_needed(mean)
     each = f" of {count(seeds, 'seed')}" if over == "splits" else ""
     if number is not None and number <= pair.found.g.n:
-        return (
-            ""  # it has as many: by the layer's choice, or the other tests of the page, they were not enough
-        )
+        return ""  # so many were run: with the layer's choice and the page's other tests they were not enough
     shown = "more than 1,000" if number is None else f"about {number}"
     return f"; to find such a difference in 80 % of cases takes {shown} {pair.units.noun}{each}"
 
@@ -291,8 +288,7 @@ def _accuracy(contest: Contest, analysis: Analysis) -> str:
     found = contest.association
     if math.isnan(found.rho):
         return (
-            "Whether accuracy on seen classes ranks networks as g does cannot be tested: it needs three whose "
-            "accuracy "
+            "Whether accuracy on seen classes ranks networks as g does cannot be tested: it needs three whose accuracy "
             f"is known and differs ({found.n} here)."
         )
     numbers = f"Spearman ρ = {signed(found.rho)} over {found.n} networks, {p_text(found.p)}"
@@ -338,17 +334,14 @@ def paper_sentence(rows: Sequence[PaperRow]) -> str:
     ours = [row for row in rows if row.ours]
     if not ours:
         return (
-            "No run here is comparable with the papers (every setting of theirs, scored at step 500): nothing on "
-            "this "
+            "No run here is comparable with the papers (every setting of theirs, scored at step 500): nothing on this "
             "page is a reproduction of them."
         )
     within, known = sum(row.within for row in ours), [row for row in ours if row.others is not None]
     blind = sum(row.others_within for row in known)
     return (
-        f"{len(ours)} of {len(rows)} printed numbers were run with the papers' settings; {within} of these are "
-        f"within "
-        f"the tolerance of {TOLERANCE}. The mean of the other networks' printed numbers would be within it in "
-        f"{blind} "
+        f"{len(ours)} of {len(rows)} printed numbers were run with the papers' settings; {within} of these are within "
+        f"the tolerance of {TOLERANCE}. The mean of the other networks' printed numbers would be within it in {blind} "
         f"of {len(known)}, so only what exceeds that says that a network was reproduced."
     )
 
