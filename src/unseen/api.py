@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -221,32 +222,31 @@ class LayerScores(Sequence[dict[str, Any]]):
     the baseline on raw pixels, with layer -1, name `input` and no depth.
 
     Attributes:
-        table: The scores as tidy rows.
-        split: Which rows of the table count.
+        table: The scores as tidy rows, of one evaluation.
     """
 
     table: ScoreTable
-    split: str = "unseen"
 
     @overload
     def __getitem__(self, index: int) -> dict[str, Any]: ...
     @overload
     def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
     def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        return self._rows()[index]
+        return self._rows[index]
 
     def __len__(self) -> int:
-        return len(self._rows())
+        return len(self._rows)
 
+    @cached_property
     def _rows(self) -> list[dict[str, Any]]:
         rows: dict[int, dict[str, Any]] = {}
-        for one in self.table.at(self.best.step, self.split):
+        for one in self.table.at(self.best.step, "unseen"):
             if one.layer >= INPUT_LAYER:
                 row = {"layer": one.layer, "name": one.layer_name, "depth": one.depth}
                 rows.setdefault(one.layer, row)[one.probe] = one.value
         return [rows[layer] for layer in sorted(rows)]
 
-    @property
+    @cached_property
     def best(self) -> Generalization:
         """g, the largest NMI over the layers, and the layer that has it."""
         best = self.table.generalization()

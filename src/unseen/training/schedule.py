@@ -20,7 +20,7 @@ def linear_decay(step: int, *, total_steps: int, warmup_steps: int = 0) -> float
     [0.5, 1.0, 1.0, 0.5, 0.0]
     """
     if step < warmup_steps:
-        return (step + 1) / warmup_steps
+        return warm_up(step, warmup_steps=warmup_steps)
     return max(0.0, (total_steps - step) / max(1, total_steps - warmup_steps))
 
 
@@ -30,11 +30,8 @@ def cosine_decay(step: int, *, total_steps: int, warmup_steps: int = 0) -> float
     >>> [round(cosine_decay(step, total_steps=4), 3) for step in range(5)]
     [1.0, 0.854, 0.5, 0.146, 0.0]
     """
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    return 0.5 * (
-        1 + math.cos(math.pi * (1 - linear_decay(step, total_steps=total_steps, warmup_steps=warmup_steps)))
-    )
+    line = linear_decay(step, total_steps=total_steps, warmup_steps=warmup_steps)
+    return line if step < warmup_steps else 0.5 * (1 + math.cos(math.pi * (1 - line)))
 
 
 def warm_up(step: int, *, warmup_steps: int = 0) -> float:
