@@ -13,10 +13,10 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from unseen.runs.build import _datamodule
-from unseen.runs.checkpoints import KNOWN_CLASSES, KNOWN_PARTS, _targets
 from unseen.runs.cli import register_resolvers
 from unseen.runs.identity import config_hash
 from unseen.runs.schema import check_settings
+from unseen.runs.trust import KNOWN_CLASSES, KNOWN_PARTS, targets
 from unseen.settings import _WITHIN, TABLE, effect_of, flatten
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -176,5 +176,5 @@ def test_checkpoints_may_name_every_class_that_our_files_name() -> None:
         ("augment", "data"),
     ):
         for option in [option for name, option in OPTIONS if name == group]:
-            parts.update(_targets(resolved(f"{group}={option}")[part][group]))
+            parts.update(targets(resolved(f"{group}={option}")[part][group]))
     assert parts == KNOWN_PARTS

@@ -14,14 +14,10 @@ import torch
 from tests.cli.conftest import TINY, Ran
 from tests.test_configs import resolved
 
-from unseen.runs.checkpoints import (
-    Checkpoint,
-    check_trusted,
-    check_weights,
-    read_checkpoint,
-    scored_as_trained,
-)
+from unseen.runs.checkpoints import Checkpoint, check_weights, read_checkpoint
+from unseen.runs.provenance import scored_as_trained
 from unseen.runs.schema import check_settings
+from unseen.runs.trust import check_trusted
 
 pytestmark = pytest.mark.slow
 Content = dict[str, Any]

@@ -20,19 +20,7 @@ from unseen.probe_table import SETTINGS
 from unseen.process_rank import is_first_process
 from unseen.run_folder import RunFolder
 from unseen.run_state import lock_folder, read_summary
-from unseen.runs.checkpoints import (
-    Checkpoint,
-    check_resumable,
-    check_trusted,
-    load_weights,
-    make_provenance,
-    read_checkpoint,
-    resume_scores,
-    resumed_as_trained,
-    scored_as_trained,
-    trained_before,
-    training_of,
-)
+from unseen.runs.checkpoints import Checkpoint, load_weights, read_checkpoint
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import (
@@ -48,8 +36,18 @@ from unseen.runs.objects import check_objects, make
 from unseen.runs.opening import network_line, opening_line
 from unseen.runs.own_folder import JOB, own_checkpoint
 from unseen.runs.project import PROJECT_ROOT
+from unseen.runs.provenance import (
+    check_resumable,
+    make_provenance,
+    resume_scores,
+    resumed_as_trained,
+    scored_as_trained,
+    trained_before,
+    training_of,
+)
 from unseen.runs.schema import check_settings, checkpoint_path, read_places
 from unseen.runs.trainer import check_trainer, make_trainer, processes_to_fit, ranks_of
+from unseen.runs.trust import check_trusted
 from unseen.runs.typed_line import taken_literally
 
 if TYPE_CHECKING:

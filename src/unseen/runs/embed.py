@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unseen.atomic_files import write_file
-from unseen.runs.checkpoints import Checkpoint, check_network_trusted, load_weights, read_checkpoint
+from unseen.runs.checkpoints import Checkpoint, load_weights, read_checkpoint
 from unseen.runs.objects import make
+from unseen.runs.trust import check_network_trusted
 from unseen.scores import ScoreTable
 from unseen.wording import count, listing, suggestion
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from unseen.data.splits import ClassSplit
-from unseen.runs.checkpoints import (
-    Checkpoint,
+from unseen.runs.checkpoints import Checkpoint
+from unseen.runs.provenance import (
     check_resumable,
     make_provenance,
     resumed_as_trained,
