@@ -25,7 +25,8 @@ class IsolatedLauncher(Launcher):
         from unseen.runs.commands import command_of
         from unseen.runs.errors import UserError
         from unseen.runs.project import CONFIGS
-        from unseen.runs.sweep import Search, Sweep
+        from unseen.runs.search import Search
+        from unseen.runs.sweep import Sweep
 
         composed: list[tuple[list[str], Any]] = []
         for number, overrides in enumerate(job_overrides):

@@ -17,17 +17,10 @@ from rich.console import Console
 from unseen.run_state import lock_folder, read_summary, state_of
 from unseen.runs.console import aggregate, job_outcome, sweep_tables
 from unseen.runs.errors import UserError
+from unseen.runs.job_results import record_end, write_csv
+from unseen.runs.jobs import Job, find_runs, job_folder, label_jobs
 from unseen.runs.own_folder import own_checkpoint
-from unseen.runs.sweep import (
-    Job,
-    Sweep,
-    _slots,
-    _write_csv,
-    find_runs,
-    job_folder,
-    label_jobs,
-    record_end,
-)
+from unseen.runs.sweep import Sweep, _slots
 
 
 def folder(root: Path, name: str, *, checkpoint: bool = False, age: int = 0, **summary: object) -> Path:
@@ -216,7 +209,7 @@ def test_jobs_without_an_accuracy_or_without_probes_are_told(tmp_path: Path) -> 
     jobs = [Job([f"seed={number}"], path, "") for number, path in enumerate((evaluated, unprobed, odd))]
     label_jobs(jobs)
     screen = Console(file=io.StringIO(), width=200)
-    sweep_tables(screen, _write_csv(jobs, tmp_path))
+    sweep_tables(screen, write_csv(jobs, tmp_path))
     assert "0.250" in screen.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -239,7 +232,7 @@ def test_a_table_that_cannot_be_written_does_not_stop_the_jobs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "sweep.csv").mkdir()
-    assert [row["status"] for row in _write_csv([Job([], tmp_path / "a", "x")], tmp_path)] == ["missing"]
+    assert [row["status"] for row in write_csv([Job([], tmp_path / "a", "x")], tmp_path)] == ["missing"]
     assert "the table cannot be written" in capsys.readouterr().err
 
 
@@ -279,6 +272,6 @@ def test_jobs_side_by_side_have_gpus_and_cores_of_their_own(
 
 def test_no_cell_of_the_table_is_a_formula(tmp_path: Path) -> None:
     """`+callbacks.x=1` is what people type, and what a spreadsheet would compute."""
-    _write_csv([Job(["+a=1"], tmp_path / "a", "x", label="+a=1")], tmp_path)
+    write_csv([Job(["+a=1"], tmp_path / "a", "x", label="+a=1")], tmp_path)
     (row,) = csv.DictReader((tmp_path / "sweep.csv").read_text().splitlines())
     assert row["job"] == "'+a=1"

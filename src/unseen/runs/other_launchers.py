@@ -19,9 +19,10 @@ from omegaconf import DictConfig
 from unseen.process_rank import die_with_parent
 from unseen.run_state import read_summary, state_of
 from unseen.runs.identity import config_hash
+from unseen.runs.job_results import record_end, write_table
+from unseen.runs.jobs import Job, label_jobs
 from unseen.runs.processes import PARENT, job_environment
 from unseen.runs.project import interpreter_of
-from unseen.runs.sweep import Job, label_jobs, record_end, write_table
 from unseen.threads import cores, share
 
 _failed: list[str] = []

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -19,220 +16,22 @@ from typing import Any
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from unseen.atomic_files import clear_leftovers, csv_text, write_json, write_text
-from unseen.run_folder import SCHEMA
-from unseen.run_state import State, lock_folder, read_summary, state_of
-from unseen.runs.console import (
-    StatusLine,
-    configuration_of,
-    console,
-    job_outcome,
-    notice,
-    shown_path,
-    sweep_tables,
-    time_left,
-)
-from unseen.runs.ending import end_on_signals, how_killed
+from unseen.run_state import read_summary, state_of
+from unseen.runs.console import StatusLine, job_outcome, notice, say, shown_path, time_left
+from unseen.runs.ending import end_on_signals
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import config_hash
-from unseen.runs.own_folder import CONTINUE, JOB, give_back, is_claimed
+from unseen.runs.job_results import record_end, write_csv, write_table
+from unseen.runs.jobs import Job, find_earlier, find_runs, name_jobs, print_plan, refuse_to_replace
+from unseen.runs.own_folder import give_back
 from unseen.runs.processes import in_child, start, stop, warm_up
 from unseen.runs.schema import check_job
-from unseen.runs.typed_line import key_of, override
-from unseen.settings import effect_of
+from unseen.runs.search import Search
 from unseen.threads import share
-from unseen.wording import listing
 
 _POLL_SECONDS = 0.05
-_LONGEST_FOLDER_NAME = 120
-_COLUMNS = (
-    "job", "configuration", "status", "reason", "model", "data", "size", "unseen", "seed", "seen_accuracy", "g",
-    "best_layer", "best_layer_name", "best_depth", "num_layers", "steps", "seconds", "config_hash", "split_hash",
-    "folder",
-)  # fmt: skip
 
 
-@dataclass
-class Job:
-    """One point of the grid.
-
-    Attributes:
-        overrides: What was typed for it; those that say how jobs are started are dropped.
-        folder: Where it runs, or has run before.
-        config_hash: Of its configuration, wherever its folder is.
-        label: The overrides in which it differs from the other jobs.
-        status: Of the run in its folder, when the sweep began or when its turn came.
-        settings: Its configuration, resolved; empty for another launcher's job.
-        before: summary.json as it was before the job was started.
-    """
-
-    overrides: Sequence[str]
-    folder: Path
-    config_hash: str
-    label: str = ""
-    status: State = "missing"
-    settings: dict[str, Any] = field(default_factory=dict, repr=False)
-    before: dict[str, Any] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        # among them the sweep's folder, which must not win over the job's
-        self.overrides = [typed for typed in self.overrides if effect_of(key_of(typed)) != "command"]
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is to be run: it is neither finished nor running in another process."""
-        return self.status not in {"finished", "running"}
-
-    @property
-    def continues(self) -> bool:
-        """Whether it goes on from the last checkpoint in its folder."""
-        return self.status in {"failed", "died"} and (self.folder / "checkpoints" / "last.ckpt").is_file()
-
-    def arguments(self) -> list[str]:
-        """Return what is typed to run this job alone, in its folder."""
-        return [*self.overrides, override("hydra.run.dir", str(self.folder))]
-
-    def environment(self, sweep: str) -> dict[str, str]:
-        """Return what marks the job's process as one of a sweep of this name."""
-        return {JOB: "1", "UNSEEN_SWEEP": sweep} | ({CONTINUE: "1"} if self.continues else {})
-
-
-# ------------------------------------------------------------------ which jobs, and where
-def label_jobs(jobs: Sequence[Job], fixed: Collection[str] = ()) -> None:
-    """Label jobs by what differs between them, and is not in `fixed`."""
-    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
-    common |= set(fixed)
-    for job in jobs:
-        job.label = " ".join(typed for typed in job.overrides if typed not in common) or "job"
-
-
-def job_folder(overrides: str) -> str:
-    """Return a folder name for a job of a sweep, made of its overrides.
-
-    >>> job_folder("model=vit,seed=0")
-    'model-vit_seed-0'
-    """
-    name = re.sub(r"[^\w.+-]+", "-", overrides.replace(",", "_").replace("=", "-")).strip("-") or "job"
-    if len(name) <= _LONGEST_FOLDER_NAME:
-        return name
-    return f"{name[:_LONGEST_FOLDER_NAME]}_{hashlib.sha256(overrides.encode()).hexdigest()[:8]}"
-
-
-def _name(jobs: list[Job], fixed: Collection[str] = ()) -> None:
-    """Label the jobs, and give each a folder of its own below the sweep's."""
-    label_jobs(jobs, fixed)
-    taken: set[Path] = set()
-    for job in jobs:
-        sweep, name = job.folder, job_folder(job.label.replace(" ", ","))
-        by_hash = f"{name}_{job.config_hash}"
-        for unique in (name, by_hash, *(f"{by_hash}_{number}" for number in range(2, len(jobs) + 1))):
-            job.folder = sweep / unique
-            if job.folder not in taken and not _has_another_run(job):
-                break
-        taken.add(job.folder)
-
-
-def _has_another_run(job: Job) -> bool:
-    """Return whether a run with another configuration is in the job's folder."""
-    return bool(read_summary(job.folder).get("config_hash", job.config_hash) != job.config_hash)
-
-
-def find_runs(jobs: Sequence[Job], roots: Iterable[Path]) -> None:
-    """Point each job to the folder below the roots in which its configuration was run before, and set its status.
-
-    A finished or running one is taken, else the newest. Whatever else lies there, broken or of another program, is
-    passed over.
-    """
-    known: dict[str, list[tuple[float, Path]]] = {}
-    for root in roots:
-        for path in root.glob("*/summary.json"):
-            digest = read_summary(path.parent).get("config_hash")
-            if isinstance(digest, str):
-                with suppress(OSError):
-                    known.setdefault(digest, []).append((path.stat().st_mtime, path.parent))
-    for job in jobs:
-        for _, folder in sorted(known.get(job.config_hash, [])):
-            job.folder, job.status = folder, state_of(folder).status
-            if not job.is_open:
-                break
-
-
-def _find_earlier(jobs: Sequence[Job], folder: Path) -> Path:
-    """Find the jobs that ran before; return the sweep's folder, to which the missing jobs belong.
-
-    A folder that was typed is the sweep. Without one it may be any earlier one: the newest that has one of the jobs.
-    """
-    if not is_claimed(folder):
-        find_runs(jobs, [folder])
-        return folder
-    find_runs(jobs, [path for path in folder.parent.iterdir() if path.is_dir()])
-    known = [job.folder.parent for job in jobs if job.status != "missing"]
-    if not known:
-        return folder
-    newest = max(known, key=lambda path: path.stat().st_mtime)
-    for job in jobs:
-        if job.status == "missing":
-            job.folder = newest / job.folder.name
-            if _has_another_run(job):
-                job.folder = job.folder.with_name(f"{job.folder.name}_{job.config_hash}")
-    give_back(folder)
-    return newest
-
-
-def _refuse_to_replace(jobs: Sequence[Job]) -> None:
-    kept = [job for job in jobs if state_of(job.folder).status in {"finished", "running"}]
-    if kept:
-        raise UserError(
-            f"{kept[0].folder.parent} holds {len(kept)} of these jobs, finished or running ({kept[0].folder.name}); "
-            "add resume=true to keep them and to run the others, or type another hydra.sweep.dir"
-        )
-
-
-def _print_plan(jobs: Sequence[Job]) -> None:
-    what = {"finished": "is finished", "running": "is running in another process", "missing": "runs"}
-    for job in jobs:
-        does = "continues from its last checkpoint" if job.continues else what.get(job.status, "runs again")
-        _say(f"{does}: {job.label} · {shown_path(job.folder)}")
-    _say(f"{sum(job.is_open for job in jobs)} of {len(jobs)} jobs would run")
-
-
-@dataclass
-class Search:
-    """A sweep whose jobs follow from the results of earlier ones, in batches.
-
-    Attributes:
-        metric: Key of summary.json that is optimised.
-        maximize: Whether the largest value is best.
-        planned: Number of jobs.
-        fixed: Overrides that all jobs have.
-        trials: The jobs so far.
-    """
-
-    metric: str
-    maximize: bool
-    planned: int
-    fixed: Collection[str]
-    trials: list[Job] = field(default_factory=list)
-
-    def value(self, job: Job) -> float | None:
-        """Return what a job has reached; None where it failed."""
-        state = state_of(job.folder)
-        found = state.summary.get(self.metric) if state.status == "finished" else None
-        return float(found) if isinstance(found, int | float) else None
-
-    def tell(self, folder: Path) -> None:
-        """Print the table of the jobs and the best one."""
-        if failed := write_table(self.trials, folder):
-            notice(failed.partition(";")[0])
-        values = [(value, job) for job in self.trials if (value := self.value(job)) is not None]
-        if values:
-            value, job = (max if self.maximize else min)(values, key=lambda pair: pair[0])
-            _say(
-                f"best of {len(self.trials)}: {self.metric} {value:.3f} with {job.label} · {shown_path(job.folder)}"
-            )
-
-
-# ------------------------------------------------------------------ our launcher
 @dataclass
 class Sweep:
     """Plans jobs and runs them, several at a time where each can have its own GPUs.
@@ -278,7 +77,7 @@ class Sweep:
                 with _no_job_started(ValueError, OmegaConfBaseException):
                     settings = check_job(config)
                 self.jobs.append(Job(overrides, self.folder, config_hash(config), settings=settings))
-            _name(self.jobs, self.search.fixed if self.search else ())
+            name_jobs(self.jobs, self.search.fixed if self.search else ())
             first = composed[0][1]
             self.resume = bool(first.resume)
             if self.search and first.plan:
@@ -289,13 +88,13 @@ class Sweep:
                 find_runs(self.jobs, [self.folder])
                 self.resume = True
             elif self.resume:
-                self.folder = _find_earlier(self.jobs, self.folder)
+                self.folder = find_earlier(self.jobs, self.folder)
             else:
-                _refuse_to_replace(self.jobs)
+                refuse_to_replace(self.jobs)
             if len({job.config_hash for job in self.jobs}) < len(self.jobs):
                 notice("some jobs of this sweep have the same configuration; each is run as typed")
             if first.plan:
-                _print_plan(self.jobs)
+                print_plan(self.jobs)
                 give_back(self.folder)
             else:
                 self.run()
@@ -313,7 +112,7 @@ class Sweep:
             if job.status == "running":
                 notice(f"{job.label} is running in another process; it is left to it")
         if not self.search:
-            _say(
+            say(
                 f"sweep of {len(self.jobs)} jobs, {self._ended} of them done before · {shown_path(self.folder)}"
             )
         if waiting:
@@ -323,7 +122,7 @@ class Sweep:
                 left = "what was evaluated is on disk; the same line with resume=true goes on"
                 raise KeyboardInterrupt(left) from None
         if self.search:
-            _write_csv(self.search.trials, self.folder)
+            write_csv(self.search.trials, self.folder)
             if len(self.search.trials) >= self.search.planned:
                 self.search.tell(self.folder)
         elif failed := write_table(self.jobs, self.folder):
@@ -359,7 +158,7 @@ class Sweep:
                 stop(list(running))
                 for process, (job, _, _) in running.items():
                     record_end(job, process.exitcode or 0)
-                _write_csv(self.search.trials if self.search else self.jobs, self.folder)
+                write_csv(self.search.trials if self.search else self.jobs, self.folder)
 
     def _copied_configs(self) -> tempfile.TemporaryDirectory[str]:
         """Return a copy of the YAML files: a later edit of one must not reach the jobs that still wait.
@@ -397,7 +196,7 @@ class Sweep:
             self._print_end(job)
             return None
         self._status.clear()
-        _say(f"{job.label}: started · {shown_path(log)}")
+        say(f"{job.label}: started · {shown_path(log)}")
         flags = [text for flag in self.configs for text in (flag, str(Path(configs, flag)))]
         argv = [self.entry, *flags, *job.arguments()]
         return start(self.command, argv, console=log, environment=slot | job.environment(self.folder.name))
@@ -417,8 +216,8 @@ class Sweep:
         if self.search:
             before, left = len(self.search.trials) - len(self.jobs), ""
             place = f"{before + self._ended}/{self.search.planned}"
-        _say(f"[{place}] {outcome}{left and ' · '}{left}")
-        _write_csv(self.search.trials if self.search else self.jobs, self.folder)
+        say(f"[{place}] {outcome}{left and ' · '}{left}")
+        write_csv(self.search.trials if self.search else self.jobs, self.folder)
 
 
 @contextmanager
@@ -457,87 +256,3 @@ def _count_gpus() -> int:
     import torch
 
     return torch.cuda.device_count()
-
-
-# ------------------------------------------------------------------ what every launcher's jobs leave
-def record_end(job: Job, code: int) -> None:
-    """Write why a job ended that could not do so itself: killed, or gone before it began.
-
-    Nothing is written into a folder that another process holds. A disk that cannot be written is no error: how the
-    job stands is then seen from its folder (`run_state`).
-    """
-    try:
-        lock = lock_folder(job.folder)
-    except (ValueError, OSError):
-        return
-    try:
-        clear_leftovers(job.folder)
-        summary = read_summary(job.folder)
-        if summary.get("status") == "finished":  # by this job, or by another process that was faster
-            return
-        if summary.get("status") == "failed" and summary.get("reason") and summary != job.before:
-            return  # the job's own reason
-        log = job.folder / "console.log"
-        reason = how_killed(code) if code < 0 else f"ended with exit code {code}: {_last_line(log)}"
-        ended = {"status": "failed", "reason": reason, "config_hash": job.config_hash}
-        write_json(job.folder / "summary.json", {"schema": SCHEMA} | summary | ended)
-    except OSError as error:
-        notice(f"why {job.label} ended cannot be written: {error.strerror}: {error.filename}")
-    finally:
-        lock.release()
-
-
-def write_table(jobs: Sequence[Job], folder: Path) -> str:
-    """Write sweep.csv, print the jobs and the means over seeds; return a sentence if jobs failed, else ''."""
-    rows = _write_csv(jobs, folder)
-    out = console()
-    sweep_tables(out, rows)
-    out.print(f"table in {shown_path(folder / 'sweep.csv')}", soft_wrap=True)
-    offline = sorted({job.folder.parent for job in jobs if any(job.folder.glob("wandb/offline-run-*"))})
-    if offline:
-        runs = " ".join(f"{shlex.quote(shown_path(path))}/*/wandb/offline-run-*" for path in offline)
-        out.print(f"W&B's offline runs are uploaded with: wandb sync {runs}", soft_wrap=True)
-    elsewhere = sum(row["status"] == "running" for row in rows)
-    if elsewhere:
-        notice(f"{elsewhere} of {len(rows)} jobs running in another process, left to it")
-    failed = sum(row["status"] not in {"finished", "running"} for row in rows)
-    again = "the same line with resume=true runs only those again"
-    return f"{failed} of {len(rows)} jobs failed; {again}" if failed else ""
-
-
-def _write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
-    rows = []
-    for job in jobs:
-        state = state_of(job.folder)
-        rows.append(
-            {name: state.summary.get(name) for name in _COLUMNS}
-            | {
-                "job": job.label,
-                "configuration": configuration_of(job.label),
-                "unseen": listing(unseen)
-                if isinstance(unseen := state.summary.get("unseen"), list)
-                else None,
-                "status": state.status,
-                "reason": state.reason,
-                "config_hash": state.summary.get("config_hash", job.config_hash),
-                "folder": os.path.relpath(job.folder, folder),
-            }
-        )
-    try:
-        text = csv_text(_COLUMNS, ([row[name] for name in _COLUMNS] for row in rows))
-        write_text(folder / "sweep.csv", text)
-    except OSError as error:  # the jobs go on; their folders have everything
-        notice(f"the table cannot be written: {error.strerror}: {error.filename}")
-    return rows
-
-
-def _say(text: str) -> None:
-    console().print(text, soft_wrap=True)
-
-
-def _last_line(path: Path) -> str:
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-    except OSError:
-        return "no output"
-    return next((line for line in reversed(lines) if line), "no output")
