@@ -108,6 +108,7 @@ def test_a_sure_lead_is_the_paired_t_test() -> None:
     found, theirs = lead(nmi), ttest_rel(nmi[:, 1], nmi[:, 3], alternative="greater")
     assert found.p == pytest.approx(theirs.pvalue)
     assert found.nmi.mean == pytest.approx((nmi[:, 1] - nmi[:, 3]).mean())
+    assert found.at_least == pytest.approx(theirs.confidence_interval(0.95).low)
 
 
 def test_the_last_layer_does_not_lead_itself() -> None:
@@ -118,4 +119,5 @@ def test_the_last_layer_does_not_lead_itself() -> None:
     assert (alone.by_chance, alone.nmi.mean) == (0, 0)
     assert math.isnan(alone.p)
     assert math.isnan(lead(rising[:2]).p)
+    assert math.isnan(lead(rising[:2]).at_least)
     assert lead(np.full((3, 2), np.nan)).nmi.n == 0

@@ -139,3 +139,10 @@ def test_p_of_two_parts() -> None:
     assert both.p_above(1e9) == pytest.approx(0, abs=1e-8)
     # equal parts and degrees of freedom: t² (a + b)
     assert Error(0.02, 3, 0.02, 3).p_above(0.4) == pytest.approx(student.sf(0.4 / 0.2, 3))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_lead_is_shown_just_where_its_bound_is_above_zero(seed: int) -> None:
+    values = np.random.default_rng(seed).normal((0.0, 2.0, 0.5), size=(4, 2, 3))
+    found = lead(values)
+    assert (found.at_least > 0) == (found.p < 0.05)

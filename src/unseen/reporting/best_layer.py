@@ -91,6 +91,7 @@ class Lead:
 
     nmi: Estimate  # the layer is chosen on the other units; zero in a unit where the last layer is chosen
     p: float  # one-sided, of no layer being above the last; NaN below three units
+    at_least: float  # one-sided 95 % bound, above zero just where p < .05; NaN below three units
     by_chance: float  # how often the best layer is not the last where all L are equal: (L - 1) / L
 
 
@@ -102,7 +103,9 @@ def lead(nmi: Floats) -> Lead:
     """
     values = complete(nmi).values
     if not values.size:
-        return Lead(Estimate(), math.nan, math.nan)
+        return Lead(Estimate(), math.nan, math.nan, math.nan)
     found = cross_fit(values, lambda means, unit: at_best(means, unit) - unit[..., -1])
     layers = values.shape[-1]
-    return Lead(found.estimate, found.p_above if layers > 1 else math.nan, (layers - 1) / layers)
+    if layers == 1:
+        return Lead(found.estimate, math.nan, math.nan, 0.0)
+    return Lead(found.estimate, found.p_above, found.at_least, (layers - 1) / layers)

@@ -27,7 +27,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.reporting.crossed import Error
-from unseen.reporting.intervals import FEWEST, Estimate, Floats, around, complete, p_above, reach
+from unseen.reporting.intervals import (
+    CONFIDENCE,
+    FEWEST,
+    Estimate,
+    Floats,
+    around,
+    complete,
+    is_spread,
+    p_above,
+    reach,
+)
 
 # (..., L) means of the runs to choose on, (..., L) the run to score -> (...,) its score
 Score = Callable[[Floats, Floats], Floats]
@@ -81,6 +91,13 @@ class CrossFit:
     def p_above(self) -> float:
         """One-sided p of a mean of zero or less; NaN below three units."""
         return p_above(self.mean, self.error, self.n)
+
+    @property
+    def at_least(self) -> float:
+        """One-sided 95 % bound of the mean, above zero just where `p_above` is below .05; NaN where there is no p."""
+        if self.n < FEWEST or not is_spread(self.error.total, self.mean):
+            return math.nan
+        return self.mean - float(self.error.reach(CONFIDENCE))
 
     def __sub__(self, other: CrossFit) -> CrossFit:
         """Return the paired difference; both must be over the same units and seeds."""
