@@ -22,6 +22,8 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"probe_table"},
     "probes": {"probe_table"},
     "backbones": {"wording"},
+    "biases": {"wording"},
+    "image_sets": {"data", "process_rank", "regular_files", "atomic_files", "wording"},
     "data": {"process_rank", "regular_files", "threads", "wording"},
     "training": {"atomic_files", "backbones", "full_precision", "scores"},
     "callbacks": {"backbones", "probes", "distributed", "full_precision", "scores", "run_folder"},
@@ -37,6 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "runs": {
         "backbones",
+        "biases",
+        "image_sets",
         "full_precision",
         "data",
         "probes",
@@ -73,6 +77,8 @@ NOT_BELOW_RUNS = {"hydra", "omegaconf"}
 PURE = {
     "reporting": {"torch", "lightning", "wandb"},
     "probes": {"lightning", "rich", "wandb"},
+    "biases": {"lightning", "rich", "wandb"},
+    "image_sets": {"lightning", "rich", "wandb"},
     "probe_table": {"torch", "numpy"},
     "scores": {"torch", "numpy"},
     "settings": {"torch", "numpy"},
