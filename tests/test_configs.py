@@ -20,7 +20,8 @@ from unseen.runs.trust import KNOWN_CLASSES, KNOWN_PARTS, targets
 from unseen.settings import _WITHIN, TABLE, effect_of, flatten
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
+OF_BIASES = {"measures", "benchmark"}  # groups of another entry
+GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name not in OF_BIASES)
 OPTIONS = [
     (group, path.stem)
     for group in GROUPS
