@@ -42,21 +42,44 @@ def spearman(first: Sequence[float] | Floats, second: Sequence[float] | Floats) 
     >>> spearman([1, 2, 3, 4], [1, 3, 2, 4]).p
     0.3333333333333333
     """
-    from scipy.stats import rankdata
-
-    x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    both = np.isfinite(x) & np.isfinite(y)
-    x, y = rankdata(x[both]), rankdata(y[both])
+    x, y = _centred_ranks(first, second)
     n, exact = len(x), len(x) <= _ALL_ORDERS_UP_TO
-    if n < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:  # two points always lie on a line
+    if not _is_testable(x, y):
         return RankAgreement(math.nan, math.nan, n, exact, math.nan, detectable_correlation(n))
-    x, y = x - x.mean(), y - y.mean()
     rho = float(x @ y / math.sqrt((x @ x) * (y @ y)))
     p, smallest = (
         _permutation_p(orders, lambda drawn: drawn @ x, "pairings", exact)
         for orders in (y, np.sort(y)[np.argsort(np.argsort(x, kind="stable"), kind="stable")])
     )
     return RankAgreement(rho, p, n, exact, smallest, detectable_correlation(n))
+
+
+def spearman_p(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -> float:
+    """Return the p of `spearman` alone, which takes a fraction of its time; NaN where rho is NaN.
+
+    >>> spearman_p([1, 2, 3, 4], [1, 3, 2, 4])
+    0.3333333333333333
+    """
+    x, y = _centred_ranks(first, second)
+    if not _is_testable(x, y):
+        return math.nan
+    return _permutation_p(y, lambda drawn: drawn @ x, "pairings", len(x) <= _ALL_ORDERS_UP_TO)
+
+
+def _centred_ranks(
+    first: Sequence[float] | Floats, second: Sequence[float] | Floats
+) -> tuple[Floats, Floats]:
+    """Return the ranks of the pairs without NaN, each side with a mean of zero."""
+    from scipy.stats import rankdata
+
+    x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = (rankdata(side[both]) - (both.sum() + 1) / 2 for side in (x, y))
+    return x, y
+
+
+def _is_testable(x: Floats, y: Floats) -> bool:
+    return len(x) >= 3 and bool(np.ptp(x) > 0 and np.ptp(y) > 0)  # two points always lie on a line
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,125 @@
+"""How each bias goes with each group of benchmarks over networks, and the biases with each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from unseen.reporting.association import spearman_p
+from unseen.reporting.biases.networks import Networks
+from unseen.reporting.biases.rank_correlation import (
+    FEWEST,
+    benjamini_hochberg,
+    distance_correlation,
+    interval,
+    partial_spearman,
+    spearman,
+)
+from unseen.reporting.claims import SIGNIFICANT
+from unseen.wording import listing
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """One bias and one group over the networks of one subset that have both; NaN where a number is undefined."""
+
+    subset: str
+    bias: str
+    group: str
+    spearman: float
+    p: float  # two-sided, t approximation
+    n: int  # networks
+    low: float  # 95 % interval
+    high: float
+    p_adjusted: float  # Benjamini-Hochberg over all pairs of the subset
+    significant_published: bool  # p < .05; the paper prints 0 for the others
+    partial: float  # given ID accuracy; NaN for the group ID itself
+    partial_p: float
+    distance_correlation: float
+    dcor_p: float  # by permutation
+    p_permutation: float  # of spearman; the one to read where networks are few
+
+    @property
+    def as_published(self) -> float:
+        """The number that the paper prints."""
+        return round(self.spearman, 2) if self.significant_published else 0.0
+
+
+@dataclass(frozen=True)
+class BiasPair:
+    """Two biases over the networks that have both."""
+
+    first: str
+    second: str
+    spearman: float
+    p: float
+    n: int
+    low: float
+    high: float
+    p_adjusted: float  # Benjamini-Hochberg over the different pairs
+    significant_published: bool
+
+
+def correlate(networks: Networks, subset: str = "total") -> list[Correlation]:
+    """Return the correlation of every bias with every group.
+
+    Args:
+        networks: At least four.
+        subset: What these networks are called.
+
+    Raises:
+        ValueError: There are fewer than four networks.
+    """
+    if len(networks) < FEWEST:
+        raise ValueError(
+            f"a correlation over networks needs {FEWEST} of them at least, and there are {len(networks)}: "
+            f"{listing(networks.names) or 'none'}"
+        )
+    rows = []
+    for bias, of_bias in networks.biases.items():
+        for group, of_group in networks.groups.items():
+            both = np.isfinite(of_bias) & np.isfinite(of_group)
+            x, y = of_bias[both], of_group[both]
+            rho, p = spearman(x, y)
+            partial = (math.nan, math.nan)
+            if group != "ID" and "ID" in networks.groups:
+                known = both & np.isfinite(networks.groups["ID"])
+                partial = partial_spearman(of_bias[known], of_group[known], networks.groups["ID"][known])
+            of_pair = (subset, bias, group, rho, p, len(x), *interval(rho, len(x)), math.nan, p < SIGNIFICANT)
+            rows.append(Correlation(*of_pair, *partial, *distance_correlation(x, y), spearman_p(x, y)))
+    adjusted = benjamini_hochberg(np.array([row.p for row in rows]))
+    return [replace(row, p_adjusted=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+
+
+def correlate_subsets(networks: Networks) -> list[Correlation]:
+    """Return the correlations of all networks, the adversarially trained and the others."""
+    return [row for subset, part in networks.subsets().items() for row in correlate(part, subset)]
+
+
+def correlate_biases(networks: Networks) -> list[BiasPair]:
+    """Return the correlation of every bias with every bias: a full square with ones on its diagonal."""
+    names = list(networks.biases)
+    rows = []
+    for first in names:
+        for second in names:
+            x, y = networks.biases[first], networks.biases[second]
+            both = np.isfinite(x) & np.isfinite(y)
+            rho, p = (1.0, 0.0) if first == second else spearman(x[both], y[both])
+            n = int(both.sum())
+            rows.append(BiasPair(first, second, rho, p, n, *interval(rho, n), math.nan, p < SIGNIFICANT))
+    place = {name: at for at, name in enumerate(names)}
+    upper = [row for row in rows if place[row.first] < place[row.second]]
+    adjusted = benjamini_hochberg(np.array([row.p for row in upper]))
+    of_pair = {frozenset((row.first, row.second)): p for row, p in zip(upper, adjusted, strict=True)}
+    return [
+        replace(row, p_adjusted=float(of_pair.get(frozenset((row.first, row.second)), math.nan)))
+        for row in rows
+    ]
+
+
+def columns_of(rows: Sequence[Correlation] | Sequence[BiasPair]) -> list[str]:
+    """Return the names of the columns, those of the published study first."""
+    return [field.name for field in fields(rows[0])]
