@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "image_sets": {"data", "process_rank", "regular_files", "atomic_files", "wording"},
     "data": {"process_rank", "regular_files", "threads", "wording"},
     "training": {"atomic_files", "backbones", "full_precision", "scores"},
-    "callbacks": {"backbones", "probes", "distributed", "full_precision", "scores", "run_folder"},
+    "callbacks": {"backbones", "probes", "distributed", "full_precision", "scores", "run_folder", "wording"},
     "reporting": {
         "probe_table",
         "atomic_files",

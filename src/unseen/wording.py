@@ -56,6 +56,15 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def about_left(seconds: float) -> str:
+    """Return about how long something still takes.
+
+    >>> about_left(89), about_left(361)
+    ('about 89 s left', 'about 6 min left')
+    """
+    return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+
+
 def command_line_of(words: Sequence[str]) -> str:
     """Return a command as it is typed, of the words of its `sys.argv`.
 

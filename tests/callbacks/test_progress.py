@@ -1,10 +1,13 @@
 """The bars of a run."""
 
 import io
+from types import SimpleNamespace
 
+import pytest
 from rich.console import Console
 from rich.progress import Progress
 
+from unseen.callbacks import progress as module
 from unseen.callbacks.progress import PhaseProgress, TimeLeft
 
 
@@ -29,3 +32,30 @@ def test_each_phase_has_a_time_of_its_own() -> None:
     progress.phase("probing layer 1/3 on unseen classes", 0, 3)
     assert task.start_time > began
     progress.close()
+
+
+def test_the_first_evaluation_after_steps_tells_a_log_how_long_the_rest_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From step 100 on: 50 steps and their evaluation take 100 s, so that the other 150 steps take 5 minutes."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    said = io.StringIO()
+    shown = PhaseProgress(Console(file=said))
+    trainer = SimpleNamespace(
+        global_step=100, max_steps=300, estimated_stepping_batches=300, callback_metrics={}
+    )
+    clock.now = 40.0  # spent on the evaluation before the first step
+    shown.on_validation_end(trainer, None)
+    shown.on_train_start(trainer, None)
+    for step in (150, 200, 300):
+        clock.now += 100
+        trainer.global_step = step
+        shown.on_validation_end(trainer, None)
+    assert said.getvalue().splitlines() == [
+        "step 100/300", "step 150/300 · about 5 min left", "step 200/300", "step 300/300",
+    ]  # fmt: skip
+    said.truncate(0)
+    shown.on_train_start(trainer, None)
+    shown.on_validation_end(trainer, None)  # nothing is left
+    assert "left" not in said.getvalue()

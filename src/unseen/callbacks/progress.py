@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from unseen.scores import ACCURACY, metric_name
+from unseen.wording import about_left
 
 
 class TimeLeft(ProgressColumn):
@@ -38,6 +40,8 @@ class TimeLeft(ProgressColumn):
 class PhaseProgress(ProgressBar):
     """Shows one bar for training and one for what the evaluation is doing; in a log file, a line an evaluation.
 
+    The first one after steps of training says there about how long the rest takes; a terminal has the bar for it.
+
     Args:
         console: Where.
         at: Step and epoch of a checkpoint that is scored without training.
@@ -52,6 +56,7 @@ class PhaseProgress(ProgressBar):
         self._phase: Any = None
         self._kind = ""
         self._is_enabled = True
+        self._began: tuple[float, int] | None = None  # when training began, and at which step
 
     def disable(self) -> None:
         """Say nothing (Lightning calls this on every rank but the first)."""
@@ -90,6 +95,7 @@ class PhaseProgress(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the training bar at the step the run stands at."""
+        self._began = time.monotonic(), trainer.global_step
         self.phase("starting", 0, 1)
         self._hide_phase()
         if self._bars is not None:
@@ -134,6 +140,11 @@ class PhaseProgress(ProgressBar):
         if (best := metric_name("unseen", "best_layer")) in metrics:
             layer = int(metrics[best])
             parts.append(f"best layer {layer} ({pl_module.backbone.taps[layer].name})")  # type: ignore[union-attr, index]
+        if self._began is not None and self._bars is None:
+            (at, first), step, self._began = self._began, trainer.global_step, None
+            if first < step < (last := int(trainer.estimated_stepping_batches)):
+                # at the mean speed so far, which has as many evaluations a step as the rest
+                parts.append(about_left((time.monotonic() - at) / (step - first) * (last - step)))
         (self._bars.console if self._bars else self._console).print(" · ".join(parts))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

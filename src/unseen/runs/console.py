@@ -21,7 +21,7 @@ from unseen.probe_table import SCORES, SHOWN
 from unseen.process_rank import is_first_process
 from unseen.run_state import RunState
 from unseen.scores import CHANCE_PROBE, INPUT_LAYER, SPLITS, ScoreTable
-from unseen.wording import as_typed
+from unseen.wording import about_left, as_typed
 
 _WIDTH_IN_FILES = 140  # without a terminal rich would fold everything to 80 columns
 _COLUMNS = [score for score in SHOWN if score.screen]
@@ -247,8 +247,7 @@ def time_left(seconds: Sequence[float], open_jobs: int, at_a_time: int = 1) -> s
     """
     if not seconds or not open_jobs:
         return ""
-    left = statistics.fmean(seconds) * math.ceil(open_jobs / at_a_time)
-    return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
+    return about_left(statistics.fmean(seconds) * math.ceil(open_jobs / at_a_time))
 
 
 def job_outcome(state: RunState) -> str:
