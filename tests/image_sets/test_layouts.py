@@ -1,0 +1,140 @@
+"""Public layouts: stand-ins with the names of the real ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unseen.image_sets.benchmark import LabelledFolder, available
+from unseen.image_sets.cue_conflict import CueConflict
+from unseen.image_sets.tables import kept_classes, wordnet_ids
+
+CUE = [
+    "airplane/airplane1-bicycle2.png",
+    "airplane/airplane10-bear3.webp",
+    "airplane/airplane2-airplane4.png",
+    "bear/bear3-airplane12.png",
+]
+
+
+@pytest.mark.parametrize("around", ["", "cue-conflict/", "stimuli/cue-conflict/"])
+def test_cue_conflict_images_are_named_after_shape_and_texture(folder, zipped, around) -> None:
+    root = folder([around + path for path in CUE])
+    for place in (root, zipped(root)):
+        [images] = CueConflict(str(place)).open("cue_conflict")
+        assert images.labels.tolist() == [0, 0, 0, 1]  # airplane is the first of the 16, bear the second
+        assert images.textures is not None
+        assert images.textures.tolist() == [2, 1, 0, 0]
+        assert images.notices == ("4 images, and the public set has 1,280",)
+        assert len(images.decision.names) == 16  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("bear/photo.png", r"bear/photo\.png is not called bear#-TEXTURE#\.png, such as bear1-bottle2\.png"),
+        ("bear/cat1-bear2.png", r"bear/cat1-bear2\.png is not called bear#-TEXTURE#"),
+        (
+            "bear/bear1-zebra2.png",
+            r"texture of .*bear1-zebra2\.png: zebra is no class.*; allowed are airplane,",
+        ),
+        ("bearr/bearr1-cat2.png", r"bearr is no class \(did you mean bear\?\)"),
+    ],
+)
+def test_wrong_names_of_cue_conflict_images(folder, name, says) -> None:
+    with pytest.raises(ValueError, match=says):
+        CueConflict(str(folder([*CUE, name]))).open("cue_conflict")
+
+
+def test_edges_and_silhouettes_lie_beside_each_other(folder) -> None:
+    root = folder(
+        [*(f"cue-conflict/{path}" for path in CUE), "edges/cat/cat1.png", "silhouettes/dog/dog1.png"]
+    )
+    found, missing = available(
+        {
+            "cue_conflict": CueConflict(str(root)),
+            "edges": LabelledFolder(str(root), folder="edges"),
+            "silhouettes": LabelledFolder(str(root), folder="silhouettes", expected=160),
+            "sketch": LabelledFolder(str(root), folder="sketch"),
+            "nowhere": LabelledFolder(str(root / "nowhere")),
+            "unset": LabelledFolder(),
+        }
+    )
+    assert {name: len(images) for name, images in found.items()} == {
+        "cue_conflict": 4,
+        "edges": 1,
+        "silhouettes": 1,
+    }
+    assert found["silhouettes"].notices == ("1 image, and the public set has 160",)
+    assert missing == {
+        "sketch": f"{root} has no folder sketch and no class folders, but cue-conflict, edges, silhouettes",
+        "nowhere": f"benchmark.nowhere.root={root}/nowhere does not exist (nor does nowhere.zip beside it)",
+        "unset": "benchmark.unset.root is not set",
+    }
+
+
+def test_an_archive_beside_a_missing_folder_is_taken(folder, zipped) -> None:
+    archive = zipped(folder(["edges/cat/1.png"]))
+    found, _ = available({"edges": LabelledFolder(str(archive.with_suffix("")), folder="edges")})
+    assert found["edges"].files == ["edges/cat/1.png"]
+
+
+def test_class_folders_of_imagenet_are_their_wordnet_ids(folder) -> None:
+    ids = wordnet_ids()
+    root = folder(
+        [f"imagenet/val/{ids[c]}/ILSVRC2012_val_{n:08}.JPEG" for n, c in enumerate((999, 0, 404, 0), 1)]
+    )
+    [images] = LabelledFolder(str(root), folder="val", expected=50_000).open("val")
+    assert images.labels.tolist() == [0, 0, 404, 999]
+    assert images.notices == ("4 images, and the public set has 50,000",)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_folders_that_are_numbers_are_ordered_as_numbers(folder, width) -> None:
+    root = folder([f"imagenetv2-format-val/{number:0{width}}/a.jpeg" for number in (10, 2, 0, 999)])
+    [images] = LabelledFolder(str(root)).open("v2")
+    assert images.labels.tolist() == [0, 2, 10, 999]
+    assert images.read([1])[0, 0, 0, 0].item() == 1  # the second that was written
+
+
+def test_the_labels_of_imagenet_a_are_among_its_200(folder) -> None:
+    kept = kept_classes("imagenet_a")
+    paths = [f"imagenet-a/{wordnet_ids()[index]}/1.png" for index in kept]
+    [images] = LabelledFolder(str(folder(paths)), keep="imagenet_a").open("a")
+    assert images.labels.tolist() == list(range(200))
+    with pytest.raises(ValueError, match="2 class folders that imagenet_a has not: n01440764, n01443537"):
+        LabelledFolder(
+            str(folder([f"{wordnet_ids()[c]}/1.png" for c in (0, 1, kept[0])], name="other")),
+            keep="imagenet_a",
+        ).open("a")
+
+
+@pytest.mark.parametrize(
+    ("paths", "says"),
+    [
+        (["tabby/1.png", "n01440764/1.png"], "stand for no class: tabby; allowed are ImageNet's WordNet ids"),
+        (["1/1.png", "1000/1.png"], "class folders 1000; allowed are the numbers 0 to 999"),
+        (["7/1.png", "007/1.png"], "two class folders of one number"),
+        (["1.png"], "no class folders with images"),
+        (["cat/notes.txt"], "no class folders with images"),
+    ],
+)
+def test_folders_that_are_no_classes(folder, paths, says) -> None:
+    with pytest.raises(ValueError, match=says):
+        LabelledFolder(str(folder(paths))).open("mine")
+
+
+def test_empty_roots_and_files_are_refused(tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.zip").write_bytes(b"no archive")
+    for root, says in (("empty", "is an empty folder"), ("file.zip", "neither a folder nor a zip archive")):
+        with pytest.raises(ValueError, match=rf"benchmark mine: benchmark\.mine\.root=.* {says}|{says}"):
+            available({"mine": LabelledFolder(str(tmp_path / root))})
+
+
+def test_a_map_gives_other_folders_a_class(folder, tmp_path) -> None:
+    (tmp_path / "map.json").write_text('{"Ming": [0, 2], "Qing": [1]}')
+    root = folder(["Ming/1.png", "Qing/1.png", "Qing/2.png"])
+    [images] = LabelledFolder(str(root), class_map=str(tmp_path / "map.json")).open("mine")
+    np.testing.assert_array_equal(images.labels, [0, 1, 1])
+    images.decision.check(3)
