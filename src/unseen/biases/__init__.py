@@ -1,5 +1,6 @@
 """Measures of a network that may explain how it generalizes: shape, frequency and critical-band biases, and others."""
 
 from unseen.biases.shape import shape_bias
+from unseen.biases.spectral import high_pass, low_pass
 
-__all__ = ["shape_bias"]
+__all__ = ["high_pass", "low_pass", "shape_bias"]
