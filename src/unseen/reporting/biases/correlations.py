@@ -41,6 +41,8 @@ class Correlation:
     distance_correlation: float
     dcor_p: float  # by permutation
     p_permutation: float  # of spearman; the one to read where networks are few
+    partial_p_adjusted: float  # Benjamini-Hochberg over all partial correlations of the subset
+    dcor_p_adjusted: float  # the same over all distance correlations
 
     @property
     def as_published(self) -> float:
@@ -84,14 +86,28 @@ def correlate(networks: Networks, subset: str = "total") -> list[Correlation]:
             both = np.isfinite(of_bias) & np.isfinite(of_group)
             x, y = of_bias[both], of_group[both]
             rho, p = spearman(x, y)
-            partial = (math.nan, math.nan)
-            if group != "ID" and "ID" in networks.groups:
-                known = both & np.isfinite(networks.groups["ID"])
-                partial = partial_spearman(of_bias[known], of_group[known], networks.groups["ID"][known])
             of_pair = (subset, bias, group, rho, p, len(x), *interval(rho, len(x)), math.nan, p < SIGNIFICANT)
-            rows.append(Correlation(*of_pair, *partial, *distance_correlation(x, y), spearman_p(x, y)))
-    adjusted = benjamini_hochberg(np.array([row.p for row in rows]))
-    return [replace(row, p_adjusted=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+            more = (*given_accuracy(networks, bias, group), *distance_correlation(x, y), spearman_p(x, y))
+            rows.append(Correlation(*of_pair, *more, math.nan, math.nan))
+    adjusted = zip(
+        benjamini_hochberg(np.array([row.p for row in rows])),
+        benjamini_hochberg(np.array([row.partial_p for row in rows])),
+        benjamini_hochberg(np.array([row.dcor_p for row in rows])),
+        strict=True,
+    )
+    return [
+        replace(row, p_adjusted=float(p), partial_p_adjusted=float(partial), dcor_p_adjusted=float(distance))
+        for row, (p, partial, distance) in zip(rows, adjusted, strict=True)
+    ]
+
+
+def given_accuracy(networks: Networks, bias: str, group: str) -> tuple[float, float]:
+    """Return the partial correlation of a bias and a group given the group ID, and its p; NaN for ID itself."""
+    if group == "ID" or "ID" not in networks.groups:
+        return math.nan, math.nan
+    columns = np.stack([networks.biases[bias], networks.groups[group], networks.groups["ID"]])
+    x, y, accuracy = columns[:, np.isfinite(columns).all(axis=0)]
+    return partial_spearman(x, y, accuracy)
 
 
 def correlate_subsets(networks: Networks) -> list[Correlation]:

@@ -1,0 +1,71 @@
+"""The folder of the published study, and its words."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from unseen.reporting.biases.study import published_study
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[str]]]:
+    folder = tmp_path_factory.mktemp("study")
+    begun = time.perf_counter()
+    yield folder, published_study(folder / "out")
+    assert time.perf_counter() - begun < 60  # 5 s on an idle core
+
+
+def read(written: tuple[Path, list[str]], name: str) -> list[dict[str, str]]:
+    with (written[0] / "out" / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_columns_and_rows(written: tuple[Path, list[str]]) -> None:
+    rows = read(written, "correlations.csv")
+    assert list(rows[0])[:5] == ["subset", "bias", "group", "spearman", "p"]
+    assert len(rows) == 72
+    assert [row["subset"] for row in rows[::24]] == ["total", "AT", "other"]
+    row = next(row for row in rows if (row["bias"], row["group"]) == ("shape_bias", "Robustness"))
+    assert float(row["spearman"]) == pytest.approx(-0.52931, abs=1e-6)
+    assert float(row["p"]) == pytest.approx(0.0001096, rel=1e-3)
+    assert (row["n"], row["significant_published"]) == ("48", "yes")
+    assert len(read(written, "bias_correlations.csv")) == 36
+    assert len(read(written, "variants.csv")) == 3 * 72
+    assert {row["model"] for row in read(written, "regressions.csv")} == {
+        "ols", "ols_products", "ridge", "forest"
+    }  # fmt: skip
+
+
+def test_conclusions(written: tuple[Path, list[str]]) -> None:
+    rows = {(row["subset"], row["bias"], row["group"]): row for row in read(written, "conclusions.csv")}
+    assert len(rows) == 72
+    # p = .045 of 24 tests does not stay; p = 3e-9 does
+    assert rows["total", "low_freq_bias", "Concepts"]["stays_adjusted"] == "no"
+    assert rows["total", "low_freq_bias", "Adversarial"]["stays_adjusted"] == "yes"
+    # -.53 over all networks, +.41 among those of equal accuracy
+    turned = rows["total", "shape_bias", "Robustness"]
+    assert turned["stays_given_id"] == "no"
+    assert "with the other sign" in turned["turns"]
+    # p .040 by itself, one of 24
+    assert rows["other", "cb_center_freq", "ID"]["turns"] == "without ReaL, by its own p alone"
+    # the floor of adversarial accuracy is one line for all networks: ranks stay
+    assert {row["stays_corrected_pgd"] for row in rows.values()} == {"yes", ""}
+    for row in rows.values():
+        assert (row["published"] == "0.0") == (row["stays_adjusted"] == "")
+
+
+def test_words(written: tuple[Path, list[str]]) -> None:
+    folder, sentences = written
+    text = (folder / "out" / "summary.txt").read_text(encoding="utf-8")
+    assert text.splitlines() == sentences
+    assert "the paper prints 40 and shows the other 32" in text
+    assert "36 of 40 stay." in text
+    assert "no independent draws" in text
+    assert "20 different triples" in text
+    for causal in (" cause", " because of its bias", " leads to", " due to", " improves", " explains"):
+        assert causal not in text
