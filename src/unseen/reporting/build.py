@@ -19,6 +19,7 @@ from unseen.reporting.papers import compare_with_papers
 from unseen.reporting.summary import summarise
 from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
+from unseen.reporting.vega_lite import Spec
 from unseen.wording import command_line_of
 
 _MOST_IN_A_FIGURE = 12
@@ -76,7 +77,7 @@ def write_figures(analysis: Analysis, folder: Path) -> None:
             path.with_suffix(".png").write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
 
 
-def _figures(contest: Contest) -> dict[str, figures.Spec]:
+def _figures(contest: Contest) -> dict[str, Spec]:
     where, members = f"{contest.title} ({contest.size} size)", contest.configurations
     top = top_of_heat(contest)
     titled = [(f"{config.label}, n = {len(config.runs)}", config) for config in members[:_MOST_IN_A_FIGURE]]

@@ -19,9 +19,9 @@ from unseen.probe_table import HEADINGS
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Estimate, estimates
 from unseen.reporting.theme import Theme
+from unseen.reporting.vega_lite import Spec, marks, number, short, sized, tooltip
 from unseen.scores import SPLITS
 
-Spec = dict[str, Any]
 MOST_LINES = 16  # more cannot be distinguished
 _MOST_NAMED = 8  # points with their names beside them
 _MOST_CELLS_WITH_TEXT = 8  # columns of a heat map
@@ -38,36 +38,34 @@ def layer_curves(config: Configuration, theme: Theme, *, probe: str = "nmi") -> 
     rows = [row for split in SPLITS for name in probes for row in _curve_rows(config, split, name)]
     levels, paths = _reference_rows(config, probes)
     last = config.last_layer
-    x = _number("l", "layer", {"domain": [0, max(last, 1)], "nice": False, "padding": 8})
+    x = number("l", "layer", {"domain": [0, max(last, 1)], "nice": False, "padding": 8})
     x["axis"] = {"values": list(range(0, last + 1, 1 + last // 14)), "format": "d", "grid": False}
-    y = _number("v", "score" if theme.on_page else HEADINGS[probe], {"domain": [0, 1]}, tickCount=5)
+    y = number("v", "score" if theme.on_page else HEADINGS[probe], {"domain": [0, 1]}, tickCount=5)
     legend = None if theme.on_page else {"title": "classes", "orient": "bottom"}
     split_colours = {"domain": list(SPLITS), "range": [theme.unseen, theme.seen]}
     colour = {"field": "s", "type": "nominal", "scale": split_colours, "legend": legend}
     chosen = [{"filter": "datum.p == probe"}] if theme.on_page else []
     place = {"x": x, "y": y, "color": colour}
     kind = {"field": "k", "type": "nominal", "scale": _KIND_DASHES, "legend": None}
-    level_tip = _tooltip(("k", "level"), ("s", "classes"), ("v", "value"), ("how", "which is"))
+    level_tip = tooltip(("k", "level"), ("s", "classes"), ("v", "value"), ("how", "which is"))
     level = {"color": colour, "strokeDash": kind, "tooltip": level_tip}
     point = {
         "shape": {"field": "s", "scale": _SPLIT_SHAPES, "legend": None},
         "size": {"condition": {"test": "datum.best", "value": 150}, "value": 32},
-        "tooltip": _tooltip(
-            ("l", "layer"), ("name", "name"), ("depth", "depth"), ("s", "classes"), *_NUMBERS
-        ),
+        "tooltip": tooltip(("l", "layer"), ("name", "name"), ("depth", "depth"), ("s", "classes"), *_NUMBERS),
     }
     dash = {"strokeDash": {"field": "s", "scale": _SPLIT_DASHES, "legend": None}}
     layers = [
-        _layer("rule", {"y": y} | level, levels, chosen, strokeWidth=1.2, opacity=0.75),
-        _layer("line", {"x": x, "y": y} | level, paths, chosen, strokeWidth=1.2, opacity=0.75),
+        marks("rule", {"y": y} | level, levels, chosen, strokeWidth=1.2, opacity=0.75),
+        marks("line", {"x": x, "y": y} | level, paths, chosen, strokeWidth=1.2, opacity=0.75),
         *_intervals("area", place, rows, chosen, opacity=0.2),
         *_thin_lines(config, probes, place, chosen),
-        _layer("line", place | dash, transform=chosen, strokeWidth=2),
-        _layer("point", place | point, transform=chosen, filled=True, opacity=1),
+        marks("line", place | dash, transform=chosen, strokeWidth=2),
+        marks("point", place | point, transform=chosen, filled=True, opacity=1),
     ]
     params = {"params": [{"name": "probe", "value": probe}]} if theme.on_page else {}
     independent = {"scale": {"strokeDash": "independent"}}
-    return _sized({"data": {"values": rows}, "layer": layers, "resolve": independent} | params, theme)
+    return sized({"data": {"values": rows}, "layer": layers, "resolve": independent} | params, theme)
 
 
 def _curve_rows(config: Configuration, split: str, probe: str) -> list[Spec]:
@@ -79,7 +77,7 @@ def _curve_rows(config: Configuration, split: str, probe: str) -> list[Spec]:
         best = config.g.best_layer if probe == "nmi" else int(np.nanargmax([score.mean for score in scores]))
     return [
         _estimate(score)
-        | {"l": layer, "name": config.layer_names[layer], "depth": _short(config.depths[layer]), "s": split, "p": probe}
+        | {"l": layer, "name": config.layer_names[layer], "depth": short(config.depths[layer]), "s": split, "p": probe}
         | ({"best": True} if layer == best else {})
         for layer, score in enumerate(scores)
         if score.n
@@ -91,7 +89,7 @@ def _thin_lines(
 ) -> list[Spec]:
     """Return the layer with a line for each class split or seed, [] where one alone would lie on the mean."""
     rows = [
-        {"l": layer, "s": split, "p": probe, "u": name, "v": _short(value)}
+        {"l": layer, "s": split, "p": probe, "u": name, "v": short(value)}
         for split in SPLITS
         for probe in probes
         if (split, probe) in config.probes
@@ -103,9 +101,9 @@ def _thin_lines(
         return []
     detail = {
         "detail": [{"field": "u"}],
-        "tooltip": _tooltip(("u", config.units.noun), ("l", "layer"), ("v", "score")),
+        "tooltip": tooltip(("u", config.units.noun), ("l", "layer"), ("v", "score")),
     }
-    return [_layer("line", place | detail, rows, chosen, strokeWidth=0.7, opacity=0.45)]
+    return [marks("line", place | detail, rows, chosen, strokeWidth=0.7, opacity=0.45)]
 
 
 def _reference_rows(config: Configuration, probes: Sequence[str]) -> tuple[list[Spec], list[Spec]]:
@@ -116,9 +114,9 @@ def _reference_rows(config: Configuration, probes: Sequence[str]) -> tuple[list[
             for kind, level in config.references(split, probe).items():
                 row = {"s": split, "p": probe, "k": kind, "how": level.meaning}
                 if np.ptp(level.values) == 0:
-                    levels.append(row | {"v": _short(level.values[0])})
+                    levels.append(row | {"v": short(level.values[0])})
                 else:
-                    paths += [row | {"l": at, "v": _short(value)} for at, value in enumerate(level.values)]
+                    paths += [row | {"l": at, "v": short(value)} for at, value in enumerate(level.values)]
     return levels, paths
 
 
@@ -134,16 +132,16 @@ def heat_map(config: Configuration, theme: Theme, *, top: float) -> Spec:
     x: Spec = {"field": "step", "type": "ordinal", "title": "training step"}
     x["axis"] = {"labelAngle": 0, "labelOverlap": True}
     y = {"field": "l", "type": "ordinal", "sort": "descending", "title": "layer"}
-    colour = _number("v", "NMI", {"scheme": "viridis", "domain": [0, top]})
+    colour = number("v", "NMI", {"scheme": "viridis", "domain": [0, top]})
     colour["legend"] = {"gradientThickness": 10, "tickCount": 4}
-    hover = _tooltip(("l", "layer"), ("name", "name"), ("step", "step"), *_NUMBERS)
-    layers = [_layer("rect", {"x": x, "y": y, "color": colour, "tooltip": hover})]
+    hover = tooltip(("l", "layer"), ("name", "name"), ("step", "step"), *_NUMBERS)
+    layers = [marks("rect", {"x": x, "y": y, "color": colour, "tooltip": hover})]
     if len(config.steps) <= _MOST_CELLS_WITH_TEXT:
         ink = {"condition": {"test": f"datum.v > {0.6 * top}", "value": "#111111"}, "value": "#ffffff"}
         text = {"x": x, "y": y, "text": {"field": "v", "format": ".2f"}, "color": ink}
-        layers.append(_layer("text", text, fontSize=10))
+        layers.append(marks("text", text, fontSize=10))
     height = max(100, 20 * len(config.layer_names))
-    return _sized({"data": {"values": rows}, "layer": layers}, theme, height=height)
+    return sized({"data": {"values": rows}, "layer": layers}, theme, height=height)
 
 
 def scatter(points: Sequence[Spec], classes: Sequence[str], theme: Theme) -> Spec:
@@ -156,10 +154,10 @@ def scatter(points: Sequence[Spec], classes: Sequence[str], theme: Theme) -> Spe
         "y": bare | {"field": "y"},
         "color": by_class | {"scale": theme.colours(classes)},
         "shape": by_class | {"scale": theme.shapes(classes)},
-        "tooltip": _tooltip(("c", "class")),
+        "tooltip": tooltip(("c", "class")),
     }
-    layer = _layer("point", encoding, points, filled=True, size=18, opacity=0.7)
-    return _sized(layer, theme, height=220)
+    layer = marks("point", encoding, points, filled=True, size=18, opacity=0.7)
+    return sized(layer, theme, height=220)
 
 
 def over_steps(configurations: Sequence[Configuration], theme: Theme, *, what: str) -> Spec:
@@ -176,14 +174,14 @@ def over_steps(configurations: Sequence[Configuration], theme: Theme, *, what: s
     domain = {"domain": [min(steps), max(*steps, min(steps) + 1)], "nice": False, "padding": 8}
     height = {"zero": True, "nice": True} if what == "g" else {"domain": [0, 1]}
     colour, shape = _by_label(configurations, theme)
-    x = _number("step", "training step", domain, grid=False, tickCount=6)
+    x = number("step", "training step", domain, grid=False, tickCount=6)
     title = "g, unseen classes" if what == "g" else "accuracy, seen classes"
-    place = {"x": x, "y": _number("v", title, height, tickCount=5), "color": colour}
-    hover = _tooltip(("label", "network"), ("step", "step"), *_NUMBERS)
+    place = {"x": x, "y": number("v", title, height, tickCount=5), "color": colour}
+    hover = tooltip(("label", "network"), ("step", "step"), *_NUMBERS)
     layers = [
-        _layer("line", place, strokeWidth=2),
+        marks("line", place, strokeWidth=2),
         *_intervals("rule", place, rows, strokeWidth=1.5, opacity=0.6),
-        _layer("point", place | {"shape": shape, "tooltip": hover}, filled=True, size=45, opacity=1),
+        marks("point", place | {"shape": shape, "tooltip": hover}, filled=True, size=45, opacity=1),
     ]
     return _filtered({"data": {"values": rows}, "layer": layers}, theme)
 
@@ -194,29 +192,29 @@ def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spe
     for config in configurations:
         if config.accuracy.n:
             g = config.score
-            means.append(_label(config) | {"a": _short(config.accuracy.mean), "v": _short(g.mean), "n": g.n})
+            means.append(_label(config) | {"a": short(config.accuracy.mean), "v": short(g.mean), "n": g.n})
         pairs = zip(config.accuracies[:, -1], config.nmi[:, config.g.best_layer], config.runs, strict=True)
         runs += [
             _label(config)
-            | {"a": _short(accuracy), "v": _short(value), "run": f"{run.classes}, seed {run.facts.seed}"}
+            | {"a": short(accuracy), "v": short(value), "run": f"{run.classes}, seed {run.facts.seed}"}
             for accuracy, value, run in pairs
             if math.isfinite(accuracy) and math.isfinite(value)
         ]
     colour, shape = _by_label(configurations, theme)
     scale = {"zero": False, "padding": 24, "nice": True}
     place = {
-        "x": _number("a", "accuracy on seen classes", scale, tickCount=5),
-        "y": _number("v", "g (unseen classes)", scale, tickCount=5),
+        "x": number("a", "accuracy on seen classes", scale, tickCount=5),
+        "y": number("v", "g (unseen classes)", scale, tickCount=5),
         "color": colour,
     }
-    of_run = _tooltip(
+    of_run = tooltip(
         ("label", "network"), ("run", "unseen, seed"), ("a", "accuracy"), ("v", "NMI, best layer")
     )
-    of_mean = _tooltip(("label", "network"), ("a", "accuracy"), ("v", "g"), ("n", "n"))
+    of_mean = tooltip(("label", "network"), ("a", "accuracy"), ("v", "g"), ("n", "n"))
     mean = place | {"shape": shape, "tooltip": of_mean}
     middle = (min((row["a"] for row in means), default=0) + max((row["a"] for row in means), default=0)) / 2
     names = [
-        _layer("text", place | {"text": {"field": "label"}}, rows, align=align, dx=dx, limit=130)
+        marks("text", place | {"text": {"field": "label"}}, rows, align=align, dx=dx, limit=130)
         for align, dx, rows in (
             ("left", 9, [row for row in means if row["a"] <= middle]),
             ("right", -9, [row for row in means if row["a"] > middle]),
@@ -224,8 +222,8 @@ def accuracy_and_g(configurations: Sequence[Configuration], theme: Theme) -> Spe
         if rows and len(means) <= _MOST_NAMED
     ]  # towards the middle, so that none leaves the figure
     layers = [
-        _layer("point", place | {"tooltip": of_run}, runs, filled=True, size=22, opacity=0.45),
-        _layer("point", mean, means, filled=True, size=130, opacity=1),
+        marks("point", place | {"tooltip": of_run}, runs, filled=True, size=22, opacity=0.45),
+        marks("point", mean, means, filled=True, size=130, opacity=1),
         *names,
     ]
     return _filtered({"layer": layers}, theme, height=280)
@@ -236,21 +234,21 @@ def destroyed(configurations: Sequence[Configuration], theme: Theme) -> Spec | N
     rows = []
     for config in configurations[:MOST_LINES]:
         if config.destroyed:
-            rows.append(_label(config) | {"level": 0.0, "v": _short(config.g.plain.mean)})
+            rows.append(_label(config) | {"level": 0.0, "v": short(config.g.plain.mean)})
         for level, values in config.destroyed:
-            rows.append(_label(config) | {"level": level, "v": _short(values[config.g.best_layer])})
+            rows.append(_label(config) | {"level": level, "v": short(values[config.g.best_layer])})
     if not rows:
         return None
     colour, shape = _by_label(configurations, theme)
     encoding = {
-        "x": _number("level", "noise in the images", {}, grid=False),
-        "y": _number("v", "NMI", {"domain": [0, 1]}),
+        "x": number("level", "noise in the images", {}, grid=False),
+        "y": number("v", "NMI", {"domain": [0, 1]}),
         "color": colour,
-        "tooltip": _tooltip(("label", "network"), ("level", "noise"), ("v", "NMI")),
+        "tooltip": tooltip(("label", "network"), ("level", "noise"), ("v", "NMI")),
     }
     layers = [
-        _layer("line", encoding),
-        _layer("point", encoding | {"shape": shape}, filled=True, size=45),
+        marks("line", encoding),
+        marks("point", encoding | {"shape": shape}, filled=True, size=45),
     ]
     return _filtered({"data": {"values": rows}, "layer": layers}, theme)
 
@@ -266,29 +264,6 @@ def side_by_side(titled: Sequence[tuple[str, Spec]], theme: Theme, title: str, s
     return {"title": heading, "concat": parts, "config": theme.config()} | layout
 
 
-def _number(field: str, title: str | None, scale: Spec, **axis: Any) -> Spec:
-    """Return the encoding of a number."""
-    encoding = {"field": field, "type": "quantitative", "title": title, "scale": scale}
-    return encoding | ({"axis": axis} if axis else {})
-
-
-def _layer(
-    mark: str,
-    encoding: Spec,
-    rows: Sequence[Spec] | None = None,
-    transform: Sequence[Spec] = (),
-    **style: Any,
-) -> Spec:
-    """Return marks of one kind, of their own rows or those of the figure."""
-    data = {} if rows is None else {"data": {"values": list(rows)}}
-    return data | {"transform": list(transform), "mark": {"type": mark, **style}, "encoding": encoding}
-
-
-def _tooltip(*fields: tuple[str, str]) -> list[Spec]:
-    """Return what a figure shows when a person points at a mark: (field, title) each."""
-    return [{"field": field, "title": title} for field, title in fields]
-
-
 def _intervals(
     mark: str, place: Spec, rows: Sequence[Spec], transform: Sequence[Spec] = (), **style: Any
 ) -> list[Spec]:
@@ -297,19 +272,14 @@ def _intervals(
         return []
     encoding = place | {"y": place["y"] | {"field": "lo"}, "y2": {"field": "hi"}}
     valid = [*transform, {"filter": "isValid(datum.lo)"}]
-    return [_layer(mark, encoding, transform=valid, clip=True, **style)]  # with few units it exceeds the axis
+    return [marks(mark, encoding, transform=valid, clip=True, **style)]  # with few units it exceeds the axis
 
 
 def _estimate(estimate: Estimate) -> Spec:
-    row: Spec = {"v": _short(estimate.mean), "n": estimate.n}
+    row: Spec = {"v": short(estimate.mean), "n": estimate.n}
     if math.isfinite(estimate.low):
-        row |= {"lo": _short(estimate.low), "hi": _short(estimate.high), "sd": _short(estimate.std)}
+        row |= {"lo": short(estimate.low), "hi": short(estimate.high), "sd": short(estimate.std)}
     return row
-
-
-def _short(value: float) -> float | None:
-    """Return a number with four digits after the point, None (JSON null) for NaN."""
-    return round(float(value), 4) if math.isfinite(value) else None
 
 
 def _label(config: Configuration) -> Spec:
@@ -330,11 +300,4 @@ def _filtered(spec: Spec, theme: Theme, *, height: int = 200) -> Spec:
         for layer in spec["layer"]:
             layer["transform"].append({"filter": _SHOWN})
         spec["params"] = [{"name": "shown", "value": None}]
-    return _sized(spec, theme, height=height)
-
-
-def _sized(spec: Spec, theme: Theme, *, height: int = 190) -> Spec:
-    width: Spec = {"width": 300}
-    if theme.on_page:
-        width = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
-    return spec | width | {"height": height, "config": theme.config()}
+    return sized(spec, theme, height=height)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-import jinja2
-import vl_convert
 import yaml
-from markupsafe import Markup
 
 from unseen.probe_table import SHOWN
 from unseen.reporting import figures
@@ -24,17 +18,18 @@ from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.embeddings import pictures
 from unseen.reporting.papers import PaperRow, why_not_comparable
+from unseen.reporting.render import render
 from unseen.reporting.summary import across_data, claims_sentence, findings, paper_sentence, summarise
-from unseen.reporting.tables import Table, forms_of, sort_value
+from unseen.reporting.tables import Table
 from unseen.reporting.texts import printable
 from unseen.reporting.theme import PAGE
+from unseen.reporting.vega_lite import Spec
 from unseen.scores import CHANCE_PROBE
 from unseen.wording import command_line_of, count
 
 _MOST_CARDS = 40  # configurations with figures of their own; each is about 30 kB
 _MOST_WITH_PICTURES = 12
 _LONGEST_COMMAND = 5000  # characters
-_ASSETS = Path(__file__).parent / "assets"
 # words of a command that say where and when a job ran
 _NOT_REPEATED = ("-m", "--multirun", "seed=", "hydra.", "ckpt_path=", "resume=", "plan=")
 _DEMO = (
@@ -61,18 +56,13 @@ def page(
     # the best of each data set, as many as the page can hold
     each = max(1, _MOST_CARDS // max(1, len(analysis.contests)))
     chosen = [(to, config) for to in analysis.contests for config in to.configurations[:each]][:_MOST_CARDS]
-    specs: dict[str, figures.Spec] = {}
+    specs: dict[str, Spec] = {}
     problems: list[str] = []
     cards = _cards(chosen, specs, problems)
     contests = [_contest(contest, analysis, specs) for contest in analysis.contests]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_ASSETS), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template("page.html.j2").render(
-        css=Markup((_ASSETS / "page.css").read_text(encoding="utf-8")),
-        js=Markup((_ASSETS / "page.js").read_text(encoding="utf-8")),
-        vega=Markup(_vega()),
-        specs=Markup(_json(specs)),
+    return render(
+        "page.html.j2",
+        specs,
         made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
         counts=_counts(collection, analysis),
         banner=_DEMO if any(to.size != "paper" for to in analysis.contests) else "",
@@ -87,8 +77,6 @@ def page(
         many_lines=most if any(len(to.configurations) > most for to in analysis.contests) else 0,
         measured=what_was_measured(analysis),
         tables=tables,
-        forms_of=forms_of,
-        sort_value=sort_value,
         across_data=[across_data(transfer, analysis) for transfer in analysis.transfers],
         claims_sentence=claims_sentence(analysis),
         paper_sentence=paper_sentence(papers),
@@ -105,7 +93,7 @@ def page(
 
 
 def _cards(
-    chosen: Sequence[tuple[Contest, Configuration]], specs: dict[str, figures.Spec], problems: list[str]
+    chosen: Sequence[tuple[Contest, Configuration]], specs: dict[str, Spec], problems: list[str]
 ) -> list[dict[str, Any]]:
     cards = []
     for place, (contest, config) in enumerate(chosen):
@@ -126,9 +114,9 @@ def _cards(
     return cards
 
 
-def _contest(contest: Contest, analysis: Analysis, specs: dict[str, figures.Spec]) -> dict[str, Any]:
+def _contest(contest: Contest, analysis: Analysis, specs: dict[str, Spec]) -> dict[str, Any]:
     name, members = contest.identifier, contest.configurations
-    made: dict[str, figures.Spec | None] = {"g": figures.over_steps(members, PAGE, what="g")}
+    made: dict[str, Spec | None] = {"g": figures.over_steps(members, PAGE, what="g")}
     if any(config.accuracy.n for config in members):
         made["accuracy"] = figures.over_steps(members, PAGE, what="accuracy")
         made["scatter"] = figures.accuracy_and_g(members, PAGE)
@@ -164,19 +152,6 @@ def _config_text(config: Configuration) -> str:
         key: value for key, value in config.runs[0].config.items() if key not in ("paths", "logger", "hydra")
     }
     return str(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
-
-
-@lru_cache(maxsize=1)
-def _vega() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script that sets `vegaEmbed`."""
-    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-
-
-def _json(content: object) -> str:
-    """Return JSON that cannot end the script element that contains it."""
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def run_commands(configurations: Sequence[Configuration]) -> list[str]:
