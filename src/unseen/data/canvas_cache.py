@@ -56,12 +56,14 @@ class CanvasCache:
             (A process that has mapped a deleted file still has it, except on a network file system.)
         processes: How many processes of this machine decode the same images, each of which needs memory of its own
             where they cannot be kept.
+        setting: What sets the limit, for messages.
         notice: Why the images are in memory after all; None: they are not, or were not meant to be kept.
     """
 
     folder: Path
     limit: float
     processes: int = 1
+    setting: str = "data.cache_gb"
     notice: str | None = field(default=None, init=False)
 
     def holds(self, images: int, frame: Frame) -> bool:
@@ -138,7 +140,7 @@ class CanvasCache:
         """
         size = f"they take {needed / _GB:.2g} GB"
         if needed > self.limit:
-            raise OSError(f"{size}, and data.cache_gb={self.limit / _GB:g}")
+            raise OSError(f"{size}, and {self.setting}={self.limit / _GB:g}")
         for part in self.folder.glob("canvases-*.part"):
             with suppress(Timeout), FileLock(part.with_suffix(".lock")).acquire(timeout=0):
                 part.unlink(missing_ok=True)

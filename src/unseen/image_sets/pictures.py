@@ -103,8 +103,7 @@ class FilePictures:
             return np.asarray(prepared(decode(tree.read(path)), self.size))
         except Exception as error:
             raise UnreadableImageError(
-                f"{printable(path)} of {self.root} cannot be used ({printable(one_line(error))}); mend or remove it, "
-                "or leave such files out with skip_bad=true"
+                f"{printable(path)} of {self.root} cannot be used ({printable(one_line(error))})"
             ) from error
 
 
