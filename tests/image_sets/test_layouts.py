@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from unseen.image_sets.benchmark import LabelledFolder, available
 from unseen.image_sets.cue_conflict import CueConflict
+from unseen.image_sets.samples import Samples
+from unseen.image_sets.sessions import SessionFolder
 from unseen.image_sets.tables import kept_classes, wordnet_ids
 
+CONFIGS = Path(__file__).parents[2] / "configs" / "benchmark"
 CUE = [
     "airplane/airplane1-bicycle2.png",
     "airplane/airplane10-bear3.webp",
@@ -124,12 +131,14 @@ def test_folders_that_are_no_classes(folder, paths, says) -> None:
         LabelledFolder(str(folder(paths))).open("mine")
 
 
-def test_empty_roots_and_files_are_refused(tmp_path) -> None:
+def test_empty_folders_are_missing_and_other_files_refused(tmp_path) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/.gitkeep").touch()
     (tmp_path / "file.zip").write_bytes(b"no archive")
-    for root, says in (("empty", "is an empty folder"), ("file.zip", "neither a folder nor a zip archive")):
-        with pytest.raises(ValueError, match=rf"benchmark mine: benchmark\.mine\.root=.* {says}|{says}"):
-            available({"mine": LabelledFolder(str(tmp_path / root))})
+    _, missing = available({"mine": LabelledFolder(str(tmp_path / "empty"))})
+    assert missing == {"mine": f"benchmark.mine.root={tmp_path}/empty is an empty folder"}
+    with pytest.raises(ValueError, match=r"benchmark\.mine\.root=.* neither a folder nor a zip archive"):
+        available({"mine": LabelledFolder(str(tmp_path / "file.zip"))})
 
 
 def test_a_map_gives_other_folders_a_class(folder, tmp_path) -> None:
@@ -138,3 +147,54 @@ def test_a_map_gives_other_folders_a_class(folder, tmp_path) -> None:
     [images] = LabelledFolder(str(root), class_map=str(tmp_path / "map.json")).open("mine")
     np.testing.assert_array_equal(images.labels, [0, 1, 1])
     images.decision.check(3)
+
+
+def test_images_of_sessions_have_their_class_in_the_name(folder, zipped) -> None:
+    paths = [
+        "stylized/session-1/0002_sty_dnn_0_cat_10_n02123045_5.png",
+        "stylized/session-1/0001_sty_dnn_0_knife_10_n03041632_5.png",
+        "stylized/session-2/0001_sty_dnn_0_bear_10_n02132136_5.png",
+    ]
+    root = folder(paths)
+    for place in (root, zipped(root)):
+        [images] = SessionFolder(str(place)).open("stylized")
+        assert images.labels.tolist() == [1, 7, 13]
+    [sorted_copy] = SessionFolder(str(folder(["stylized/cat/1.png"], name="copy"))).open("stylized")
+    assert sorted_copy.labels.tolist() == [7]
+    with pytest.raises(ValueError, match=r"fifth word of session-1/a_b_c_d_zebra_e\.png: zebra is no class"):
+        SessionFolder(str(folder(["session-1/a_b_c_d_zebra_e.png"], name="zebra"))).open("stylized")
+    with pytest.raises(ValueError, match=r"session-1/photo\.png is not called A_B_C_CONDITION_CLASS_NAME"):
+        SessionFolder(str(folder(["session-1/photo.png"], name="photo"))).open("stylized")
+
+
+def test_the_samples_are_what_they_are_called() -> None:
+    pytest.importorskip("skimage")
+    [images] = Samples().open("samples")
+    assert [name.rsplit("/", 1)[1] for name in images.files] == ["chelsea.png", "coffee.png", "china.jpg"]
+    assert images.accepted.tolist() == [[281, 282, 285], [967, 968, -1], [698, -1, -1]]
+    assert images.read(range(3)).shape == (3, 3, 224, 224)
+
+
+@pytest.mark.parametrize("option", ["imagenet", "local", "none", "samples"])
+def test_the_configured_benchmarks_can_be_made(option, tmp_path) -> None:
+    node = OmegaConf.load(CONFIGS / f"{option}.yaml")
+    config = OmegaConf.create({"benchmark": node or {}, "paths": {"data_dir": str(tmp_path)}})
+    made = instantiate(config, _convert_="all")["benchmark"]
+    found, missing = available(made)
+    assert set(found) | set(missing) >= set(made) - {"samples_c"}
+    assert all("does not exist" in sentence for name, sentence in missing.items() if name != "samples_c")
+    groups = [benchmark.group for benchmark in made.values()]
+    if option == "imagenet":
+        assert [groups.count(group) for group in ("id", "robustness", "concepts")] == [3, 3, 3]
+        assert (len(made["imagenet_c"].corruptions), len(made["imagenet_c_bar"].corruptions)) == (19, 10)
+
+
+def test_one_setting_moves_all_local_sets(folder) -> None:
+    root = folder(
+        [*(f"cue-conflict/{path}" for path in CUE), "edges/cat/cat1.png", "silhouettes/dog/dog1.png"]
+    )
+    node = OmegaConf.load(CONFIGS / "local.yaml")
+    config = OmegaConf.create({"benchmark": node, "paths": {"data_dir": "nowhere"}})
+    config.benchmark.cue_conflict.root = str(root)
+    found, _ = available(instantiate(config, _convert_="all")["benchmark"])
+    assert list(found) == ["cue_conflict", "edges", "silhouettes"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from unseen.data.canvases import Names
 from unseen.data.catalog import left_out_sentence
-from unseen.data.files import FileTree, below, open_tree
+from unseen.data.files import FileTree, below, open_tree, reason_for_name
 from unseen.data.sources.image_folder import class_entries
 from unseen.image_sets.decisions import AllClasses, Decision, GroupedClasses, imagenet_subset, sixteen
 from unseen.image_sets.image_set import Labels
@@ -64,6 +64,8 @@ def tree_of(root: str | None, setting: str) -> tuple[FileTree, str]:
         if not archive.exists():
             raise MissingImagesError(f"{setting}={root} does not exist (nor does {archive.name} beside it)")
         path = archive
+    if path.is_dir() and all(reason_for_name(item.name) for item in path.iterdir()):
+        raise MissingImagesError(f"{setting}={root} is an empty folder")
     return open_tree(path, setting), str(path)
 
 
@@ -130,6 +132,19 @@ def labelled_folders(
     named = mapped.names if mapped is not None else (*wordnet_ids(), *entry_classes())
     tree, place = tree_of(root, setting)
     where = inner_folder(tree, folder, named, place)
+    return labelled_in(tree, place, where, setting, keep=keep, mapped=mapped)
+
+
+def labelled_in(
+    tree: FileTree,
+    place: str,
+    where: str,
+    setting: str,
+    *,
+    keep: Subset | None = None,
+    mapped: GroupedClasses | None = None,
+) -> Labelled:
+    """Return the images of the class folders that lie directly in `where`; see `labelled_folders`."""
     entries, left_out = class_entries(tree, where, "whole", setting)
     shown = f"{place}/{where}" if where else place
     if not entries:
