@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,20 +15,9 @@ from unseen.biases.measure import Array, Batch, Classifier
 class Accuracy:
     """Accuracy of the most probable class, in [0, 1]; an image with several accepted classes is right with any."""
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Whether the image is right."""
-        return ("right",)
-
-    @property
-    def passes(self) -> int:
-        """One forward pass."""
-        return 1
-
-    @property
-    def needs_textures(self) -> bool:
-        """Any labelled images will do."""
-        return False
+    columns: ClassVar[tuple[str, ...]] = ("right",)
+    passes: ClassVar[int] = 1
+    needs_textures: ClassVar[bool] = False
 
     def observe(self, classifier: Classifier, batch: Batch) -> Tensor:
         """Return whether each image is right, (B, 1) of 0 and 1."""

@@ -6,6 +6,7 @@ Legend: B batch, H and W image height and width, R resamples.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -94,6 +95,9 @@ class AdversarialAccuracy:
     seed: int = 0
     faithful: bool = False
 
+    columns: ClassVar[tuple[str, ...]] = ("clean", "attacked")
+    needs_textures: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         """Refuse settings that make no attack.
 
@@ -109,19 +113,9 @@ class AdversarialAccuracy:
             raise ValueError(f"a seed must not be negative: {self.seed}")
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Whether the image is right, and whether it stays so."""
-        return "clean", "attacked"
-
-    @property
     def passes(self) -> int:
         """One before the attack, one after it, and each step forward and backward; fewer where images are wrong."""
         return 2 + 3 * self.steps
-
-    @property
-    def needs_textures(self) -> bool:
-        """Any labelled images will do."""
-        return False
 
     def observe(self, classifier: Classifier, batch: Batch) -> Tensor:
         """Return whether each image is right before, and before and after the attack, (B, 2) of 0 and 1."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -63,20 +63,9 @@ class ShapeBias:
     Its columns are shares of all images: `shape` are in conflict and decided for the shape, `texture` for the texture.
     """
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The two kinds of decision that count."""
-        return "shape", "texture"
-
-    @property
-    def passes(self) -> int:
-        """One forward pass."""
-        return 1
-
-    @property
-    def needs_textures(self) -> bool:
-        """A conflict needs a shape and a texture."""
-        return True
+    columns: ClassVar[tuple[str, ...]] = ("shape", "texture")
+    passes: ClassVar[int] = 1
+    needs_textures: ClassVar[bool] = True
 
     def observe(self, classifier: Classifier, batch: Batch) -> Tensor:
         """Return whether each image is decided for its shape and whether for its texture, (B, 2) of 0 and 1."""
