@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "probes": {"probe_table"},
     "backbones": {"wording"},
     "biases": {"wording"},
-    "image_sets": {"data", "process_rank", "regular_files", "atomic_files", "wording"},
+    "image_sets": {"data", "process_rank", "regular_files", "atomic_files", "threads", "wording"},
     "data": {"process_rank", "regular_files", "threads", "wording"},
     "training": {"atomic_files", "backbones", "full_precision", "scores"},
     "callbacks": {"backbones", "probes", "distributed", "full_precision", "scores", "run_folder", "wording"},

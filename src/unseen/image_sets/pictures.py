@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,10 +20,12 @@ from torch import Tensor
 from unseen.data.canvases import Names, UnreadableImageError
 from unseen.data.files import FileTree, tree_at
 from unseen.data.images import decode
+from unseen.threads import cores
 from unseen.wording import one_line, printable
 
 SIDE = 224  # of the public benchmarks' images
 RESIZED = 256  # the shorter side before the centre is cut out
+_MOST_THREADS = 8
 PREPARATION = 1  # to be raised with every change that changes a pixel: kept images are then left alone
 
 
@@ -78,8 +81,13 @@ class FilePictures:
 
     def read(self, numbers: Sequence[int]) -> Tensor:
         """Return images by number, see `Pictures`."""
-        tree = tree_at(self.root)
-        images = [self._read(tree, self.paths[number]) for number in numbers]
+        tree, paths = tree_at(self.root), [self.paths[number] for number in numbers]
+        threads = min(cores(), len(paths), _MOST_THREADS)
+        if threads < 2:
+            images = [self._read(tree, path) for path in paths]
+        else:
+            with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+                images = list(pool.map(lambda path: self._read(tree, path), paths))
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
     def only(self, numbers: Sequence[int]) -> FilePictures:
