@@ -43,9 +43,9 @@ def test_cue_conflict_images_are_named_after_shape_and_texture(folder, zipped, a
         ("bear/cat1-bear2.png", r"bear/cat1-bear2\.png is not called bear#-TEXTURE#"),
         (
             "bear/bear1-zebra2.png",
-            r"texture of .*bear1-zebra2\.png: zebra is no class.*; allowed are airplane,",
+            r"texture of .*bear1-zebra2\.png: unknown class zebra.*; allowed are airplane,",
         ),
-        ("bearr/bearr1-cat2.png", r"bearr is no class \(did you mean bear\?\)"),
+        ("bearr/bearr1-cat2.png", r"unknown class bearr \(did you mean bear\?\)"),
     ],
 )
 def test_wrong_names_of_cue_conflict_images(folder, name, says) -> None:
@@ -137,8 +137,13 @@ def test_empty_folders_are_missing_and_other_files_refused(tmp_path) -> None:
     (tmp_path / "file.zip").write_bytes(b"no archive")
     _, missing = available({"mine": LabelledFolder(str(tmp_path / "empty"))})
     assert missing == {"mine": f"benchmark.mine.root={tmp_path}/empty is an empty folder"}
-    with pytest.raises(ValueError, match=r"benchmark\.mine\.root=.* neither a folder nor a zip archive"):
+    with pytest.raises(ValueError, match=r"^benchmark\.mine\.root=.* neither a folder nor a zip archive"):
         available({"mine": LabelledFolder(str(tmp_path / "file.zip"))})
+
+
+def test_errors_name_the_benchmark(folder) -> None:
+    with pytest.raises(ValueError, match=r"^benchmark\.mine: .* stand for no class: tabby"):
+        available({"mine": LabelledFolder(str(folder(["tabby/1.png"])))})
 
 
 def test_a_map_gives_other_folders_a_class(folder, tmp_path) -> None:
@@ -161,7 +166,9 @@ def test_images_of_sessions_have_their_class_in_the_name(folder, zipped) -> None
         assert images.labels.tolist() == [1, 7, 13]
     [sorted_copy] = SessionFolder(str(folder(["stylized/cat/1.png"], name="copy"))).open("stylized")
     assert sorted_copy.labels.tolist() == [7]
-    with pytest.raises(ValueError, match=r"fifth word of session-1/a_b_c_d_zebra_e\.png: zebra is no class"):
+    with pytest.raises(
+        ValueError, match=r"fifth word of session-1/a_b_c_d_zebra_e\.png: unknown class zebra"
+    ):
         SessionFolder(str(folder(["session-1/a_b_c_d_zebra_e.png"], name="zebra"))).open("stylized")
     with pytest.raises(ValueError, match=r"session-1/photo\.png is not called A_B_C_CONDITION_CLASS_NAME"):
         SessionFolder(str(folder(["session-1/photo.png"], name="photo"))).open("stylized")

@@ -88,6 +88,7 @@ def available(
             missing[name] = str(error)
             continue
         except ValueError as error:
-            raise ValueError(f"benchmark {name}: {error}") from error
+            named = str(error).startswith("benchmark.")
+            raise ValueError(str(error) if named else f"benchmark.{name}: {error}") from error
         found |= {image_set.name: image_set for image_set in sets}
     return found, missing

@@ -84,24 +84,34 @@ def inner_folder(tree: FileTree, folder: str | None, classes: Sequence[str], roo
         MissingImagesError: The folder is not there, and the root has no class folders.
     """
     known, where = set(classes), ""
-    while True:
-        names = tree.folders(where)
-        if folder is not None and folder in names:
-            return _unwrapped(tree, below(where, folder), known)
-        if len(names) != 1 or names[0] in known or names[0].isdecimal():
+    while folder is None or folder not in tree.folders(where):
+        inside = _only_folder(tree, where, known)
+        if inside is None:
             break
-        where = below(where, names[0])
-    if folder is not None and not any(name in known or name.isdecimal() for name in names):
+        where = inside
+    names = tree.folders(where)
+    if folder is not None and folder in names:
+        where = below(where, folder)
+        while (inside := _only_folder(tree, where, known)) is not None:
+            where = inside
+    elif folder is not None and not any(_is_class(name, known) for name in names):
         raise MissingImagesError(
             f"{root} has no folder {folder} and no class folders, but {listing(names, 6)}"
         )
     return where
 
 
-def _unwrapped(tree: FileTree, where: str, known: set[str]) -> str:
-    while len(names := tree.folders(where)) == 1 and names[0] not in known and not names[0].isdecimal():
-        where = below(where, names[0])
-    return where
+def _is_class(name: str, known: set[str]) -> bool:
+    return name in known or name.isdecimal()
+
+
+def _only_folder(tree: FileTree, where: str, known: set[str]) -> str | None:
+    """Return the only folder in `where` if it is no class but holds folders; None: there is no such folder."""
+    names = tree.folders(where)
+    if len(names) != 1 or _is_class(names[0], known):
+        return None
+    inside = below(where, names[0])
+    return inside if tree.folders(inside) and not tree.find(inside, deep=False).images else None
 
 
 def labelled_folders(
@@ -205,7 +215,8 @@ def check_names(names: Sequence[str], allowed: Sequence[str], what: str) -> None
     if unknown:
         near = suggestion(unknown[0], allowed)
         raise ValueError(
-            f"{what}: {listing(unknown, 6)} is no class{near}; allowed are {listing(allowed, shown=20)}"
+            f"{what}: unknown {'class' if len(unknown) == 1 else 'classes'} {listing(unknown, 6)}{near}; allowed are "
+            f"{listing(allowed, shown=20)}"
         )
 
 
