@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from reporting.browser import EXECUTABLE, Browser
 
+from unseen.reporting.biases.networks import published_networks
 from unseen.reporting.biases.study import published_study
 
 
@@ -57,6 +60,46 @@ def test_conclusions(written: tuple[Path, list[str]]) -> None:
     assert {row["stays_corrected_pgd"] for row in rows.values()} == {"yes", ""}
     for row in rows.values():
         assert (row["published"] == "0.0") == (row["stays_adjusted"] == "")
+
+
+def test_figures_and_a_page_that_holds_all(written: tuple[Path, list[str]]) -> None:
+    folder = written[0] / "out"
+    kinds = ("scatter", "correlations", "bias_correlations", "low_pass", "high_pass")
+    assert {path.name for path in (folder / "figures").iterdir()} == {
+        f"{kind}.{ending}" for kind in kinds for ending in ("svg", "png")
+    }
+    page = (folder / "page.html").read_text(encoding="utf-8")
+    assert "<script src" not in page
+    assert "<link" not in page
+    assert "CC BY-SA 4.0" in page
+    assert page.count('class="figure') == 24 + 2 + 2
+
+
+@pytest.mark.slow
+def test_own_networks_lie_over_the_published_ones_and_change_no_number(
+    written: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    own = replace(published_networks().only([0, 1]), names=("net0", "net1"))
+    assert published_study(tmp_path, own) == written[1]
+    alone = written[0] / "out"
+    for name in ("correlations.csv", "conclusions.csv", "regressions.csv"):
+        assert (alone / name).read_bytes() == (tmp_path / name).read_bytes()
+    assert "net0" not in (alone / "page.html").read_text(encoding="utf-8")
+    assert "net0" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(EXECUTABLE is None, reason="no chromium on PATH (apt-get install chromium)")
+def test_the_page_in_a_browser(written: tuple[Path, list[str]], tmp_path: Path) -> None:
+    page = (written[0] / "out" / "page.html").as_uri()
+    with Browser(tmp_path) as browser:
+        for width in (1200, 390):
+            browser.resize(width)
+            browser.open(page)
+            assert browser.run("document.querySelectorAll('.figure[data-drawn] svg').length") == 28
+            assert browser.run("document.documentElement.scrollWidth") == width
+        browser.print(tmp_path / "page.pdf")
+        assert (browser.problems, set(browser.requests)) == ([], {page})
 
 
 def test_words(written: tuple[Path, list[str]]) -> None:

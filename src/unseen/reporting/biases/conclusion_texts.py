@@ -53,7 +53,8 @@ def _cells(rows: Sequence[Conclusion]) -> str:
     """Return cells of the table, those of one subset together."""
     by_subset: dict[str, list[str]] = {}
     for row in rows:
-        by_subset.setdefault(row.subset, []).append(f"{BIASES[row.bias]} × {row.group}")
+        name = BIASES[row.bias].split(": ")[-1]
+        by_subset.setdefault(row.subset, []).append(f"{name} × {row.group}")
     return "; ".join(f"{subset}: {', '.join(cells)}" for subset, cells in by_subset.items())
 
 

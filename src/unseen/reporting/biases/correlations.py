@@ -63,6 +63,7 @@ class BiasPair:
     high: float
     p_adjusted: float  # Benjamini-Hochberg over the different pairs
     significant_published: bool
+    p_permutation: float
 
 
 def correlate(networks: Networks, subset: str = "total") -> list[Correlation]:
@@ -123,9 +124,11 @@ def correlate_biases(networks: Networks) -> list[BiasPair]:
         for second in names:
             x, y = networks.biases[first], networks.biases[second]
             both = np.isfinite(x) & np.isfinite(y)
-            rho, p = (1.0, 0.0) if first == second else spearman(x[both], y[both])
-            n = int(both.sum())
-            rows.append(BiasPair(first, second, rho, p, n, *interval(rho, n), math.nan, p < SIGNIFICANT))
+            n, tested = int(both.sum()), (*spearman(x[both], y[both]), spearman_p(x, y))
+            rho, p, counted = (1.0, 0.0, 0.0) if first == second else tested
+            rows.append(
+                BiasPair(first, second, rho, p, n, *interval(rho, n), math.nan, p < SIGNIFICANT, counted)
+            )
     place = {name: at for at, name in enumerate(names)}
     upper = [row for row in rows if place[row.first] < place[row.second]]
     adjusted = benjamini_hochberg(np.array([row.p for row in upper]))

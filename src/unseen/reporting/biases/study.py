@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unseen.atomic_files import write_text
 from unseen.reporting.biases.conclusion_texts import in_words
 from unseen.reporting.biases.conclusions import conclusions, variants
 from unseen.reporting.biases.correlations import correlate_biases, correlate_subsets
-from unseen.reporting.biases.networks import published_networks
+from unseen.reporting.biases.networks import Networks, published_networks
 from unseen.reporting.biases.regressions import regressions
+from unseen.reporting.biases.study_folder import Study, write_study
 from unseen.reporting.biases.study_tables import (
     bias_table,
     conclusion_table,
@@ -17,29 +17,36 @@ from unseen.reporting.biases.study_tables import (
     regression_table,
     variant_table,
 )
-from unseen.reporting.tables import write_tables
+
+_SOURCE = (
+    "Published networks: Paul Gavrikov and Janis Keuper, “Can Biases in ImageNet Models Explain Generalization?”, "
+    "CVPR 2024, arXiv 2404.01509. Their table is under CC BY-SA 4.0, and so is what is made of it here."
+)
 
 
-def published_study(out: Path) -> list[str]:
+def published_study(out: Path, own: Networks | None = None) -> list[str]:
     """Write the study of the 48 networks of arXiv 2404.01509 and return what it shows, in sentences.
 
     Args:
         out: A folder, made if absent: correlations.csv (72 rows), bias_correlations.csv (36), variants.csv,
-            regressions.csv and conclusions.csv, each as Markdown and LaTeX, too, and summary.txt.
+            regressions.csv and conclusions.csv, each as Markdown and LaTeX, too; figures/, summary.txt and page.html,
+            which holds all of it and loads nothing.
+        own: Networks to be drawn over the published ones, see `unseen.reporting.biases.own_networks`; no number of the
+            study depends on them.
     """
     networks = published_networks()
     correlations, changed = correlate_subsets(networks), variants()
-    rows = conclusions(correlations, changed)
-    together = [row for subset, part in networks.subsets().items() for row in regressions(part, subset)]
+    pairs, rows = correlate_biases(networks), conclusions(correlations, changed)
+    subsets = networks.subsets()
+    together = [row for subset, part in subsets.items() for row in regressions(part, subset)]
     sentences = in_words(networks, rows, together)
-    tables = [
-        correlation_table(correlations),
-        bias_table(correlate_biases(networks)),
+    tables = (
         conclusion_table(rows),
         regression_table(together),
+        correlation_table(correlations),
+        bias_table(pairs),
         variant_table(changed),
-    ]
-    out.mkdir(parents=True, exist_ok=True)
-    write_tables(tables, out)
-    write_text(out / "summary.txt", "\n".join(sentences) + "\n")
+    )
+    title = "Do biases of ImageNet networks go with how they generalize?"
+    write_study(Study(title, networks, correlations, pairs, tables, sentences, own, _SOURCE), out)
     return sentences

@@ -35,7 +35,7 @@ def correlation_table(rows: Sequence[Correlation]) -> Table:
         "Biases and groups of benchmarks",
         "Spearman's rank correlation over networks. p: t approximation, as published; significant_published: p < .05. "
         "Adjusted p-values: Benjamini–Hochberg within a subset. partial: given ID accuracy. Networks are taken as "
-        "independent draws.",
+        "independent draws. Of own networks, which are few, significance and adjusted p are by permutation.",
         rows,
         Correlation,
     )

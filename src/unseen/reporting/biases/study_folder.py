@@ -1,0 +1,118 @@
+"""The folder of a correlation study: tables, figures, sentences, and one page that holds them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+
+from unseen.atomic_files import write_text
+from unseen.reporting.biases import study_figures
+from unseen.reporting.biases.correlations import BiasPair, Correlation
+from unseen.reporting.biases.networks import BIASES, Networks
+from unseen.reporting.render import render
+from unseen.reporting.tables import Table, write_tables
+from unseen.reporting.theme import FILES, PAGE, Theme
+from unseen.reporting.vega_lite import Spec
+from unseen.wording import count, listing
+
+_PNG_SCALE = 1.5
+_SCATTER_NOTE = (
+    "A mark a network. Adversarial training: circle L2, square Linf, larger with the strength of the attack. "
+    "ρ: Spearman, in brackets where p ≥ .05."
+)
+_OWN_NOTE = (
+    " Pink: one's own networks; a dashed line is one without an accuracy of this group. Values that were measured "
+    "on other images or fewer than those of ImageNet cannot be compared with the published ones."
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a folder holds.
+
+    Attributes:
+        title: Of the page.
+        networks: The marks of the scatter panels.
+        correlations: Of biases and groups.
+        bias_pairs: Of the biases with each other.
+        tables: In the order of the page.
+        sentences: What it shows and what it cannot show.
+        own: Networks drawn over the others.
+        source: Whose numbers these are.
+    """
+
+    title: str
+    networks: Networks
+    correlations: Sequence[Correlation]
+    bias_pairs: Sequence[BiasPair]
+    tables: Sequence[Table]
+    sentences: Sequence[str]
+    own: Networks | None = None
+    source: str = ""
+
+
+def write_study(study: Study, out: Path) -> None:
+    """Write tables (CSV, Markdown, LaTeX), figures/ (SVG, PNG), summary.txt and page.html; `out` is made if absent."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_tables(study.tables, out)
+    write_text(out / "summary.txt", "\n".join(study.sentences) + "\n")
+    figures = out / "figures"
+    figures.mkdir(exist_ok=True)
+    for name, spec in _for_files(study).items():
+        svg = vl_convert.vegalite_to_svg(spec)
+        (figures / f"{name}.svg").write_text(svg, encoding="utf-8")
+        (figures / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
+    write_text(out / "page.html", _page(study))
+
+
+def _for_files(study: Study) -> dict[str, Spec]:
+    grid = study_figures.scatter_grid(study.networks, study.correlations, FILES, study.own)
+    return {"scatter": grid} | _heat_maps(study, FILES) | _curves(study, FILES)
+
+
+def _heat_maps(study: Study, theme: Theme) -> dict[str, Spec]:
+    return {
+        "correlations": study_figures.group_heat_map(study.correlations, theme),
+        "bias_correlations": study_figures.bias_heat_map(study.bias_pairs, theme),
+    }
+
+
+def _curves(study: Study, theme: Theme) -> dict[str, Spec]:
+    return {
+        kind: study_figures.pass_curves(study.networks, kind, theme, study.own)
+        for kind in ("low_pass", "high_pass")
+        if study_figures.has_curves(study.networks, kind)
+    }
+
+
+def _page(study: Study) -> str:
+    specs = _heat_maps(study, PAGE) | _curves(study, PAGE)
+    scatter = []
+    for bias in study.networks.biases:
+        panels = []
+        for group in study.networks.groups:
+            name, heading = f"scatter-{len(specs)}", BIASES.get(bias, bias)
+            rhos = study_figures.rhos_of(study.correlations, bias, group)
+            specs[name] = study_figures.scatter(study.networks, bias, group, rhos, PAGE, study.own)
+            panels.append((name, f"{heading} against {group}"))
+        scatter.append((BIASES.get(bias, bias), panels))
+    colours = study_figures.category_colours(study.networks, PAGE)
+    content: dict[str, Any] = {
+        "title": study.title,
+        "counts": count(len(study.networks), "network"),
+        "made": f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
+        "sentences": study.sentences,
+        "scatter": scatter,
+        "scatter_note": _SCATTER_NOTE + (_OWN_NOTE if study.own else ""),
+        "categories": list(zip(colours["domain"], colours["range"], strict=True)),
+        "curves": [kind for kind in ("low_pass", "high_pass") if kind in specs],
+        "own_names": listing(study.own.names) if study.own else "",
+        "tables": study.tables,
+        "source": study.source,
+    }
+    return render("study.html.j2", specs, **content)

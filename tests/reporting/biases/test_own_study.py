@@ -1,0 +1,133 @@
+"""Own networks from run folders: names of columns, what is refused, and what few networks may say."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unseen.reporting.biases.own_networks import own_networks
+from unseen.reporting.biases.own_study import own_study
+
+Values = Mapping[tuple[str, str], float]
+WHOLE = {"id": ["imagenet", "imagenet_real", "imagenet_v2"], "robustness": ["imagenet_c"]}
+
+
+def write_run(folder: Path, model: str, values: Values, **summary: object) -> Path:
+    folder.mkdir(parents=True)
+    with (folder / "scores.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["model", "images", "measure", "value", "low", "high", "n"])
+        writer.writerows(
+            [model, images, measure, "" if math.isnan(value) else value, "", "", 100]
+            for (measure, images), value in values.items()
+        )
+    with (folder / "conditions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["model", "images", "measure", "condition", "mean", "n"])
+        cutoffs = (0.1, 0.2, 0.3, 0.4, 0.5)
+        curve = [("clean", 0.5), *((f"low_pass_{cutoff:g}", cutoff / 2) for cutoff in cutoffs)]
+        writer.writerows([model, "edges", "low_frequency", name, mean, 100] for name, mean in curve)
+    content = {"kind": "biases", "status": "finished"} | summary
+    (folder / "summary.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def write_runs(root: Path, n: int) -> Path:
+    for at in range(n):
+        values = {
+            ("shape_bias", "cue_conflict"): 0.2 + 0.05 * at,
+            ("low_frequency_bias", "edges"): 0.5 + 0.1 * (-1) ** at,
+            ("accuracy", "edges"): 0.6 - 0.02 * at,
+        }
+        write_run(root / f"run{at}", f"net{at}", values)
+    return root
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_columns_of_a_run(tmp_path: Path) -> None:
+    values = {
+        ("shape_bias", "cue_conflict"): 0.25,
+        ("high_frequency_bias", "edges"): 0.01,
+        ("cb_center_frequency", "edges"): math.nan,
+        ("color_dependence", "edges"): 0.3,
+        ("color_dependence", "imagenet"): 0.4,
+        ("accuracy", "imagenet"): 0.7,
+        ("accuracy", "imagenet_c-fog-3"): 0.5,
+        ("accuracy", "edges"): 0.2,
+        ("adversarial_accuracy", "imagenet"): 0.1,
+        ("adversarial_accuracy", "edges"): 0.05,
+    }
+    groups = {name: {"accuracy": 0.65, "benchmarks": benchmarks} for name, benchmarks in WHOLE.items()}
+    networks = own_networks([write_run(tmp_path / "run", "lite0", values, groups=groups, g=0.31)])
+    # names of the published table first; one column of each set where there are several
+    assert list(networks.biases) == [
+        "shape_bias", "high_freq_bias", "cb_center_freq", "color_dependence@edges", "color_dependence@imagenet"
+    ]  # fmt: skip
+    assert networks.biases["high_freq_bias"].tolist() == [0.01]
+    assert np.isnan(networks.biases["cb_center_freq"]).all()
+    # ID is whole; Robustness is of one benchmark of three, and its parts are no groups of their own
+    assert {name: round(float(of[0]), 6) for name, of in networks.groups.items()} == {
+        "ID": 65, "Robustness (imagenet_c)": 65, "edges": 20, "Adversarial": 10, "Adversarial (edges)": 5, "g": 0.31
+    }  # fmt: skip
+    np.testing.assert_allclose(networks.pass_curves["low_pass"], [[0.1, 0.2, 0.3, 0.4, 0.5]])
+    assert np.isnan(networks.pass_curves["high_pass"]).all()
+
+
+def test_one_model_in_two_folders_is_two_networks(tmp_path: Path) -> None:
+    for name, bias in (("plain", 0.2), ("blurred", 0.4)):
+        write_run(tmp_path / name, "lite0", {("shape_bias", "cue_conflict"): bias})
+    networks = own_networks([tmp_path])
+    assert networks.names == ("lite0 (blurred)", "lite0 (plain)")
+    assert networks.biases["shape_bias"].tolist() == [0.4, 0.2]
+
+
+def test_other_runs_and_unfinished_ones_do_not_count(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "lite0", {("shape_bias", "cue_conflict"): 0.2}, status="running")
+    write_run(tmp_path / "b", "lite0", {("shape_bias", "cue_conflict"): 0.2}, kind="train")
+    with pytest.raises(ValueError, match=r"no finished run of biases\.py is in "):
+        own_networks([tmp_path])
+
+
+def test_three_networks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"needs 4 of them at least, and there are 3: net0, net1, net2"):
+        own_study([write_runs(tmp_path / "runs", 3)], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_four_networks_in_one_order_show_nothing(tmp_path: Path) -> None:
+    sentences = own_study([write_runs(tmp_path / "runs", 4)], tmp_path / "out")
+    row = next(row for row in rows_of(tmp_path / "out/correlations.csv") if row["bias"] == "shape_bias")
+    # rho = -1: the t approximation gives 0, two of the 24 orders are as far from zero
+    assert (float(row["spearman"]), float(row["p"])) == (pytest.approx(-1), pytest.approx(0))
+    assert float(row["p_permutation"]) == pytest.approx(2 / 24)
+    assert (row["significant_published"], row["low"], row["n"]) == ("no", "", "4")
+    assert "With 4 networks no rank correlation can have p ≤ .05" in sentences[1]
+    assert not any("claimed" in sentence for sentence in sentences)
+
+
+def test_eight_networks_in_one_order_are_a_claim(tmp_path: Path) -> None:
+    sentences = own_study([write_runs(tmp_path / "runs", 8)], tmp_path / "out")
+    assert "8 networks: net0, net1" in sentences[0]
+    assert "1 may be claimed: shape bias × edges −1.00." in sentences[1]
+    page = (tmp_path / "out/page.html").read_text(encoding="utf-8")
+    assert "1 may be claimed" in page
+    assert {path.name for path in (tmp_path / "out/figures").glob("*.svg")} == {
+        "scatter.svg", "correlations.svg", "bias_correlations.svg", "low_pass.svg"
+    }  # fmt: skip
+
+
+def test_a_table_without_its_columns_is_named(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", "lite0", {("shape_bias", "cue_conflict"): 0.2})
+    (folder / "scores.csv").write_text("model,value\nlite0,1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"run/scores\.csv has no column images, measure"):
+        own_networks([folder])
