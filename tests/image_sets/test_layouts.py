@@ -182,7 +182,7 @@ def test_the_samples_are_what_they_are_called() -> None:
     assert images.read(range(3)).shape == (3, 3, 224, 224)
 
 
-@pytest.mark.parametrize("option", ["imagenet", "local", "none", "samples"])
+@pytest.mark.parametrize("option", ["imagenet", "local", "none", "samples", "silhouettes_c"])
 def test_the_configured_benchmarks_can_be_made(option, tmp_path) -> None:
     node = OmegaConf.load(CONFIGS / f"{option}.yaml")
     config = OmegaConf.create({"benchmark": node or {}, "paths": {"data_dir": str(tmp_path)}})

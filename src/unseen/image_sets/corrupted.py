@@ -5,9 +5,9 @@ They are stored, `corruption/severity/CLASS/...`, or made of clean images when t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 
@@ -16,12 +16,13 @@ from torch import Tensor
 from unseen.data.files import FileTree, below
 from unseen.image_sets.benchmark import Benchmark
 from unseen.image_sets.class_folders import MissingImagesError, labelled_in, missing_from, tree_of
+from unseen.image_sets.corruptions import NINETEEN, SEVERITIES, corrupt
 from unseen.image_sets.image_set import Group, ImageSet
 from unseen.image_sets.pictures import SIDE, Pictures
-from unseen.wording import listing
+from unseen.wording import listing, suggestion
 
-_MOST_SEVERE = 5
 _EXTRA = "corrupt_tta"
+_one_thread = threading.Lock()  # `corrupt` seeds NumPy's global generator
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Corrupted:
         for key, values in (("corruptions", self.corruptions), ("severities", self.severities)):
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"benchmark.{name}.{key}={list(values)} must name at least one, each once")
-        wrong = [severity for severity in self.severities if severity not in range(1, _MOST_SEVERE + 1)]
+        wrong = [severity for severity in self.severities if severity not in SEVERITIES]
         if wrong:
             raise ValueError(f"benchmark.{name}.severities has {listing(wrong)}; allowed are 1 to 5")
 
@@ -102,6 +103,12 @@ class Corrupted:
         if find_spec(_EXTRA) is None:
             raise MissingImagesError(
                 f"{why}; to make it of clean images needs pip install 'unseen[corruptions]'"
+            )
+        unknown = sorted({corruption for corruption, _ in cells} - set(NINETEEN))
+        if unknown:
+            raise ValueError(
+                f"benchmark.{name}.corruptions has {listing(unknown)}, which cannot be made of clean images"
+                f"{suggestion(unknown[0], NINETEEN)}; allowed are {listing(NINETEEN, 19)}"
             )
         try:
             [clean] = self.clean.open(f"{name}.clean", size)
@@ -119,7 +126,8 @@ class Corrupted:
             )
             for corruption, severity in cells
         ]
-        notice = f"made of clean images when they are read, for {why}"
+        because = "" if self.root is None else f", for {why}"
+        notice = f"made of clean images when they are read{because}"
         sets[0] = replace(sets[0], notices=(notice, *clean.notices))
         return sets
 
@@ -152,9 +160,9 @@ class CorruptedPictures:
 
     def read(self, numbers: Sequence[int]) -> Tensor:
         """Return images by number, see `Pictures`."""
-        corrupt: Callable[..., Tensor] = import_module("unseen.image_sets.corruptions").corrupt
-        drawn_by = [self.numbers[number] for number in numbers]
-        return corrupt(self.clean.read(numbers), self.corruption, self.severity, drawn_by, self.seed)
+        clean, drawn_by = self.clean.read(numbers), [self.numbers[number] for number in numbers]
+        with _one_thread:
+            return corrupt(clean, self.corruption, self.severity, drawn_by, self.seed)
 
     def only(self, numbers: Sequence[int]) -> CorruptedPictures:
         """Return some of the images, numbered anew, with the same noise as before."""
