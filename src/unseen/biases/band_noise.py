@@ -104,9 +104,8 @@ def _added(grey: Tensor, noise: Tensor, keys: Sequence[tuple[int, ...]], deviati
     if least >= 0 and most <= 1:
         return total
     found = _moved(total, noise)
-    for image in (
-        found.flatten(1).isnan().any(dim=1).nonzero()[:, 0].tolist()
-    ):  # rare: six deviations and more
+    again = found.flatten(1).isnan().any(dim=1).nonzero()[:, 0]  # rare: noise of six deviations and more
+    for image in again.tolist():
         where = found[image].isnan()
         pixels, generator = grey[image][where].cpu(), _generator(*keys[image], 1)
         drawn = torch.full_like(pixels, torch.nan)
