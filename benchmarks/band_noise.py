@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -27,6 +28,24 @@ def band_noise(settings: Settings) -> list[Row]:
     """Return the row of the speed and that of the memory."""
     if find_spec("pyrtools") is None:
         raise CannotMeasure("pyrtools is not installed; pip install -c constraints.txt -e '.[test]'")
+    with one_thread():
+        return _rows(settings)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Give torch one thread, which is what the other side has."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _rows(settings: Settings) -> list[Row]:
     count, part = settings.pick((1000, 10), (200, 4), (4, 1))
     images = made_up_images(settings.seed)
     ours(images, BATCH)  # libraries are loaded
@@ -38,7 +57,7 @@ def band_noise(settings: Settings) -> list[Row]:
     took = in_turns("band_noise", settings.rounds, sides)
     what = (
         f"{count:,} images of {SIZE} px under {BANDS * len(DEVIATIONS)} conditions against pyrtools and a loop over pixels, "
-        f"which is timed on {part} images and scaled"
+        f"which is timed on {part} and scaled; one thread"
     )
     check = f"with the same white noise, pixels differ by {difference(images):.0e} at most"
     report("band_noise: memory")
@@ -129,7 +148,8 @@ def memory(settings: Settings, count: int) -> float:
 
 def _growth(seed: int, count: int) -> float:
     images = made_up_images(seed)
-    ours(images, BATCH)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ours(images, count)
+    with one_thread():
+        ours(images, BATCH)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        ours(images, count)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

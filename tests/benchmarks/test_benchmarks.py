@@ -19,7 +19,7 @@ from torchvision.transforms import functional as tv
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import measure, network, probe_suites, reference_flows, run, whole_job  # noqa: E402
+from benchmarks import band_noise, measure, network, probe_suites, reference_flows, run, whole_job  # noqa: E402
 from benchmarks.measure import CannotMeasure, Row, Settings, cells, in_turns, keep, tables  # noqa: E402
 from tests.torch_modes import same_modes_afterwards  # noqa: E402
 
@@ -281,6 +281,10 @@ def test_a_tiny_run_writes_every_field(tmp_path: Path, capsys: pytest.CaptureFix
         machine["taken"],
     )
     assert row["ratio"]["median"] == pytest.approx(np.median([other / ours for ours, other in row["pairs"]]))
+
+
+def test_a_loop_over_pixels_makes_the_same_noise() -> None:
+    assert band_noise.difference(band_noise.made_up_images(0)) < 1e-6
 
 
 @pytest.mark.slow
