@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -60,6 +61,31 @@ def test_conclusions(written: tuple[Path, list[str]]) -> None:
     assert {row["stays_corrected_pgd"] for row in rows.values()} == {"yes", ""}
     for row in rows.values():
         assert (row["published"] == "0.0") == (row["stays_adjusted"] == "")
+
+
+def test_the_numbers_of_the_documentation(written: tuple[Path, list[str]]) -> None:
+    text = (Path(__file__).parents[3] / "docs/biases.md").read_text(encoding="utf-8")
+    rows = read(written, "conclusions.csv")
+    for column, words in (
+        ("stays_adjusted", "36 |"),
+        ("may_be_written", "26 |"),
+        ("stays_given_id", "17 of 28 |"),
+        ("stays_without_real", "40 |"),
+        ("stays_corrected_pgd", "40 |"),
+    ):
+        answers = [row[column] for row in rows if row[column]]
+        assert f" | {answers.count('yes')}{' of 28' * (len(answers) == 28)} |".endswith(words)
+        assert words in text
+    turned = [
+        row for row in rows if row["turns"].startswith("given ID accuracy") and row["published"] == "0.0"
+    ]
+    assert len(turned) == 5
+    assert sum(row["bias"] == "shape_bias" for row in turned) == 3
+    left_out = [float(row["r2_left_out"]) for row in read(written, "regressions.csv")]
+    (printed,) = re.findall(
+        r"least squares: ID (\S+), Robustness (\S+), Concepts (\S+), Adversarial (\S+)\. ", text
+    )
+    assert [f"{value:.2f}".lstrip("0") for value in left_out[:4]] == list(printed)
 
 
 def test_figures_and_a_page_that_holds_all(written: tuple[Path, list[str]]) -> None:

@@ -88,7 +88,7 @@ def scatter(
     logarithmic = _is_logarithmic(bias, networks, own)
     ticks = {"values": [0.002, 0.01, 0.05, 0.2]} if logarithmic else {"tickCount": 4}
     of_bias = {"type": "log", "padding": 6, "nice": False} if logarithmic else scale
-    x = number("x", BIASES.get(bias, bias), of_bias, **ticks)
+    x = number("x", BIASES.get(bias, bias).split(": ")[-1], of_bias, **ticks)
     y = number("y", _accuracy(group), scale, tickCount=4)
     colour = {"field": "c", "type": "nominal", "scale": category_colours(networks, theme), "legend": None}
     shape = {

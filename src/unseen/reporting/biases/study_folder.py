@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from unseen.reporting.biases import study_figures
 from unseen.reporting.biases.correlations import BiasPair, Correlation
 from unseen.reporting.biases.networks import BIASES, Networks
 from unseen.reporting.render import render
-from unseen.reporting.tables import Table, write_tables
+from unseen.reporting.tables import Row, Table, write_tables
 from unseen.reporting.theme import FILES, PAGE, Theme
 from unseen.reporting.vega_lite import Spec
 from unseen.wording import count, listing
@@ -29,6 +29,20 @@ _OWN_NOTE = (
     " Pink: one's own networks; a dashed line is one without an accuracy of this group. Values that were measured "
     "on other images or fewer than those of ImageNet cannot be compared with the published ones."
 )
+
+_ON_PAGE = {  # columns of wide tables; the files have all
+    "conclusions": (
+        "subset", "bias", "group", "published", "low", "high", "p", "stays_adjusted", "stays_given_id",
+        "stays_without_real", "may_be_written", "turns",
+    ),
+    "correlations": (
+        "subset", "bias", "group", "n", "spearman", "low", "high", "p", "p_adjusted", "partial", "partial_p_adjusted",
+        "distance_correlation", "dcor_p_adjusted", "p_permutation",
+    ),
+    "regressions": (
+        "subset", "group", "model", "n", "predictors", "r2", "r2_left_out", "shuffled_mean", "shuffled_high", "p",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,17 @@ def _page(study: Study) -> str:
         "categories": list(zip(colours["domain"], colours["range"], strict=True)),
         "curves": [kind for kind in ("low_pass", "high_pass") if kind in specs],
         "own_names": listing(study.own.names) if study.own else "",
-        "tables": study.tables,
+        "tables": [_for_page(table) for table in study.tables],
         "source": study.source,
     }
     return render("study.html.j2", specs, **content)
+
+
+def _for_page(table: Table) -> Table:
+    """Return what a page has room for: the columns to read, their headings as words."""
+    names = [column.heading for column in table.columns]
+    kept = [names.index(name) for name in _ON_PAGE.get(table.name, names)]
+    columns = tuple(replace(table.columns[at], heading=names[at].replace("_", " ")) for at in kept)
+    rows = tuple(Row(tuple(row.cells[at] for at in kept)) for row in table.rows)
+    more = " The files have more columns." if len(kept) < len(names) else ""
+    return replace(table, columns=columns, rows=rows, note=table.note + more)
