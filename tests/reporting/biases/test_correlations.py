@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 
 from unseen.reporting.association import spearman as exact_spearman
 from unseen.reporting.biases.correlations import correlate, correlate_biases, correlate_subsets
-from unseen.reporting.biases.networks import BIASES, GROUPS, Networks, published_networks
+from unseen.reporting.biases.networks import BIASES, GROUPS, PUBLISHED, Networks, published_networks
 from unseen.reporting.biases.rank_correlation import (
     distance_correlation,
     interval,
@@ -84,6 +85,16 @@ def test_group_means_and_frequency_biases_of_a_network(networks: Networks) -> No
     assert means == pytest.approx([73.907607, 29.903235, 34.195221, 14.570013], abs=1e-5)
     biases = [networks.biases[bias][at] for bias in BIASES]
     assert biases == pytest.approx([0.226737, 0.550371, 0.007514, 4.738505, 38.854456, 1.0], abs=1e-5)
+
+
+def test_both_defects_are_in_the_table() -> None:
+    with PUBLISHED.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    # whole numbers of right answers: among 326 images of a batch, and among 50,048 of which 48 are none
+    for column, images in (("imagenet_real", 326), ("pgd40_low", 50_048)):
+        right = np.array([float(row[column]) for row in rows]) / 100 * images
+        np.testing.assert_allclose(right, right.round(), atol=1e-4)
+    assert len({round(float(row["imagenet_real"]), 6) for row in rows}) == 26
 
 
 def test_variants_change_what_they_say() -> None:

@@ -15,15 +15,10 @@ from unseen.reporting.biases.correlations import (
     correlate_biases,
     correlate_subsets,
 )
+from unseen.reporting.biases.heat_maps import bias_heat_map, group_heat_map
 from unseen.reporting.biases.networks import Networks, published_networks
-from unseen.reporting.biases.study_figures import (
-    attack_of,
-    bias_heat_map,
-    group_heat_map,
-    pass_curves,
-    rhos_of,
-    scatter,
-)
+from unseen.reporting.biases.pass_curves import pass_curves
+from unseen.reporting.biases.scatter_panels import attack_of, rhos_of, scatter
 from unseen.reporting.theme import FILES, PAGE
 
 

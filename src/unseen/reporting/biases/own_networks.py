@@ -113,7 +113,13 @@ def _read(folder: Path) -> list[tuple[_Run, Path]]:
             (row["measure"], row["images"]): _number(row["value"]) for row in scores if row["model"] == model
         }
         of_model = [row for row in conditions if row["model"] == model]
-        run = _Run(printable(model, 60), values, _groups(values, summary), _curves(of_model))
+        try:
+            groups = _groups(values, summary)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"the groups in {folder / 'summary.json'} are not as biases.py writes them"
+            ) from error
+        run = _Run(printable(model, 60), values, groups, _curves(of_model))
         runs.append((run, folder))
     return runs
 
@@ -172,9 +178,10 @@ def _column(measure: str, images: str, sets: set[str]) -> str:
     return name if len(sets) == 1 else f"{name}@{images}"
 
 
-def _number(text: str) -> float:
+def _number(text: str | None) -> float:
+    """Return the number of a cell; NaN for an empty one, and for one that a cut line lacks."""
     try:
-        return float(text)
+        return float(text or "nan")
     except ValueError:
         return math.nan
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from unseen.reporting.association import detectable_correlation
 from unseen.reporting.biases.correlations import Correlation, correlate, correlate_biases
+from unseen.reporting.biases.figure_marks import OWN
 from unseen.reporting.biases.networks import BIASES, Networks
 from unseen.reporting.biases.own_networks import own_networks
 from unseen.reporting.biases.rank_correlation import benjamini_hochberg
 from unseen.reporting.biases.regressions import regressions
-from unseen.reporting.biases.study_figures import OWN
 from unseen.reporting.biases.study_folder import Study, write_study
 from unseen.reporting.biases.study_tables import (
     bias_table,

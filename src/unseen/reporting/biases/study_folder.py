@@ -11,9 +11,12 @@ from typing import Any
 import vl_convert
 
 from unseen.atomic_files import write_text
-from unseen.reporting.biases import study_figures
 from unseen.reporting.biases.correlations import BiasPair, Correlation
+from unseen.reporting.biases.figure_marks import category_colours
+from unseen.reporting.biases.heat_maps import bias_heat_map, group_heat_map
 from unseen.reporting.biases.networks import BIASES, Networks
+from unseen.reporting.biases.pass_curves import has_curves, pass_curves
+from unseen.reporting.biases.scatter_panels import rhos_of, scatter, scatter_grid
 from unseen.reporting.render import render
 from unseen.reporting.tables import Row, Table, write_tables
 from unseen.reporting.theme import FILES, PAGE, Theme
@@ -85,43 +88,43 @@ def write_study(study: Study, out: Path) -> None:
 
 
 def _for_files(study: Study) -> dict[str, Spec]:
-    grid = study_figures.scatter_grid(study.networks, study.correlations, FILES, study.own)
+    grid = scatter_grid(study.networks, study.correlations, FILES, study.own)
     return {"scatter": grid} | _heat_maps(study, FILES) | _curves(study, FILES)
 
 
 def _heat_maps(study: Study, theme: Theme) -> dict[str, Spec]:
     return {
-        "correlations": study_figures.group_heat_map(study.correlations, theme),
-        "bias_correlations": study_figures.bias_heat_map(study.bias_pairs, theme),
+        "correlations": group_heat_map(study.correlations, theme),
+        "bias_correlations": bias_heat_map(study.bias_pairs, theme),
     }
 
 
 def _curves(study: Study, theme: Theme) -> dict[str, Spec]:
     return {
-        kind: study_figures.pass_curves(study.networks, kind, theme, study.own)
+        kind: pass_curves(study.networks, kind, theme, study.own)
         for kind in ("low_pass", "high_pass")
-        if study_figures.has_curves(study.networks, kind)
+        if has_curves(study.networks, kind)
     }
 
 
 def _page(study: Study) -> str:
     specs = _heat_maps(study, PAGE) | _curves(study, PAGE)
-    scatter = []
+    rows = []
     for bias in study.networks.biases:
         panels = []
         for group in study.networks.groups:
             name, heading = f"scatter-{len(specs)}", BIASES.get(bias, bias)
-            rhos = study_figures.rhos_of(study.correlations, bias, group)
-            specs[name] = study_figures.scatter(study.networks, bias, group, rhos, PAGE, study.own)
+            rhos = rhos_of(study.correlations, bias, group)
+            specs[name] = scatter(study.networks, bias, group, rhos, PAGE, study.own)
             panels.append((name, f"{heading} against {group}"))
-        scatter.append((BIASES.get(bias, bias), panels))
-    colours = study_figures.category_colours(study.networks, PAGE)
+        rows.append((BIASES.get(bias, bias), panels))
+    colours = category_colours(study.networks, PAGE)
     content: dict[str, Any] = {
         "title": study.title,
         "counts": count(len(study.networks), "network"),
         "made": f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
         "sentences": study.sentences,
-        "scatter": scatter,
+        "scatter": rows,
         "scatter_note": _SCATTER_NOTE + (_OWN_NOTE if study.own else ""),
         "categories": list(zip(colours["domain"], colours["range"], strict=True)),
         "curves": [kind for kind in ("low_pass", "high_pass") if kind in specs],
