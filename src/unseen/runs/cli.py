@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import os
@@ -64,6 +65,7 @@ def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
     with _as_typed() if "--help" in sys.argv else nullcontext():
         codes.append(_guard(main(guarded), composing=True))
     codes += [_failed(sentence) for sentence in failed_jobs()]
+    gc.freeze()  # or Python would search all that the libraries hold for garbage once more: a second or two
     sys.exit(max(abs(code) for code in codes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shlex
@@ -53,6 +54,7 @@ def command_of(config_name: str) -> Callable[[], None]:
 
 def _run(config: DictConfig, *, training: bool) -> None:
     """Build a run and train or evaluate; if it fails, write the reason into its folder, else print its scores."""
+    gc.disable()  # libraries that load make objects by the million, and Python would search them for garbage as often
     from unseen.runs.build import begin, build
     from unseen.runs.loggers import close_loggers
     from unseen.runs.trainer import evaluate, train
@@ -72,6 +74,7 @@ def _run(config: DictConfig, *, training: bool) -> None:
     end_on_signals(give_up)
     try:
         parts = build(run, training=training)
+        gc.enable()
         ranks.look_after(parts.trainer)
         module, datamodule, trainer = parts.module, parts.datamodule, parts.trainer
         if training:

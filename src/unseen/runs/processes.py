@@ -6,6 +6,7 @@ process group or a GPU context. Everything that a job leaves behind (environment
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -66,6 +67,7 @@ def warm_up() -> None:
 
     All of our own modules are among it: who edits the code while a sweep runs does not change its later jobs.
     """
+    gc.disable()
     from unseen.backbones.timm import load_timm
     from unseen.runs.identity import git_state
 
@@ -78,6 +80,8 @@ def warm_up() -> None:
     for module in pkgutil.walk_packages(unseen.__path__, "unseen."):
         if not module.name.startswith("unseen.reporting"):
             importlib.import_module(module.name)
+    gc.enable()
+    gc.freeze()  # a job looks for garbage in what is its own, and so copies nothing of what it shares with the others
 
 
 def start(
