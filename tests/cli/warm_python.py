@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -18,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -26,16 +28,15 @@ from typing import Any
 import numpy as np
 
 _PR_SET_CHILD_SUBREAPER = 36
-# timm is not among them: which of its own imports happen is something that commands decide
 LIBRARIES = ("lightning.pytorch", "sklearn.cluster", "sklearn.datasets", "hydra")
 
 
 class WarmPython:
-    """The interpreter, seen from a test; `also` names further libraries to load."""
+    """The interpreter, seen from a test."""
 
-    def __init__(self, env: dict[str, str], also: tuple[str, ...] = ()) -> None:
+    def __init__(self, env: dict[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, *also],
+            [sys.executable, __file__],
             env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
@@ -89,14 +90,16 @@ def warm_python() -> WarmPython:
 
 def serve() -> None:
     """Fork for each line of the standard input, and answer with the exit code."""
+    gc.disable()
     for library in LIBRARIES:
         importlib.import_module(library)
-    sys.modules["wandb"] = None  # type: ignore[assignment]  # whether it is loaded is what commands decide
-    for library in sys.argv[1:]:
-        importlib.import_module(library)
+    sys.modules["wandb"] = None  # type: ignore[assignment]  # timm would load it, and that is what commands decide
+    importlib.import_module("timm")
     del sys.modules["wandb"]
     if sys.platform.startswith("linux"):  # what a command leaves behind becomes ours, to be waited for
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    gc.enable()
+    gc.freeze()  # a command looks for garbage in what is its own
     while line := sys.stdin.readline():
         request = json.loads(line)
         pid = os.fork()
@@ -128,7 +131,15 @@ def become(request: dict[str, Any]) -> None:
     sys.argv = [request["script"], *request["arguments"]]
     sys.path[0] = str(Path(request["script"]).parent)
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    runpy.run_path(request["script"], run_name="__main__")
+    try:
+        runpy.run_path(request["script"], run_name="__main__")
+    except SystemExit as wanted:
+        # Python's own end, without taking apart all that the libraries hold: half a second
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(wanted.code)  # type: ignore[arg-type]  # command_line gives a number
 
 
 if __name__ == "__main__":

@@ -16,13 +16,6 @@ from tests.cli.warm_python import WarmPython
 from tests.fuzz.line import HERE, Line
 from tests.fuzz.oracle import Ended, judge
 
-# What nearly every command loads; our own modules are not among it, so each command loads them itself.
-LIBRARIES = (
-    "torchmetrics.classification", "torchvision", "timm", "pydantic.main", "pydantic.deprecated.class_validators",
-    "dotenv.main", "PIL.Image", "yaml", "rich.table", "scipy.special", "antlr4.error.ErrorListener",
-    "hydra._internal.hydra", "hydra._internal.core_plugins.basic_launcher",
-    "hydra.core.override_parser.overrides_parser",
-)  # fmt: skip
 _LAST_LETTERS = 3_000
 
 
@@ -57,7 +50,7 @@ def warm() -> WarmPython:
     """An interpreter for lines that run one after the other."""
     # one thread: several lines run at once, and no line is long
     threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
-    return WarmPython(dict(os.environ) | threads, LIBRARIES)
+    return WarmPython(dict(os.environ) | threads)
 
 
 def run_line(line: Line, place: Path, python: WarmPython, *, timeout: float, keep: bool = False) -> Verdict:
