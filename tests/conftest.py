@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,19 @@ from PIL import Image
 from unseen.threads import settle_threads
 
 settle_threads()  # before a test loads torch, and for every process that a test starts
+gc.disable()  # until all tests and their libraries are loaded: Python would search them for garbage again and again
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files with slow tests first: one that a worker takes last keeps the other one waiting."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)  # stable: else the order stays
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage in what the tests make."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
