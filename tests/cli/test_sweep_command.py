@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import ROOT, TINY, Ran, environment, run_command
@@ -139,7 +140,8 @@ def test_a_job_that_cannot_be_is_told_before_the_first_one_starts(
 
 def test_failing_jobs_are_named_and_the_others_finish(tmp_path: Path) -> None:
     ran = run_command(
-        "train.py", "-m", "model=resnet", *TINY, "+callbacks.saboteur._target_=tests.cli.saboteur.Saboteur",
+        "train.py", "-m", "model=resnet", *TINY, *ONE_EVALUATION, "+callbacks.saboteur.step=1",
+        "+callbacks.saboteur._target_=tests.cli.saboteur.Saboteur",
         "+callbacks.saboteur.kind=none,raise,kill,memory,diverge", logs=tmp_path, PYTHONPATH=str(ROOT),
     )  # fmt: skip
     assert ran.code == 1
@@ -167,52 +169,35 @@ def test_an_impossible_value_fails_its_job_only(tmp_path: Path) -> None:
     assert "data.image_size=36" in rows["model=vit"]["reason"]
 
 
-def test_jobs_of_several_processes_and_of_one_side_by_side(tmp_path: Path) -> None:
-    """Each job has its own processes; nothing of a DDP job is left for the next."""
-    ran = run_command(
-        "train.py",
+def test_two_sweeps_that_go_on_at_once_run_each_job_once(sweep: Ran, tmp_path: Path) -> None:
+    """Both find the folder of the first sweep; which of them runs a job does not matter."""
+    shutil.copytree(sweep.logs, tmp_path, dirs_exist_ok=True)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("summary.json")}
+    typed = [
+        sys.executable,
+        str(ROOT / "src/train.py"),
         "-m",
         "model=resnet",
-        "trainer=ddp_cpu,cpu",
-        "seed=0",
         *TINY,
-        *ONE_EVALUATION,
-        logs=tmp_path,
-    )
-    assert ran.code == 0, ran.out + ran.err
-    assert len(ran.folders) == 2
-    for folder in ran.folders:
-        assert json.loads((folder / "summary.json").read_text())["status"] == "finished"
-
-
-def test_two_sweeps_that_go_on_at_once_run_each_job_once(tmp_path: Path) -> None:
-    """Both find the folder of the first sweep; which of them runs a job does not matter."""
-    line = ("-m", "model=resnet", *TINY)
-    first = run_command("train.py", *line, "seed=0", logs=tmp_path)
-    assert first.code == 0, first.out + first.err
-    finished = first.folder / "summary.json"
-    before = finished.stat().st_mtime_ns
-    typed = [sys.executable, str(ROOT / "src/train.py"), *line, "seed=0,1,2", "resume=true"]
+        "seed=0,7,8",
+        "resume=true",
+    ]
     sweeps = [
         subprocess.Popen(
-            typed,
-            cwd=ROOT,
-            env=environment(tmp_path),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            typed, cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         for _ in range(2)
-    ]
+    ]  # fmt: skip
     said = [process.communicate(timeout=240)[0] for process in sweeps]
     assert [process.returncode for process in sweeps] == [0, 0], said
-    folders = [path.parent for path in tmp_path.rglob("summary.json")]
-    summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
-    assert sorted(summary["seed"] for summary in summaries) == [0, 1, 2]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    new = [path for path in tmp_path.rglob("summary.json") if path not in before]
+    summaries = [json.loads(path.read_text()) for path in new]
+    assert sorted(summary["seed"] for summary in summaries) == [7, 8]
     assert {summary["status"] for summary in summaries} == {"finished"}
-    assert finished.stat().st_mtime_ns == before
-    for folder in folders:
-        log = (folder / "console.log").read_text()
+    assert {path.parent.parent for path in new} == {next(iter(before)).parent.parent}
+    for path in new:
+        log = (path.parent / "console.log").read_text()
         assert log.count("files in") == 1, log  # one process ran it, and nobody ran it again
 
 
@@ -241,18 +226,13 @@ def test_a_job_that_another_sweep_has_finished_meanwhile_is_left(
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_killing_the_sweep_kills_its_jobs_and_the_same_line_finishes(tmp_path: Path) -> None:
-    line = (
-        "-m",
-        "model=resnet",
-        "trainer=cpu,ddp_cpu",
-        *TINY,
-        "trainer.max_steps=6",
-        "trainer.val_check_interval=2",
-    )
-    whole = run_command("train.py", *line, logs=tmp_path / "whole")
+def test_killing_the_sweep_kills_its_jobs_and_the_same_line_finishes(tiny_run: Ran, tmp_path: Path) -> None:
+    """A job of two processes, killed, goes on; after it, one of one process is as if typed alone."""
+    line = ("model=resnet", "seed=0", *TINY)
+    whole = run_command("train.py", *line, "trainer=ddp_cpu", logs=tmp_path / "whole")
     assert whole.code == 0, whole.out + whole.err
     logs = tmp_path / "killed"
+    line = ("-m", *line, "trainer=ddp_cpu,cpu")
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "src/train.py"), *line], cwd=ROOT, env=environment(logs),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -264,28 +244,18 @@ def test_killing_the_sweep_kills_its_jobs_and_the_same_line_finishes(tmp_path: P
     assert not still_running(str(logs))
     again = run_command("train.py", *line, "resume=true", logs=logs)
     assert again.code == 0, again.out + again.err
-    assert {folder.name for folder in again.folders} == {folder.name for folder in whole.folders}
-    for folder in whole.folders:
-        (twin,) = (other for other in again.folders if other.name == folder.name)
-        assert (twin / "scores.csv").read_text() == (folder / "scores.csv").read_text()
+    scores = {folder.name: (folder / "scores.csv").read_text() for folder in again.folders}
+    assert scores == {
+        "trainer-ddp_cpu": (whole.folder / "scores.csv").read_text(),
+        "trainer-cpu": (tiny_run.folder / "scores.csv").read_text(),
+    }
 
 
-@pytest.mark.parametrize(
-    "launcher",
-    [("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), ("hydra/launcher=slurm_local",)],
-    ids=["joblib", "slurm"],
-)
-def test_hydras_other_launchers_run_ddp_jobs_too(launcher: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_other_launcher_for_a_cluster_runs_ddp_jobs_too(tmp_path: Path) -> None:
     ran = run_command(
-        "train.py",
-        "-m",
-        *launcher,
-        "model=resnet",
-        "trainer=cpu,ddp_cpu",
-        *TINY,
-        *ONE_EVALUATION,
-        logs=tmp_path,
-    )
+        "train.py", "-m", "hydra/launcher=slurm_local", "model=resnet", "trainer=cpu,ddp_cpu",
+        *TINY, *ONE_EVALUATION, logs=tmp_path,
+    )  # fmt: skip
     assert ran.code == 0, ran.out + ran.err
     assert {job: row["status"] for job, row in table(ran).items()} == {
         "trainer=cpu": "finished", "trainer=ddp_cpu": "finished",
@@ -293,15 +263,16 @@ def test_hydras_other_launchers_run_ddp_jobs_too(launcher: tuple[str, ...], tmp_
     assert len(ran.folders) == 2
 
 
-def test_another_launchers_failed_job_is_told(tmp_path: Path) -> None:
+def test_joblib_runs_ddp_jobs_too_and_tells_which_job_failed(tmp_path: Path) -> None:
     ran = run_command(
-        "train.py", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "model=vit,resnet", "data.image_size=36",
-        *TINY, *ONE_EVALUATION, logs=tmp_path,
+        "train.py", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer=ddp_cpu", "model=vit,resnet",
+        "data.image_size=36", *TINY, *ONE_EVALUATION, logs=tmp_path,
     )  # fmt: skip
     assert ran.code == 1
     assert table(ran)["model=resnet"]["status"] == "finished"
     assert "data.image_size=36" in table(ran)["model=vit"]["reason"]
     assert "1 of 2 jobs failed" in ran.err
+    assert len(ran.folders) == 2
 
 
 def test_several_data_sets_and_one_that_cannot_be_had(tmp_path: Path) -> None:
@@ -358,18 +329,22 @@ def still_running(mark: str) -> list[int]:
 @pytest.mark.skipif(
     not (ROOT / ".venv" / ".installed").exists(), reason="make would install first: no .venv here"
 )
-@pytest.mark.parametrize(
-    ("arguments", "jobs"), [((), 21), (("EXPERIMENT=calligraphy",), 21)], ids=["demo", "paper"]
-)
-def test_make_sweep_is_every_backbone_and_three_seeds(
-    arguments: tuple[str, ...], jobs: int, tmp_path: Path
-) -> None:
+def test_make_sweep_is_every_backbone_and_three_seeds(tmp_path: Path) -> None:
+    make = ["make", "--no-print-directory"]
+    options: dict[str, Any] = {
+        "cwd": ROOT,
+        "env": environment(tmp_path),
+        "capture_output": True,
+        "text": True,
+    }
+    plain = subprocess.run([*make, "--dry-run", "sweep"], check=True, **options).stdout.split()
+    models, seeds = "model=resnet,vit,swin,pvt,cvt,poolformer,convnext", "seed=0,1,2"
+    assert plain[1:] == ["src/train.py", "-m", models, seeds, "resume=true"]
     done = subprocess.run(
-        ["make", "sweep", "ARGS=plan=true", *arguments], cwd=ROOT, env=environment(tmp_path), capture_output=True,
-        text=True, timeout=100, check=False,
-    )  # fmt: skip
+        [*make, "sweep", "ARGS=plan=true", "EXPERIMENT=calligraphy"], check=False, **options
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{jobs} of {jobs} jobs would run" in done.stdout
+    assert "21 of 21 jobs would run" in done.stdout
     assert "model=poolformer seed=2" in done.stdout
 
 
