@@ -1,7 +1,7 @@
 """The papers' own lines, at the papers' architectures, on a few images: every backbone, both data sets.
 
-Every backbone with calligraphy; CIFAR-100 takes other images and classes to one convolutional network and one
-transformer, as tests/test_configs.py builds every pair of network and data.
+Every backbone with calligraphy; CIFAR-100 takes other images and classes to one network, as tests/test_configs.py
+builds every pair of network and data.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 BACKBONES = {"resnet": 5, "vit": 13, "swin": 5, "pvt": 9, "cvt": 3, "poolformer": 4, "convnext": 5}  # layers
 CUT = (
     "trainer=cpu", "model.pretrained=false", "data.image_size=64", "data.batch_size=16", "probe.k=10",
-    "trainer.max_steps=2", "trainer.val_check_interval=2", "probe.at_start=false", "probe.save_embeddings=false",
+    "trainer.max_steps=1", "trainer.val_check_interval=1", "probe.at_start=false", "probe.save_embeddings=false",
     "callbacks.best_checkpoint=null",
 )  # fmt: skip
 
@@ -77,7 +77,7 @@ def check(folder: Path, model: str, *, experiment: str) -> None:
     summary = json.loads((folder / "summary.json").read_text())
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert summary["status"] == "finished", summary["reason"]
-    assert (summary["model"], summary["size"], summary["steps"]) == (model, "paper", 2)
+    assert (summary["model"], summary["size"], summary["steps"]) == (model, "paper", 1)
     assert summary["num_layers"] == BACKBONES[model]
     assert config["model"]["pooling"] == "paper"
     assert (config["data"]["rotation"], config["data"]["eval_deterministic"]) == (10, False)
@@ -104,7 +104,7 @@ def sweep(root: Path, logs: Path, *arguments: str, **options: Any) -> list[Path]
 
 
 @pytest.mark.parametrize(
-    ("experiment", "models"), [("calligraphy", list(BACKBONES)), ("cifar100", ["resnet", "vit"])]
+    ("experiment", "models"), [("calligraphy", list(BACKBONES)), ("cifar100", ["resnet"])]
 )
 def test_an_experiment_at_its_size(
     experiment: str, models: list[str], request: pytest.FixtureRequest, tmp_path: Path
