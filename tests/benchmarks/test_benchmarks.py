@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import band_noise, measure, network, probe_suites, reference_flows, run, whole_job  # noqa: E402
 from benchmarks.measure import CannotMeasure, Row, Settings, cells, in_turns, keep, tables  # noqa: E402
+from tests.cli.conftest import run_command  # noqa: E402
 from tests.torch_modes import same_modes_afterwards  # noqa: E402
 
 MACHINE = {
@@ -140,14 +141,8 @@ def test_the_flows_start_from_our_weights_and_score_as_ours(
     """Images that are not rotated, at step 0: other networks and other probes find the same scores of each layer."""
     job = [option for option in whole_job.JOB.split() if "rotation" not in option]
     length = ("trainer.max_steps=1", "trainer.val_check_interval=1")
-    measure.run_child(
-        "src/train.py",
-        *job,
-        *whole_job.ALL_IMAGES,
-        f"data.root={artists}",
-        *length,
-        UNSEEN_LOG_DIR=str(tmp_path),
-    )
+    ran = run_command("train.py", *job, *whole_job.ALL_IMAGES, f"data.root={artists}", *length, logs=tmp_path)
+    assert ran.code == 0, ran.err
     (path,) = tmp_path.rglob("scores.csv")
     with path.open(encoding="utf-8") as file:
         ours = {

@@ -7,11 +7,11 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.cli.warm_python import warm_python
 
 import unseen
 from unseen.scores import ScoreTable
@@ -30,12 +30,11 @@ def run(line: str, logs: Path, root: Path = ROOT) -> list[ScoreTable]:
     """Run a line as typed, but for its size and its folder of logs; return the scores of its runs."""
     words = shlex.split(line)
     variables = dict(word.split("=", 1) for word in words if "=" in word and word.split("=")[0].isupper())
-    words = [
-        sys.executable if word == "python" else word for word in words if word.split("=")[0] not in variables
-    ]
-    done = subprocess.run(
-        [*words, *SMALL, f"paths.log_dir={logs}"],
-        cwd=root, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=240,
+    python, script, *words = [word for word in words if word.split("=")[0] not in variables]
+    assert python == "python"
+    done = warm_python().run(
+        root / script, [*words, *SMALL, f"paths.log_dir={logs}"],
+        cwd=root, env=os.environ | variables, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return [ScoreTable.read(path) for path in logs.rglob("scores.csv")]
@@ -92,10 +91,13 @@ def test_a_probe_of_ones_own(tmp_path: Path) -> None:
     ]
     assert len(layers) == scores.generalization().num_layers
     assert all(1 <= row.value <= 600 for row in layers)
-    done = subprocess.run(
-        [sys.executable, "src/report.py", f"paths.log_dir={tmp_path / 'logs'}"],
-        cwd=root, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    done = warm_python().run(
+        root / "src/report.py",
+        [f"paths.log_dir={tmp_path / 'logs'}"],
+        cwd=root,
+        env=dict(os.environ),
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     (page,) = (tmp_path / "logs").rglob("index.html")
     assert "effective rank" in page.read_text(encoding="utf-8")
