@@ -66,11 +66,8 @@ def load_file(network: nn.Module, path: Path, other: nn.Module) -> Loaded:
     Raises:
         ValueError: The file cannot be read, holds no tensors, or does not fit; the tensors are named.
     """
-    given = _tensors(path)
+    inside, outside = network_tensors(network, path)
     wanted = network.state_dict()
-    prefix = _prefix(given, wanted)
-    inside = {name.removeprefix(prefix): tensor for name, tensor in given.items() if name.startswith(prefix)}
-    outside = tuple(sorted(name for name in given if not name.startswith(prefix)))
     shapes = {name: tensor.shape for name, tensor in other.state_dict().items()}
     head = {name for name, tensor in wanted.items() if shapes.get(name) != tensor.shape}
     wrong = [f"{name} is missing" for name in wanted.keys() - inside.keys() - head]
@@ -91,6 +88,18 @@ def load_file(network: nn.Module, path: Path, other: nn.Module) -> Loaded:
         anew = head
     network.load_state_dict({**wanted, **{name: inside[name] for name in wanted.keys() - anew}})
     return Loaded(outside, tuple(sorted(anew)))
+
+
+def network_tensors(network: nn.Module, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the tensors of a file under the network's names, and the names of those that are of other parts.
+
+    Raises:
+        ValueError: The file cannot be read, or holds no tensors.
+    """
+    given = _tensors(path)
+    prefix = _prefix(given, network.state_dict())
+    inside = {name.removeprefix(prefix): tensor for name, tensor in given.items() if name.startswith(prefix)}
+    return inside, tuple(sorted(name for name in given if not name.startswith(prefix)))
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
