@@ -10,6 +10,7 @@ from unseen.wording import suggestion
 COMMANDS = {
     "train": "fine-tune on seen classes, score every layer on unseen ones; -m for a sweep",
     "eval": "score a checkpoint or pretrained weights without training",
+    "biases": "measure shape, frequency and critical-band biases, and accuracy under shift and attack",
     "embed": "embed a folder of images with the best layer of a run",
     "report": "turn run folders into tables, figures and one page with the answer",
     "dashboard": "build the W&B dashboard of a project",

@@ -168,6 +168,17 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "callbacks": (dict[str, _Group | None], "result"),
     "logger": (dict[str, _Group | None], "watching"),
 }
+OF_BIASES: dict[str, tuple[Any, Effect]] = {  # further ones, of biases.py
+    "measures": (dict[str, _Group | None], "result"),
+    "benchmark": (dict[str, _Group | None] | None, "result"),
+    "images": (_Name | Annotated[list[_Name], Field(min_length=1)], "result"),
+    "limit": (_Count | None, "result"),
+    "faithful": (bool, "result"),
+    "study": (Literal["published", "own"] | None, "command"),
+    "runs": (_Text | Annotated[list[_Text], Field(min_length=1)], "command"),
+    "batch_size": (_Count, "speed"),
+    "cache_gb": (_between(float, 0, 1e6), "speed"),
+}
 OPTIONAL = (
     "data.num_seen",
     "model.checkpoint",
@@ -195,6 +206,7 @@ _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that onl
     "callbacks.model_summary*": "watching",
     "callbacks.best_checkpoint*": "rows",
     "callbacks.last_checkpoint*": "rows",
+    "benchmark.*.root": "place",
     "hydra*": "command",
     "hparams_search": "command",
 }
@@ -209,9 +221,10 @@ def effect_of(key: str) -> Effect:
     for pattern, effect in _WITHIN.items():
         if fnmatchcase(key, pattern):
             return effect
-    while key and key not in TABLE:
+    known = TABLE | OF_BIASES
+    while key and key not in known:
         key = key.rpartition(".")[0]
-    return TABLE[key][1] if key else "result"
+    return known[key][1] if key else "result"
 
 
 def value_at(config: Any, place: Sequence[str]) -> Any:

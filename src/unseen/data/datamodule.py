@@ -9,6 +9,7 @@ the sample (order and rotation); no global generator is read or written.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -345,6 +346,21 @@ class SeenUnseenDataModule(LightningDataModule):
             flat = flat if len(flat) else torch.empty(len(store), rows.shape[1])
             flat[batch.indices] = rows
         return flat, store.labels.clone()
+
+    def test_images(self, indices: Tensor) -> Tensor:
+        """Return seen test images (B, 3, S, S) uint8 by their indices (B,), turned as evaluation turns them."""
+        angles = self._view.eval_angles(self.num_images("seen"), _TEST)
+        canvases = self._store("seen").take(indices)
+        shown = cropped(canvases, None if angles is None else angles(0)[indices], self.image_size)
+        return shown.round().to(torch.uint8) if shown.is_floating_point() else shown
+
+    def test_labels(self) -> Tensor:
+        """Return the labels of the seen test images, (N,) int64."""
+        return self._store("seen").labels.clone()
+
+    def test_identity(self) -> str:
+        """Return a hash of what `test_images` depend on beside their files."""
+        return hashlib.sha256(repr(self._view).encode()).hexdigest()[:32]
 
     def _store(self, which: Kind) -> CanvasStore:
         if not self._stores:

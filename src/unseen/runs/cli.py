@@ -135,13 +135,24 @@ def _failed(sentence: str, code: int = 1) -> int:
 
 
 def register_resolvers() -> None:
-    """Make ${project_root:}, ${job_folder:...}, ${run_label:...} and ${scored:...} known to OmegaConf."""
+    """Make ${project_root:}, ${job_folder:...}, ${run_label:...}, ${scored:...}, ${measured:...} known to OmegaConf."""
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
     OmegaConf.register_new_resolver("run_label", run_label, replace=True)
+    OmegaConf.register_new_resolver(
+        "measured",
+        lambda study, checkpoint, name: (
+            f"{study}_study" if study else ("checkpoint" if checkpoint else _in_name(name))
+        ),
+        replace=True,
+    )
     # what a run's folder is named after: a checkpoint's own network and data are not known yet
     OmegaConf.register_new_resolver(
         "scored",
-        lambda checkpoint, names: "checkpoint" if checkpoint else re.sub(r"[^\w.+-]+", "-", str(names)),
+        lambda checkpoint, names: "checkpoint" if checkpoint else _in_name(names),
         replace=True,
     )
+
+
+def _in_name(names: object) -> str:
+    return re.sub(r"[^\w.+-]+", "-", str(names))

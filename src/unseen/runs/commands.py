@@ -1,4 +1,4 @@
-"""What the commands do with a composed configuration: train, evaluate, embed, report, dashboard."""
+"""What the commands do with a composed configuration: train, evaluate, embed, report, dashboard, measure biases."""
 
 from __future__ import annotations
 
@@ -39,15 +39,28 @@ def eval_job(config: DictConfig) -> None:
     _run(config, training=False)
 
 
+def biases_job(config: DictConfig) -> None:
+    """Measure a network, or make the study that `study` names; print the values."""
+    if config.study is None:
+        from unseen.runs.biases import bias_run
+
+        bias_run(config)
+    else:
+        from unseen.runs.bias_study import study_run
+
+        study_run(config)
+
+
 def command_of(config_name: str) -> Callable[[], None]:
-    """Return what a fresh process runs for a job of `train` or `eval`; it ends by SystemExit."""
+    """Return what a fresh process runs for a job of `train`, `eval` or `biases`; it ends by SystemExit."""
     from hydra.core.global_hydra import GlobalHydra
 
     from unseen.runs.cli import command_line
 
     def command() -> None:
         GlobalHydra.instance().clear()  # the sweep's, from which this process was forked
-        command_line({"train": train_job, "eval": eval_job}[config_name], config_name)
+        jobs = {"train": train_job, "eval": eval_job, "biases": biases_job}
+        command_line(jobs[config_name], config_name)
 
     return command
 

@@ -21,7 +21,7 @@ from unseen.probe_table import SCORES, SHOWN
 from unseen.process_rank import is_first_process
 from unseen.run_state import RunState
 from unseen.scores import CHANCE_PROBE, INPUT_LAYER, SPLITS, ScoreTable
-from unseen.wording import about_left, as_typed
+from unseen.wording import about_left, as_typed, count
 
 _WIDTH_IN_FILES = 140  # without a terminal rich would fold everything to 80 columns
 _COLUMNS = [score for score in SHOWN if score.screen]
@@ -258,13 +258,26 @@ def job_outcome(state: RunState) -> str:
         return f"failed: {state.reason}"
     g, accuracy = _number(state.summary.get("g")), _number(state.summary.get("seen_accuracy"))
     name, layer = state.summary.get("best_layer_name"), _layer_of(state.summary)
+    if state.summary.get("kind") == "biases":
+        values = count(len(state.summary.get("values") or {}), "measure")
+        return f"finished: {values}, {_number(state.summary.get('seconds'), '.0f')} s"
     parts = [f"g {g} at {name} (layer {layer})"] if g else []
     parts += [f"seen accuracy {accuracy}"] if accuracy else []
     return "finished: " + ", ".join([*parts, f"{_number(state.summary.get('seconds'), '.0f')} s"])
 
 
 def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
-    """Print a row a job, then means over the seeds of everything that differs otherwise, a row a class split."""
+    """Print a row a job, then means over the seeds of everything that differs otherwise, a row a class split.
+
+    Of networks whose biases were measured, a row a value and a column a job.
+    """
+    if any(row.get("values") for row in rows):
+        out.print(_values_table(rows))
+        for row in rows:
+            if row["status"] != "finished":
+                reason = row["reason"] or "no reason known"
+                out.print(f"{row['job']}: {row['status']}: {reason}", soft_wrap=True)
+        return
     jobs = _table("jobs", ("job", "seen accuracy", "g", "best layer", "seconds", "status"), overflow="fold")
     for row in rows:
         if row["status"] == "finished":
@@ -295,6 +308,23 @@ def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
         means.add_row(*(str(group[heading]) for heading in headings))
     out.print(jobs)
     out.print(means)
+
+
+def _values_table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title="values by job", title_justify="left")
+    table.add_column("measure", no_wrap=True)
+    table.add_column("images", no_wrap=True)
+    for row in rows:
+        table.add_column(row["job"], justify="right", overflow="fold")
+    found = [row.get("values") or {} for row in rows]
+    for measure, images in dict.fromkeys(
+        (name, one) for values in found for name in values for one in values[name]
+    ):
+        numbers = (values.get(measure, {}).get(images, "") for values in found)
+        table.add_row(measure, images, *("–" if number is None else _number(number) for number in numbers))
+    table.add_section()
+    table.add_row("", "status", *(row["status"] for row in rows))
+    return table
 
 
 def _table(title: str, headings: Sequence[str], **settings: Any) -> Table:

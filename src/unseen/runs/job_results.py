@@ -85,6 +85,7 @@ def write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
                 "reason": state.reason,
                 "config_hash": state.summary.get("config_hash", job.config_hash),
                 "folder": os.path.relpath(job.folder, folder),
+                "values": state.summary.get("values"),  # of biases.py
             }
         )
     try:

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unseen.backbones.timm import FILE_OF_WEIGHTS
 from unseen.probe_table import SETTINGS
-from unseen.settings import OPTIONAL, SIZES, TABLE, value_at
+from unseen.settings import OF_BIASES, OPTIONAL, SIZES, TABLE, value_at
 
 Place = tuple[str, ...]  # a path of keys
 
@@ -99,7 +99,9 @@ def check_job(config: DictConfig) -> dict[str, Any]:
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     check_settings(plain, read_places(config, OmegaConf.create({"hydra": hydra})))
     checkpoint = checkpoint_path(plain["ckpt_path"])
-    if checkpoint is not None and not checkpoint.is_file():
+    if (
+        checkpoint is not None and not checkpoint.is_file() and not _is_of_biases(plain)
+    ):  # it takes run folders
         raise ValueError(f"ckpt_path={checkpoint} is not a file")
     return plain
 
@@ -219,7 +221,7 @@ for _name in TABLE:
 def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Place = ()) -> Iterator[str]:
     """Yield a sentence on each value of a wrong type or outside its range, each missing one, and each unread key."""
     name = ".".join(place)
-    if name in TABLE:
+    if name in TABLE or (name in OF_BIASES and _is_of_biases(plain)):
         for inner, messages in _complaints(name, node).items():
             yield f"{'.'.join((name, *inner))}={_shown(value_at(node, inner))} {' or '.join(messages)}"
     elif place in _CHILDREN and isinstance(node, dict):
@@ -239,9 +241,14 @@ def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Pla
         yield _unread(plain, place)
 
 
+def _is_of_biases(plain: dict[str, Any]) -> bool:
+    """Whether these are the settings of biases.py, which has further ones."""
+    return OF_BIASES.keys() <= plain.keys()
+
+
 @functools.cache
 def _type(name: str) -> TypeAdapter[Any]:
-    return TypeAdapter(TABLE[name][0], config=ConfigDict(strict=True, allow_inf_nan=False))
+    return TypeAdapter((TABLE | OF_BIASES)[name][0], config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
 def _complaints(name: str, value: Any) -> dict[Place, list[str]]:

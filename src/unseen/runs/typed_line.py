@@ -16,7 +16,8 @@ from unseen.runs.errors import UsageError, UserError
 from unseen.wording import suggestion
 
 _MAY_BE_NONE = {"experiment", "debug", "hparams_search"}  # groups with nothing chosen by default
-_OFF = {"logger": "none"}  # groups that can be switched off, and the file that does so
+_EXTEND_TRAIN = ("eval", "biases")  # configurations that begin with train's
+_OFF = {"logger": "none", "benchmark": "none"}  # groups that can be switched off, and the file that does so
 _HOW = {"callbacks": "; one callback is switched off by its name: callbacks.best_checkpoint=null"}
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 
@@ -27,7 +28,7 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
     Args:
         arguments: What was typed after the script.
         configs: Folder of the YAML files.
-        entry: Name of the configuration: train, eval, report, dashboard.
+        entry: Name of the configuration: train, eval, biases, report, dashboard.
 
     Raises:
         UsageError: A flag that does not exist or does not go with another one.
@@ -38,12 +39,17 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         return list(arguments)
     _check_flags(flags)
     several = "--multirun" in flags
-    if several and entry not in {"train", "eval"}:
+    if several and entry not in {"train", *_EXTEND_TRAIN}:
         raise UsageError(f"{entry}.py makes one thing at a time; leave -m out")
     own = flags.get("--config-dir")
     folders = [configs, Path(own)] if own else [configs]
-    base = yaml.safe_load((configs / f"{'train' if entry == 'eval' else entry}.yaml").read_text("utf-8"))
-    groups = {key for item in base["defaults"] if isinstance(item, dict) for key in item if " " not in key}
+    files = ("train", entry) if entry in _EXTEND_TRAIN else (entry,)
+    defaults = [
+        item
+        for name in files
+        for item in yaml.safe_load((configs / f"{name}.yaml").read_text("utf-8"))["defaults"]
+    ]
+    groups = {key for item in defaults if isinstance(item, dict) for key in item if " " not in key}
     options = {  # files that begin with _ serve the others
         group: sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
         for group in groups
@@ -143,6 +149,9 @@ def _choice(text: str, override: Override, value: Any, names: list[str]) -> list
         raise UserError(f"{text}: there is a {key} already; write {key}={shown} to choose another one")
     if not _are_names(value):
         raise UserError(f"{text}: {key} takes the name of one of its files; {one_of}")
+    for one in value if isinstance(value, list) else ():  # Hydra has no sentence for one of several
+        if one not in names:
+            raise UserError(f"{key}={one} is not known{suggestion(one, names)}; {one_of}")
     return [text]
 
 

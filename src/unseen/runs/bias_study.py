@@ -1,0 +1,64 @@
+"""The studies of `biases.py`: do biases go with accuracies, over the published networks or one's own?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from unseen.run_state import state_of
+from unseen.runs.console import console, say, shown_path
+from unseen.runs.errors import UserError, user_errors
+from unseen.runs.schema import check_settings, read_places
+from unseen.runs.typed_line import key_of
+from unseen.wording import listing
+
+_READ = ("study", "runs", "paths", "hydra")
+
+
+def study_run(config: DictConfig) -> None:
+    """Make the study into the run's folder and print its sentences.
+
+    Raises:
+        UserError: A setting that no study reads, no runs, or a folder that cannot be written.
+    """
+    with user_errors(OmegaConfBaseException):
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    with user_errors():
+        check_settings(plain, read_places(config, HydraConfig.instance().cfg))
+    for text in HydraConfig.get().overrides.task:
+        if key_of(text).partition(".")[0] not in _READ:
+            raise UserError(
+                f"{key_of(text)} is not read by study={config.study}, which measures nothing; it reads "
+                f"{listing(_READ)}"
+            )
+    out = Path(plain["paths"]["output_dir"])
+    runs = [plain["runs"]] if isinstance(plain["runs"], str) else plain["runs"]
+    folders = [Path(run).expanduser() for run in runs]
+    typed = any(key_of(text) == "runs" for text in HydraConfig.get().overrides.task)
+    from unseen.reporting.biases.own_networks import own_networks
+    from unseen.reporting.biases.own_study import own_study
+    from unseen.reporting.biases.study import published_study
+
+    with user_errors(ValueError, OSError):
+        for folder in folders:
+            if typed and not folder.is_dir():
+                raise ValueError(f"runs={folder} is not a folder")
+        if plain["study"] == "own":
+            sentences = own_study(folders, out)
+        else:  # one's own networks are points over the published ones, if there are any
+            has_own = typed or any(_holds_finished(folder) for folder in folders)
+            sentences = published_study(out, own_networks(folders) if has_own else None)
+    for sentence in sentences:
+        console().print(sentence, soft_wrap=True)
+    say(f"page in {shown_path(out / 'page.html')}")
+
+
+def _holds_finished(folder: Path) -> bool:
+    return any(
+        state.status == "finished" and state.summary.get("kind") == "biases"
+        for state in (state_of(path.parent) for path in folder.rglob("summary.json"))
+    )

@@ -1,0 +1,440 @@
+"""Measure a network: every measure on the images that it can be taken on, a run folder, a table."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.table import Table
+
+from unseen.atomic_files import csv_text, write_file, write_text
+from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path, time_left
+from unseen.runs.ending import begin_ending, end_on_signals, interruption
+from unseen.runs.errors import UserError, failure_sentence, user_errors
+from unseen.runs.loggers import close_loggers
+from unseen.wording import count, one_line
+
+if TYPE_CHECKING:
+    from unseen.biases.measure import Measure
+    from unseen.biases.measuring import Estimate
+    from unseen.image_sets.image_set import ImageSet
+    from unseen.run_folder import RunFolder
+    from unseen.runs.bias_parts import Network, Task
+    from unseen.runs.build import Run
+
+SCORE_COLUMNS = ("model", "images", "measure", "value", "low", "high", "n")
+CONDITION_COLUMNS = ("model", "images", "measure", "condition", "mean", "n")
+_SAVE_SECONDS = 60.0
+# What can be typed; the rest of the configuration trains or scores layers.
+_READ = (
+    "ckpt_path", "model", "measures", "benchmark", "images", "limit", "faithful", "study", "batch_size", "seed", "size",
+    "trainer", "logger", "paths", "hydra", "resume", "plan", "extras", "local", "cache_gb", "runs",
+)  # fmt: skip
+_READ_OF = {
+    "model": ("name", "pretrained", "checkpoint", "channels_last", "backbone", "sizes"),
+    "trainer": ("accelerator", "eval_precision"),
+}
+
+
+def bias_run(config: DictConfig) -> None:
+    """Measure the network of a composed configuration and print its values; what is done is on disk at any moment.
+
+    Raises:
+        UserError: One sentence on what was typed, or on what is missing.
+        KeyboardInterrupt: The user stopped it.
+    """
+    from unseen.runs.build import begin
+
+    run = begin(config)
+
+    def give_up(reason: str, code: int) -> None:
+        """End from a thread: the main one waits inside a library."""
+        with suppress(OSError):
+            run.folder.write_summary("failed", reason)
+        os._exit(code)
+
+    end_on_signals(give_up)
+    try:
+        _measure(run)
+    except BaseException as error:
+        begin_ending()
+        reason = _reason(error)
+        close_loggers(None, failed=True)
+        run.folder.write_summary("failed", reason)
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(
+                f"what was measured is in {shown_path(run.folder.path)}; the same line with "
+                f"hydra.run.dir={shown_path(run.folder.path)} goes on"
+            ) from None
+        raise
+    close_loggers(None, failed=False)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return interruption()[0]
+    return failure_sentence(error) or f"{type(error).__name__}: {one_line(error)}"
+
+
+def _measure(run: Run) -> None:
+    from unseen.runs.bias_parts import OWN_IMAGES, suitable_sets, tasks_of
+
+    plain, network, sets = _parts(run)
+    with user_errors():
+        measures = _measures(plain)
+        found, missing = _benchmarks(plain)
+        fitting, refused = suitable_sets(found, network.backbone.num_classes)
+        limited = {
+            name: _kept(images.limited(plain["limit"], plain["seed"]), plain) if name in fitting else images
+            for name, images in (sets | fitting).items()
+        }
+        tasks, left_out = tasks_of(measures, limited, _chosen(plain["images"]), _accuracy())
+    for name, reason in (missing | refused).items():
+        notice(f"{name} is left out: {reason}")
+    for name, reason in left_out.items():
+        notice(f"{name} is not measured: {reason}")
+    for images in limited.values():
+        for sentence in images.notices:
+            notice(f"{images.name}: {sentence}")
+    if not tasks:
+        raise UserError(
+            "no images are there to measure with: name a folder, such as benchmark=local paths.data_dir=..., or a "
+            "network of the main job (ckpt_path=), which brings its own test images"
+        )
+    model = str(plain["model"]["name"])
+    run.folder.add_facts(
+        kind="biases",
+        model=model,
+        data=OWN_IMAGES if OWN_IMAGES in sets else "benchmarks",
+        parameters=sum(parameter.numel() for parameter in network.backbone.parameters()),
+        outputs=network.backbone.num_classes,
+        config_hash=run.config_hash,
+        limit=plain["limit"],
+        faithful=plain["faithful"],
+        missing=missing | refused,
+        not_measured=left_out,
+        **network.generalization,
+    )
+    write_text(run.folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain)))
+    say(_opening(network, tasks))
+    scores = _run_tasks(run.folder, network, tasks, _label(model, plain["ckpt_path"]), plain)
+    _log(run, plain, scores)
+    run.folder.write_summary("finished")
+    console().print(scores.table(f"{model}: values and 95 % intervals over images"))
+    say(_closing(run.folder.path, network, scores))
+
+
+def _parts(run: Run) -> tuple[dict[str, Any], Network, dict[str, ImageSet]]:
+    """Return the resolved settings, the network, and the sets of images that it brings with it."""
+    import torch
+
+    from unseen.runs.bias_parts import (
+        OWN_IMAGES,
+        device_of,
+        network_of_checkpoint,
+        network_of_settings,
+        own_test_images,
+    )
+    from unseen.runs.build import _datamodule
+    from unseen.runs.checkpoints import read_checkpoint
+    from unseen.runs.identity import typed_settings
+    from unseen.runs.objects import make
+    from unseen.runs.provenance import scored_as_trained
+    from unseen.runs.schema import check_settings, checkpoint_path, read_places
+    from unseen.runs.trust import check_trusted
+    from unseen.runs.typed_line import key_of
+
+    with user_errors(OmegaConfBaseException):
+        plain: dict[str, Any] = OmegaConf.to_container(run.config, resolve=True)  # type: ignore[assignment]
+    sets: dict[str, ImageSet] = {}
+    with user_errors(ValueError, OSError, RuntimeError):
+        path = checkpoint_path(plain["ckpt_path"])
+        typed = {key_of(text) for text in HydraConfig.get().overrides.task}
+        check_typed(typed, with_checkpoint=path is not None)
+        check_settings(plain, read_places(run.config, HydraConfig.instance().cfg))
+        device = device_of(plain["trainer"]["accelerator"])
+        quiet_libraries()
+        if plain["extras"]["print_config"]:
+            console().print(settings_tree(plain))
+        run.folder.write_summary("running")
+        if path is None:
+            say(f"{plain['model']['name']}: loading its weights")
+            torch.manual_seed(plain["seed"])
+            network, told = network_of_settings(plain, device)
+            if told:
+                notice(told)
+            return plain, network, sets
+        if path.is_dir():
+            path = path / "checkpoints" / "last.ckpt"
+        checkpoint = read_checkpoint(path, resume=False)
+        check_trusted(checkpoint, plain, training=False)
+        plain = scored_as_trained(plain, checkpoint.made_by, typed_settings())
+        say(f"{plain['model']['name']} of {shown_path(path)}")
+        network = network_of_checkpoint(checkpoint, plain, device)
+        spec = make(plain["model"]["backbone"], "model.backbone", methods=("check", "build"))
+        datamodule = _datamodule(plain, spec, training=False)
+        datamodule.prepare_data()
+        datamodule.setup()
+        sets[OWN_IMAGES] = own_test_images(datamodule, network.backbone.num_classes)
+    return plain, network, sets
+
+
+def check_typed(typed: set[str], *, with_checkpoint: bool) -> None:
+    """Refuse what was typed and is read by other commands only.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    for name in sorted(typed):
+        group, _, key = name.partition(".")
+        read = group in _READ or (group == "data" and with_checkpoint)
+        inner = _READ_OF.get(group)
+        if not read or (key and inner and key.partition(".")[0] not in inner):
+            why = (
+                "the images of data= are measured with ckpt_path= only, other images are a benchmark"
+                if group == "data" and not with_checkpoint
+                else "a network is measured as it is, without training and without probes of layers"
+            )
+            raise ValueError(f"{name} is not read by biases.py: {why}")
+
+
+def _chosen(images: str | list[str]) -> list[str] | None:
+    if images == "auto":
+        return None
+    return [images] if isinstance(images, str) else list(images)
+
+
+def _measures(plain: dict[str, Any]) -> dict[str, Measure]:
+    from unseen.runs.bias_parts import measures_of
+
+    return measures_of(plain)
+
+
+def _accuracy() -> Measure:
+    from unseen.biases.accuracy import Accuracy
+
+    return Accuracy()
+
+
+def _benchmarks(plain: dict[str, Any]) -> tuple[dict[str, ImageSet], dict[str, str]]:
+    from unseen.image_sets.benchmark import available
+    from unseen.runs.objects import make
+
+    nodes = {name: node for name, node in (plain["benchmark"] or {}).items() if node is not None}
+    return available(
+        {name: make(node, f"benchmark.{name}", methods=("open",)) for name, node in nodes.items()}
+    )
+
+
+def _label(model: str, checkpoint: str | None) -> str:
+    """Return the name of the network in tables; a checkpoint's has that of its run folder, else several share one."""
+    if checkpoint is None:
+        return model
+    path = Path(checkpoint).expanduser().resolve()
+    folder = path if path.is_dir() else path.parent.parent
+    return f"{model}@{folder.name}"
+
+
+def _kept(images: ImageSet, plain: dict[str, Any]) -> ImageSet:
+    """Return a benchmark's set with its images on disk, where every network finds them."""
+    from unseen.data.canvas_cache import CanvasCache
+    from unseen.image_sets.kept import kept
+
+    folder, limit = Path(plain["paths"]["data_dir"]).expanduser() / "cache", plain["cache_gb"] * 2**30
+    return kept(images, CanvasCache(folder, limit, setting="cache_gb") if limit > 0 else None)
+
+
+# ------------------------------------------------------------------ measuring
+class Scores:
+    """What was found so far, written as scores.csv and conditions.csv after each measure."""
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self.folder, self.model = folder, model
+        self.rows: list[tuple[str, str, Estimate]] = []  # images, measure, value
+        self.conditions: list[tuple[str, str, str, float, int]] = []
+        self.benchmarks: dict[str, tuple[str, str | None]] = {}  # set: its benchmark and group
+
+    def add(self, task: Task, means: Mapping[str, float], estimates: Mapping[str, Estimate]) -> None:
+        """Add what a task found, and bring the files up to date."""
+        images = task.images
+        self.benchmarks[images.name] = (images.benchmark, images.group)
+        self.rows += [(images.name, name, estimate) for name, estimate in estimates.items()]
+        self.conditions += [
+            (images.name, task.name, condition, mean, len(images)) for condition, mean in means.items()
+        ]
+        scores = (
+            (self.model, images, name, *map(_cell, (value.value, value.low, value.high)), value.n)
+            for images, name, value in self.rows
+        )
+        write_text(self.folder / "scores.csv", csv_text(SCORE_COLUMNS, scores))
+        conditions = ((self.model, *texts, _cell(mean), n) for *texts, mean, n in self.conditions)
+        write_text(self.folder / "conditions.csv", csv_text(CONDITION_COLUMNS, conditions))
+
+    def values(self) -> dict[str, dict[str, float]]:
+        """Return the values by measure and set."""
+        found: dict[str, dict[str, float]] = {}
+        for images, name, estimate in self.rows:
+            found.setdefault(name, {})[images] = estimate.value
+        return found
+
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """Return the mean accuracy of each group: of its benchmarks, each the mean over its sets."""
+        accuracies: dict[str, dict[str, list[float]]] = {}
+        for images, name, estimate in self.rows:
+            benchmark, group = self.benchmarks[images]
+            if name == "accuracy" and group is not None:
+                accuracies.setdefault(group, {}).setdefault(benchmark, []).append(estimate.value)
+        return {
+            group: {
+                "accuracy": float(np.mean([np.mean(values) for values in of_benchmark.values()])),
+                "benchmarks": sorted(of_benchmark),
+            }
+            for group, of_benchmark in accuracies.items()
+        }
+
+    def table(self, title: str) -> Table:
+        """Return a row a value."""
+        table = Table(title=title, title_justify="left")
+        for heading in ("measure", "images"):
+            table.add_column(heading, no_wrap=True)
+        for heading in ("value", "95 % interval", "n"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for images, name, estimate in self.rows:
+            interval = (
+                "–" if math.isnan(estimate.low) else f"{_shown(estimate.low)} to {_shown(estimate.high)}"
+            )
+            table.add_row(name, images, _shown(estimate.value), interval, f"{estimate.n:,}")
+        return table
+
+
+def _run_tasks(
+    folder: RunFolder,
+    network: Network,
+    tasks: Sequence[Task],
+    model: str,
+    plain: Mapping[str, Any],
+) -> Scores:
+    """Measure, task by task; each is saved every minute and goes on where a run before has ended."""
+    import torch
+
+    from unseen.full_precision import full_precision
+
+    scores = Scores(folder.path, model)
+    (folder.path / "observations").mkdir(exist_ok=True)
+    fingerprint = network.fingerprint()
+    per_pass: list[float] = []  # seconds
+    with full_precision(network.device, plain["trainer"]["eval_precision"]), torch.no_grad():
+        for number, task in enumerate(tasks, start=1):
+            began = time.monotonic()
+            place = f"{number}/{len(tasks)}"
+            new = _observed(folder.path, network, task, fingerprint, plain["batch_size"], place)
+            means, estimates = new.means(), new.estimates(seed=plain["seed"])
+            scores.add(task, means, estimates)
+            folder.add_facts(values=scores.values(), groups=scores.groups())
+            folder.write_summary("running")
+            took = time.monotonic() - began
+            per_pass.append(took / task.cost)
+            rest = sum(later.cost for later in tasks[number:])
+            left = time_left([per_pass[-1] * rest], 1) if rest else ""
+            say(
+                f"[{number}/{len(tasks)}] {task.name} on {task.images.name} ({count(len(task.images), 'image')}): "
+                f"{_answer(estimates)} · {took:.0f} s{left and ' · '}{left}"
+            )
+    return scores
+
+
+def _observed(
+    folder: Path, network: Network, task: Task, fingerprint: str, batch_size: int, place: str
+) -> Any:
+    from unseen.biases.measuring import Observations, observe
+    from unseen.data.canvases import progress
+
+    observations = Observations(task.measure, len(task.images), task.identity(fingerprint))
+    path = folder / "observations" / f"{task.label}.npz"
+    observations.continue_from(path)
+    saved = time.monotonic()
+
+    def save(file: BinaryIO) -> None:
+        np.savez(file, **observations.arrays())  # type: ignore[arg-type]  # its stub takes allow_pickle by name
+
+    with progress(f"{place} {task.name} on {task.images.name}", len(task.images), True) as advance:
+
+        def done(images: int) -> None:
+            nonlocal saved
+            advance(images)
+            if time.monotonic() - saved > _SAVE_SECONDS:
+                write_file(path, save)
+                saved = time.monotonic()
+
+        if observations.done:
+            advance(observations.done)
+        if not observations.finished:
+            classifier = network.classifier(task.images.decision)
+            with user_errors(ValueError):
+                observe(
+                    observations,
+                    classifier,
+                    task.batches(observations.done, batch_size, network.device),
+                    done,
+                )
+            write_file(path, save)
+    return observations
+
+
+# ------------------------------------------------------------------ what is shown
+def _opening(network: Network, tasks: Sequence[Task]) -> str:
+    images = {task.images.name: len(task.images) for task in tasks}
+    sets = ", ".join(f"{name} ({number:,})" for name, number in images.items())
+    measures = len({task.name for task in tasks})
+    passes = sum(task.cost for task in tasks)
+    return (
+        f"{count(measures, 'measure')} on {sets} · {passes:,} forward passes on {network.device.type.upper()}"
+    )
+
+
+def _answer(estimates: Mapping[str, Estimate]) -> str:
+    return ", ".join(f"{name} {_shown(estimate.value)}" for name, estimate in estimates.items())
+
+
+def _closing(folder: Path, network: Network, scores: Scores) -> str:
+    found = network.generalization
+    own = f"g of its run {_shown(found['g'])} at layer {found.get('best_layer')} · " if "g" in found else ""
+    groups = ", ".join(
+        f"{group} {_shown(content['accuracy'])} ({', '.join(content['benchmarks'])})"
+        for group, content in scores.groups().items()
+    )
+    return f"{own}{groups and 'mean accuracy: '}{groups}{groups and ' · '}files in {shown_path(folder)}"
+
+
+def _shown(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def _cell(value: float) -> float | str:
+    return "" if math.isnan(value) else value
+
+
+def _log(run: Run, plain: dict[str, Any], scores: Scores) -> None:
+    """Give the values to the loggers: biases/MEASURE/IMAGES."""
+    from unseen.runs.build import _loggers
+
+    loggers, _ = _loggers(run, plain, job_type="biases")
+    metrics = {
+        f"biases/{name}/{images}": value
+        for name, of_sets in scores.values().items()
+        for images, value in of_sets.items()
+        if not math.isnan(value)
+    }
+    for logger in loggers:
+        logger.log_metrics(metrics, step=0)
+        logger.save()
+        logger.finalize("success")
