@@ -44,8 +44,7 @@ def test_a_draw_belongs_to_image_corruption_severity_and_seed(name: str) -> None
     for severity in SEVERITIES:
         found = corrupt(images, name, severity, [0, 7], seed=0)
         assert (found.shape, found.dtype) == (images.shape, torch.uint8)
-        if (name, severity) != ("spatter", 1):  # hardly a spot
-            assert not torch.equal(found, images)
+        assert not torch.equal(found, images)
         assert torch.equal(corrupt(images[:1], name, severity, torch.tensor([7]), seed=0)[0], found[1])
     again = corrupt(images[:1], name, 5, [0], seed=1)
     assert torch.equal(found[0], found[1]) == (name not in DRAWN)
@@ -60,7 +59,7 @@ def test_images_of_the_usual_size(name: str) -> None:
     changes = [
         (corrupt(images, name, severity, [0]).float() - images.float()).abs().mean() for severity in (2, 5)
     ]
-    assert 0 < changes[0] < changes[1] or name in {"elastic_transform", "frost", "motion_blur", "saturate"}
+    assert 0 < changes[0] < changes[1] or name in {"elastic_transform", "frost", "saturate"}
 
 
 def test_contrast_and_jpeg_are_what_they_are_called() -> None:
