@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from unseen.image_sets.benchmark import LabelledFolder, available
+from unseen.image_sets.class_folders import MissingImagesError
 from unseen.image_sets.cue_conflict import CueConflict
 from unseen.image_sets.samples import Samples
 from unseen.image_sets.sessions import SessionFolder
@@ -205,3 +206,15 @@ def test_one_setting_moves_all_local_sets(folder) -> None:
     config.benchmark.cue_conflict.root = str(root)
     found, _ = available(instantiate(config, _convert_="all")["benchmark"])
     assert list(found) == ["cue_conflict", "edges", "silhouettes"]
+
+
+def test_a_clone_of_the_public_stimuli_is_read_like_the_folders(folder) -> None:
+    inner = "stimuli/style-transfer-preprocessed-512"
+    root = folder([f"{inner}/{name}" for name in CUE] + ["code/readme.png", "stimuli/edges/cat/cat1.png"])
+    places = ("cue-conflict", inner)
+    [images] = CueConflict(str(root), folder=places).open("cue_conflict")
+    assert len(images) == len(CUE)
+    [edges] = LabelledFolder(str(root), folder=("edges", "stimuli/edges")).open("edges")
+    assert len(edges) == 1
+    with pytest.raises(MissingImagesError, match="has no folder silhouettes or stimuli/none"):
+        LabelledFolder(str(root), folder=("silhouettes", "stimuli/none")).open("silhouettes")

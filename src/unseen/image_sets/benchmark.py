@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -38,7 +38,7 @@ class LabelledFolder:
     Attributes:
         root: A folder or zip archive; None: missing.
         group: Which mean over benchmarks it belongs to.
-        folder: Where in the root the class folders are.
+        folder: Where in the root the class folders are, or a list of such places: the first that is there.
         keep: `imagenet_a` or `imagenet_r`: decide among its 200 classes only.
         class_map: A JSON file of class names and outputs, for class folders of other names or other networks.
         expected: Number of images of the public set; another number is told as a notice.
@@ -46,7 +46,7 @@ class LabelledFolder:
 
     root: str | None = None
     group: Group | None = None
-    folder: str | None = None
+    folder: str | Sequence[str] | None = None
     keep: Subset | None = None
     class_map: str | None = None
     expected: int | None = None

@@ -69,14 +69,17 @@ def tree_of(root: str | None, setting: str) -> tuple[FileTree, str]:
     return open_tree(path, setting), str(path)
 
 
-def inner_folder(tree: FileTree, folder: str | None, classes: Sequence[str], root: str) -> str:
+def inner_folder(
+    tree: FileTree, folder: str | Sequence[str] | None, classes: Sequence[str], root: str
+) -> str:
     """Return the folder in which the class folders are.
 
     That is `folder` of the root, or the root; folders that hold nothing but one folder are passed, as in archives.
+    Of several folders the first that is there counts: a set is packed in more than one way.
 
     Args:
         tree: The root.
-        folder: Such as `val`; None: none.
+        folder: Such as `val`, `stimuli/edges`, or a list of such; None: none.
         classes: Names of classes: a single folder of such a name is a class.
         root: For messages.
 
@@ -84,21 +87,31 @@ def inner_folder(tree: FileTree, folder: str | None, classes: Sequence[str], roo
         MissingImagesError: The folder is not there, and the root has no class folders.
     """
     known, where = set(classes), ""
-    while folder is None or folder not in tree.folders(where):
+    wanted = [folder] if isinstance(folder, str) else list(folder or ())
+    while not any(_is_there(tree, where, one) for one in wanted):
         inside = _only_folder(tree, where, known)
         if inside is None:
             break
         where = inside
     names = tree.folders(where)
-    if folder is not None and folder in names:
-        where = below(where, folder)
+    there = [one for one in wanted if _is_there(tree, where, one)]
+    if there:
+        where = below(where, there[0])
         while (inside := _only_folder(tree, where, known)) is not None:
             where = inside
-    elif folder is not None and not any(_is_class(name, known) for name in names):
+    elif wanted and not any(_is_class(name, known) for name in names):
         raise MissingImagesError(
-            f"{root} has no folder {folder} and no class folders, but {listing(names, 6)}"
+            f"{root} has no folder {' or '.join(wanted)} and no class folders, but {listing(names, 6)}"
         )
     return where
+
+
+def _is_there(tree: FileTree, where: str, folder: str) -> bool:
+    for name in folder.split("/"):
+        if name not in tree.folders(where):
+            return False
+        where = below(where, name)
+    return True
 
 
 def _is_class(name: str, known: set[str]) -> bool:
@@ -118,7 +131,7 @@ def labelled_folders(
     root: str | None,
     setting: str,
     *,
-    folder: str | None = None,
+    folder: str | Sequence[str] | None = None,
     keep: Subset | None = None,
     class_map: str | None = None,
 ) -> Labelled:
@@ -130,7 +143,7 @@ def labelled_folders(
     Args:
         root: The folder or zip archive.
         setting: Its name, for messages.
-        folder: Where in the root, such as `val`; not needed there.
+        folder: Where in the root, such as `val`, or a list of such places; not needed there.
         keep: Decide among these 200 classes of ImageNet only.
         class_map: A file, see `sixteen`.
 

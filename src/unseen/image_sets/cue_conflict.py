@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -23,14 +24,14 @@ class CueConflict:
     Attributes:
         root: A folder or zip archive with the shapes' folders, or with `folder` in it; None: missing.
         group: Which mean over benchmarks it belongs to.
-        folder: Where in the root the shapes' folders are.
+        folder: Where in the root the shapes' folders are, or a list of such places: the first that is there.
         class_map: A JSON file of class names and outputs, for other classes or other networks.
         expected: Number of images of the public set; another number is told as a notice.
     """
 
     root: str | None = None
     group: Group | None = None
-    folder: str | None = "cue-conflict"
+    folder: str | Sequence[str] | None = "cue-conflict"
     class_map: str | None = None
     expected: int | None = 1280
 

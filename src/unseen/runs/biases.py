@@ -107,8 +107,9 @@ def _measure(run: Run) -> None:
             notice(f"{images.name}: {sentence}")
     if not tasks:
         raise UserError(
-            "no images are there to measure with: name a folder, such as benchmark=local paths.data_dir=..., or a "
-            "network of the main job (ckpt_path=), which brings its own test images"
+            "no images are there to measure with: get the cue-conflict images (git clone --depth 1 "
+            "https://github.com/rgeirhos/texture-vs-shape data/cue_conflict), name a folder (benchmark.NAME.root=), or "
+            "measure a network of the main job on its own test images (ckpt_path=)"
         )
     model = str(plain["model"]["name"])
     run.folder.add_facts(
