@@ -12,6 +12,7 @@ from unseen.atomic_files import write_text
 from unseen.reporting import figures
 from unseen.reporting.all_tables import all_tables
 from unseen.reporting.analysis import Analysis, Contest, analyse
+from unseen.reporting.biases.report_section import bias_section
 from unseen.reporting.collect import Collection, collect
 from unseen.reporting.groups import group_runs
 from unseen.reporting.page import page, top_of_heat
@@ -48,15 +49,17 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     configurations, repeated = group_runs(read.runs)
     dropped = {folder.name for folder in repeated}
     counted = tuple(run for run in read.runs if run.name not in dropped)
-    collection = Collection(counted, read.left_out + repeated)
+    collection = Collection(counted, read.left_out + repeated, read.biases)
     analysis = analyse(configurations)
     papers = compare_with_papers(configurations)
     tables = all_tables(analysis, papers, collection)
+    biases = bias_section(collection.biases)
+    tables |= biases.tables if biases else {}
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)
     write_tables(list(tables.values()), out / "tables")
     write_figures(analysis, out / "figures")
-    write_text(out / "index.html", page(collection, analysis, papers, tables, typed))
+    write_text(out / "index.html", page(collection, analysis, papers, tables, typed, biases))
     summaries = [summarise(contest, analysis) for contest in analysis.contests]
     return Report(
         out / "index.html",

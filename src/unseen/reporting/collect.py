@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unseen.regular_files import MEBIBYTE, read_text
+from unseen.reporting.biases.own_networks import own_networks
 from unseen.reporting.run_files import (
     Facts,
     RunScores,
@@ -68,10 +69,11 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Collection:
-    """Everything found below some folders: finished runs, each configuration once, and all other folders."""
+    """Everything found below some folders: finished runs, each configuration once, bias runs, and all other folders."""
 
     runs: tuple[Run, ...]
     left_out: tuple[LeftOut, ...]
+    biases: tuple[Path, ...] = ()  # folders of finished runs of biases.py
 
 
 class _LeaveOutError(Exception):
@@ -89,18 +91,22 @@ def collect(roots: Sequence[Path]) -> Collection:
     is kept, the others are listed as duplicates.
     """
     finished: list[Run] = []
+    biases: list[Path] = []
     left_out: list[LeftOut] = []
     for folder in find_folders(roots):
         content: dict[str, Any] = {}
         name = _shown(folder)
         try:
             content = _read_summary(folder)
+            if content.get("kind") == "biases":
+                biases.append(_checked_biases(folder, content))
+                continue
             finished.append(_read_run(folder, name, content))
         except _LeaveOutError as error:
             left_out.append(_left_out(name, error.status, str(error), content))
     runs, duplicates = _newest_of_each(finished)
     runs.sort(key=lambda run: (run.facts.data, run.facts.size, run.facts.model, run.facts.seed, run.name))
-    return Collection(tuple(runs), tuple(left_out + duplicates))
+    return Collection(tuple(runs), tuple(left_out + duplicates), tuple(biases))
 
 
 def duplicate(run: Run, reason: str) -> LeftOut:
@@ -155,6 +161,15 @@ def _read_run(folder: Path, name: str, content: dict[str, Any]) -> Run:
     except (OSError, ValueError) as error:
         raise _LeaveOutError("unreadable", f"{file}: {one_line(error)}") from error
     return Run(folder, name, facts, config, scores, read_split(folder / "split.json"))
+
+
+def _checked_biases(folder: Path, content: dict[str, Any]) -> Path:
+    _check_finished(folder, content)
+    try:
+        own_networks([folder])
+    except (OSError, ValueError) as error:
+        raise _LeaveOutError("unreadable", one_line(error)) from error
+    return folder
 
 
 def _check_finished(folder: Path, content: dict[str, Any]) -> None:

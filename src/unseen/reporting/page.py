@@ -14,6 +14,7 @@ from unseen.probe_table import SHOWN
 from unseen.reporting import figures
 from unseen.reporting.all_tables import what_was_measured
 from unseen.reporting.analysis import Analysis, Contest
+from unseen.reporting.biases.report_section import BiasSection
 from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.embeddings import pictures
@@ -50,6 +51,7 @@ def page(
     papers: Sequence[PaperRow],
     tables: dict[str, Table],
     report_command: str,
+    biases: BiasSection | None = None,
 ) -> str:
     """Return the page as HTML; `report_command` is the line that makes it again."""
     every, most = analysis.configurations, figures.MOST_LINES
@@ -60,6 +62,7 @@ def page(
     problems: list[str] = []
     cards = _cards(chosen, specs, problems)
     contests = [_contest(contest, analysis, specs) for contest in analysis.contests]
+    specs |= biases.specs if biases else {}
     return render(
         "page.html.j2",
         specs,
@@ -67,6 +70,7 @@ def page(
         counts=_counts(collection, analysis),
         banner=_DEMO if any(to.size != "paper" for to in analysis.contests) else "",
         contests=contests,
+        biases=biases,
         cards=cards,
         more=len(every) - len(cards),
         models=sorted({config.model for config in every}),
@@ -134,6 +138,8 @@ def _contest(contest: Contest, analysis: Analysis, specs: dict[str, Spec]) -> di
 def _counts(collection: Collection, analysis: Analysis) -> str:
     runs, others = len(collection.runs), len(collection.left_out)
     text = f"{count(runs, 'finished run')} in {count(len(analysis.configurations), 'configuration')}"
+    if collection.biases:
+        text += f", {count(len(collection.biases), 'run')} of biases.py"
     return text + (f", {count(others, 'folder')} left out (listed below)" if others else "")
 
 

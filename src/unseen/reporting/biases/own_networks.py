@@ -32,6 +32,7 @@ _WHOLE = {  # the benchmarks whose mean the published group is; a mean over othe
 }
 _ACCURACY, _ATTACKED, _VALIDATION = "accuracy", "adversarial_accuracy", "imagenet"
 OWN_CATEGORY = "own network"
+_SCORES = {"model", "images", "measure", "value"}
 _LARGEST = 64 * MEBIBYTE
 
 
@@ -40,6 +41,7 @@ class _Run:
     """What one folder says of one network."""
 
     name: str
+    folder: Path
     values: dict[tuple[str, str], float]  # by measure and images
     groups: dict[str, float]  # accuracies in percent, and g
     curves: dict[str, list[float]]
@@ -67,13 +69,8 @@ def own_networks(folders: Sequence[Path]) -> Networks:
     ]
     if not found:
         raise ValueError(f"no finished run of biases.py is in {listing(folders) or 'no folder'}")
-    runs = [run for folder in dict.fromkeys(found) for run in _read(folder)]
-    names = [run.name for run, _ in runs]
-    named = [
-        name if names.count(name) == 1 else f"{name} ({printable(folder.name, 60)})"
-        for name, (_, folder) in zip(names, runs, strict=True)
-    ]
-    every = [run for run, _ in runs]
+    every = [run for folder in dict.fromkeys(found) for run in _read(folder)]
+    named = _names([(run.name, run.folder) for run in every])
     measured = dict.fromkeys(
         key for run in every for key in run.values if key[0] not in {_ACCURACY, _ATTACKED}
     )
@@ -98,13 +95,43 @@ def own_networks(folders: Sequence[Path]) -> Networks:
     )
 
 
+def bias_values(folders: Sequence[Path]) -> list[tuple[str, str, str, float, float, float, int | None]]:
+    """Return name of the network, images, measure, value, its 95 % interval and n: all rows of these run folders.
+
+    g of its run is a row of a network that was fine-tuned here.
+    """
+    found = [(folder, row) for folder in folders for row in _rows(folder / "scores.csv", _SCORES)]
+    keys = list(dict.fromkeys((printable(row["model"], 60), folder) for folder, row in found))
+    named = dict(zip(keys, _names(keys), strict=True))
+    rows: list[tuple[str, str, str, float, float, float, int | None]] = []
+    for folder, row in found:
+        value, low, high, n = (_number(row.get(column)) for column in ("value", "low", "high", "n"))
+        about = (printable(row["images"], 60), printable(row["measure"], 60))
+        many = int(n) if math.isfinite(n) else None
+        rows.append((named[printable(row["model"], 60), folder], *about, value, low, high, many))
+    for (_, folder), name in named.items():
+        g = read_summary(folder).get("g")
+        if isinstance(g, int | float):
+            rows.append((name, "unseen classes of its run", "g", float(g), math.nan, math.nan, None))
+    return rows
+
+
+def _names(networks: Sequence[tuple[str, Path]]) -> list[str]:
+    """Return the names of the networks, with their folder where several share one."""
+    names = [name for name, _ in networks]
+    return [
+        name if names.count(name) == 1 else f"{name} ({printable(folder.name, 60)})"
+        for name, folder in networks
+    ]
+
+
 def _is_finished(folder: Path) -> bool:
     summary = read_summary(folder)
     return summary.get("kind") == "biases" and summary.get("status") == "finished"
 
 
-def _read(folder: Path) -> list[tuple[_Run, Path]]:
-    scores = _rows(folder / "scores.csv", {"model", "images", "measure", "value"})
+def _read(folder: Path) -> list[_Run]:
+    scores = _rows(folder / "scores.csv", _SCORES)
     conditions = _rows(folder / "conditions.csv", {"model", "images", "condition", "mean"})
     summary = read_summary(folder)
     runs = []
@@ -119,8 +146,7 @@ def _read(folder: Path) -> list[tuple[_Run, Path]]:
             raise ValueError(
                 f"the groups in {folder / 'summary.json'} are not as biases.py writes them"
             ) from error
-        run = _Run(printable(model, 60), values, groups, _curves(of_model))
-        runs.append((run, folder))
+        runs.append(_Run(printable(model, 60), folder, values, groups, _curves(of_model)))
     return runs
 
 

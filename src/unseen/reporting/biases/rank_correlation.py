@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from unseen.reporting.intervals import CONFIDENCE, Floats
 
@@ -37,6 +36,8 @@ def spearman(x: Floats, y: Floats) -> tuple[float, float]:
     >>> [round(number, 3) for number in spearman(np.array([1.0, 2, 3, 4]), np.array([1.0, 3, 2, 4]))]
     [0.8, 0.2]
     """
+    from scipy import stats
+
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return math.nan, math.nan
     result = stats.spearmanr(x, y)
@@ -56,6 +57,8 @@ def interval(rho: float, n: int) -> tuple[float, float]:
     >>> [round(end, 2) for end in interval(-0.76, 48)]
     [-0.87, -0.58]
     """
+    from scipy import stats
+
     if n < FEWEST or not abs(rho) < 1 - 1e-12:
         return math.nan, math.nan
     reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
@@ -75,6 +78,8 @@ def partial_spearman(x: Floats, y: Floats, given: Floats) -> tuple[float, float]
     Returns:
         Correlation and p; NaN for n < 4 or where one side is constant or, in ranks, equal to `given`.
     """
+    from scipy import stats
+
     xy, xz, yz = spearman(x, y)[0], spearman(x, given)[0], spearman(y, given)[0]
     free = (1 - xz**2) * (1 - yz**2)
     if len(x) < FEWEST or math.isnan(free) or free < 1e-12:
@@ -138,6 +143,8 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
     >>> benjamini_hochberg(np.array([0.01, 0.04, np.nan, 0.03])).round(3).tolist()
     [0.03, 0.04, nan, 0.04]
     """
+    from scipy import stats
+
     adjusted = np.full(len(p_values), np.nan)
     known = np.isfinite(p_values)
     if known.any():

@@ -9,18 +9,13 @@ from unseen.reporting.biases.conclusions import conclusions, variants
 from unseen.reporting.biases.correlations import correlate_biases, correlate_subsets
 from unseen.reporting.biases.networks import Networks, published_networks
 from unseen.reporting.biases.regressions import regressions
-from unseen.reporting.biases.study_folder import Study, write_study
+from unseen.reporting.biases.study_folder import SOURCE, Study, write_study
 from unseen.reporting.biases.study_tables import (
     bias_table,
     conclusion_table,
     correlation_table,
     regression_table,
     variant_table,
-)
-
-_SOURCE = (
-    "Published networks: Paul Gavrikov and Janis Keuper, “Can Biases in ImageNet Models Explain Generalization?”, "
-    "CVPR 2024, arXiv 2404.01509. Their table is under CC BY-SA 4.0, and so is what is made of it here."
 )
 
 
@@ -48,5 +43,5 @@ def published_study(out: Path, own: Networks | None = None) -> list[str]:
         variant_table(changed),
     )
     title = "Do biases of ImageNet networks go with how they generalize?"
-    write_study(Study(title, networks, correlations, pairs, tables, sentences, own, _SOURCE), out)
+    write_study(Study(title, networks, correlations, pairs, tables, sentences, own, SOURCE), out)
     return sentences

@@ -24,15 +24,18 @@ from unseen.reporting.vega_lite import Spec
 from unseen.wording import count, listing
 
 _PNG_SCALE = 1.5
-_SCATTER_NOTE = (
+SCATTER_NOTE = (
     "A mark a network. Adversarial training: circle L2, square Linf, larger with the strength of the attack. "
     "ρ: Spearman, in brackets where p ≥ .05."
 )
-_OWN_NOTE = (
+OVERLAY_NOTE = (
     " Pink: one's own networks; a dashed line is one without an accuracy of this group. Values that were measured "
     "on other images or fewer than those of ImageNet cannot be compared with the published ones."
 )
-
+SOURCE = (
+    "Published networks: Paul Gavrikov and Janis Keuper, “Can Biases in ImageNet Models Explain Generalization?”, "
+    "CVPR 2024, arXiv 2404.01509. Their table is under CC BY-SA 4.0, and so is what is made of it here."
+)
 _ON_PAGE = {  # columns of wide tables; the files have all
     "conclusions": (
         "subset", "bias", "group", "published", "low", "high", "p", "stays_adjusted", "stays_given_id",
@@ -125,7 +128,7 @@ def _page(study: Study) -> str:
         "made": f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
         "sentences": study.sentences,
         "scatter": rows,
-        "scatter_note": _SCATTER_NOTE + (_OWN_NOTE if study.own else ""),
+        "scatter_note": SCATTER_NOTE + (OVERLAY_NOTE if study.own else ""),
         "categories": list(zip(colours["domain"], colours["range"], strict=True)),
         "curves": [kind for kind in ("low_pass", "high_pass") if kind in specs],
         "own_names": listing(study.own.names) if study.own else "",
