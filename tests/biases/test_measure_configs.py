@@ -14,7 +14,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "measures").glob("*.yaml")))
 def test_makes_a_measure(name: str) -> None:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        settings = compose(overrides=[f"+measures={name}"])
+        settings = compose("biases", overrides=[f"measures=[{name}]"])
     assert list(settings.measures) == [name]
     measure = instantiate(settings.measures[name])
     assert isinstance(measure, Measure)

@@ -1,7 +1,9 @@
 """The corruptions of ImageNet-C (Hendrycks and Dietterich, arXiv 1903.12261), made of clean images.
 
 Fourteen are corrupt-tta's, five are in `imagenet_c`. They are not the stored images of ImageNet-C: the noise is
-another, and these are not saved as JPEG again; accuracies on both do not compare to the last percent.
+another, these are not saved as JPEG again, and the lengths of `elastic_transform` are 8 % shorter; accuracies on both
+need not agree. corrupt-tta brings opencv-python, which needs libGL; where that is absent, opencv-python-headless can
+take its place.
 
 Strengths are in pixels of 224 x 224 images. On smaller ones a blur or a warp is stronger for its size.
 Legend: B batch, H and W image height and width.

@@ -1,5 +1,7 @@
 """Five corruptions of ImageNet-C (arXiv 1903.12261) that corrupt-tta 0.1.7 makes otherwise.
 
+Steps and numbers are those of github.com/hendrycks/robustness, ImageNet-C/create_c/make_imagenet_c.py.
+
 Its impulse noise cannot be seeded. Its motion blur and snow smear evenly, where ImageNet-C's fade along the way, so
 that three severities of motion blur are equal. Its fog is as smooth at each severity. Its spatter is brown spots alone,
 and severity 1 changes nearly nothing.
