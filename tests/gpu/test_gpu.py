@@ -11,6 +11,8 @@ import torch
 from lightning.pytorch import Trainer
 from tests.cli.conftest import TINY, run_command
 
+from unseen.biases import high_pass, low_pass
+from unseen.biases.band_noise import low_contrast, with_noise
 from unseen.data.datamodule import SeenUnseenDataModule
 from unseen.data.selection import SelectionRule
 from unseen.data.sources.digits import Digits
@@ -132,3 +134,14 @@ def test_a_run_on_the_gpu_scores_as_its_checkpoint_on_the_cpu(model: str, tmp_pa
     gpu, cpu = (json.loads((ran.folder / "summary.json").read_text()) for ran in (trained, scored))
     assert gpu["g"] == pytest.approx(cpu["g"], abs=0.05)
     assert gpu["seen_accuracy"] == pytest.approx(cpu["seen_accuracy"], abs=1.5 / 60)
+
+
+def test_filters_and_band_noise_are_those_of_the_cpu() -> None:
+    images, indices = torch.rand(5, 3, 96, 80, generator=torch.Generator().manual_seed(0)), torch.arange(5)
+    for kind in (low_pass, high_pass):
+        torch.testing.assert_close(kind(images.cuda(), 0.3).cpu(), kind(images, 0.3), rtol=0, atol=1e-5)
+    grey = low_contrast(images)
+    torch.testing.assert_close(low_contrast(images.cuda()).cpu(), grey, rtol=0, atol=1e-6)
+    for band, deviation in ((0, 0.16), (2, 0.04), (4, 0.3)):
+        found = with_noise(grey.cuda(), indices, band, deviation).cpu()
+        torch.testing.assert_close(found, with_noise(grey, indices, band, deviation), rtol=0, atol=1e-5)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from itertools import pairwise
+from itertools import chain, pairwise, product
 from typing import ClassVar
 
 import numpy as np
@@ -59,8 +59,8 @@ def thresholds(
         threshold: What an accuracy must be above: a share of the noise-free accuracy of the same band.
         relative: False: the threshold is an accuracy itself, in the unit of `accuracy`.
         interpolated: Also count the part of a level up to where the straight line between the accuracies of two rows
-            meets the threshold. With doubling noise levels that is about where on a logarithmic scale. The integer is
-            this number rounded up. Ours; the published test has integers.
+            meets the threshold; noise levels that double are then on a logarithmic scale. The integer is this number
+            rounded up, unless an accuracy is exactly the threshold. Ours; the published test has integers.
 
     Returns:
         (..., F) in [0, S - 1]; NaN where the noise-free accuracy is 0 and the threshold is relative.
@@ -214,16 +214,16 @@ class CriticalBandNoise:
                 f"{height} × {width}: set its image_size to the height and width of the images"
             )
         grey = band_noise.low_contrast(batch.images)
-
-        def right(images: Tensor) -> Tensor:
-            return batch.right(classifier(images.expand(-1, 3, -1, -1)).argmax(dim=1))
-
-        seen = [right(grey)]
-        for deviation in self.deviations:
-            for band in range(band_noise.bands(height, width)):
-                seen.append(
-                    right(band_noise.with_noise(grey, batch.indices, band, deviation, seed=self.seed))
-                )
+        conditions = product(self.deviations, range(band_noise.bands(height, width)))
+        noisy = (  # one at a time in memory
+            band_noise.with_noise(grey, batch.indices, band, deviation, seed=self.seed)
+            for deviation, band in conditions
+        )
+        with torch.no_grad():
+            seen = [
+                batch.right(classifier(images.expand(-1, 3, -1, -1)).argmax(dim=1))
+                for images in chain([grey], noisy)
+            ]
         return torch.stack(seen, dim=1).float()
 
     def values(self, means: Array) -> dict[str, Array]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -143,8 +144,12 @@ class _FilterBias:
     def observe(self, classifier: Classifier, batch: Batch) -> Tensor:
         """Return whether each image is right under each condition, (B, K) of 0 and 1."""
         _check(batch.images, 0)
-        conditions = (batch.images, *(type(self).filter(batch.images, cutoff) for cutoff in self.cutoffs))
-        right = [batch.right(classifier(images).argmax(dim=1)) for images in conditions]
+        filtered = (
+            type(self).filter(batch.images, cutoff) for cutoff in self.cutoffs
+        )  # one at a time in memory
+        conditions = chain([batch.images], filtered)
+        with torch.no_grad():
+            right = [batch.right(classifier(images).argmax(dim=1)) for images in conditions]
         return torch.stack(right, dim=1).float()
 
     def values(self, means: Array) -> dict[str, Array]:
