@@ -113,9 +113,8 @@ def test_an_experiment_at_its_size(
     # the stand-in for CIFAR-100 patches torchvision, which a warm interpreter has loaded already
     options: dict[str, Any] = {"fresh": True, "PYTHONPATH": str(root)} if experiment == "cifar100" else {}
     folders = sweep(root, tmp_path, f"experiment={experiment}", f"model={','.join(models)}", **options)
-    assert len(folders) == len(models)
-    for folder in folders:
-        check(folder, folder.name.removeprefix("model-"), experiment=experiment)
+    for folder, model in zip(folders, models, strict=True):
+        check(folder, model, experiment=experiment)
 
 
 def test_the_other_poolings_at_the_papers_size(calligraphy: Path, tmp_path: Path) -> None:
