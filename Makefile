@@ -9,10 +9,12 @@ EXPERIMENT ?=
 SEEDS ?= 0,1,2
 SPLITS ?=
 NUM_UNSEEN ?= 5
+STUDY ?=
+BIAS_NETWORKS := efficientnet_lite0,efficientnet_lite1,efficientnet_lite2
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-gpu check format sweep report dashboard bench docs clean
+.PHONY: help install train test test-gpu check format sweep biases report dashboard bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +42,9 @@ format: $(VENV)/.installed-test  ## put the code into the house's format
 
 sweep: $(VENV)/.installed  ## every backbone x seed 0,1,2, resumable; EXPERIMENT=calligraphy, SEEDS=0,1,2,3,4 SPLITS=0,1,2
 	$(RUN) src/train.py -m $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) model=$(BACKBONES) seed=$(SEEDS) $(if $(SPLITS),data.num_unseen=$(NUM_UNSEEN) data.split_seed=$(SPLITS)) resume=true $(ARGS)
+
+biases: $(VENV)/.installed-biases  ## shape, frequency and band biases of three networks; ARGS="limit=60", STUDY=published
+	$(RUN) src/biases.py $(if $(STUDY),study=$(STUDY),-m model=$(BIAS_NETWORKS) resume=true) $(ARGS)
 
 report: $(VENV)/.installed  ## logs/ to a page with the answer: logs/report/index.html
 	$(RUN) src/report.py $(ARGS)

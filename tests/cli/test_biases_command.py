@@ -95,14 +95,17 @@ def test_batch_size_changes_no_number(measured: Ran, pictures: Path, tmp_path: P
 
 def test_own_test_images_give_the_accuracy_of_the_run(tiny_run: Ran, tmp_path: Path) -> None:
     checkpoint = tiny_run.folder / "checkpoints" / "last.ckpt"
-    ran = run_command(
-        "biases.py", f"ckpt_path={checkpoint}", "measures=[low_frequency]", "benchmark=none", logs=tmp_path
-    )
+    ran = run_command("biases.py", f"ckpt_path={checkpoint}", "measures=[low_frequency]", logs=tmp_path)
     assert ran.code == 0, ran.err
     found = {row["measure"]: row for row in rows(ran.folder)}
     assert float(found["accuracy"]["value"]) == pytest.approx(tiny_run.summary()["seen_accuracy"])
     assert ran.summary()["g"] == tiny_run.summary()["g"]
     assert found["accuracy"]["model"] == f"resnet@{tiny_run.folder.name}"
+    assert "left out" not in ran.err
+    few = run_command(
+        "biases.py", f"ckpt_path={checkpoint}", "measures=[low_frequency]", "limit=20", logs=tmp_path
+    )
+    assert {row["n"] for row in rows(few.folder)} == {"20"}
 
 
 @pytest.mark.slow

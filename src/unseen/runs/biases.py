@@ -21,6 +21,7 @@ from unseen.runs.console import console, notice, quiet_libraries, say, settings_
 from unseen.runs.ending import begin_ending, end_on_signals, interruption
 from unseen.runs.errors import UserError, failure_sentence, user_errors
 from unseen.runs.loggers import close_loggers
+from unseen.runs.typed_line import key_of
 from unseen.wording import count, one_line
 
 if TYPE_CHECKING:
@@ -92,11 +93,13 @@ def _measure(run: Run) -> None:
     with user_errors():
         measures = _measures(plain)
         found, missing = _benchmarks(plain)
+        if sets and not _is_typed("benchmark"):  # the default ones are for classifiers of ImageNet
+            found, missing = {}, {}
         fitting, refused = suitable_sets(found, network.backbone.num_classes)
         limited = {
-            name: _kept(images.limited(plain["limit"], plain["seed"]), plain) if name in fitting else images
-            for name, images in (sets | fitting).items()
+            name: images.limited(plain["limit"], plain["seed"]) for name, images in (sets | fitting).items()
         }
+        limited |= {name: _kept(limited[name], plain) for name in fitting}
         tasks, left_out = tasks_of(measures, limited, _chosen(plain["images"]), _accuracy())
     for name, reason in (missing | refused).items():
         notice(f"{name} is left out: {reason}")
@@ -152,7 +155,6 @@ def _parts(run: Run) -> tuple[dict[str, Any], Network, dict[str, ImageSet]]:
     from unseen.runs.provenance import scored_as_trained
     from unseen.runs.schema import check_settings, checkpoint_path, read_places
     from unseen.runs.trust import check_trusted
-    from unseen.runs.typed_line import key_of
 
     with user_errors(OmegaConfBaseException):
         plain: dict[str, Any] = OmegaConf.to_container(run.config, resolve=True)  # type: ignore[assignment]
@@ -206,6 +208,10 @@ def check_typed(typed: set[str], *, with_checkpoint: bool) -> None:
                 else "a network is measured as it is, without training and without probes of layers"
             )
             raise ValueError(f"{name} is not read by biases.py: {why}")
+
+
+def _is_typed(group: str) -> bool:
+    return any(key_of(text).partition(".")[0] == group for text in HydraConfig.get().overrides.task)
 
 
 def _chosen(images: str | list[str]) -> list[str] | None:
