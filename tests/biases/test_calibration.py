@@ -7,6 +7,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from unseen.biases.calibration import CalibrationError
 from unseen.biases.measure import Batch, Measure
+from unseen.biases.measuring import Observations
 
 
 def observed(measure: CalibrationError, probabilities: torch.Tensor, labels: list[int]) -> np.ndarray:
@@ -58,3 +59,11 @@ def test_any_accepted_class_is_right() -> None:
 def test_no_bins_are_refused() -> None:
     with pytest.raises(ValueError, match="bins=0"):
         CalibrationError(bins=0)
+
+
+def test_has_no_interval() -> None:
+    observations = Observations(CalibrationError(), 200, "net")
+    observations.add(torch.rand(200, 45, generator=torch.Generator().manual_seed(0)))
+    found = observations.estimates(resamples=50)["calibration_error"]
+    assert found.value > 0
+    assert np.isnan([found.low, found.high]).all()

@@ -8,8 +8,9 @@ import pytest
 import torch
 from scipy.stats import binom
 
+from unseen.biases.accuracy import Accuracy
 from unseen.biases.measure import Array, Batch, Classifier, Measure
-from unseen.biases.measuring import Observations, observe
+from unseen.biases.measuring import Estimate, Observations, _kinds, observe
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,51 @@ def test_means_and_values_of_hand_made_labels() -> None:
     assert np.isnan([found["undefined"].value, found["undefined"].low, found["undefined"].high]).all()
 
 
+def accuracy(right: int, wrong: int, resamples: int = 20_000) -> Estimate:
+    observations = Observations(Accuracy(), right + wrong, "net")
+    observations.add(torch.tensor([[1.0]] * right + [[0.0]] * wrong))
+    return observations.estimates(resamples=resamples)["accuracy"]
+
+
 def test_interval_of_a_share_is_the_binomial_one() -> None:
-    # the bootstrap distribution of a share of 60 in 100 is Binomial(100, .6) / 100
-    found = measured([1] * 60 + [0] * 40).estimates(resamples=20_000)["accuracy"]
-    low, high = binom.ppf([0.025, 0.975], 100, 0.6) / 100
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.0101)  # a count up or down
+    # one image that is right and one that is wrong are added: resamples are Binomial(102, 61 / 102) / 102
+    found = accuracy(60, 40)
+    assert found.value == pytest.approx(0.6)
+    low, high = binom.ppf([0.025, 0.975], 102, 61 / 102) / 102
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1.01 / 102)  # a count up or down
+
+
+def test_share_of_none_and_of_all_has_an_interval() -> None:
+    # Binomial(102, 1 / 102): P(0) is .37; P(k > 2) is .08 and P(k > 3) is .019
+    none, every = accuracy(0, 100), accuracy(100, 0)
+    assert (none.value, none.low, none.high) == pytest.approx((0, 0, 3 / 102))
+    assert (every.value, every.low, every.high) == pytest.approx((1, 99 / 102, 1))
+
+
+def test_images_are_counted_by_kind_and_two_are_added() -> None:
+    # half an image each: right or wrong in the first column, and in all others
+    numbers = np.array([[1, 1, 0], [0, 0, 0], [1, 1, 0]], np.float32)
+    rows, weights = _kinds(numbers)
+    assert rows.tolist() == [[0, 0, 0], [1, 1, 0], [1, 1, 1], [1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    assert weights.tolist() == [1, 2, 0.5, 0.5, 0.5, 0.5]
+
+
+def test_nothing_is_added_to_numbers_that_are_not_right_or_wrong() -> None:
+    rows, weights = _kinds(np.array([[0.5, 1], [0.25, 1], [0.5, 1]], np.float32))
+    assert rows.tolist() == [[0.25, 1], [0.5, 1]]
+    assert weights.tolist() == [1, 2]
+
+
+def test_value_has_no_interval_if_its_measure_says_so() -> None:
+    @dataclass(frozen=True)
+    class Without(Right):
+        without_interval: tuple[str, ...] = ("accuracy",)
+
+    observations = Observations(Without(), 4, "net")
+    observe(observations, always_one, [batch([1, 0, 1, 1])])
+    found = observations.estimates()["accuracy"]
+    assert found.value == 0.75
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_one_image_has_a_value_and_no_interval() -> None:

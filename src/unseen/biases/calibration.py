@@ -23,7 +23,7 @@ class CalibrationError:
     the sum over bins of |sum of confidences - number of right ones| / N. In [0, 1], 0 is best.
 
     Few images make it too large: within a bin, chance alone sets the two apart. Resampled images do so once more, so
-    that the interval lies too high, too, and may lie above the value. Compare networks on the same images only.
+    that there is no interval (docs/biases.md). Compare networks on the same images only.
 
     Attributes:
         bins: M.
@@ -33,6 +33,7 @@ class CalibrationError:
 
     passes: ClassVar[int] = 1
     needs_textures: ClassVar[bool] = False
+    without_interval: ClassVar[tuple[str, ...]] = ("calibration_error",)
 
     def __post_init__(self) -> None:
         """Refuse no bins.

@@ -53,6 +53,8 @@ class Batch:
 class Measure(Protocol):
     """One measure, with its settings; a frozen dataclass in a file of its own, and a file in configs/measures.
 
+    It may have `without_interval`, the names of values whose resamples tell nothing of their error.
+
     Attributes:
         columns: Names of the K numbers of an image, such as `clean` and `low_pass_0.1`.
         passes: Forward passes that an image takes, a backward pass counted as two; for the estimate of time.
