@@ -99,7 +99,9 @@ def inner_folder(
         where = below(where, there[0])
         while (inside := _only_folder(tree, where, known)) is not None:
             where = inside
-    elif wanted and not any(_is_class(name, known) for name in names):
+    elif wanted and (where or not any(_is_class(name, known) for name in names)):
+        where = ""  # the only folder there is another set
+        names = tree.folders(where)
         raise MissingImagesError(
             f"{root} has no folder {' or '.join(wanted)} and no class folders, but {listing(names, 6)}"
         )

@@ -22,6 +22,7 @@ from unseen.image_sets.pictures import SIDE, Pictures
 from unseen.wording import listing, suggestion
 
 _EXTRA = "corrupt_tta"
+_REVISION = 1  # of our own corruptions: raised when one of them changes, so that kept images are made anew
 _one_thread = threading.Lock()  # `corrupt` seeds NumPy's global generator
 
 
@@ -176,7 +177,7 @@ class CorruptedPictures:
 
     def stamps(self) -> list[str]:
         """Return what the pixels depend on: the clean image, the corruption and what draws it."""
-        how = f"{self.corruption} {self.severity} seed {self.seed} by {version(_EXTRA)}"
+        how = f"{self.corruption} {self.severity} seed {self.seed} by {version(_EXTRA)}, revision {_REVISION}"
         return [
             f"{stamp}, {how} number {number}"
             for stamp, number in zip(self.clean.stamps(), self.numbers, strict=True)

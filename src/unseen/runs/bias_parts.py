@@ -122,9 +122,21 @@ class Task:
 
 
 def device_of(accelerator: str) -> torch.device:
-    """Return the device that `trainer.accelerator` names."""
+    """Return the device that `trainer.accelerator` names.
+
+    Raises:
+        ValueError: There is no such kind, or none on this machine.
+    """
     import torch
 
+    kinds = {"auto": True, "cpu": True, "gpu": True, "cuda": torch.cuda.is_available()}
+    kinds["mps"] = torch.backends.mps.is_available()
+    if accelerator not in kinds:
+        raise ValueError(f"trainer.accelerator={accelerator} is not one of {', '.join(kinds)}")
+    if not kinds[accelerator]:
+        raise ValueError(
+            f"trainer.accelerator={accelerator}: torch sees none on this machine; use trainer=cpu"
+        )
     if accelerator in {"auto", "gpu"}:
         for kind, there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())):
             if there:

@@ -89,10 +89,13 @@ def _reason(error: BaseException) -> str:
 def _measure(run: Run) -> None:
     from unseen.runs.bias_parts import OWN_IMAGES, suitable_sets, tasks_of
 
-    plain, network, sets = _parts(run)
+    plain = _checked(run.config)
     with user_errors():
         measures = _measures(plain)
         found, missing = _benchmarks(plain)
+    run.folder.write_summary("running")
+    plain, network, sets = _network(plain)
+    with user_errors():
         if sets and not _is_typed("benchmark"):  # the default ones are for classifiers of ImageNet
             found, missing = {}, {}
         fitting, refused = suitable_sets(found, network.backbone.num_classes)
@@ -108,6 +111,8 @@ def _measure(run: Run) -> None:
     for images in limited.values():
         for sentence in images.notices:
             notice(f"{images.name}: {sentence}")
+    if not tasks and refused:
+        raise UserError(next(iter(refused.values())))
     if not tasks:
         raise UserError(
             "no images are there to measure with: get the cue-conflict images (git clone --depth 1 "
@@ -137,8 +142,24 @@ def _measure(run: Run) -> None:
     say(_closing(run.folder.path, network, scores))
 
 
-def _parts(run: Run) -> tuple[dict[str, Any], Network, dict[str, ImageSet]]:
-    """Return the resolved settings, the network, and the sets of images that it brings with it."""
+def _checked(config: DictConfig) -> dict[str, Any]:
+    """Return the resolved settings, after all that can be checked without loading anything large."""
+    from unseen.runs.schema import check_settings, checkpoint_path, read_places
+
+    with user_errors(OmegaConfBaseException):
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    with user_errors():
+        typed = {key_of(text) for text in HydraConfig.get().overrides.task}
+        check_typed(typed, with_checkpoint=checkpoint_path(plain["ckpt_path"]) is not None)
+        check_settings(plain, read_places(config, HydraConfig.instance().cfg))
+    quiet_libraries()
+    if plain["extras"]["print_config"]:
+        console().print(settings_tree(plain))
+    return plain
+
+
+def _network(plain: dict[str, Any]) -> tuple[dict[str, Any], Network, dict[str, ImageSet]]:
+    """Return the settings, a checkpoint's among them, the network, and the sets of images that it brings with it."""
     import torch
 
     from unseen.runs.bias_parts import (
@@ -153,22 +174,13 @@ def _parts(run: Run) -> tuple[dict[str, Any], Network, dict[str, ImageSet]]:
     from unseen.runs.identity import typed_settings
     from unseen.runs.objects import make
     from unseen.runs.provenance import scored_as_trained
-    from unseen.runs.schema import check_settings, checkpoint_path, read_places
+    from unseen.runs.schema import checkpoint_path
     from unseen.runs.trust import check_trusted
 
-    with user_errors(OmegaConfBaseException):
-        plain: dict[str, Any] = OmegaConf.to_container(run.config, resolve=True)  # type: ignore[assignment]
     sets: dict[str, ImageSet] = {}
     with user_errors(ValueError, OSError, RuntimeError):
         path = checkpoint_path(plain["ckpt_path"])
-        typed = {key_of(text) for text in HydraConfig.get().overrides.task}
-        check_typed(typed, with_checkpoint=path is not None)
-        check_settings(plain, read_places(run.config, HydraConfig.instance().cfg))
         device = device_of(plain["trainer"]["accelerator"])
-        quiet_libraries()
-        if plain["extras"]["print_config"]:
-            console().print(settings_tree(plain))
-        run.folder.write_summary("running")
         if path is None:
             say(f"{plain['model']['name']}: loading its weights")
             torch.manual_seed(plain["seed"])
