@@ -229,10 +229,10 @@ def test_a_bad_picture_is_refused_or_left_out(photos: Path, tmp_path: Path, trai
 
 
 def test_help_is_quick_and_shows_the_promises(train) -> None:
-    began = time.monotonic()
+    before = os.times()
     ran = train("--help", fresh=True)
     assert ran.code == 0
-    assert time.monotonic() - began < 4
+    assert os.times().children_user - before.children_user < 4  # seconds, however busy the machine is
     for promise in (
         "-m model=vit,swin,convnext seed=0,1,2",
         "experiment=calligraphy",
