@@ -26,7 +26,16 @@ ALLOWED: dict[str, set[str]] = {
     "image_sets": {"data", "process_rank", "regular_files", "atomic_files", "threads", "wording"},
     "data": {"process_rank", "regular_files", "threads", "wording"},
     "training": {"atomic_files", "backbones", "full_precision", "scores"},
-    "callbacks": {"backbones", "probes", "distributed", "full_precision", "scores", "run_folder", "wording"},
+    "callbacks": {
+        "backbones",
+        "biases",
+        "probes",
+        "distributed",
+        "full_precision",
+        "scores",
+        "run_folder",
+        "wording",
+    },
     "reporting": {
         "probe_table",
         "atomic_files",
