@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "probes": {"probe_table"},
     "backbones": {"wording"},
     "biases": {"wording"},
+    "transfer": {"wording"},
     "image_sets": {"data", "process_rank", "regular_files", "atomic_files", "threads", "wording"},
     "data": {"process_rank", "regular_files", "threads", "wording"},
     "training": {"atomic_files", "backbones", "full_precision", "scores"},
@@ -49,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs": {
         "backbones",
         "biases",
+        "transfer",
         "image_sets",
         "full_precision",
         "data",
@@ -87,6 +89,7 @@ PURE = {
     "reporting": {"torch", "lightning", "wandb"},
     "probes": {"lightning", "rich", "wandb"},
     "biases": {"lightning", "rich", "wandb"},
+    "transfer": {"lightning", "rich", "wandb"},
     "image_sets": {"lightning", "rich", "wandb"},
     "probe_table": {"torch", "numpy"},
     "scores": {"torch", "numpy"},
