@@ -1,4 +1,4 @@
-"""Noise of single frequency bands, 28 conditions of an image, against pyrtools and a loop over pixels: band_noise.
+"""Noise of single frequency bands, 28 conditions of an image: band_noise (pyrtools and a loop), band_noise_memory.
 
 The other side is written as the critical-band test's public code is: image by image, pyrtools for the pyramid, and a
 Python loop over the pixels that brings each into [0, 1]. It is timed on a few images and scaled to all.
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.measure import CannotMeasure, Row, Settings, in_turns, report, seconds
+from benchmarks.measure import CannotMeasure, Row, Settings, in_turns, seconds
 
 DEVIATIONS = (0.02, 0.04, 0.08, 0.16)
 BANDS, SIZE = 7, 224
@@ -25,7 +25,7 @@ Image = npt.NDArray[np.float64]
 
 
 def band_noise(settings: Settings) -> list[Row]:
-    """Return the row of the speed and that of the memory."""
+    """Return the row of the speed."""
     if find_spec("pyrtools") is None:
         raise CannotMeasure("pyrtools is not installed; pip install -c constraints.txt -e '.[test]'")
     with one_thread():
@@ -60,10 +60,7 @@ def _rows(settings: Settings) -> list[Row]:
         f"which is timed on {part} and scaled; one thread"
     )
     check = f"with the same white noise, pixels differ by {difference(images):.0e} at most"
-    report("band_noise: memory")
-    row = Row("band_noise", what, *took.values(), target=settings.target(20.0), check=check)
-    what = f"how much memory a process takes for {count:,} images beyond what it takes for {2 * BATCH}"
-    return [row, Row("band_noise_memory", what, [memory(settings, count)], unit="MiB")]
+    return [Row("band_noise", what, *took.values(), target=settings.target(20.0), check=check)]
 
 
 def made_up_images(seed: int) -> Any:
@@ -140,10 +137,12 @@ def difference(images: Any) -> float:
     return largest
 
 
-def memory(settings: Settings, count: int) -> float:
+def band_noise_memory(settings: Settings) -> list[Row]:
     """Return by how many MiB the peak of a fresh process rises after its second batch."""
+    count = settings.pick(1000, 200, 100)
+    what = f"how much memory a process takes for {count:,} images beyond what it takes for {2 * BATCH}"
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_growth, (settings.seed, count))
+        return [Row("band_noise_memory", what, [pool.apply(_growth, (settings.seed, count))], unit="MiB")]
 
 
 def _growth(seed: int, count: int) -> float:

@@ -20,7 +20,7 @@ from unseen.threads import settle_threads  # noqa: E402
 ROWS = {
     "startup": "commands", "whole_job": "whole_job", "network": "network", "probe_suite": "probe_suites",
     "probe_suite_large": "probe_suites", "sweep_overhead": "commands",
-    "band_noise": "band_noise",
+    "band_noise": "band_noise", "band_noise_memory": "band_noise",
 }  # fmt: skip
 FULL_ROWS = {
     **ROWS,
