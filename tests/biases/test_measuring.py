@@ -1,5 +1,6 @@
 """Numbers of images are streamed, resumed and resampled alike for every measure."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from scipy.stats import binom
 
 from unseen.biases.accuracy import Accuracy
 from unseen.biases.measure import Array, Batch, Classifier, Measure
-from unseen.biases.measuring import Estimate, Observations, _kinds, observe
+from unseen.biases.measuring import Estimate, Observations, _units, observe
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,41 @@ def test_share_of_none_and_of_all_has_an_interval() -> None:
 
 def test_images_are_counted_by_kind_and_two_are_added() -> None:
     # half an image each: right or wrong in the first column, and in all others
-    numbers = np.array([[1, 1, 0], [0, 0, 0], [1, 1, 0]], np.float32)
-    rows, weights = _kinds(numbers)
-    assert rows.tolist() == [[0, 0, 0], [1, 1, 0], [1, 1, 1], [1, 0, 0], [0, 1, 1], [0, 0, 0]]
-    assert weights.tolist() == [1, 2, 0.5, 0.5, 0.5, 0.5]
+    units = _units(np.array([[1.0, 1, 0], [0, 0, 0], [1, 1, 0]]), None)
+    assert units.sums.tolist() == [[0, 0, 0], [1, 1, 0], [1, 1, 1], [1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    assert units.weights.tolist() == [1, 2, 0.5, 0.5, 0.5, 0.5]
+    assert units.sizes.tolist() == [1] * 6
+    assert units.mean == pytest.approx([3 / 5, 3 / 5, 1 / 5])
 
 
 def test_nothing_is_added_to_numbers_that_are_not_right_or_wrong() -> None:
-    rows, weights = _kinds(np.array([[0.5, 1], [0.25, 1], [0.5, 1]], np.float32))
-    assert rows.tolist() == [[0.25, 1], [0.5, 1]]
-    assert weights.tolist() == [1, 2]
+    units = _units(np.array([[0.5, 1], [0.25, 1], [0.5, 1]]), None)
+    assert units.sums.tolist() == [[0.25, 1], [0.5, 1]]
+    assert units.weights.tolist() == [1, 2]
+
+
+def test_sources_are_drawn_with_all_their_images() -> None:
+    units = _units(np.array([[0.5], [0.25], [1.0]]), np.array([7, 3, 7]))
+    assert units.sums.tolist() == [[0.25], [1.5]]
+    assert (units.sizes.tolist(), units.weights.tolist()) == ([1, 2], [1, 1])
+    # twice the first, each once (half of the draws), twice the second: means .25, 1.75 / 3, .75
+    means, counts = np.unique(units.means(4000, np.random.default_rng(0)), return_counts=True)
+    assert means == pytest.approx([0.25, 1.75 / 3, 0.75])
+    assert counts == pytest.approx([1000, 2000, 1000], abs=120)
+
+
+def test_interval_of_shared_sources_is_that_of_the_sources() -> None:
+    """40 shapes of 25 images that are all right or all wrong count like 40 images; each texture is of one."""
+    numbers = np.repeat(np.arange(40) % 2, 25).astype(float)[:, None]
+    sources = np.column_stack([np.repeat(np.arange(40), 25), np.arange(1000)])
+    ends = []
+    for which in (None, sources):
+        observations = Observations(Accuracy(), len(numbers), "net", which)
+        observations.add(torch.from_numpy(numbers))
+        ends.append(observations.estimates(resamples=4000)["accuracy"])
+    alone, shared = (estimate.high - estimate.low for estimate in ends)
+    assert alone == pytest.approx(2 * 1.96 * math.sqrt(0.25 / 1000), rel=0.06)
+    assert shared == pytest.approx(2 * 1.96 * math.sqrt(0.25 / 40 + 0.25 / 1000), rel=0.06)
 
 
 def test_value_has_no_interval_if_its_measure_says_so() -> None:

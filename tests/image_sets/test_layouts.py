@@ -33,6 +33,10 @@ def test_cue_conflict_images_are_named_after_shape_and_texture(folder, zipped, a
         assert images.labels.tolist() == [0, 0, 0, 1]  # airplane is the first of the 16, bear the second
         assert images.textures is not None
         assert images.textures.tolist() == [2, 1, 0, 0]
+        assert images.sources is not None
+        # pictures by name: airplane1, airplane10, airplane2, bear3; airplane12, airplane4, bear3, bicycle2
+        assert images.sources.tolist() == [[0, 3], [1, 2], [2, 1], [3, 0]]
+        assert images.only([3, 1]).sources.tolist() == [[3, 0], [1, 2]]  # type: ignore[union-attr]
         assert images.notices == ("4 images, and the public set has 1,280",)
         assert len(images.decision.names) == 16  # type: ignore[attr-defined]
 

@@ -46,10 +46,14 @@ class Observations:
         measure: Gives the K columns.
         count: N.
         identity: What the numbers depend on: network, images, settings. A file of another identity is not continued.
+        sources: (N, G), the numbers of what each image is made of, if images share it: the intervals take it to be
+            drawn instead of the images. None: each image is drawn by itself.
     """
 
-    def __init__(self, measure: Measure, count: int, identity: str) -> None:
-        self.measure, self.identity = measure, identity
+    def __init__(
+        self, measure: Measure, count: int, identity: str, sources: npt.NDArray[np.int64] | None = None
+    ) -> None:
+        self.measure, self.identity, self.sources = measure, identity, sources
         self.numbers: npt.NDArray[np.float32] = np.full((count, len(measure.columns)), np.nan, np.float32)
         self.done = 0
 
@@ -93,11 +97,14 @@ class Observations:
     def estimates(self, *, resamples: int = 1000, seed: int = 0) -> dict[str, Estimate]:
         """Return every value with its percentile bootstrap interval over images.
 
-        Images are drawn with replacement, all conditions of an image together; where all numbers are right or wrong,
-        two are added first: see `_kinds`. The interval is that of images like these, each drawn by itself; it says
-        nothing of other networks, or of the same one trained with another seed. How often such an interval holds the
-        true value: docs/biases.md. Below two images, where more than 1 % of the resamples have no value, or where the
-        measure says so, there is none.
+        Images are drawn with replacement, all conditions of an image together. Images of shared sources (G = 2: shapes
+        and textures) are not: sources are, each kind by itself, with all of their images, and the moves of the means
+        are added. What is an image's own then counts G times, so that the interval is rather too wide.
+
+        Where all numbers are 0 or 1, two images are added first (see `_units`). The interval is that of more images or
+        sources like these; it says nothing of other networks, or of the same one trained with another seed. How often
+        it holds the true value: docs/biases.md. Below two images, where more than 1 % of the resamples have no value,
+        or where the measure says so, there is none.
 
         Args:
             resamples: R.
@@ -121,30 +128,71 @@ class Observations:
     def _resampled(self, resamples: int, seed: int) -> Iterable[Array]:
         """Yield means of resampled images, some rows (r, K) of the R at a time."""
         generator = np.random.default_rng(seed)
-        rows, weights = _kinds(self.numbers)
-        n = round(weights.sum())
-        at_once = max(1, _NUMBERS_AT_ONCE // len(rows))
+        numbers = self.numbers.astype(np.float64)
+        each = [None] if self.sources is None else list(self.sources.T)
+        kinds = [_units(numbers, sources) for sources in each]
+        at_once = max(1, _NUMBERS_AT_ONCE // max(len(kind.weights) for kind in kinds))
         for first in range(0, resamples, at_once):
-            # how often an image of each kind was drawn
-            counts = generator.multinomial(n, weights / n, size=min(at_once, resamples - first))
-            yield counts @ rows / n
+            drawn = [kind.means(min(at_once, resamples - first), generator) for kind in kinds]
+            moves = sum(
+                (means - kind.mean for means, kind in zip(drawn[1:], kinds[1:], strict=True)), start=0.0
+            )
+            # added moves can leave the range of the numbers, which for shares is 0 to 1
+            lowest, highest = np.minimum(numbers.min(axis=0), 0), np.maximum(numbers.max(axis=0), 1)
+            yield np.clip(drawn[0] + moves, lowest, highest)
 
 
-def _kinds(numbers: npt.NDArray[np.float32]) -> tuple[Array, Array]:
-    """Return the different rows of numbers (N, K) that images have, (U, K), and how many images have each, (U,).
+@dataclass(frozen=True)
+class _Units:
+    """What is drawn with replacement, U kinds of units: images, or sources with all of their images.
 
-    If every number is 0 or 1, two images are added: half an image of each kind that is right or wrong in the first
-    column, and right or wrong in all others. For a share that is Laplace's rule of succession: k of n becomes k + 1 of
-    n + 2. Without them, resamples of images that are all wrong are all wrong, and the interval of a rare event is far
-    too short.
+    Attributes:
+        sums: (U, K), of the numbers of a unit's images.
+        sizes: (U,), images of a unit.
+        weights: (U,), units of a kind, together a whole number.
     """
-    rows, counts = np.unique(numbers.astype(np.float64), axis=0, return_counts=True)
-    weights = counts.astype(np.float64)
-    if not np.isin(rows, (0, 1)).all():
-        return rows, weights
+
+    sums: Array
+    sizes: Array
+    weights: Array
+
+    @property
+    def mean(self) -> Array:
+        """(K,)."""
+        mean: Array = self.weights @ self.sums / (self.weights @ self.sizes)
+        return mean
+
+    def means(self, resamples: int, generator: np.random.Generator) -> Array:
+        """(R, K), of as many units as there are."""
+        total = round(self.weights.sum())
+        counts = generator.multinomial(total, self.weights / total, size=resamples)
+        means: Array = counts @ self.sums / (counts @ self.sizes)[:, None]
+        return means
+
+
+def _units(numbers: Array, sources: npt.NDArray[np.int64] | None) -> _Units:
+    """Return what is drawn: sources (N,) of images with numbers (N, K), or images, those of equal numbers together.
+
+    If every number is 0 or 1, two images are added, with a source of their own: half an image of each kind that is
+    right or wrong in the first column, and right or wrong in all others. For a share that is Laplace's rule of
+    succession: k of n becomes k + 1 of n + 2. Without them, resamples of images that are all wrong are all wrong, and
+    the interval of a rare event is far too short.
+    """
+    if sources is None:
+        sums, counts = np.unique(numbers, axis=0, return_counts=True)
+        sizes, weights = np.ones(len(sums)), counts.astype(np.float64)
+    else:
+        _, of_image, counts = np.unique(sources, return_inverse=True, return_counts=True)
+        sums = np.zeros((len(counts), numbers.shape[1]))
+        np.add.at(sums, of_image, numbers)
+        sizes, weights = counts.astype(np.float64), np.ones(len(counts))
+    if not np.isin(numbers, (0, 1)).all():
+        return _Units(sums, sizes, weights)
     first, others = np.array([1.0, 1.0, 0.0, 0.0]), np.array([1.0, 0.0, 1.0, 0.0])
-    added = np.column_stack([first, *[others] * (rows.shape[1] - 1)])
-    return np.concatenate([rows, added]), np.append(weights, np.full(4, 0.5))
+    added = np.column_stack([first, *[others] * (numbers.shape[1] - 1)])
+    return _Units(
+        np.concatenate([sums, added]), np.append(sizes, np.ones(4)), np.append(weights, np.full(4, 0.5))
+    )
 
 
 def observe(

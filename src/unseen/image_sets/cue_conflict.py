@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from unseen.image_sets.class_folders import check_names, labelled_folders, missing_from
-from unseen.image_sets.image_set import Group, ImageSet
+from unseen.image_sets.image_set import Group, ImageSet, Labels
 from unseen.image_sets.pictures import SIDE
 from unseen.wording import printable
 
-_NAME = re.compile(r"(?P<shape>.+?)\d*-(?P<texture>.+?)\d*")
+_NAME = re.compile(r"(?P<shape>.+?)\d*-(?P<texture>.+?)\d*")  # each with its number: a picture
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,16 @@ class CueConflict:
                 found.decision,
                 np.array(textures, dtype=np.int64),
                 (*missing_from(len(textures), self.expected), *found.notices),
+                _sources(found.paths),
             )
         ]
+
+
+def _sources(paths: Sequence[str]) -> Labels:
+    """Return the numbers of the shape's and the texture's picture of each image, (N, 2); each makes several images."""
+    pictures = [PurePosixPath(path).stem.split("-", 1) for path in paths]
+    kinds = [np.unique(kind, return_inverse=True)[1] for kind in zip(*pictures, strict=True)]
+    return np.column_stack(kinds).astype(np.int64)
 
 
 def _texture(path: str, shape: str, names: tuple[str, ...]) -> int:

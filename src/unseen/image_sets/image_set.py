@@ -37,6 +37,7 @@ class ImageSet:
         accepted: (N, M), the classes that count as right; the first is the label, -1 fills the rows.
         decision: Maps outputs of a network to scores of the classes.
         textures: (N,), the class of the texture of cue-conflict images; None: the set has no textures.
+        sources: (N, G), the numbers of the pictures that each image is made of, if images share them; else None.
         notices: What a reader of its values should know, such as images that are missing; sentences.
     """
 
@@ -48,6 +49,7 @@ class ImageSet:
     decision: Decision
     textures: Labels | None = None
     notices: tuple[str, ...] = field(default=())
+    sources: Labels | None = None
 
     def __len__(self) -> int:
         return len(self.accepted)
@@ -79,6 +81,7 @@ class ImageSet:
             pictures=self.pictures.only(chosen.tolist()),
             accepted=self.accepted[chosen],
             textures=None if self.textures is None else self.textures[chosen],
+            sources=None if self.sources is None else self.sources[chosen],
         )
 
     def limited(self, most: int | None, seed: int = 0) -> ImageSet:

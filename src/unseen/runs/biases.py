@@ -377,7 +377,8 @@ def _observed(
     from unseen.biases.measuring import Observations, observe
     from unseen.data.canvases import progress
 
-    observations = Observations(task.measure, len(task.images), task.identity(fingerprint))
+    images = task.images
+    observations = Observations(task.measure, len(images), task.identity(fingerprint), images.sources)
     path = folder / "observations" / f"{task.label}.npz"
     observations.continue_from(path)
     saved = time.monotonic()
