@@ -482,6 +482,6 @@ def _columns(*columns: str | Column) -> tuple[Column, ...]:
     return tuple(Column(column) if isinstance(column, str) else column for column in columns)
 
 
-def _row(config: Configuration, cells: tuple[Cell, ...], mark: str = "") -> Row:
+def _row(config: Configuration, cells: tuple[Cell, ...]) -> Row:
     """Return a row that begins with the network, the data set and the size."""
-    return Row((config.label, config.where, config.size, *cells), config.model, config.data, mark)
+    return Row((config.label, config.where, config.size, *cells), config.model, config.data)
