@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.regular_files import MEBIBYTE, open_regular
 from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.run_files import Floats
+from unseen.reporting.saved_arrays import array_of, opened_arrays
 from unseen.reporting.texts import one_line, printable
 
 _MOST_POINTS = 450
 _SEED = 20240501
-_LARGEST_FILE = 1024 * MEBIBYTE
-_LARGEST_ARRAY = 512 * MEBIBYTE
-_LONGEST_READ = 4 * MEBIBYTE
 _MOST_FEATURES = 8192  # wider ones take minutes to draw
 _MOST_CLASSES = 10_000
 
@@ -116,20 +112,6 @@ def names_of_classes(run: Run, count: int) -> tuple[str, ...]:
     return tuple(printable(name, 60) for name in names)
 
 
-class _ShortReads:
-    """A file that refuses to be read in one large piece: zipfile would list millions of members at once."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._file.read(min(size, _LONGEST_READ + 1) if size >= 0 else _LONGEST_READ + 1)
-        if len(content) > _LONGEST_READ:
-            raise ValueError("it is not a list of a few arrays")
-        return content
-
-
 class SavedEmbeddings(NamedTuple):
     """The unseen embeddings of some images of one run."""
 
@@ -147,40 +129,22 @@ def read_embeddings(path: Path, layers: Iterable[int]) -> SavedEmbeddings:
         OSError: It cannot be read.
         ValueError: It is not what a run saves.
     """
-    damages = (
-        zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, KeyError, TypeError, MemoryError, zlib.error,
-    )  # fmt: skip
-    try:
-        with open_regular(path, _LARGEST_FILE) as file, zipfile.ZipFile(_ShortReads(file)) as archive:
-            names = set(archive.namelist())
-            labels = _array(archive, "unseen_labels", "iu", 1).astype(np.int64)
-            if not len(labels) or not 0 <= labels.min() <= labels.max() < _MOST_CLASSES:
-                raise ValueError(f"unseen_labels are not classes of 0 to at most {_MOST_CLASSES - 1}")
-            chosen = _spread_over_classes(labels)
-            step = int(_array(archive, "step", "iu", 0)) if "step.npy" in names else None
-            there = [layer for layer in layers if f"unseen_{layer}.npy" in names]
-            kept = {layer: _layer(archive, f"unseen_{layer}", len(labels))[chosen] for layer in there}
-            return SavedEmbeddings(labels[chosen], step, kept)
-    except damages as error:
-        raise ValueError(f"it is damaged ({error})") from error
+    with opened_arrays(path) as archive:
+        names = set(archive.namelist())
+        labels = array_of(archive, "unseen_labels", "iu", 1).astype(np.int64)
+        if not len(labels) or not 0 <= labels.min() <= labels.max() < _MOST_CLASSES:
+            raise ValueError(f"unseen_labels are not classes of 0 to at most {_MOST_CLASSES - 1}")
+        chosen = _spread_over_classes(labels)
+        step = int(array_of(archive, "step", "iu", 0)) if "step.npy" in names else None
+        there = [layer for layer in layers if f"unseen_{layer}.npy" in names]
+        kept = {layer: _layer(archive, f"unseen_{layer}", len(labels))[chosen] for layer in there}
+        return SavedEmbeddings(labels[chosen], step, kept)
 
 
 def _layer(archive: zipfile.ZipFile, key: str, num_samples: int) -> Floats:
-    array: Floats = _array(archive, key, "f", 2).astype(np.float64)
+    array: Floats = array_of(archive, key, "f", 2).astype(np.float64)
     if len(array) != num_samples or not 1 <= array.shape[1] <= _MOST_FEATURES:
         raise ValueError(f"{key} has the shape {array.shape}, there are {num_samples} samples")
     if not np.isfinite(array).all():
         raise ValueError(f"{key} has a number that is not finite")
-    return array
-
-
-def _array(archive: zipfile.ZipFile, key: str, kinds: str, dimensions: int) -> NDArray[Any]:
-    member = archive.getinfo(f"{key}.npy")
-    # zipfile unpacks no more than the size in its list, whatever the array's own header declares
-    if member.file_size > _LARGEST_ARRAY:
-        raise ValueError(f"{key} has more than {_LARGEST_ARRAY // MEBIBYTE} MiB")
-    with archive.open(member) as file:
-        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    if array.dtype.kind not in kinds or array.ndim != dimensions:
-        raise ValueError(f"{key} is {array.dtype} of the shape {array.shape}")
     return array
