@@ -14,6 +14,7 @@ from unseen.scores import HEAD_LAYER, INPUT_LAYER, SPLITS, Generalization, Score
 
 SCHEMA = 1  # of summary.json and scores.csv; raised when a reader of the old files would go wrong
 EMBEDDINGS = "embeddings.npz"
+OBSERVATIONS, RESAMPLES = "observations", "resamples"  # folders of a run of biases.py
 Status = Literal["running", "finished", "failed"]
 
 

@@ -16,6 +16,7 @@ from unseen.biases.measure import Batch, Classifier, Measure
 from unseen.run_state import read_summary
 from unseen.runs.checkpoints import Checkpoint
 from unseen.runs.objects import make
+from unseen.runs.provenance import training_of
 from unseen.wording import listing, suggestion
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Network:
         backbone: In eval mode, on its device.
         device: Where it computes.
         channels_last: Memory order of its images.
-        generalization: g, best layer and seen accuracy of the run that a checkpoint is from; empty for others.
+        generalization: g, best layer and seen accuracy of the run that a checkpoint is from, and how it was trained;
+            empty for others.
     """
 
     backbone: Backbone
@@ -181,9 +183,9 @@ def network_of_checkpoint(
     order = plain["model"]["channels_last"]
     channels_last = prefers_channels_last(backbone) if order == "auto" else order
     summary = read_summary(checkpoint.path.resolve().parent.parent)
-    found = {}
+    found: dict[str, Any] = {"trained": training_of(checkpoint)}
     if summary.get("steps") == checkpoint.at[0]:  # else the scores are of another state of the network
-        found = {name: summary[name] for name in _OF_THE_RUN if summary.get(name) is not None}
+        found |= {name: summary[name] for name in _OF_THE_RUN if summary.get(name) is not None}
     return _placed(backbone, device, channels_last, found)
 
 

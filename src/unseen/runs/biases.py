@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 
 from unseen.atomic_files import csv_text, write_file, write_text
+from unseen.run_folder import OBSERVATIONS, RESAMPLES
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path, time_left
 from unseen.runs.ending import begin_ending, end_on_signals, interruption
 from unseen.runs.errors import UserError, failure_sentence, user_errors
@@ -25,7 +27,7 @@ from unseen.runs.typed_line import key_of
 from unseen.wording import count, one_line
 
 if TYPE_CHECKING:
-    from unseen.biases.measure import Measure
+    from unseen.biases.measure import Array, Measure
     from unseen.biases.measuring import Estimate
     from unseen.image_sets.image_set import ImageSet
     from unseen.run_folder import RunFolder
@@ -345,10 +347,12 @@ def _run_tasks(
     """Measure, task by task; each is saved every minute and goes on where a run before has ended."""
     import torch
 
+    from unseen.biases.paired import paired_resamples
     from unseen.full_precision import full_precision
 
     scores = Scores(folder.path, model)
-    (folder.path / "observations").mkdir(exist_ok=True)
+    for name in (OBSERVATIONS, RESAMPLES):
+        (folder.path / name).mkdir(exist_ok=True)
     fingerprint = network.fingerprint()
     per_pass: list[float] = []  # seconds
     with full_precision(network.device, plain["trainer"]["eval_precision"]), torch.no_grad():
@@ -358,6 +362,8 @@ def _run_tasks(
             new = _observed(folder.path, network, task, fingerprint, plain["batch_size"], place)
             means, estimates = new.means(), new.estimates(seed=plain["seed"])
             scores.add(task, means, estimates)
+            save = partial(_save_resamples, task, paired_resamples(new))
+            write_file(folder.path / RESAMPLES / f"{task.label}.npz", save)
             folder.add_facts(values=scores.values(), groups=scores.groups())
             folder.write_summary("running")
             took = time.monotonic() - began
@@ -371,6 +377,13 @@ def _run_tasks(
     return scores
 
 
+def _save_resamples(task: Task, drawn: Mapping[str, Array], file: BinaryIO) -> None:
+    """Write what a report compares two networks by: values of the same resamples of the same images."""
+    values = np.stack([*drawn.values()], axis=1) if drawn else np.empty((0, 0))  # (R, V)
+    about = {"images": task.images.fingerprint(), "measure": repr(task.measure), "names": list(drawn)}
+    np.savez(file, values=values, **{name: np.array(text) for name, text in about.items()})  # type: ignore[arg-type]
+
+
 def _observed(
     folder: Path, network: Network, task: Task, fingerprint: str, batch_size: int, place: str
 ) -> Any:
@@ -379,7 +392,7 @@ def _observed(
 
     images = task.images
     observations = Observations(task.measure, len(images), task.identity(fingerprint), images.sources)
-    path = folder / "observations" / f"{task.label}.npz"
+    path = folder / OBSERVATIONS / f"{task.label}.npz"
     observations.continue_from(path)
     saved = time.monotonic()
 
