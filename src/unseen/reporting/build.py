@@ -12,7 +12,7 @@ from unseen.atomic_files import write_text
 from unseen.reporting import figures
 from unseen.reporting.all_tables import all_tables
 from unseen.reporting.analysis import Analysis, Contest, analyse
-from unseen.reporting.biases.report_section import bias_section
+from unseen.reporting.biases.section import Section, bias_section
 from unseen.reporting.collect import Collection, collect
 from unseen.reporting.groups import group_runs
 from unseen.reporting.page import page, top_of_heat
@@ -33,7 +33,7 @@ class Report:
 
     page: Path
     summaries: tuple[str, ...]  # a few sentences for each data set
-    runs: int  # finished runs that numbers come from
+    runs: int  # finished runs that numbers come from, those of biases.py among them
     left_out: int  # folders that were listed only
 
 
@@ -49,35 +49,37 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     configurations, repeated = group_runs(read.runs)
     dropped = {folder.name for folder in repeated}
     counted = tuple(run for run in read.runs if run.name not in dropped)
-    collection = Collection(counted, read.left_out + repeated, read.biases)
+    collection = Collection(counted, read.left_out + repeated, read.bias_runs)
     analysis = analyse(configurations)
     papers = compare_with_papers(configurations)
+    biases = bias_section(collection.bias_runs)
     tables = all_tables(analysis, papers, collection)
-    biases = bias_section(collection.biases)
-    tables |= biases.tables if biases else {}
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)
-    write_tables(list(tables.values()), out / "tables")
-    write_figures(analysis, out / "figures")
-    write_text(out / "index.html", page(collection, analysis, papers, tables, typed, biases))
+    write_tables([*tables.values(), *biases.tables.values()], out / "tables")
+    write_figures(analysis, biases, out / "figures")
+    write_text(out / "index.html", page(collection, analysis, papers, biases, tables, typed))
     summaries = [summarise(contest, analysis) for contest in analysis.contests]
     return Report(
         out / "index.html",
-        tuple(f"{summary.headline} {summary.details}" for summary in summaries),
-        len(collection.runs),
+        (*(f"{summary.headline} {summary.details}" for summary in summaries), *biases.sentences[:2]),
+        len(collection.runs) + len(collection.bias_runs),
         len(collection.left_out),
     )
 
 
-def write_figures(analysis: Analysis, folder: Path) -> None:
+def write_figures(analysis: Analysis, biases: Section, folder: Path) -> None:
     """Write the figures as SVG and PNG, a file for each data set and kind."""
     folder.mkdir(parents=True, exist_ok=True)
-    for contest in analysis.contests:
-        for name, spec in _figures(contest).items():
-            path = folder / f"{name}_{contest.identifier}"
-            svg = vl_convert.vegalite_to_svg(spec)
-            path.with_suffix(".svg").write_text(svg, encoding="utf-8")
-            path.with_suffix(".png").write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
+    made = [
+        (f"{name}_{contest.identifier}", spec)
+        for contest in analysis.contests
+        for name, spec in _figures(contest).items()
+    ]
+    for name, spec in (*made, *biases.files.items()):
+        svg = vl_convert.vegalite_to_svg(spec)
+        (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+        (folder / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
 
 
 def _figures(contest: Contest) -> dict[str, Spec]:

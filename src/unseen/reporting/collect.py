@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from unseen.regular_files import MEBIBYTE, read_text
-from unseen.reporting.biases.own_networks import own_networks
+from unseen.reporting.biases.bias_runs import BiasRun, read_bias_run
 from unseen.reporting.run_files import (
     Facts,
     RunScores,
@@ -29,6 +29,7 @@ from unseen.run_state import state_of
 _NOT_ENTERED = {"wandb", "checkpoints", "metrics", "tables", "figures", "__pycache__"}
 _LARGEST_SUMMARY = 4 * MEBIBYTE  # a run writes a few kB, and a line for each unreadable image
 _LONGEST_PATH = 5000
+_BIASES = "biases"  # kind of a run of biases.py
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +70,14 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Collection:
-    """Everything found below some folders: finished runs, each configuration once, bias runs, and all other folders."""
+    """Everything found below some folders: finished runs, each configuration once, and all other folders."""
 
     runs: tuple[Run, ...]
     left_out: tuple[LeftOut, ...]
-    biases: tuple[Path, ...] = ()  # folders of finished runs of biases.py
+    bias_runs: tuple[BiasRun, ...] = ()  # of biases.py
+
+
+_Any = TypeVar("_Any", Run, BiasRun)
 
 
 class _LeaveOutError(Exception):
@@ -91,25 +95,29 @@ def collect(roots: Sequence[Path]) -> Collection:
     is kept, the others are listed as duplicates.
     """
     finished: list[Run] = []
-    biases: list[Path] = []
+    measured: list[BiasRun] = []
     left_out: list[LeftOut] = []
     for folder in find_folders(roots):
         content: dict[str, Any] = {}
         name = _shown(folder)
         try:
             content = _read_summary(folder)
-            if content.get("kind") == "biases":
-                biases.append(_checked_biases(folder, content))
-                continue
-            finished.append(_read_run(folder, name, content))
+            if content.get("kind") == _BIASES:
+                measured.append(_read_bias_run(folder, name, content))
+            else:
+                finished.append(_read_run(folder, name, content))
         except _LeaveOutError as error:
             left_out.append(_left_out(name, error.status, str(error), content))
-    runs, duplicates = _newest_of_each(finished)
+    runs, duplicates = _newest_of_each(finished, _identity)
     runs.sort(key=lambda run: (run.facts.data, run.facts.size, run.facts.model, run.facts.seed, run.name))
-    return Collection(tuple(runs), tuple(left_out + duplicates), tuple(biases))
+    bias_runs, repeated = _newest_of_each(
+        measured, lambda run: (run.facts.config_hash or "", "" if run.facts.config_hash else run.name)
+    )
+    bias_runs.sort(key=lambda run: (run.label, run.name))
+    return Collection(tuple(runs), tuple(left_out + duplicates + repeated), tuple(bias_runs))
 
 
-def duplicate(run: Run, reason: str) -> LeftOut:
+def duplicate(run: Run | BiasRun, reason: str) -> LeftOut:
     """Return a finished run as one that does not count."""
     return _left_out(run.name, "duplicate", reason, run.facts.model_dump())
 
@@ -118,6 +126,7 @@ def _left_out(name: str, status: str, reason: str, content: dict[str, Any]) -> L
     about = {key: content.get(key) for key in ("model", "data", "size", "seed")}
     known = {key: printable(value, 60) for key, value in about.items() if value is not None}
     kind = " (evaluation)" if entry_of(content.get("command")) == "eval" else ""
+    kind = " (biases)" if content.get("kind") == _BIASES else kind
     return LeftOut(name, status, reason + kind, **known)
 
 
@@ -163,13 +172,12 @@ def _read_run(folder: Path, name: str, content: dict[str, Any]) -> Run:
     return Run(folder, name, facts, config, scores, read_split(folder / "split.json"))
 
 
-def _checked_biases(folder: Path, content: dict[str, Any]) -> Path:
+def _read_bias_run(folder: Path, name: str, content: dict[str, Any]) -> BiasRun:
     _check_finished(folder, content)
     try:
-        own_networks([folder])
-    except (OSError, ValueError) as error:
-        raise _LeaveOutError("unreadable", one_line(error)) from error
-    return folder
+        return read_bias_run(folder, name, content)
+    except ValueError as error:
+        raise _LeaveOutError("unreadable", str(error)) from error
 
 
 def _check_finished(folder: Path, content: dict[str, Any]) -> None:
@@ -191,22 +199,28 @@ def _check_finished(folder: Path, content: dict[str, Any]) -> None:
     raise _LeaveOutError("unfinished", f"status is {quoted(status)}: {what}{when}")
 
 
-def _newest_of_each(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
-    newest: dict[tuple[str, ...], Run] = {}
-    older: list[tuple[Run, tuple[str, ...]]] = []
+def _identity(run: Run) -> tuple[str, ...]:
+    facts = run.facts
+    # an evaluation has its network's configuration, so the checkpoint is part of its identity
+    scored = str(run.config.get("ckpt_path")) if facts.entry == "eval" else ""
+    return (facts.entry, facts.config_hash or "", scored if facts.config_hash else run.name)
+
+
+def _newest_of_each(
+    runs: Sequence[_Any], identity: Callable[[_Any], tuple[str, ...]]
+) -> tuple[list[_Any], list[LeftOut]]:
+    newest: dict[tuple[str, ...], _Any] = {}
+    older: list[tuple[_Any, tuple[str, ...]]] = []
     for run in sorted(runs, key=written):
-        facts = run.facts
-        # an evaluation has its network's configuration, so the checkpoint is part of its identity
-        scored = str(run.config.get("ckpt_path")) if facts.entry == "eval" else ""
-        identity = (facts.entry, facts.config_hash or "", scored if facts.config_hash else run.name)
-        if identity in newest:
-            older.append((newest[identity], identity))
-        newest[identity] = run
+        key = identity(run)
+        if key in newest:
+            older.append((newest[key], key))
+        newest[key] = run
     reason = "the same configuration was run again; the newest is used: {}"
     return list(newest.values()), [duplicate(run, reason.format(newest[key].name)) for run, key in older]
 
 
-def written(run: Run) -> tuple[str, str]:
+def written(run: Run | BiasRun) -> tuple[str, str]:
     """Return by what runs are sorted by age."""
     return (run.facts.written or "", run.name)
 

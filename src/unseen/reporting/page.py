@@ -14,7 +14,8 @@ from unseen.probe_table import SHOWN
 from unseen.reporting import figures
 from unseen.reporting.all_tables import what_was_measured
 from unseen.reporting.analysis import Analysis, Contest
-from unseen.reporting.biases.report_section import BiasSection
+from unseen.reporting.biases.bias_runs import BiasRun
+from unseen.reporting.biases.section import Section
 from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.embeddings import pictures
@@ -49,20 +50,19 @@ def page(
     collection: Collection,
     analysis: Analysis,
     papers: Sequence[PaperRow],
+    biases: Section,
     tables: dict[str, Table],
     report_command: str,
-    biases: BiasSection | None = None,
 ) -> str:
     """Return the page as HTML; `report_command` is the line that makes it again."""
     every, most = analysis.configurations, figures.MOST_LINES
     # the best of each data set, as many as the page can hold
     each = max(1, _MOST_CARDS // max(1, len(analysis.contests)))
     chosen = [(to, config) for to in analysis.contests for config in to.configurations[:each]][:_MOST_CARDS]
-    specs: dict[str, Spec] = {}
+    specs: dict[str, Spec] = dict(biases.specs)
     problems: list[str] = []
     cards = _cards(chosen, specs, problems)
     contests = [_contest(contest, analysis, specs) for contest in analysis.contests]
-    specs |= biases.specs if biases else {}
     return render(
         "page.html.j2",
         specs,
@@ -90,7 +90,7 @@ def page(
         no_pictures=not any(card["pictures"] for card in cards) and not problems,
         configs=[(config, _config_text(config)) for _, config in chosen if config.runs[0].config],
         unscored=analysis.unscored,
-        commands=run_commands(every),
+        commands=[*run_commands(every), *bias_commands(collection.bias_runs)],
         report_command=printable(report_command, _LONGEST_COMMAND),
         versions=_versions(collection),
     )
@@ -136,10 +136,11 @@ def _contest(contest: Contest, analysis: Analysis, specs: dict[str, Spec]) -> di
 
 
 def _counts(collection: Collection, analysis: Analysis) -> str:
-    runs, others = len(collection.runs), len(collection.left_out)
-    text = f"{count(runs, 'finished run')} in {count(len(analysis.configurations), 'configuration')}"
-    if collection.biases:
-        text += f", {count(len(collection.biases), 'run')} of biases.py"
+    runs, measured, others = len(collection.runs), len(collection.bias_runs), len(collection.left_out)
+    counts = [f"{count(runs, 'finished run')} in {count(len(analysis.configurations), 'configuration')}"]
+    if measured:
+        counts = counts * bool(runs) + [f"biases of {count(measured, 'network')}"]
+    text = ", ".join(counts)
     return text + (f", {count(others, 'folder')} left out (listed below)" if others else "")
 
 
@@ -182,7 +183,23 @@ def run_commands(configurations: Sequence[Configuration]) -> list[str]:
     return sorted(lines)
 
 
-def _typed(words: list[str]) -> list[str]:
+def bias_commands(runs: Sequence[BiasRun]) -> list[str]:
+    """Return lines that measure all networks again; networks of the model group with equal settings share one."""
+    models: dict[tuple[str, ...], dict[str, None]] = {}
+    for run in (run for run in runs if run.facts.command):
+        script, *words = [printable(word) for word in run.facts.command or []]
+        words = _typed(words, ("seed=", "ckpt_path="))
+        named = [word for word in words if word.startswith("model=")]
+        others = (script, *(word for word in words if word not in named))
+        models.setdefault(others, {}).update(dict.fromkeys(word.removeprefix("model=") for word in named))
+    lines = []
+    for (script, *words), names in models.items():
+        grid = [f"model={','.join(names)}"] if names else []
+        lines.append(command_line_of([script, *(["-m"] if len(names) > 1 else []), *words, *grid]))
+    return sorted(lines)
+
+
+def _typed(words: list[str], kept: tuple[str, ...] = ()) -> list[str]:
     """Return the words of a command that a person typed, without the seed: a sweep adds some for each job.
 
     Among them are the copies of the folders of settings, `.configs-…`, that its jobs read.
@@ -190,7 +207,7 @@ def _typed(words: list[str]) -> list[str]:
     typed, rest = [], iter(words)
     for word in rest:
         following = next(rest, "") if word in {"--config-path", "--config-dir"} else None
-        if following is None and not word.startswith(_NOT_REPEATED):
+        if following is None and (word.startswith(kept) or not word.startswith(_NOT_REPEATED)):
             typed.append(word)
         elif following is not None and "/.configs" not in following:
             typed += [word, following]
@@ -199,8 +216,11 @@ def _typed(words: list[str]) -> list[str]:
 
 def _versions(collection: Collection) -> str:
     by_name: dict[str, set[str]] = {}
-    for run in collection.runs:
-        for name, version in (run.facts.versions or {}).items():
+    every = [run.facts.versions for run in collection.runs] + [
+        run.facts.versions for run in collection.bias_runs
+    ]
+    for versions_of_run in every:
+        for name, version in (versions_of_run or {}).items():
             by_name.setdefault(printable(name, 40), set()).add(printable(version, 40))
     here = f"report made with python {sys.version.split()[0]}, vl-convert {metadata.version('vl-convert-python')}"
     return ", ".join(

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import yaml
@@ -40,6 +40,7 @@ from unseen.scores import (
 Floats = NDArray[np.float64]
 Key = tuple[str, str]  # (split, probe)
 Entry = Literal["train", "eval"]
+Model = TypeVar("Model", bound=BaseModel)
 
 _LONGEST_NAME = 500  # characters
 _LARGEST = 10**12  # of every whole number in summary.json and scores.csv
@@ -83,6 +84,8 @@ Name = Annotated[str, AfterValidator(_check_name)]
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 Positive = Annotated[int, Field(ge=1, le=_LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1 + _ROUNDING)]
+Time = Annotated[str, AfterValidator(_in_utc)]  # ISO 8601, so that texts sort by time
+FilePath = Annotated[str, AfterValidator(_check_path)]
 
 
 class Trained(BaseModel):
@@ -110,8 +113,8 @@ class Facts(BaseModel):
     size: Literal["demo", "paper"]
     seed: Count
     command: list[str] | None = None
-    written: Annotated[str, AfterValidator(_in_utc)] | None = None  # ISO 8601, so that texts sort by time
-    checkpoint: Annotated[str, AfterValidator(_check_path)] | None = None  # what an evaluation scored
+    written: Time | None = None
+    checkpoint: FilePath | None = None  # what an evaluation scored
     trained: Trained | None = (
         None  # its training; None of weights as they came, and in folders of earlier versions
     )
@@ -152,8 +155,17 @@ def read_facts(content: dict[str, Any]) -> Facts:
     Raises:
         ValueError: One sentence that names what is missing or wrong.
     """
+    return checked(Facts, content)
+
+
+def checked(kind: type[Model], content: dict[str, Any]) -> Model:
+    """Return facts as a model of this kind.
+
+    Raises:
+        ValueError: One sentence that names what is missing or wrong.
+    """
     try:
-        return Facts.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         wrong = [_sentence(item) for item in error.errors(include_url=False)]
     more = [f"and {len(wrong) - _MOST_SHOWN} more"] if len(wrong) > _MOST_SHOWN else []

@@ -38,7 +38,7 @@ class Column:
         if self.probability and isinstance(cell, float) and cell < 10**-self.digits:
             return f"< {10**-self.digits:.{self.digits}f}"
         text = shown(cell, self.digits)
-        if not self.spread and isinstance(cell, Estimate) and text.endswith("]"):
+        if not self.spread and isinstance(cell, Estimate) and text.endswith("]") and " ±" in text:
             return text[: text.index(" ±")] + text[text.index(" [") :]
         return text
 
@@ -82,7 +82,8 @@ def shown(cell: Cell, digits: int = 3) -> str:
         mean, std, low, high = (shown(part, digits) for part in (cell.mean, cell.std, cell.low, cell.high))
         if cell.n < 2:
             return f"{mean} (n = 1)" if cell.n else mean
-        return f"{mean} ± {std}" if math.isnan(cell.low) else f"{mean} ± {std} [{low}, {high}]"
+        spread = "" if math.isnan(cell.std) else f" ± {std}"
+        return f"{mean}{spread}" if math.isnan(cell.low) else f"{mean}{spread} [{low}, {high}]"
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return "–"
     return f"{cell:.{digits}f}".replace("-", "−") if isinstance(cell, float) else str(cell)

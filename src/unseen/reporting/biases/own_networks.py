@@ -32,7 +32,6 @@ _WHOLE = {  # the benchmarks whose mean the published group is; a mean over othe
 }
 _ACCURACY, _ATTACKED, _VALIDATION = "accuracy", "adversarial_accuracy", "imagenet"
 OWN_CATEGORY = "own network"
-_SCORES = {"model", "images", "measure", "value"}
 _LARGEST = 64 * MEBIBYTE
 
 
@@ -69,7 +68,16 @@ def own_networks(folders: Sequence[Path]) -> Networks:
     ]
     if not found:
         raise ValueError(f"no finished run of biases.py is in {listing(folders) or 'no folder'}")
-    every = [run for folder in dict.fromkeys(found) for run in _read(folder)]
+    return networks_of(list(dict.fromkeys(found)))
+
+
+def networks_of(folders: Sequence[Path]) -> Networks:
+    """Return the networks of run folders, each of them finished; see `own_networks`.
+
+    Raises:
+        ValueError: One of them is damaged; one sentence.
+    """
+    every = [run for folder in folders for run in _read(folder)]
     named = _names([(run.name, run.folder) for run in every])
     measured = dict.fromkeys(
         key for run in every for key in run.values if key[0] not in {_ACCURACY, _ATTACKED}
@@ -95,27 +103,6 @@ def own_networks(folders: Sequence[Path]) -> Networks:
     )
 
 
-def bias_values(folders: Sequence[Path]) -> list[tuple[str, str, str, float, float, float, int | None]]:
-    """Return name of the network, images, measure, value, its 95 % interval and n: all rows of these run folders.
-
-    g of its run is a row of a network that was fine-tuned here.
-    """
-    found = [(folder, row) for folder in folders for row in _rows(folder / "scores.csv", _SCORES)]
-    keys = list(dict.fromkeys((printable(row["model"], 60), folder) for folder, row in found))
-    named = dict(zip(keys, _names(keys), strict=True))
-    rows: list[tuple[str, str, str, float, float, float, int | None]] = []
-    for folder, row in found:
-        value, low, high, n = (_number(row.get(column)) for column in ("value", "low", "high", "n"))
-        about = (printable(row["images"], 60), printable(row["measure"], 60))
-        many = int(n) if math.isfinite(n) else None
-        rows.append((named[printable(row["model"], 60), folder], *about, value, low, high, many))
-    for (_, folder), name in named.items():
-        g = read_summary(folder).get("g")
-        if isinstance(g, int | float):
-            rows.append((name, "unseen classes of its run", "g", float(g), math.nan, math.nan, None))
-    return rows
-
-
 def _names(networks: Sequence[tuple[str, Path]]) -> list[str]:
     """Return the names of the networks, with their folder where several share one."""
     names = [name for name, _ in networks]
@@ -131,7 +118,7 @@ def _is_finished(folder: Path) -> bool:
 
 
 def _read(folder: Path) -> list[_Run]:
-    scores = _rows(folder / "scores.csv", _SCORES)
+    scores = _rows(folder / "scores.csv", {"model", "images", "measure", "value"})
     conditions = _rows(folder / "conditions.csv", {"model", "images", "condition", "mean"})
     summary = read_summary(folder)
     runs = []
@@ -168,11 +155,9 @@ def _groups(values: dict[tuple[str, str], float], summary: dict[str, Any]) -> di
     for key, content in (summary.get("groups") or {}).items():
         benchmarks = set(content["benchmarks"])
         grouped |= benchmarks
-        name, whole = _WHOLE.get(key, (key.capitalize(), set()))
-        label = name if benchmarks == whole else f"{name} ({', '.join(sorted(benchmarks))})"
-        groups[label] = 100 * content["accuracy"]
+        groups[group_name(key, benchmarks)] = 100 * content["accuracy"]
     for (measure, images), value in values.items():
-        if measure == _ACCURACY and not any(_is_of(images, benchmark) for benchmark in grouped):
+        if measure == _ACCURACY and not any(is_of(images, benchmark) for benchmark in grouped):
             groups[images] = 100 * value
         if measure == _ATTACKED:
             groups["Adversarial" if images == _VALIDATION else f"Adversarial ({images})"] = 100 * value
@@ -181,7 +166,13 @@ def _groups(values: dict[tuple[str, str], float], summary: dict[str, Any]) -> di
     return groups
 
 
-def _is_of(images: str, benchmark: str) -> bool:
+def group_name(key: str, benchmarks: set[str]) -> str:
+    """Return what a group of benchmarks is called: a mean over others than the published ones names them."""
+    name, whole = _WHOLE.get(key, (key.capitalize(), set()))
+    return name if benchmarks == whole else f"{name} ({', '.join(sorted(benchmarks))})"
+
+
+def is_of(images: str, benchmark: str) -> bool:
     """Return whether a set is a part of a benchmark, as `imagenet_c-fog-3` is of `imagenet_c`."""
     return images == benchmark or images.startswith(f"{benchmark}-")
 

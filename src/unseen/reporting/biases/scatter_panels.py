@@ -146,6 +146,8 @@ def _overlay(own: Networks, bias: str, group: str, x: Spec, y: Spec) -> list[Spe
 
 
 def _rho_text(rhos: Mapping[str, Correlation]) -> str:
+    if not rhos:
+        return ""
     return "ρ " + " · ".join(
         f"{'' if subset in {'total', OWN} else subset + ' '}{rho_text(row.spearman, row.significant_published)}"
         for subset, row in rhos.items()

@@ -1,0 +1,184 @@
+"""A run folder of biases.py, checked before any number of it is used: it may have been made by anyone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path, PurePath
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from unseen.regular_files import MEBIBYTE, read_text
+from unseen.reporting.biases.own_networks import networks_of
+from unseen.reporting.intervals import Estimate
+from unseen.reporting.run_files import (
+    Count,
+    FilePath,
+    Name,
+    Positive,
+    Share,
+    Time,
+    Trained,
+    checked,
+    read_config,
+)
+from unseen.reporting.texts import one_line
+from unseen.settings import effect_of, flatten
+
+ACCURACY = "accuracy"
+_LARGEST_TABLE = 16 * MEBIBYTE
+_COLUMNS = ("model", "images", "measure", "value", "low", "high", "n")
+_LARGEST = 1e12
+_ROUNDING = 1e-6  # a share that was computed in single precision may exceed 1 by this
+_OF_THE_SCORING = ("trainer.", "callbacks.", "ckpt_path", "seed")  # settings of the run that measured
+
+
+class _Group(BaseModel):
+    """The mean accuracy of a group of benchmarks."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+    accuracy: Share
+    benchmarks: list[Name]
+
+
+class BiasFacts(BaseModel):
+    """The facts of summary.json that the report uses; None where a run did not write one."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+    model: Name
+    seed: Count  # of its training, where it is a network of the main job
+    command: list[str] | None = None
+    written: Time | None = None
+    checkpoint: FilePath | None = None
+    trained: Trained | None = None
+    config_hash: Name | None = None
+    limit: Positive | None = None
+    faithful: bool = False
+    missing: dict[Name, str] = Field(default_factory=dict)  # sets of images that are not there, and why
+    not_measured: dict[Name, str] = Field(default_factory=dict)  # measures, and why
+    groups: dict[Name, _Group] = Field(default_factory=dict)
+    g: Share | None = None  # of the run that trained it
+    best_layer: Count | None = None
+    versions: dict[str, str] | None = None
+
+
+def _or_nan(cell: object) -> object:
+    return math.nan if cell == "" else cell
+
+
+_Maybe = Annotated[float, BeforeValidator(_or_nan)]
+
+
+class _Row(BaseModel):
+    """A row of scores.csv; NaN where there is no value or no interval."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: Name
+    images: Name
+    measure: Name
+    value: _Maybe
+    low: _Maybe
+    high: _Maybe
+    n: Positive
+
+    @property
+    def wrong(self) -> str:
+        """What no run writes."""
+        known = [number for number in (self.value, self.low, self.high) if not math.isnan(number)]
+        if not all(abs(number) <= _LARGEST for number in known):
+            return "a number that is not finite, or above 1e12"
+        if self.measure == ACCURACY and not all(0 <= number <= 1 + _ROUNDING for number in known):
+            return "an accuracy outside of 0..1"
+        if math.isnan(self.low) != math.isnan(self.high) or self.low > self.high:
+            return "an interval that ends before it begins"
+        return ""
+
+
+Key = tuple[str, str]  # (measure, images)
+
+
+@dataclass(frozen=True, eq=False)
+class BiasRun:
+    """One finished run of biases.py."""
+
+    folder: Path
+    name: str  # the folder as shown to a person
+    facts: BiasFacts
+    config: dict[str, Any]  # empty where there is no config.yaml
+    label: str  # the network's name in its tables
+    values: dict[Key, Estimate]  # with their 95 % intervals over n images; without a standard deviation
+
+    @property
+    def trained_alike(self) -> str:
+        """A key that is equal for networks of the main job that differ in their seed alone; "" for all others."""
+        trained, config = self.facts.trained, self.config
+        if trained is None or not config:
+            return ""
+        settings = {
+            name: value
+            for name, value in flatten(config).items()
+            if effect_of(name) == "result" and not name.startswith(_OF_THE_SCORING)
+        }
+        path = PurePath(self.facts.checkpoint or "")
+        state = path.name if path.suffix == ".ckpt" else "last.ckpt"
+        parts = (self.facts.model, state, trained.data, trained.split_hash, trained.settings, settings)
+        return json.dumps(parts, sort_keys=True, default=str)
+
+
+def read_bias_run(folder: Path, name: str, content: dict[str, Any]) -> BiasRun:
+    """Return a finished run.
+
+    Args:
+        folder: Where it is.
+        name: The folder as shown to a person.
+        content: Of its summary.json.
+
+    Raises:
+        ValueError: One sentence that names the file.
+    """
+    file, config = "summary.json", {}
+    try:
+        facts = checked(BiasFacts, content)
+        file = "scores.csv"
+        rows = _rows(folder / file)
+        file = "conditions.csv"
+        networks_of([folder])  # reads it, and what it needs of the other two
+        file = "config.yaml"
+        if (folder / file).exists():
+            config = read_config(folder / file)
+    except FileNotFoundError as error:
+        raise ValueError(f"{file} is missing") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(f"{file}: {one_line(error)}") from error
+    values = {
+        (row.measure, row.images): Estimate(row.value, math.nan, row.low, row.high, row.n) for row in rows
+    }
+    return BiasRun(folder, name, facts, config, rows[0].model, values)
+
+
+def _rows(path: Path) -> Sequence[_Row]:
+    table = csv.reader(StringIO(read_text(path, _LARGEST_TABLE)))
+    heading = next(table, [])
+    missing = [column for column in _COLUMNS if column not in heading]
+    if missing:
+        raise ValueError(f"it has no column {', '.join(missing)}")
+    rows = [checked(_Row, dict(zip(heading, cells, strict=False))) for cells in table]
+    if len({row.model for row in rows}) != 1:
+        raise ValueError("it has no rows" if not rows else "it has rows of several networks")
+    keys: set[Key] = set()
+    for row in rows:
+        place = f"{row.measure} on {row.images}"
+        if row.wrong:
+            raise ValueError(f"{place} has {row.wrong}")
+        if (row.measure, row.images) in keys:
+            raise ValueError(f"{place} is there twice")
+        keys.add((row.measure, row.images))
+    return rows
