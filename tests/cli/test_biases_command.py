@@ -15,6 +15,9 @@ import pytest
 from PIL import Image
 from tests.cli.conftest import ROOT, Ran, environment, run_command
 
+from unseen.reporting.biases.section import bias_section
+from unseen.reporting.collect import collect
+
 SHAPES = ("cat", "dog", "truck")
 # random weights: what is measured is the plumbing
 RANDOM = ("model=resnet", "size=demo", "model.pretrained=false")
@@ -74,6 +77,19 @@ def test_values_are_means_of_the_observations(measured: Ran) -> None:
     assert {"clean", "low_pass_0.1", "shape", "texture"} <= conditions
     summary = measured.summary()
     assert (summary["kind"], summary["status"]) == ("biases", "finished")
+
+
+def test_the_report_compares_networks_over_the_same_images(
+    measured: Ran, pictures: Path, tmp_path: Path
+) -> None:
+    other = biases(*RANDOM, "seed=1", "measures=[shape_bias]", pictures=pictures, logs=tmp_path)
+    assert other.code == 0, other.err
+    found = collect([measured.folder, other.folder])
+    assert found.left_out == ()
+    table = bias_section(found.bias_runs).tables["bias_differences"]
+    assert {row.cells[2:5] for row in table.rows} == {
+        ("accuracy", "cue_conflict", 9), ("accuracy", "silhouettes", 6), ("shape_bias", "cue_conflict", 9),
+    }  # fmt: skip
 
 
 def test_what_is_missing_is_named(measured: Ran) -> None:

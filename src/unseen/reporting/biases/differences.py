@@ -124,7 +124,7 @@ def _of_pair(
         value, p = paired_difference(a.values[measure], b.values[measure], found, n)
         differing = int((a.numbers != b.numbers).any(axis=1).sum())
         if differing < FEWEST_DIFFERING:
-            p = math.nan
+            value, p = Estimate(mean=found, n=n), math.nan
         yield Difference(names[pair[0]], names[pair[1]], measure, images, n, differing, value, p)
 
 
