@@ -174,3 +174,13 @@ def test_outputs_that_are_not_finite_are_refused() -> None:
 
     with pytest.raises(ValueError, match="not finite"):
         observe(Observations(Broken(), 1, "net"), always_one, [batch([1])])
+
+
+@pytest.mark.parametrize("sources", [None, np.arange(12).reshape(6, 2) % 3])
+def test_resamples_of_two_networks_are_of_the_same_images(sources: np.ndarray | None) -> None:
+    first, second = (Observations(Accuracy(), 6, name, sources) for name in "ab")
+    first.numbers[:, 0] = [0.0, 0.5, 0.5, 0.9, 0.1, 0.3]
+    second.numbers[:, 0] = 1 - first.numbers[:, 0]
+    both = first.paired()["accuracy"] + second.paired()["accuracy"]
+    np.testing.assert_allclose(both, 1)
+    assert first.drawn == (6 if sources is None else 3)

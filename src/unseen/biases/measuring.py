@@ -125,6 +125,31 @@ class Observations:
             found[name] = Estimate(float(values[0]), float(low), float(high), n)
         return found
 
+    def paired(self, *, resamples: int = 1000) -> dict[str, Array]:
+        """Return every value of R resamples, (R,), drawn alike for every network; none of values without an interval.
+
+        As for the intervals, but each image is drawn by itself where they draw those of equal numbers together. What is
+        drawn then depends on the images alone: the r-th resamples of two networks are of the same images, and their
+        difference is a paired one.
+
+        Args:
+            resamples: R.
+        """
+        n = len(self.numbers)
+        sources = np.arange(n)[:, None] if self.sources is None else self.sources
+        alike = Observations(self.measure, n, self.identity, sources)
+        alike.numbers = self.numbers
+        means = np.concatenate([*alike._resampled(resamples, seed=0)])
+        without = getattr(self.measure, "without_interval", ())
+        return {name: values for name, values in self.measure.values(means).items() if name not in without}
+
+    @property
+    def drawn(self) -> int:
+        """How many images are drawn with replacement, or sources of the kind of which there are fewest."""
+        if self.sources is None:
+            return len(self.numbers)
+        return min(len(np.unique(sources)) for sources in self.sources.T)
+
     def _resampled(self, resamples: int, seed: int) -> Iterable[Array]:
         """Yield means of resampled images, some rows (r, K) of the R at a time."""
         generator = np.random.default_rng(seed)

@@ -27,8 +27,8 @@ from unseen.runs.typed_line import key_of
 from unseen.wording import count, one_line
 
 if TYPE_CHECKING:
-    from unseen.biases.measure import Array, Measure
-    from unseen.biases.measuring import Estimate
+    from unseen.biases.measure import Measure
+    from unseen.biases.measuring import Estimate, Observations
     from unseen.image_sets.image_set import ImageSet
     from unseen.run_folder import RunFolder
     from unseen.runs.bias_parts import Network, Task
@@ -347,7 +347,6 @@ def _run_tasks(
     """Measure, task by task; each is saved every minute and goes on where a run before has ended."""
     import torch
 
-    from unseen.biases.paired import paired_resamples
     from unseen.full_precision import full_precision
 
     scores = Scores(folder.path, model)
@@ -362,7 +361,7 @@ def _run_tasks(
             new = _observed(folder.path, network, task, fingerprint, plain["batch_size"], place)
             means, estimates = new.means(), new.estimates(seed=plain["seed"])
             scores.add(task, means, estimates)
-            save = partial(_save_resamples, task, paired_resamples(new))
+            save = partial(_save_resamples, task, new)
             write_file(folder.path / RESAMPLES / f"{task.label}.npz", save)
             folder.add_facts(values=scores.values(), groups=scores.groups())
             folder.write_summary("running")
@@ -377,11 +376,13 @@ def _run_tasks(
     return scores
 
 
-def _save_resamples(task: Task, drawn: Mapping[str, Array], file: BinaryIO) -> None:
+def _save_resamples(task: Task, observations: Observations, file: BinaryIO) -> None:
     """Write what a report compares two networks by: values of the same resamples of the same images."""
-    values = np.stack([*drawn.values()], axis=1) if drawn else np.empty((0, 0))  # (R, V)
-    about = {"images": task.images.fingerprint(), "measure": repr(task.measure), "names": list(drawn)}
-    np.savez(file, values=values, **{name: np.array(text) for name, text in about.items()})  # type: ignore[arg-type]
+    values = observations.paired()
+    about = {"images": task.images.fingerprint(), "measure": repr(task.measure), "names": list(values)}
+    arrays = {name: np.array(text) for name, text in about.items()}
+    stacked = np.stack([*values.values()], axis=1) if values else np.empty((0, 0))  # (R, V)
+    np.savez(file, values=stacked, drawn=np.array(observations.drawn), **arrays)  # type: ignore[arg-type]
 
 
 def _observed(

@@ -16,7 +16,6 @@ from reporting.synthetic import change_summary
 
 from unseen.biases.measure import Measure
 from unseen.biases.measuring import Observations
-from unseen.biases.paired import paired_resamples
 
 Values = Mapping[tuple[str, str], float]
 
@@ -88,10 +87,15 @@ def write_measured(
         (folder / place).mkdir()
     for name, observations in kept:
         np.savez(folder / "observations" / name, **observations.arrays())  # type: ignore[arg-type]
-        drawn = paired_resamples(observations)
+        drawn = observations.paired()
         about = {"images": images, "measure": repr(observations.measure), "names": list(drawn)}
         arrays = {key: np.array(value) for key, value in about.items()}
-        np.savez(folder / "resamples" / name, values=np.stack([*drawn.values()], axis=1), **arrays)  # type: ignore[arg-type]
+        np.savez(
+            folder / "resamples" / name,
+            values=np.stack([*drawn.values()], axis=1),
+            drawn=np.array(observations.drawn),
+            **arrays,
+        )  # type: ignore[arg-type]
     return folder
 
 

@@ -19,7 +19,6 @@ from scipy.stats import t
 
 from unseen.biases.accuracy import Accuracy
 from unseen.biases.measuring import Observations
-from unseen.biases.paired import paired_resamples
 from unseen.biases.shape import ShapeBias
 from unseen.reporting.biases.differences import FEWEST_DIFFERING, paired_difference
 from unseen.reporting.biases.section import Section, bias_section
@@ -233,7 +232,10 @@ def test_the_level_holds(kind: str, alike: float) -> None:
     """Equal networks, 240 images: a test of two at .05 finds a difference in at most .05 of 1,000 cases (± .014)."""
     rng, n, rejected, repeats = np.random.default_rng(0), 240, 0, 1000
     measure = Accuracy() if kind == "accuracy" else ShapeBias()
-    counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=1000)
+    weights = np.append(np.ones(n), np.full(4, 0.5))  # two images are added to those that are right or wrong
+    counts = np.random.default_rng(0).multinomial(n + 2, weights / (n + 2), size=1000)
+    first, others = np.array([1.0, 1.0, 0.0, 0.0]), np.array([1.0, 0.0, 1.0, 0.0])
+    added = np.column_stack([first, *[others] * (len(measure.columns) - 1)])
     for repeat in range(repeats):
         shared = rng.random(n)
         numbers = []
@@ -246,14 +248,16 @@ def test_the_level_holds(kind: str, alike: float) -> None:
             )
             numbers.append(one.reshape(n, -1).astype(float))
         values = [
-            measure.values(np.concatenate([one.mean(axis=0)[None], counts @ one / n]))[kind]
+            measure.values(
+                np.concatenate([one.mean(axis=0)[None], counts @ np.concatenate([one, added]) / (n + 2)])
+            )[kind]
             for one in numbers
         ]
         if repeat == 0:  # the same draws as those of a run
             observations = Observations(measure, n, "")
             observations.numbers[:] = numbers[0]
-            np.testing.assert_allclose(paired_resamples(observations)[kind], values[0][1:])
-        _, p = paired_difference(values[0][1:], values[1][1:], values[0][0] - values[1][0], n)
+            np.testing.assert_allclose(observations.paired()[kind], values[0][1:])
+        _, p = paired_difference(values[0][1:], values[1][1:], values[0][0] - values[1][0], n, n)
         if (numbers[0] != numbers[1]).any(axis=1).sum() >= FEWEST_DIFFERING:
             rejected += p <= 0.05
     print(f"{kind}, {alike:.0%} decided alike: {rejected / repeats:.3f}")

@@ -1,7 +1,8 @@
 """Differences of two networks over the same images: the paired bootstrap.
 
-A run of biases.py keeps the values of resamples of its images. The draws depend on the number of images alone, so the
-r-th resample of two networks holds the same images, and its difference is a paired one.
+A run of biases.py keeps the values of resamples of its images. The draws depend on the images alone, so the
+r-th resample of two networks holds the same images, and its difference is a paired one. Where images share the pictures
+that they are made of, these are drawn.
 
 Legend: N images, K numbers of an image, R resamples, V values of a measure.
 """
@@ -38,6 +39,7 @@ class Resampled:
     measure: str  # with its settings
     values: dict[str, Floats]  # (R,) of each value
     numbers: Floats  # (N, K)
+    drawn: int  # images that are drawn with replacement, or pictures that these are made of
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,12 @@ class Difference:
     may_be_written: bool = False
 
 
-def paired_difference(first: Floats, second: Floats, found: float, n: int) -> tuple[Estimate, float]:
+def paired_difference(
+    first: Floats, second: Floats, found: float, n: int, drawn: int
+) -> tuple[Estimate, float]:
     """Return a difference with its percentile interval, and a two-sided p.
 
-    The p is that of t with n - 1 degrees of freedom for the standard deviation over resamples, and never less than
+    The p is that of t with drawn - 1 degrees of freedom for the standard deviation over resamples, and never less than
     twice the share of resamples beyond zero, so that p <= .05 only where the interval excludes zero.
 
     Args:
@@ -67,16 +71,17 @@ def paired_difference(first: Floats, second: Floats, found: float, n: int) -> tu
         second: (R,) of the same resamples.
         found: The difference over all images.
         n: Images.
+        drawn: How many images, or pictures that these are made of, are drawn with replacement.
     """
-    drawn = first - second
-    known = drawn[~np.isnan(drawn)]
-    if math.isnan(found) or n < 2 or not len(known) or len(known) < _DEFINED * len(drawn):
+    moved = first - second
+    known = moved[~np.isnan(moved)]
+    if math.isnan(found) or drawn < 2 or not len(known) or len(known) < _DEFINED * len(moved):
         return Estimate(mean=found, n=n), math.nan
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(known, (tail, 100 - tail))
-    error = float(known.std(ddof=1)) * math.sqrt(n / (n - 1))
+    error = float(known.std(ddof=1)) * math.sqrt(drawn / (drawn - 1))
     beyond = 2 * min(float((known <= 0).mean()), float((known >= 0).mean()))
-    by_t = 2 * float(t.sf(abs(found) / error, n - 1)) if error > 0 else 1.0
+    by_t = 2 * float(t.sf(abs(found) / error, drawn - 1)) if error > 0 else 1.0
     return Estimate(found, math.nan, float(low), float(high), n), min(1.0, max(by_t, beyond))
 
 
@@ -121,7 +126,7 @@ def _of_pair(
             continue
         measure, images = key
         n, found = len(a.numbers), first.values[key].mean - second.values[key].mean
-        value, p = paired_difference(a.values[measure], b.values[measure], found, n)
+        value, p = paired_difference(a.values[measure], b.values[measure], found, n, min(a.drawn, b.drawn))
         differing = int((a.numbers != b.numbers).any(axis=1).sum())
         if differing < FEWEST_DIFFERING:
             value, p = Estimate(mean=found, n=n), math.nan
@@ -156,8 +161,9 @@ def _read(resamples: Path, observations: Path) -> Resampled:
         images, measure = (str(array_of(archive, key, "U", 0)) for key in ("images", "measure"))
         names = [str(name) for name in array_of(archive, "names", "U", 1)]
         values = array_of(archive, "values", "f", 2).astype(np.float64)
+        drawn = int(array_of(archive, "drawn", "iu", 0))
     with opened_arrays(observations) as archive:
         numbers = array_of(archive, "numbers", "f", 2).astype(np.float64)
     if values.shape[1] != len(names) or not len(numbers):
         raise ValueError(f"it has {len(names)} names for {values.shape[1]} values of {len(numbers)} images")
-    return Resampled(images, measure, dict(zip(names, values.T, strict=True)), numbers)
+    return Resampled(images, measure, dict(zip(names, values.T, strict=True)), numbers, drawn)
