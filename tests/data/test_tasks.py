@@ -1,0 +1,60 @@
+"""A data set as a task of all its classes."""
+
+import pytest
+import torch
+
+from unseen.data.selection import SelectionRule
+from unseen.data.sources.digits import Digits
+from unseen.data.tasks import AllSeen, load_task
+
+
+def digits(**sizes: int):
+    return load_task("digits", Digits(), 32, mean=(0.5,) * 3, std=(0.25,) * 3, rule=SelectionRule(**sizes))
+
+
+def test_every_class_is_trained_and_tested_on() -> None:
+    task = digits(train_size=100, test_size=50)
+    assert task.classes == tuple("0123456789")
+    assert (
+        sorted(set(task.train.labels.tolist())) == sorted(set(task.test.labels.tolist())) == list(range(10))
+    )
+    assert (len(task.train), len(task.test)) == (100, 50)
+    assert not set(task.train.references) & set(task.test.references)
+
+
+def test_images_are_normalised_and_in_order() -> None:
+    task = digits(train_size=20, test_size=20)
+    cpu = torch.device("cpu")
+    batches = list(task.batches(task.test, 8, cpu))
+    assert [len(images) for images, _ in batches] == [8, 8, 4]
+    images = torch.cat([images for images, _ in batches])
+    raw = task.test.take(torch.arange(20)).float() / 255
+    torch.testing.assert_close(images, (raw - 0.5) / 0.25)
+    labels = torch.cat([labels for _, labels in batches])
+    assert labels.tolist() == task.test.labels.tolist()
+
+
+def test_an_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:
+    task = digits(train_size=40, test_size=20)
+    cpu = torch.device("cpu")
+
+    def order(seed: int, epoch: int) -> list[list[float]]:
+        return [
+            row.tolist()
+            for images, _ in task.epoch(16, cpu, seed, epoch)
+            for row in images.flatten(1).sum(dim=1, keepdim=True)
+        ]
+
+    assert sorted(order(0, 0)) == sorted(order(0, 1))
+    assert order(0, 0) != order(0, 1)
+    assert order(0, 0) == order(0, 0)
+
+
+def test_one_class_is_no_task() -> None:
+    with pytest.raises(ValueError, match="a task needs 2 classes at least; there are cat"):
+        AllSeen.of(["cat"])
+
+
+def test_more_images_than_there_are() -> None:
+    with pytest.raises(ValueError, match="train_size=100000 is more than"):
+        digits(train_size=100_000)
