@@ -1,0 +1,131 @@
+"""An encoder is fine-tuned on captions; the weights of the best epoch are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from unseen.encoders.encoder import Encoder
+from unseen.encoders.zero_shot import class_embeddings, image_embeddings, right_decisions
+from unseen.training.encoder_tuner import EncoderTuner, trained_weights
+
+CAPTIONS = (("a red",), ("a green",), ("a blue",))
+
+
+class Toy(Encoder):
+    """Mean colour times a matrix; captions are rows of a table."""
+
+    name, image_size, mean, std = "toy", 4, (0.0,) * 3, (1.0,) * 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        self.image = nn.Parameter(torch.randn(3, 5, generator=generator))
+        self.text = nn.Parameter(torch.randn(6, 5, generator=generator))
+        self.asked: list[Sequence[str]] = []
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3)) @ self.image
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        self.asked.append(list(texts))
+        return self.text[: len(texts)]
+
+    @property
+    def scale(self) -> Tensor:
+        return torch.tensor(10.0)
+
+    @property
+    def blocks(self) -> tuple[Sequence[nn.Module], Sequence[nn.Module]]:
+        return (), ()
+
+
+def colours(count: int, seed: int) -> list[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 3, (count,), generator=generator)
+    images = 0.3 * torch.rand(count, 3, 4, 4, generator=generator)
+    images[torch.arange(count), labels] += 0.5
+    return list(zip(images.split(8), labels.split(8), strict=True))
+
+
+def tuned(encoder: Toy, epochs: int = 5, **settings: float) -> EncoderTuner:
+    def held_out() -> Iterator[tuple[Tensor, Tensor]]:
+        yield from colours(16, 9)
+
+    tuner = EncoderTuner(
+        encoder,
+        partial(class_embeddings, encoder, CAPTIONS),
+        partial(torch.optim.SGD, **({"lr": 0.5} | settings)),
+        held_out,
+    )
+    trainer = Trainer(
+        accelerator="cpu", devices=1, max_epochs=epochs, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(tuner, train_dataloaders=DataLoader(colours(64, 0), batch_size=None))
+    return tuner
+
+
+def accuracy(encoder: Toy) -> float:
+    texts = class_embeddings(encoder, CAPTIONS)
+    return float(right_decisions(encoder, colours(64, 5), texts).float().mean())
+
+
+def test_training_finds_the_colours() -> None:
+    encoder = Toy()
+    before = accuracy(encoder)
+    tuner = tuned(encoder)
+    assert accuracy(encoder) > before
+    assert accuracy(encoder) == 1.0
+    assert len(tuner.accuracies) == 5
+
+
+def test_the_first_best_epoch_is_kept() -> None:
+    tuner = tuned(Toy())
+    assert tuner.best is not None
+    best, epoch, weights = tuner.best
+    assert best == max(tuner.accuracies)
+    assert epoch == tuner.accuracies.index(best)
+    assert set(weights) == {"image", "text"}
+
+
+def test_only_what_requires_gradients_changes() -> None:
+    encoder = Toy()
+    encoder.text.requires_grad_(False)
+    before = encoder.text.clone(), encoder.image.clone()
+    tuner = tuned(encoder, epochs=1)
+    assert torch.equal(encoder.text, before[0])
+    assert not torch.equal(encoder.image, before[1])
+    assert tuner.best is not None
+    assert set(tuner.best[2]) == {"image"} == set(trained_weights(encoder))
+
+
+def test_several_captions_are_the_mean_of_unit_vectors() -> None:
+    encoder = Toy()
+    with torch.no_grad():
+        encoder.text[:2] = torch.tensor([[2.0, 0, 0, 0, 0], [0, 5.0, 0, 0, 0]])
+    both = class_embeddings(encoder, (("a", "b"), ("c", "d")))
+    assert encoder.asked[-1] == ["a", "b", "c", "d"]
+    torch.testing.assert_close(both[0], torch.tensor([0.5, 0.5, 0, 0, 0]))
+
+
+def test_embeddings_of_all_batches_in_order() -> None:
+    encoder, batches = Toy(), colours(20, 3)
+    rows, labels = image_embeddings(encoder, batches)
+    assert rows.shape == (20, 5)
+    assert labels.tolist() == torch.cat([of for _, of in batches]).tolist()
+    torch.testing.assert_close(rows[8:16], encoder.encode_images(batches[1][0]).detach())
+
+
+@pytest.mark.parametrize("lengths", [(1.0, 100.0)])
+def test_decisions_do_not_depend_on_lengths(lengths: tuple[float, float]) -> None:
+    encoder = Toy()
+    texts = class_embeddings(encoder, CAPTIONS)
+    first, second = (right_decisions(encoder, colours(32, 2), texts * length) for length in lengths)
+    assert torch.equal(first, second)
