@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import time
@@ -55,6 +56,7 @@ def bias_run(config: DictConfig) -> None:
         UserError: One sentence on what was typed, or on what is missing.
         KeyboardInterrupt: The user stopped it.
     """
+    gc.disable()  # libraries that load make objects by the million, and Python would search them for garbage as often
     from unseen.runs.build import begin
 
     run = begin(config)
@@ -97,6 +99,7 @@ def _measure(run: Run) -> None:
         found, missing = _benchmarks(plain)
     run.folder.write_summary("running")
     plain, network, sets = _network(plain)
+    gc.enable()
     with user_errors():
         if sets and not _is_typed("benchmark"):  # the default ones are for classifiers of ImageNet
             found, missing = {}, {}
