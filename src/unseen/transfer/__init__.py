@@ -7,11 +7,13 @@ from unseen.transfer.iimm import Iimm, iimm
 from unseen.transfer.leep import leep, nleep
 from unseen.transfer.logme import logme
 from unseen.transfer.ncti import NctiParts, ncti, ncti_parts
+from unseen.transfer.scoring import Scored, score_all
 from unseen.transfer.sfda import sfda
 from unseen.transfer.silhouette import silhouette
+from unseen.transfer.table import SCORES, Needs, TransferScore
 from unseen.transfer.transrate import transrate
 
 __all__ = [
-    "Iimm", "NctiParts", "emms", "gbc", "h_score", "iimm", "leep", "logme", "ncti", "ncti_parts", "nleep", "sfda",
-    "silhouette", "transrate",
+    "SCORES", "Iimm", "NctiParts", "Needs", "Scored", "TransferScore", "emms", "gbc", "h_score", "iimm", "leep",
+    "logme", "ncti", "ncti_parts", "nleep", "score_all", "sfda", "silhouette", "transrate",
 ]  # fmt: skip

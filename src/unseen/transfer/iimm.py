@@ -95,15 +95,15 @@ def iimm(images: Matrix, texts: Matrix, labels: Matrix) -> Iimm:
     wrong = sizes < n  # a caption that all images have is wrong for none
     return Iimm(
         inter=float(c * mean @ mean_text - own.mean()) / (c - 1),
-        intra=mean_cosine(mean, n),
+        intra=_mean_cosine(mean, n),
         correct=float(own.mean()),
         inter_by_class=float((others[wrong] / (n - sizes[wrong])).mean()),
-        inter_text=mean_cosine(mean_text, c),
+        inter_text=_mean_cosine(mean_text, c),
         gap=float(np.linalg.norm(mean - mean_text)),
     )
 
 
-def mean_cosine(mean: Floats, n: int) -> float:
+def _mean_cosine(mean: Floats, n: int) -> float:
     """Return the mean cosine over pairs of n unit vectors whose mean (D,) is given."""
     return float(n * mean @ mean - 1) / (n - 1)
 

@@ -74,13 +74,29 @@ def zero_row(what: str, row: int) -> str:
     return f"row {row} of {what} is all zeros, so it has no direction and no cosine"
 
 
+def integers(labels: Matrix, images: int) -> Integers:
+    """Return labels (N,) as int64.
+
+    Raises:
+        ValueError: They are not N integers.
+    """
+    array = _array(labels, "labels")
+    if array.shape != (images,):
+        raise ValueError(
+            f"labels must be one for each of {count(images, 'image')}, got shape {tuple(array.shape)}"
+        )
+    if array.dtype.kind not in "biu":
+        raise ValueError(f"labels must be integers, got dtype {array.dtype}")
+    return array.astype(np.int64)
+
+
 def class_numbers(labels: Matrix, images: int, classes: int) -> Integers:
     """Return labels (N,) that number the rows of a table of classes.
 
     Raises:
         ValueError: They are not N integers from 0 to C - 1.
     """
-    numbers = _integers(labels, images)
+    numbers = integers(labels, images)
     wrong = (numbers < 0) | (numbers >= classes)
     if wrong.any():
         raise ValueError(
@@ -101,7 +117,7 @@ def classes_of(labels: Matrix, images: int, least: int = 1) -> Integers:
     Raises:
         ValueError: They are not N integers, there is one class only, or a class has too few images.
     """
-    names, targets, sizes = np.unique(_integers(labels, images), return_inverse=True, return_counts=True)
+    names, targets, sizes = np.unique(integers(labels, images), return_inverse=True, return_counts=True)
     if len(names) < 2:
         raise ValueError(f"all images are of class {names[0]}: there must be two classes at least")
     if sizes.min() < least:
@@ -119,17 +135,6 @@ def class_means(features: Floats, targets: Integers) -> tuple[Floats, Integers]:
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     sums = np.add.reduceat(features[order], starts, axis=0)  # (C, D)
     return sums / sizes[:, None], sizes
-
-
-def _integers(labels: Matrix, images: int) -> Integers:
-    array = _array(labels, "labels")
-    if array.shape != (images,):
-        raise ValueError(
-            f"labels must be one for each of {count(images, 'image')}, got shape {tuple(array.shape)}"
-        )
-    if array.dtype.kind not in "biu":
-        raise ValueError(f"labels must be integers, got dtype {array.dtype}")
-    return array.astype(np.int64)
 
 
 def _array(values: Matrix, what: str) -> Reals:
