@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import json
 import re
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.cli.conftest import ROOT, TINY, Ran, run_command
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 from wandb.sdk.lib.config_util import save_config_file_from_dict
@@ -303,6 +305,41 @@ def test_an_evaluation_is_named_after_what_it_scores(sweep: Ran, tmp_path: Path)
     assert [row["trainer/global_step"] for row in history(found)] == [4] * len(history(found))
     assert merged(found, "summary")["unseen/g"] == ran.summary()["g"]
     assert merged(found, "config")["model"]["name"] == "resnet"
+
+
+def test_measured_biases_are_a_closed_run_with_a_table(tiny_run: Ran, tmp_path: Path) -> None:
+    """With TensorBoard beside it, which gets the same."""
+    checkpoint = tiny_run.folder / "checkpoints" / "last.ckpt"
+    ran = run_command(
+        "biases.py", "logger=many", f"ckpt_path='{checkpoint}'", "measures=[low_frequency]", "limit=8",
+        "benchmark=none", logs=tmp_path, **offline(tmp_path),
+    )  # fmt: skip
+    assert ran.code == 0, ran.out + ran.err
+    assert "did not get" not in ran.err
+    found = records(ran.folder)
+    (run,) = kinds(found, "run")
+    assert (run.job_type, run.display_name) == (
+        "biases",
+        "resnet-digits-biases-low_frequency-limit=8-none-s0",
+    )
+    assert set(run.tags) == {"resnet", "digits-biases", "demo"}
+    (end,) = kinds(found, "exit")
+    assert end.exit_code == 0
+    with (ran.folder / "scores.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    summary = merged(found, "summary")
+    columns, data = logged_table(ran.folder, summary["scores/path"])
+    assert columns == list(rows[0])
+    shown = [["" if cell is None else str(cell) for cell in row] for row in data]
+    assert shown == [list(row.values()) for row in rows]
+    known = {f"biases/{row['measure']}/{row['images']}": float(row["value"]) for row in rows if row["value"]}
+    assert "biases/accuracy/own_test_images" in known
+    assert {name: summary[name] for name in known} == pytest.approx(known, rel=1e-6)
+    board = EventAccumulator(str(next((ran.folder / "tensorboard").iterdir())))
+    board.Reload()
+    assert {name: board.Scalars(name)[0].value for name in known} == pytest.approx(known, rel=1e-6)
+    (text,) = board.Tensors("scores/text_summary")
+    assert b"| accuracy |" in text.tensor_proto.string_val[0]
 
 
 def test_the_line_of_a_sweeps_agent_is_one_of_ours(tmp_path: Path) -> None:

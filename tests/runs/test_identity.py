@@ -118,6 +118,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         (["model.optimizer.lr=1e-4", "optimizer=sgd"], "swin-digits-lr=1e-4-sgd"),
         (["data.unseen=[7,8,9]", "size=paper"], "swin-digits-unseen=[7,8,9]-paper"),
         (["model.checkpoint=/home/me/a/best.pth"], "swin-digits-checkpoint=a/best.pth"),
+        (["measures=[color,calibration]", "limit=40"], "swin-digits-color,calibration-limit=40"),
         (["experiment=digits"], "swin-digits"),  # an experiment with the name of its data
     ],
 )

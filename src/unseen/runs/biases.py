@@ -28,6 +28,8 @@ from unseen.runs.typed_line import key_of
 from unseen.wording import count, one_line
 
 if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
     from unseen.biases.measure import Measure
     from unseen.biases.measuring import Estimate, Observations
     from unseen.image_sets.image_set import ImageSet
@@ -140,8 +142,9 @@ def _measure(run: Run) -> None:
     )
     write_text(run.folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain)))
     say(_opening(network, tasks))
+    loggers = _opened_loggers(run, plain, own_images=OWN_IMAGES in sets)
     scores = _run_tasks(run.folder, network, tasks, _label(model, plain["ckpt_path"]), plain)
-    _log(run, plain, scores)
+    _log(loggers, scores)
     run.folder.write_summary("finished")
     console().print(scores.table(f"{model}: values and 95 % intervals over images"))
     say(_closing(run.folder.path, network, scores))
@@ -295,13 +298,16 @@ class Scores:
         self.conditions += [
             (images.name, task.name, condition, mean, len(images)) for condition, mean in means.items()
         ]
-        scores = (
-            (self.model, images, name, *map(_cell, (value.value, value.low, value.high)), value.n)
-            for images, name, value in self.rows
-        )
-        write_text(self.folder / "scores.csv", csv_text(SCORE_COLUMNS, scores))
+        write_text(self.folder / "scores.csv", csv_text(SCORE_COLUMNS, self.cells()))
         conditions = ((self.model, *texts, _cell(mean), n) for *texts, mean, n in self.conditions)
         write_text(self.folder / "conditions.csv", csv_text(CONDITION_COLUMNS, conditions))
+
+    def cells(self) -> list[tuple[object, ...]]:
+        """Return the rows of scores.csv."""
+        return [
+            (self.model, images, name, *map(_cell, (value.value, value.low, value.high)), value.n)
+            for images, name, value in self.rows
+        ]
 
     def values(self) -> dict[str, dict[str, float]]:
         """Return the values by measure and set."""
@@ -460,18 +466,41 @@ def _cell(value: float) -> float | str:
     return "" if math.isnan(value) else value
 
 
-def _log(run: Run, plain: dict[str, Any], scores: Scores) -> None:
-    """Give the values to the loggers: biases/MEASURE/IMAGES."""
-    from unseen.runs.build import _loggers
+def _opened_loggers(run: Run, plain: dict[str, Any], *, own_images: bool) -> list[Logger]:
+    """Return the loggers, named after the network that is measured; of data only where its own images are.
 
-    loggers, _ = _loggers(run, plain, job_type="biases")
+    Raises:
+        UserError: A setting that a logger does not take.
+    """
+    from unseen.runs.build import _loggers, _named_anew
+
+    data = f"{plain['data']['name']}-biases" if own_images else "biases"
+    named = _named_anew(run.config.logger, plain | {"data": plain["data"] | {"name": data}})
+    read = {key: value for key, value in plain.items() if key != "data" or own_images}
+    loggers, _ = _loggers(run, read | {"logger": named}, job_type="biases")
+    return loggers
+
+
+def _log(loggers: Sequence[Logger], scores: Scores) -> None:
+    """Give the loggers the values, biases/MEASURE/IMAGES, and a table of them, where one can show it."""
+    from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+
     metrics = {
         f"biases/{name}/{images}": value
         for name, of_sets in scores.values().items()
         for images, value in of_sets.items()
         if not math.isnan(value)
     }
+    rows = [[cell if cell != "" else None for cell in row] for row in scores.cells()]
     for logger in loggers:
         logger.log_metrics(metrics, step=0)
+        if isinstance(logger, WandbLogger):
+            logger.log_table("scores", columns=list(SCORE_COLUMNS), data=rows)
+        elif isinstance(logger, TensorBoardLogger):
+            lines = (SCORE_COLUMNS, ["---"] * len(SCORE_COLUMNS), *rows)
+            text = "\n".join(
+                f"| {' | '.join('–' if cell is None else str(cell) for cell in row)} |" for row in lines
+            )
+            logger.experiment.add_text("scores", text)
         logger.save()
         logger.finalize("success")

@@ -31,6 +31,7 @@ _ENTRIES = ("train", "eval", "biases")
 _GLOBAL = re.compile(r"^#\s*@package\s+_global_\s*$", re.MULTILINE)
 _LONGEST_LABEL = 100  # W&B takes names of 128
 _NAMED_APART = {"model", "model.name", "data", "data.name", "seed", "ckpt_path"}
+_OF_BIASES = {"limit", "images", "faithful"}  # settings that are in no group
 _COUNTS = {"result", "rows"}  # without "rows", a sweep with resume=true would not add them
 # Their root is a folder for downloads, whose content follows from the name of the data set.
 _DOWNLOADS = ("unseen.data.sources.cifar100.Cifar100", "unseen.data.sources.torchvision_sets.TorchvisionSet")
@@ -53,7 +54,8 @@ def run_label(model: str, data: str) -> str:
         key, value = key_of(typed), typed.partition("=")[2]
         if value.startswith(("/", "~")):  # a place of this machine
             value = "/".join(value.split("/")[-2:])
-        part = f"{key.rpartition('.')[2]}={value}" if "." in key else value
+        is_setting = "." in key or key in _OF_BIASES
+        part = f"{key.rpartition('.')[2]}={value}" if is_setting else value.strip("[]")
         if key not in _NAMED_APART and effect_of(key) in {"result", "default"} and part not in parts:
             parts.append(part)
     label = "-".join(parts)

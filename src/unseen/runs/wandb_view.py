@@ -79,6 +79,11 @@ class PatientWandbLogger(WandbLogger):
         with self._noted_once("the metrics"):
             super().log_metrics(kept, step)
 
+    def log_table(self, key: str, *arguments: Any, **content: Any) -> None:
+        """Send a table."""
+        with self._noted_once(f"the table {key}"):
+            super().log_table(key, *arguments, **content)
+
     def log_hyperparams(self, params: Any) -> None:
         """Send the configuration; what W&B's own sweep has set stays (model), ours is beside it (model_settings)."""
         with self._noted_once("the configuration"):
