@@ -52,8 +52,7 @@ def bitfit(backbone: Backbone) -> None:
     Raises:
         ValueError: There are none.
     """
-    named = backbone.network.named_parameters()
-    found = {name for name, value in named if name.endswith("bias") and value.ndim == 1}
+    found = biases_of(backbone.network)
     if found <= {name for name, _ in _head_parameters(backbone)}:
         raise ValueError("tuning=bitfit trains biases, and this network has none outside its head")
     _train_only(backbone, found)
@@ -180,6 +179,11 @@ def counted(module: nn.Module) -> tuple[int, int]:
     """Return how many parameters there are, and how many of them are trained."""
     parameters = list(module.parameters())
     return sum(one.numel() for one in parameters), sum(one.numel() for one in parameters if one.requires_grad)
+
+
+def biases_of(module: nn.Module) -> set[str]:
+    """Return the names of the biases, those of norms included."""
+    return {name for name, value in module.named_parameters() if name.endswith("bias") and value.ndim == 1}
 
 
 def frozen_norms(backbone: nn.Module) -> list[nn.Module]:
