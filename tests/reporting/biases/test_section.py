@@ -145,6 +145,16 @@ def test_a_network_has_its_values_and_its_g_in_one_row(tmp_path: Path) -> None:
     assert "says nothing about another seed" in " ".join(section.sentences)
 
 
+def test_many_values_of_few_networks_are_rows(tmp_path: Path) -> None:
+    values = {(f"measure_{at}", "edges"): at / 10 for at in range(11)}
+    for name in ("a", "b"):
+        write_run(tmp_path / name, name, values, schema=SCHEMA)
+    table = section_of(tmp_path).tables["biases"]
+    assert [column.heading for column in table.columns] == ["value", "a", "b"]
+    assert [row.cells[0] for row in table.rows][:2] == ["measure 0 (edges)", "measure 1 (edges)"]
+    assert isinstance(table.rows[3].cells[2], Estimate)
+
+
 def test_seeds_have_a_mean_with_a_t_interval(tmp_path: Path) -> None:
     for seed, bias in enumerate((0.1, 0.2, 0.3)):
         write_seed(tmp_path / f"s{seed}", seed, bias, g=0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from unseen.wording import listing
 _NO_SEED = (
     "It is one network's and holds for other images of the same kind; it says nothing about other seeds."
 )
+_MOST_COLUMNS = 10
+_MOST_ACROSS = 8  # networks
 Columns = dict[str, Callable[[BiasRun], Cell]]
 
 
@@ -27,12 +30,23 @@ def network_table(runs: Sequence[BiasRun], names: Sequence[str]) -> Table:
         Row((name, *(of(run) for of in columns.values())), run.facts.model)
         for run, name in zip(runs, names, strict=True)
     ]
-    return Table(
+    table = Table(
         "biases", "Biases, accuracy and g of each network",
         f"A value and its 95 % bootstrap interval over images. {_NO_SEED} In brackets the set of images. ID, "
         "Robustness and Concepts are means over benchmarks. g, its layer: of the run that trained the network here.",
         (Column("network"), *(Column(heading, spread=False) for heading in columns)), tuple(rows),
     )  # fmt: skip
+    return _turned(table) if len(columns) > _MOST_COLUMNS and len(runs) <= _MOST_ACROSS else table
+
+
+def _turned(table: Table) -> Table:
+    """Return a table with a column a network: many values of few networks fit on no paper otherwise."""
+    headings = [column.heading for column in table.columns[1:]]
+    rows = [
+        Row((heading, *(row.cells[at] for row in table.rows))) for at, heading in enumerate(headings, start=1)
+    ]
+    names = (Column(str(row.cells[0]), spread=False) for row in table.rows)
+    return replace(table, columns=(Column("value"), *names), rows=tuple(rows))
 
 
 def columns_of(runs: Sequence[BiasRun]) -> Columns:
