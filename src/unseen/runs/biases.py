@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 
 from unseen.atomic_files import csv_text, write_file, write_text
+from unseen.freed_memory import keep_freed_memory
 from unseen.run_folder import OBSERVATIONS, RESAMPLES
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path, time_left
 from unseen.runs.ending import begin_ending, end_on_signals, interruption
@@ -61,6 +62,7 @@ def bias_run(config: DictConfig) -> None:
     gc.disable()  # libraries that load make objects by the million, and Python would search them for garbage as often
     from unseen.runs.build import begin
 
+    keep_freed_memory()
     run = begin(config)
 
     def give_up(reason: str, code: int) -> None:
