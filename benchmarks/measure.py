@@ -243,7 +243,7 @@ def keep(
 HEADER = ("row", "ours", "reference", "ratio (least–most)", "target", "met")
 FULL = """help first_step whole_job/authors whole_job/plain floor training_steps inputs probing_share probe_suite
     probe_suite_large sweep_overhead whole_job_500/authors image_cache busy_machine/alone busy_machine/beside_another
-    kill_sweep band_noise band_noise_memory"""
+    kill_sweep band_noise band_noise_memory iimm iimm_memory"""
 SECTIONS = {  # (size, device): title, rows that are listed even if they were not run
     ("full", "cpu"): ("Full size: `make bench ARGS=--full`", FULL),
     ("cut", "cpu"): ("Cut to ten minutes: `make bench`", ""),

@@ -21,6 +21,7 @@ ROWS = {
     "startup": "commands", "whole_job": "whole_job", "network": "network", "probe_suite": "probe_suites",
     "probe_suite_large": "probe_suites", "sweep_overhead": "commands",
     "band_noise": "band_noise", "band_noise_memory": "band_noise",
+    "iimm": "transfer_scores", "iimm_memory": "transfer_scores", "transfer_scores": "transfer_scores",
 }  # fmt: skip
 FULL_ROWS = {
     **ROWS,

@@ -19,10 +19,21 @@ from torchvision.transforms import functional as tv
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import band_noise, measure, network, probe_suites, reference_flows, run, whole_job  # noqa: E402
+from benchmarks import (  # noqa: E402
+    band_noise,
+    measure,
+    network,
+    probe_suites,
+    reference_flows,
+    run,
+    transfer_scores,
+    whole_job,
+)  # fmt: skip
 from benchmarks.measure import CannotMeasure, Row, Settings, cells, in_turns, keep, tables  # noqa: E402
 from tests.cli.conftest import run_command  # noqa: E402
 from tests.torch_modes import same_modes_afterwards  # noqa: E402
+
+from unseen.transfer import SCORES  # noqa: E402
 
 MACHINE = {
     "taken": "2030-01-01T00:00:00", "commit": "abc", "seed": 0, "cpu": "x", "gpu": None, "cores": 2, "threads": 2,
@@ -280,6 +291,16 @@ def test_a_tiny_run_writes_every_field(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_a_loop_over_pixels_makes_the_same_noise() -> None:
     assert band_noise.difference(band_noise.made_up_images(0)) < 1e-6
+
+
+def test_every_transfer_score_is_timed() -> None:
+    settings = Settings("tiny", rounds=2)
+    ((row,), scores) = transfer_scores.iimm(settings), transfer_scores.transfer_scores(settings)
+    assert len(row.ours) == 2
+    assert {row.name for row in scores} == {
+        f"transfer_scores/{name}" for name in SCORES.keys() - transfer_scores.PARTS
+    }
+    assert all(value > 0 for each in [row, *scores] for value in each.ours)  # NaN where a score had no value
 
 
 @pytest.mark.slow
