@@ -43,7 +43,7 @@ class TransferScore:
         larger_is_better: Whether a larger value forecasts more gain of fine-tuning; None: its source does not say.
         of_labels: Whether it depends on the images' labels.
         source: Paper.
-        draws: Shuffled labels for its percentile; few where it is slow.
+        draws: Shuffled labels for its percentile: 20, where it takes about a second on 10,000 images.
         most_images: More are not used, but so many drawn class by class; None: all are.
     """
 
@@ -80,9 +80,9 @@ SCORES: dict[str, TransferScore] = {
         "modality gap", partial(_part, "gap"), Needs.TEXTS, None, "Liang et al., NeurIPS 2022, arXiv 2203.02053",
         of_labels=False, draws=100,
     ),
-    "gbc": TransferScore("GBC (spherical)", gbc, Needs.IMAGES, True, _GBC, draws=100),
+    "gbc": TransferScore("GBC (spherical)", gbc, Needs.IMAGES, True, _GBC),
     "gbc_diagonal": TransferScore(
-        "GBC (diagonal)", partial(gbc, spherical=False), Needs.IMAGES, True, _GBC, draws=100
+        "GBC (diagonal)", partial(gbc, spherical=False), Needs.IMAGES, True, _GBC
     ),
     "h_score": TransferScore("H-score", h_score, Needs.IMAGES, True, "Bao et al., ICIP 2019"),
     "transrate": TransferScore(
