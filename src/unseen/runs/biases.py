@@ -102,6 +102,9 @@ def _measure(run: Run) -> None:
         measures = _measures(plain)
         found, missing = _benchmarks(plain)
     run.folder.write_summary("running")
+    drawn_with = plain[
+        "seed"
+    ]  # a checkpoint brings its own seed, and all networks are to see the same images
     plain, network, sets = _network(plain)
     gc.enable()
     with user_errors():
@@ -109,7 +112,7 @@ def _measure(run: Run) -> None:
             found, missing = {}, {}
         fitting, refused = suitable_sets(found, network.backbone.num_classes)
         limited = {
-            name: images.limited(plain["limit"], plain["seed"]) for name, images in (sets | fitting).items()
+            name: images.limited(plain["limit"], drawn_with) for name, images in (sets | fitting).items()
         }
         limited |= {name: _kept(limited[name], plain) for name in fitting}
         tasks, left_out = tasks_of(measures, limited, _chosen(plain["images"]), _accuracy())
@@ -370,7 +373,7 @@ def _run_tasks(
             began = time.monotonic()
             place = f"{number}/{len(tasks)}"
             new = _observed(folder.path, network, task, fingerprint, plain["batch_size"], place)
-            means, estimates = new.means(), new.estimates(seed=plain["seed"])
+            means, estimates = new.means(), new.estimates()
             scores.add(task, means, estimates)
             save = partial(_save_resamples, task, new)
             write_file(folder.path / RESAMPLES / f"{task.label}.npz", save)

@@ -69,9 +69,10 @@ def refusal(folder: Path, *, own_checkpoint: bool) -> str | None:
     if state.status == "finished" and not own_checkpoint:
         what = " ".join(str(state.summary.get(key)) for key in ("model", "data") if key in state.summary)
         last = folder / "checkpoints" / "last.ckpt"
+        on = f", or continue it with ckpt_path={last}" if last.is_file() else ""
         return (
             f"{folder} holds a finished run ({what}, seed {state.summary.get('seed')}), which would be lost; type "
-            f"another hydra.run.dir, or continue it with ckpt_path={last}"
+            f"another hydra.run.dir{on}"
         )
     return None
 
