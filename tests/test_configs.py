@@ -20,7 +20,7 @@ from unseen.runs.trust import KNOWN_CLASSES, KNOWN_PARTS, targets
 from unseen.settings import _WITHIN, TABLE, effect_of, flatten
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-OF_BIASES = {"measures", "benchmark", "technique"}  # groups of other entries
+OF_BIASES = {"measures", "benchmark", "technique", "encoder"}  # groups of other entries
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name not in OF_BIASES)
 OPTIONS = [
     (group, path.stem)

@@ -93,6 +93,7 @@ PURE = {
     "probes": {"lightning", "rich", "wandb"},
     "biases": {"lightning", "rich", "wandb"},
     "transfer": {"lightning", "rich", "wandb"},
+    "encoders": {"lightning", "rich", "wandb"},
     "image_sets": {"lightning", "rich", "wandb"},
     "probe_table": {"torch", "numpy"},
     "scores": {"torch", "numpy"},

@@ -39,13 +39,19 @@ class WeightsUnavailable(RuntimeError):  # noqa: N818 - it names a state of the 
 
 
 @contextmanager
-def hub_errors_in_one_sentence(source: str) -> Iterator[None]:
+def hub_errors_in_one_sentence(
+    source: str,
+    what: str = "pretrained weights",
+    otherwise: str = "train from scratch with model.pretrained=false",
+) -> Iterator[None]:
     """Lets the code inside load from the hub or its cache, and fail at once and clearly where it cannot.
 
     Where the hub does not answer, only the local cache is asked, without retries.
 
     Args:
         source: The repository, for the message.
+        what: Is loaded, for the message.
+        otherwise: What can be done without it, for the message.
 
     Raises:
         WeightsUnavailable: In place of any error of the network, the hub, or the cache.
@@ -73,9 +79,9 @@ def hub_errors_in_one_sentence(source: str) -> Iterator[None]:
         else:
             why = f"{constants.ENDPOINT} does not answer"
         raise WeightsUnavailable(
-            f"the pretrained weights {source!r} are not in the local cache {constants.HF_HUB_CACHE} and could not "
+            f"the {what} {source!r} are not in the local cache {constants.HF_HUB_CACHE} and could not "
             f"be downloaded ({why}): connect once, or point HF_HOME to a folder that holds them (HF_HUB_OFFLINE=1 "
-            "then skips the network), or train from scratch with model.pretrained=false"
+            f"then skips the network), or {otherwise}"
         ) from error
     finally:
         constants.HF_HUB_OFFLINE = offline_by_user
