@@ -52,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs": {
         "backbones",
         "biases",
+        "encoders",
         "transfer",
         "image_sets",
         "freed_memory",

@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "fine-tune on seen classes, score every layer on unseen ones; -m for a sweep",
     "eval": "score a checkpoint or pretrained weights without training",
     "biases": "measure shape, frequency and critical-band biases, and accuracy under shift and attack",
+    "transfer": "what fine-tuning a vision-language encoder gains on a task and forgets elsewhere",
     "embed": "embed a folder of images with the best layer of a run",
     "report": "turn run folders into tables, figures and one page with the answer",
     "dashboard": "build the W&B dashboard of a project",

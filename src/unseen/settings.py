@@ -179,6 +179,17 @@ OF_BIASES: dict[str, tuple[Any, Effect]] = {  # further ones, of biases.py
     "batch_size": (_Count, "speed"),
     "cache_gb": (_between(float, 0, 1e6), "speed"),
 }
+OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
+    "encoder": (_Group, "result"),
+    "technique": (_Group, "result"),
+    "others": (list[_Name | dict[str, _Group]], "result"),
+    "measure_only": (bool, "result"),
+    "templates": (Annotated[list[_Text], Field(min_length=1)] | None, "result"),
+    "class_names": (dict[str, _Text] | None, "result"),
+    "epochs": (_Count, "result"),
+    "draws": (_Whole | None, "result"),
+    "batch_size": (_Count, "result"),
+}
 OPTIONAL = (
     "data.num_seen",
     "model.checkpoint",
@@ -221,7 +232,7 @@ def effect_of(key: str) -> Effect:
     for pattern, effect in _WITHIN.items():
         if fnmatchcase(key, pattern):
             return effect
-    known = TABLE | OF_BIASES
+    known = TABLE | OF_TRANSFER | OF_BIASES
     while key and key not in known:
         key = key.rpartition(".")[0]
     return known[key][1] if key else "result"

@@ -51,15 +51,22 @@ def biases_job(config: DictConfig) -> None:
         study_run(config)
 
 
+def transfer_job(config: DictConfig) -> None:
+    """Measure an encoder on a task, fine-tune it, and print what it gained and forgot."""
+    from unseen.runs.transfer import transfer_run
+
+    transfer_run(config)
+
+
 def command_of(config_name: str) -> Callable[[], None]:
-    """Return what a fresh process runs for a job of `train`, `eval` or `biases`; it ends by SystemExit."""
+    """Return what a fresh process runs for a job of `train`, `eval`, `biases` or `transfer`; it ends by SystemExit."""
     from hydra.core.global_hydra import GlobalHydra
 
     from unseen.runs.cli import command_line
 
     def command() -> None:
         GlobalHydra.instance().clear()  # the sweep's, from which this process was forked
-        jobs = {"train": train_job, "eval": eval_job, "biases": biases_job}
+        jobs = {"train": train_job, "eval": eval_job, "biases": biases_job, "transfer": transfer_job}
         command_line(jobs[config_name], config_name)
 
     return command

@@ -27,7 +27,7 @@ from unseen.runs.typed_line import key_of
 from unseen.settings import IMAGE_ROOTS, effect_of, flatten
 
 _LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
-_ENTRIES = ("train", "eval", "biases")
+_ENTRIES = ("train", "eval", "biases", "transfer")
 _GLOBAL = re.compile(r"^#\s*@package\s+_global_\s*$", re.MULTILINE)
 _LONGEST_LABEL = 100  # W&B takes names of 128
 _NAMED_APART = {"model", "model.name", "data", "data.name", "seed", "ckpt_path"}

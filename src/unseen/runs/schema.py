@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unseen.backbones.timm import FILE_OF_WEIGHTS
 from unseen.probe_table import SETTINGS
-from unseen.settings import OF_BIASES, OPTIONAL, SIZES, TABLE, value_at
+from unseen.settings import OF_BIASES, OF_TRANSFER, OPTIONAL, SIZES, TABLE, value_at
 
 Place = tuple[str, ...]  # a path of keys
 
@@ -100,7 +100,7 @@ def check_job(config: DictConfig) -> dict[str, Any]:
     check_settings(plain, read_places(config, OmegaConf.create({"hydra": hydra})))
     checkpoint = checkpoint_path(plain["ckpt_path"])
     if (
-        checkpoint is not None and not checkpoint.is_file() and not _is_of_biases(plain)
+        checkpoint is not None and not checkpoint.is_file() and "measures" not in plain
     ):  # it takes run folders
         raise ValueError(f"ckpt_path={checkpoint} is not a file")
     return plain
@@ -221,7 +221,7 @@ for _name in TABLE:
 def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Place = ()) -> Iterator[str]:
     """Yield a sentence on each value of a wrong type or outside its range, each missing one, and each unread key."""
     name = ".".join(place)
-    if name in TABLE or (name in OF_BIASES and _is_of_biases(plain)):
+    if name in TABLE or name in _further(plain):
         for inner, messages in _complaints(name, node).items():
             yield f"{'.'.join((name, *inner))}={_shown(value_at(node, inner))} {' or '.join(messages)}"
     elif place in _CHILDREN and isinstance(node, dict):
@@ -241,14 +241,16 @@ def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Pla
         yield _unread(plain, place)
 
 
-def _is_of_biases(plain: dict[str, Any]) -> bool:
-    """Whether these are the settings of biases.py, which has further ones."""
-    return OF_BIASES.keys() <= plain.keys()
+def _further(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings beside the common ones of the command whose configuration this is."""
+    return next((more for more in (OF_BIASES, OF_TRANSFER) if more.keys() <= plain.keys()), {})
 
 
 @functools.cache
 def _type(name: str) -> TypeAdapter[Any]:
-    return TypeAdapter((TABLE | OF_BIASES)[name][0], config=ConfigDict(strict=True, allow_inf_nan=False))
+    return TypeAdapter(
+        (TABLE | OF_TRANSFER | OF_BIASES)[name][0], config=ConfigDict(strict=True, allow_inf_nan=False)
+    )
 
 
 def _complaints(name: str, value: Any) -> dict[Place, list[str]]:

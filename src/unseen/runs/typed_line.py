@@ -16,10 +16,23 @@ from unseen.runs.errors import UsageError, UserError
 from unseen.wording import suggestion
 
 _MAY_BE_NONE = {"experiment", "debug", "hparams_search"}  # groups with nothing chosen by default
-_EXTEND_TRAIN = ("eval", "biases")  # configurations that begin with train's
+_EXTEND_TRAIN = ("eval", "biases", "transfer")  # configurations that begin with train's
 _OFF = {"logger": "none", "benchmark": "none"}  # groups that can be switched off, and the file that does so
 _HOW = {"callbacks": "; one callback is switched off by its name: callbacks.best_checkpoint=null"}
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+
+
+def _of_encoders(text: str) -> str:
+    """Return a setting of transfer.py as its groups are called: there a model is an encoder.
+
+    >>> _of_encoders("model=composed"), _of_encoders("tuning=lora,full"), _of_encoders("model.optimizer.lr=1")
+    ('encoder=composed', 'technique=lora,full', 'model.optimizer.lr=1')
+    """
+    key, equals, value = text.partition("=")
+    return {"model": "encoder", "tuning": "technique"}.get(key, key) + equals + value
+
+
+_ALIASES = {"transfer": _of_encoders}
 
 
 def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
@@ -28,7 +41,7 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
     Args:
         arguments: What was typed after the script.
         configs: Folder of the YAML files.
-        entry: Name of the configuration: train, eval, biases, report, dashboard.
+        entry: Name of the configuration: train, eval, biases, transfer, report, dashboard.
 
     Raises:
         UsageError: A flag that does not exist or does not go with another one.
@@ -55,7 +68,7 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         for group in groups
     }
     prepared = [part for name, value in flags.items() for part in (name, value) if part is not None]
-    for text in settings:
+    for text in map(_ALIASES.get(entry, str), settings):
         prepared += _prepared(text, options, several=several)
     return prepared
 

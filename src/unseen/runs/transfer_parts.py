@@ -1,0 +1,151 @@
+"""What `transfer.py` works with: the encoder, the task and the other ones, their captions.
+
+Legend: C classes, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unseen.runs.objects import make
+from unseen.wording import suggestion
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from unseen.data.tasks import Task
+    from unseen.encoders.encoder import Encoder
+    from unseen.encoders.prompts import Prompts
+
+
+@dataclass(frozen=True, eq=False)
+class Captioned:
+    """A task with the captions of its classes."""
+
+    task: Task
+    captions: tuple[tuple[str, ...], ...]  # of each class
+
+    def embeddings(self, encoder: Encoder) -> Tensor:
+        """Return an embedding of each class as the encoder stands, (C, D); gradients pass."""
+        from unseen.encoders.zero_shot import class_embeddings
+
+        return class_embeddings(encoder, self.captions)
+
+    def right(self, encoder: Encoder, batch_size: int, device: torch.device) -> Tensor:
+        """Return which test images the encoder names right as it stands, (N,) bool."""
+        import torch
+
+        from unseen.data.canvases import progress
+        from unseen.encoders.zero_shot import right_decisions
+
+        was_training = encoder.training
+        encoder.eval()
+        with torch.no_grad():
+            texts = self.embeddings(encoder)
+        with progress(f"testing on {self.task.name}", len(self.task.test), True) as advance:
+            found = right_decisions(
+                encoder, self.task.batches(self.task.test, batch_size, device), texts, advance
+            )
+        encoder.train(was_training)
+        return found
+
+
+@dataclass
+class DataOf:
+    """The settings of data sets, by name: the chosen one, and the others as files of the group `data`."""
+
+    chosen: dict[str, Any]
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def settings_of_data(
+    chosen: dict[str, Any],
+    others: Sequence[str | Mapping[str, Mapping[str, Any]]],
+    compose: Callable[[str], dict[str, Any]],
+) -> DataOf:
+    """Return the settings of the task and of the others.
+
+    Args:
+        chosen: Of the task, composed.
+        others: Names of files of the group, or such names with settings that differ from the file's: {digits:
+            {test_size: 100}}.
+        compose: Gives the settings of a file.
+
+    Raises:
+        ValueError: A setting that the file has not.
+    """
+    changes: dict[str, Mapping[str, Any]] = {}
+    for one in others:
+        changes |= {one: {}} if isinstance(one, str) else one
+    found = {}
+    for name, changed in changes.items():
+        settings = compose(name)
+        for key, value in changed.items():
+            if key not in settings:
+                raise ValueError(
+                    f"others.{name}.{key} is not a setting of data={name}{suggestion(str(key), list(settings))}"
+                )
+            settings[key] = value
+            if isinstance(settings.get("source"), dict) and key in settings["source"]:
+                settings["source"][key] = value
+        found[name] = settings
+    return DataOf(chosen, found)
+
+
+def task_of(
+    data: dict[str, Any], encoder: Encoder, plain: dict[str, Any], *, captions: Mapping[str, Any]
+) -> Captioned:
+    """Return a task, its images decoded, with the captions of its classes.
+
+    Args:
+        data: Settings of the data set.
+        encoder: Says the size of the images and how they are normalised.
+        plain: All settings.
+        captions: `templates` and `class_names`; None: the published ones of the data set, else a general one and the
+            names of its classes.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    from unseen.data.canvas_cache import CanvasCache
+    from unseen.data.selection import SelectionRule
+    from unseen.data.tasks import load_task
+
+    source = make(data["source"], "data.source", methods=("check", "list", "read"))
+    rule = SelectionRule(
+        train_size=data["train_size"],
+        test_size=data["test_size"],
+        test_fraction=data["test_fraction"],
+        stratified=data["stratified"],
+        seed=data["split_seed"],
+        draws_classes=True,  # a seed that draws no images is no mistake here
+    )
+    limit = data["cache_gb"] * 2**30
+    folder = Path(plain["paths"]["data_dir"]).expanduser() / "cache"
+    task = load_task(
+        data["name"],
+        source,
+        encoder.image_size,
+        mean=encoder.mean,
+        std=encoder.std,
+        rule=rule,
+        cache=CanvasCache(folder, limit) if limit > 0 else None,
+        skip_bad=data["skip_bad"],
+    )
+    made = prompts_of(data["name"], captions).captions(task.classes)
+    return Captioned(task, tuple(tuple(of_class) for of_class in made))
+
+
+def prompts_of(name: str, captions: Mapping[str, Any]) -> Prompts:
+    """Return the captions that were typed; what was not typed is as published for the data set, else general."""
+    from unseen.encoders.prompts import Prompts, published
+
+    known = published(name) or Prompts()
+    templates, names = captions.get("templates"), captions.get("class_names")
+    return Prompts(
+        known.templates if templates is None else templates, known.names if names is None else names
+    )

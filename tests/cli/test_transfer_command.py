@@ -1,0 +1,134 @@
+"""transfer.py typed as a user types it, with a small encoder of one's own."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Ran, run_command
+
+TOY = '''
+import torch
+from torch import nn
+
+from unseen.encoders.encoder import Encoder
+
+
+class Toy(Encoder):
+    """Pixels times a matrix; a caption is the digit in it."""
+
+    image_size, mean, std = 16, (0.5,) * 3, (0.5,) * 3
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.name = f"toy of width {width}"
+        generator = torch.Generator().manual_seed(0)
+        self.image = nn.Linear(256, width, bias=False)
+        self.text = nn.Embedding(128, width)
+        for weight in (self.image.weight, self.text.weight):
+            weight.data = torch.randn(weight.shape, generator=generator)
+
+    def encode_images(self, images):
+        return self.image(images.mean(dim=1).flatten(1))
+
+    def encode_texts(self, texts):
+        return self.text(torch.tensor([sum(map(ord, text)) % 128 for text in texts]))
+
+    @property
+    def scale(self):
+        return torch.tensor(5.0)
+
+    @property
+    def blocks(self):
+        return (), ()
+'''
+SMALL = ("data=digits", "data.train_size=200", "data.test_size=100", "data.cache_gb=0", "draws=5")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an encoder of one's own, and the file that chooses it."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "toy_encoder.py").write_text(TOY)
+    (folder / "encoder").mkdir()
+    (folder / "encoder" / "toy.yaml").write_text("_target_: toy_encoder.Toy\nwidth: 8\n")
+    return folder
+
+
+def transfer(own: Path, *arguments: str, logs: Path) -> Ran:
+    line = (f"--config-dir={own}", "model=toy", *SMALL, *arguments)
+    return run_command("transfer.py", *line, logs=logs, PYTHONPATH=str(own))
+
+
+def rows(folder: Path) -> dict[tuple[str, str], dict[str, str]]:
+    with (folder / "scores.csv").open(encoding="utf-8") as file:
+        return {(row["task"], row["measure"]): row for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="module")
+def tuned(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    logs = tmp_path_factory.mktemp("logs")
+    typed = ("optimizer=adamw", "model.optimizer.lr=0.02", "epochs=4")
+    others = "others=[{typefaces: {train_size: 25, test_size: 50}}]"
+    ran = transfer(own, "tuning=full", *typed, others, logs=logs)
+    assert ran.code == 0, ran.out + ran.err
+    return ran
+
+
+def test_a_task_gains_and_another_one_changes(tuned: Ran) -> None:
+    found = rows(tuned.folder)
+    before, after, change, gain = (
+        float(found["digits", name]["value"])
+        for name in ("accuracy_before", "accuracy_after", "accuracy_change", "gain")
+    )
+    assert after > before
+    assert change == pytest.approx(after - before)
+    assert gain == pytest.approx(change / (1 - before))  # share of the zero-shot errors
+    elsewhere = float(found["typefaces", "accuracy_change"]["value"])
+    assert float(found["other tasks", "mean_change"]["value"]) == pytest.approx(elsewhere)
+    assert found["digits", "accuracy_before"]["n"] == "100"
+
+
+def test_measures_are_those_before_training(tuned: Ran, own: Path, tmp_path: Path) -> None:
+    only = transfer(own, "measure_only=true", logs=tmp_path)
+    assert only.code == 0, only.err
+    measured, both = rows(only.folder), rows(tuned.folder)
+    for name in ("iimm", "gbc", "sfda", "logme"):
+        assert measured["digits", name]["value"] == both["digits", name]["value"]
+    assert ("digits", "accuracy_after") not in measured
+    summary = only.summary()
+    assert (summary["kind"], summary["technique"], summary["encoder"]) == (
+        "transfer",
+        "none",
+        "toy of width 8",
+    )
+
+
+def test_only_a_probe_leaves_the_other_tasks_alone(own: Path, tmp_path: Path) -> None:
+    others = "others=[{typefaces: {train_size: 25, test_size: 50}}]"
+    ran = transfer(own, "tuning=probe", "epochs=1", others, logs=tmp_path)
+    assert ran.code == 0, ran.err
+    assert float(rows(ran.folder)["typefaces", "accuracy_change"]["value"]) == 0
+    assert ran.summary()["trainable_parameters"] == 8 * 10 + 10
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (("tuning=bitfit",), "trains weights of transformer blocks, and toy of width 8 has none"),
+        (("tuning=lorra",), "technique=lorra is not known (did you mean lora?)"),
+        (("others=[nowhere]",), "others=nowhere"),
+        (("others=[{digits: {tests: 3}}]",), "others.digits.tests is not a setting"),
+        (("templates=[a photo]",), "without {c}"),
+        (("probe.k=3",), "probe.k is not read by transfer.py"),
+        (("data.unseen=[1,2]",), "data.unseen is not read by transfer.py"),
+        (("epochs=0",), "epochs=0 must be"),
+        (("data.test_size=100000",), "test_size=100000 is more than"),
+    ],
+)
+def test_mistakes_get_a_sentence(typed: tuple[str, ...], sentence: str, own: Path, tmp_path: Path) -> None:
+    ran = transfer(own, *typed, logs=tmp_path)
+    assert ran.code == 1, ran.out
+    (line,) = [line for line in ran.err.splitlines() if line.startswith("error:")]
+    assert sentence in line
