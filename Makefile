@@ -14,7 +14,7 @@ BIAS_NETWORKS := efficientnet_lite0,efficientnet_lite1,efficientnet_lite2
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-gpu check format sweep biases report dashboard bench docs clean
+.PHONY: help install train test test-gpu check format sweep biases transfer report dashboard bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ sweep: $(VENV)/.installed  ## every backbone x seed 0,1,2, resumable; EXPERIMENT
 biases: $(VENV)/.installed-biases  ## shape, frequency and band biases of three networks; ARGS="limit=60", STUDY=published
 	$(RUN) src/biases.py $(if $(STUDY),study=$(STUDY),-m model=$(BIAS_NETWORKS) resume=true) $(ARGS)
 
+transfer: $(VENV)/.installed-transfer  ## what fine-tuning a vision-language encoder gains and forgets; ARGS="model=clip_vit_b32"
+	$(RUN) src/transfer.py $(ARGS)
+
 report: $(VENV)/.installed  ## logs/ to a page with the answer: logs/report/index.html
 	$(RUN) src/report.py $(ARGS)
 
@@ -73,6 +76,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-biases: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,biases]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-transfer: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,clip,transfer_demo]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python

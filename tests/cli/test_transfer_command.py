@@ -70,7 +70,7 @@ def rows(folder: Path) -> dict[tuple[str, str], dict[str, str]]:
 def tuned(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     logs = tmp_path_factory.mktemp("logs")
     typed = ("optimizer=adamw", "model.optimizer.lr=0.02", "epochs=4")
-    others = "others=[{typefaces: {train_size: 25, test_size: 50}}]"
+    others = "others=[digits,{typefaces: {train_size: 25, test_size: 50}}]"
     ran = transfer(own, "tuning=full", *typed, others, logs=logs)
     assert ran.code == 0, ran.out + ran.err
     return ran

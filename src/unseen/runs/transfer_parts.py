@@ -72,7 +72,7 @@ def settings_of_data(
     Args:
         chosen: Of the task, composed.
         others: Names of files of the group, or such names with settings that differ from the file's: {digits:
-            {test_size: 100}}.
+            {test_size: 100}}. One of the task's own name is left out.
         compose: Gives the settings of a file.
 
     Raises:
@@ -92,7 +92,8 @@ def settings_of_data(
             settings[key] = value
             if isinstance(settings.get("source"), dict) and key in settings["source"]:
                 settings["source"][key] = value
-        found[name] = settings
+        if settings["name"] != chosen["name"]:  # a sweep over tasks may name all of them
+            found[settings["name"]] = settings
     return DataOf(chosen, found)
 
 
