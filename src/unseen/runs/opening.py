@@ -22,6 +22,8 @@ def opening_line(plain: Mapping[str, Any], *, training: bool, checkpoint: Path |
     >>> plain |= {"seed": 0}
     >>> opening_line(plain, training=True, checkpoint=None)
     'vit from scratch on digits, seed 0: 200 steps, scored at the start and every 100 steps'
+    >>> opening_line(plain | {"probe": {"at_start": False}}, training=True, checkpoint=None)
+    'vit from scratch on digits, seed 0: 200 steps, scored every 100 steps'
     >>> opening_line(plain, training=False, checkpoint=None)
     'vit from scratch on digits, seed 0: scored without training'
     """
@@ -31,7 +33,10 @@ def opening_line(plain: Mapping[str, Any], *, training: bool, checkpoint: Path |
     if checkpoint is not None:
         start = f"from {checkpoint.name}"
     what = f"{plain['model']['name']} {start} on {plain['data']['name']}, seed {plain['seed']}"
-    return f"{what}: {_length(plain['trainer']) if training else 'scored without training'}"
+    if not training:
+        return f"{what}: scored without training"
+    at_start = plain.get("probe", {}).get("at_start", True) and checkpoint is None
+    return f"{what}: {_length(plain['trainer'], at_start=at_start)}"
 
 
 def network_line(backbone: Backbone, trainer: Trainer, *, training: bool) -> str:
@@ -55,7 +60,7 @@ def network_line(backbone: Backbone, trainer: Trainer, *, training: bool) -> str
     return " · ".join([*parts, f"{each}{kind}{threads}, {trainer.precision}"])
 
 
-def _length(trainer: Mapping[str, Any]) -> str:
+def _length(trainer: Mapping[str, Any], *, at_start: bool) -> str:
     steps, epochs, every = (trainer[key] for key in ("max_steps", "max_epochs", "val_check_interval"))
     ends = [count(steps, "step")] if steps != -1 else []
     ends += [count(epochs, "epoch")] if epochs is not None else []
@@ -64,4 +69,4 @@ def _length(trainer: Mapping[str, Any]) -> str:
     )
     if isinstance(every, float) and every < 1:
         often = f"every {every:g} epochs"
-    return f"{' or '.join(ends)}, scored at the start and {often}"
+    return f"{' or '.join(ends)}, scored {'at the start and ' if at_start else ''}{often}"
