@@ -65,7 +65,7 @@ def score_all(
     another source, which it says nothing of. For IIMM and its parts, SD is that of 100 bootstrap resamples, drawn with
     replacement within classes. The other scores take the copies in a resample for well separated classes, which changes
     value and spread; there, it is the jackknife's of 20 groups of images (Shao and Wu 1989), each left out once, class
-    by class.
+    by class, and mostly somewhat too wide: `benchmarks/transfer_intervals.py` compares both with fresh images.
 
     The percentile says whether a score of this size could come from labels that have nothing to do with the images: a
     score that is not beyond those of shuffled labels tells nothing of the task. IIMM depends on labels by wrong-label
