@@ -377,7 +377,7 @@ def test_bad_arguments_get_one_sentence_and_change_nothing(technique: tuning.Tec
 @pytest.mark.parametrize("name", ["bitfit", "attention", "lora"])
 def test_an_encoder_without_blocks_is_refused(name: str) -> None:
     with pytest.raises(
-        ValueError, match=f"technique={name} trains weights of transformer blocks, and tiny has none"
+        ValueError, match=f"tuning={name} trains weights of transformer blocks, and tiny has none"
     ):
         getattr(tuning, name)(tiny(Blockless))
 

@@ -148,8 +148,8 @@ def _blocks_of(encoder: Encoder, technique: str, n_blocks: int | None) -> list[n
     }
     if not towers:
         raise ValueError(
-            f"technique={technique} trains weights of transformer blocks, and {encoder.name} has none; use "
-            "technique=full, adapter or probe"
+            f"tuning={technique} trains weights of transformer blocks, and {encoder.name} has none; use "
+            "tuning=full, adapter or probe"
         )
     for name, blocks in towers.items():
         if n_blocks is not None and not 1 <= n_blocks <= len(blocks):
