@@ -29,7 +29,7 @@ from unseen.run_state import state_of
 _NOT_ENTERED = {"wandb", "checkpoints", "metrics", "tables", "figures", "__pycache__"}
 _LARGEST_SUMMARY = 4 * MEBIBYTE  # a run writes a few kB, and a line for each unreadable image
 _LONGEST_PATH = 5000
-_BIASES = "biases"  # kind of a run of biases.py
+_BIASES, _TRANSFER = "biases", "transfer"  # kinds of runs of biases.py and transfer.py
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +104,8 @@ def collect(roots: Sequence[Path]) -> Collection:
             content = _read_summary(folder)
             if content.get("kind") == _BIASES:
                 measured.append(_read_bias_run(folder, name, content))
+            elif content.get("kind") == _TRANSFER:
+                raise _LeaveOutError("refused", "a run of transfer.py, which this report does not show yet")
             else:
                 finished.append(_read_run(folder, name, content))
         except _LeaveOutError as error:

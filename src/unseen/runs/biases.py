@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -273,7 +274,10 @@ def _label(model: str, checkpoint: str | None) -> str:
         return model
     path = Path(checkpoint).expanduser().resolve()
     folder = path if path.is_dir() else path.parent.parent
-    return f"{model}@{folder.name}"
+    job = re.sub(rf"(^|_)model-{re.escape(model)}(?=_|$)", "", folder.name).strip(
+        "_"
+    )  # as a sweep names its jobs
+    return f"{model}@{job or folder.name}"
 
 
 def _kept(images: ImageSet, plain: dict[str, Any]) -> ImageSet:
