@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -23,11 +21,10 @@ from unseen.atomic_files import csv_text, write_file, write_text
 from unseen.freed_memory import keep_freed_memory
 from unseen.run_folder import OBSERVATIONS, RESAMPLES
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path, time_left
-from unseen.runs.ending import begin_ending, end_on_signals, interruption
-from unseen.runs.errors import UserError, failure_sentence, user_errors
-from unseen.runs.loggers import close_loggers
+from unseen.runs.errors import UserError, user_errors
+from unseen.runs.recorded import recorded
 from unseen.runs.typed_line import key_of
-from unseen.wording import count, one_line
+from unseen.wording import count
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -65,34 +62,8 @@ def bias_run(config: DictConfig) -> None:
 
     keep_freed_memory()
     run = begin(config)
-
-    def give_up(reason: str, code: int) -> None:
-        """End from a thread: the main one waits inside a library."""
-        with suppress(OSError):
-            run.folder.write_summary("failed", reason)
-        os._exit(code)
-
-    end_on_signals(give_up)
-    try:
+    with recorded(run.folder, f"the same line with hydra.run.dir={shown_path(run.folder.path)} goes on"):
         _measure(run)
-    except BaseException as error:
-        begin_ending()
-        reason = _reason(error)
-        close_loggers(None, failed=True)
-        run.folder.write_summary("failed", reason)
-        if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt(
-                f"what was measured is in {shown_path(run.folder.path)}; the same line with "
-                f"hydra.run.dir={shown_path(run.folder.path)} goes on"
-            ) from None
-        raise
-    close_loggers(None, failed=False)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return interruption()[0]
-    return failure_sentence(error) or f"{type(error).__name__}: {one_line(error)}"
 
 
 def _measure(run: Run) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,10 +22,9 @@ from rich.table import Table
 from unseen.atomic_files import csv_text, write_text
 from unseen.freed_memory import keep_freed_memory
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path
-from unseen.runs.ending import begin_ending, end_on_signals, interruption
-from unseen.runs.errors import UserError, failure_sentence, user_errors
+from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import choices
-from unseen.runs.loggers import close_loggers
+from unseen.runs.recorded import recorded
 from unseen.runs.typed_line import key_of
 from unseen.wording import count, one_line
 
@@ -91,26 +88,8 @@ def transfer_run(config: DictConfig) -> None:
 
     keep_freed_memory()
     run = begin(config)
-
-    def give_up(reason: str, code: int) -> None:
-        """End from a thread: the main one waits inside a library."""
-        with suppress(OSError):
-            run.folder.write_summary("failed", reason)
-        os._exit(code)
-
-    end_on_signals(give_up)
-    try:
+    with recorded(run.folder):
         _transfer(run)
-    except BaseException as error:
-        begin_ending()
-        stopped = isinstance(error, KeyboardInterrupt)
-        reason = interruption()[0] if stopped else failure_sentence(error)
-        close_loggers(None, failed=True)
-        run.folder.write_summary("failed", reason or f"{type(error).__name__}: {one_line(error)}")
-        if stopped:
-            raise KeyboardInterrupt(f"what was measured is in {shown_path(run.folder.path)}") from None
-        raise
-    close_loggers(None, failed=False)
 
 
 def _transfer(run: Run) -> None:
