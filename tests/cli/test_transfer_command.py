@@ -70,7 +70,8 @@ def rows(folder: Path) -> dict[tuple[str, str], dict[str, str]]:
 def tuned(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     logs = tmp_path_factory.mktemp("logs")
     typed = ("optimizer=adamw", "model.optimizer.lr=0.02", "epochs=4")
-    others = "others=[digits,{typefaces: {train_size: 25, test_size: 50}}]"
+    small = "train_size: 25, test_size: 50"
+    others = f"others=[digits,{{typefaces: {{{small}}}}},{{typefaces: {{name: again, {small}}}}}]"
     ran = transfer(own, "tuning=full", *typed, others, logs=logs)
     assert ran.code == 0, ran.out + ran.err
     return ran
@@ -86,6 +87,7 @@ def test_a_task_gains_and_another_one_changes(tuned: Ran) -> None:
     assert change == pytest.approx(after - before)
     assert gain == pytest.approx(change / (1 - before))  # share of the zero-shot errors
     elsewhere = float(found["typefaces", "accuracy_change"]["value"])
+    assert found["again", "accuracy_change"]["value"] == found["typefaces", "accuracy_change"]["value"]
     assert float(found["other tasks", "mean_change"]["value"]) == pytest.approx(elsewhere)
     assert found["digits", "accuracy_before"]["n"] == "100"
 
@@ -119,6 +121,7 @@ def test_only_a_probe_leaves_the_other_tasks_alone(own: Path, tmp_path: Path) ->
         (("tuning=bitfit",), "trains weights of transformer blocks, and toy of width 8 has none"),
         (("tuning=lorra",), "technique=lorra is not known (did you mean lora?)"),
         (("others=[nowhere]",), "others=nowhere"),
+        (("others=[typefaces,typefaces]",), "others has two tasks called typefaces"),
         (("others=[{digits: {tests: 3}}]",), "others.digits.tests is not a setting"),
         (("templates=[a photo]",), "without {c}"),
         (("probe.k=3",), "probe.k is not read by transfer.py"),

@@ -78,11 +78,11 @@ def settings_of_data(
     Raises:
         ValueError: A setting that the file has not.
     """
-    changes: dict[str, Mapping[str, Any]] = {}
-    for one in others:
-        changes |= {one: {}} if isinstance(one, str) else one
-    found = {}
-    for name, changed in changes.items():
+    changes = [
+        change for one in others for change in (((one, {}),) if isinstance(one, str) else tuple(one.items()))
+    ]
+    found: dict[str, dict[str, Any]] = {}
+    for name, changed in changes:
         settings = compose(name)
         for key, value in changed.items():
             if key not in settings:
@@ -92,6 +92,10 @@ def settings_of_data(
             settings[key] = value
             if isinstance(settings.get("source"), dict) and key in settings["source"]:
                 settings["source"][key] = value
+        if settings["name"] in found:
+            raise ValueError(
+                f"others has two tasks called {settings['name']}; give one another name: {{{name}: {{name: ...}}}}"
+            )
         if settings["name"] != chosen["name"]:  # a sweep over tasks may name all of them
             found[settings["name"]] = settings
     return DataOf(chosen, found)
