@@ -9,6 +9,7 @@ import torch
 from unseen.backbones.timm import TimmSpec
 from unseen.backbones.torchvision import TorchvisionSpec
 from unseen.backbones.trained_head import trained_classifier
+from unseen.backbones.weights import packaged_weights
 
 TINY = {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}
 
@@ -29,9 +30,7 @@ def test_packaged_network_is_the_library_network() -> None:
     backbone, notice = trained_classifier(spec, 224)
     assert (backbone.num_classes, notice, backbone.training) == (1000, "", False)
     plain = timm.create_model("tf_efficientnet_lite0")
-    from unseen.backbones.weights import efficientnet_lite0_weights
-
-    plain.load_state_dict(efficientnet_lite0_weights(plain))
+    plain.load_state_dict(packaged_weights("efficientnet_lite0", plain))
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(backbone(images), plain.eval()(images), rtol=0, atol=0)

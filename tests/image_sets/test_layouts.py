@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from PIL import Image
 
 from unseen.image_sets.benchmark import LabelledFolder, available
 from unseen.image_sets.class_folders import MissingImagesError
@@ -222,3 +223,15 @@ def test_a_clone_of_the_public_stimuli_is_read_like_the_folders(folder) -> None:
     assert len(edges) == 1
     with pytest.raises(MissingImagesError, match="has no folder silhouettes or stimuli/none"):
         LabelledFolder(str(root), folder=("silhouettes", "stimuli/none")).open("silhouettes")
+
+
+def test_content_is_equal_for_a_copy_elsewhere_and_not_for_other_pixels(folder, zipped, tmp_path) -> None:
+    root = folder(CUE)
+    [here] = CueConflict(str(root)).open("cue_conflict")
+    [there] = CueConflict(str(zipped(root))).open("cue_conflict")
+    assert here.content() == there.content()
+    assert here.fingerprint() != there.fingerprint()
+    assert here.only([0, 1]).content() != here.only([0, 2]).content()
+    Image.new("RGB", (224, 224), (3, 5, 7)).save(root / CUE[2])
+    [changed] = CueConflict(str(root)).open("cue_conflict")
+    assert changed.content() != there.content()

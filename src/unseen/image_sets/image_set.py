@@ -21,6 +21,7 @@ from unseen.image_sets.pictures import Pictures
 
 Labels = npt.NDArray[np.int64]
 Group = Literal["id", "robustness", "concepts", "adversarial"]
+_LOOKED_AT = 64  # images whose pixels are part of what is compared
 NO_CLASS = -1  # fills the rows of accepted classes
 
 
@@ -99,10 +100,27 @@ class ImageSet:
     def fingerprint(self) -> str:
         """Return a hash of files, labels and decision: equal for the same images, whoever measures them when."""
         digest = hashlib.sha256(json.dumps([list(self.files), self.pictures.stamps()]).encode())
+        self._add_classes(digest)
+        return digest.hexdigest()[:32]
+
+    def content(self) -> str:
+        """Return a hash that is equal for the same images wherever and whenever they are: names, classes, some pixels.
+
+        Of more than 64 images, the pixels of 64 count, from the first to the last at equal distances.
+
+        Raises:
+            UnreadableImageError: A file is no usable image; it is named.
+        """
+        digest = hashlib.sha256(json.dumps(list(self.files)).encode())
+        self._add_classes(digest)
+        for number in np.unique(np.linspace(0, len(self) - 1, _LOOKED_AT).round().astype(int)).tolist():
+            digest.update(self.read([number]).numpy().tobytes())
+        return digest.hexdigest()[:32]
+
+    def _add_classes(self, digest: hashlib._Hash) -> None:
         for numbers in (self.accepted, self.textures):
             digest.update(b"none" if numbers is None else np.ascontiguousarray(numbers).tobytes())
         digest.update(repr((self.pictures.size, self.decision)).encode())
-        return digest.hexdigest()[:32]
 
 
 def stratified(labels: Labels, most: int, seed: int) -> Labels:
