@@ -74,9 +74,7 @@ def _measure(run: Run) -> None:
         measures = _measures(plain)
         found, missing = _benchmarks(plain)
     run.folder.write_summary("running")
-    drawn_with = plain[
-        "seed"
-    ]  # a checkpoint brings its own seed, and all networks are to see the same images
+    typed_seed = plain["seed"]  # a checkpoint brings its own, and all networks are to see the same images
     plain, network, sets = _network(plain)
     gc.enable()
     with user_errors():
@@ -84,7 +82,7 @@ def _measure(run: Run) -> None:
             found, missing = {}, {}
         fitting, refused = suitable_sets(found, network.backbone.num_classes)
         limited = {
-            name: images.limited(plain["limit"], drawn_with) for name, images in (sets | fitting).items()
+            name: images.limited(plain["limit"], typed_seed) for name, images in (sets | fitting).items()
         }
         limited |= {name: _kept(limited[name], plain) for name in fitting}
         tasks, left_out = tasks_of(measures, limited, _chosen(plain["images"]), _accuracy())
