@@ -23,17 +23,22 @@ _HOMES = {
     "probe": "unseen.api",
     "probe_layers": "unseen.api",
 }
+_PACKAGES = ("biases", "transfer")  # unseen.biases.low_pass(...), unseen.transfer.iimm(...)
 __all__ = [
     "Embeddings", "LayerScores", "ProbeMetric", "SavedRun", "embed", "load_run", "probe", "probe_layers",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"unseen.{name}")
     if name not in _HOMES:
-        raise AttributeError(f"module 'unseen' has no attribute {name!r}; it has {', '.join(_HOMES)}")
+        raise AttributeError(
+            f"module 'unseen' has no attribute {name!r}; it has {', '.join([*_HOMES, *_PACKAGES])}"
+        )
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_HOMES, *_PACKAGES])
