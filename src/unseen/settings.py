@@ -184,6 +184,8 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "technique": (_Group, "result"),
     "others": (list[_Name | dict[str, _Group]], "result"),
     "measure_only": (bool, "result"),
+    "study": (Literal["own"] | None, "command"),
+    "runs": (_Text | Annotated[list[_Text], Field(min_length=1)], "command"),
     "templates": (Annotated[list[_Text], Field(min_length=1)] | None, "result"),
     "class_names": (dict[str, _Text] | None, "result"),
     "epochs": (_Count, "result"),

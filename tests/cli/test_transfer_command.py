@@ -135,3 +135,13 @@ def test_mistakes_get_a_sentence(typed: tuple[str, ...], sentence: str, own: Pat
     assert ran.code == 1, ran.out
     (line,) = [line for line in ran.err.splitlines() if line.startswith("error:")]
     assert sentence in line
+
+
+def test_the_study_of_few_tasks_draws_no_line(tuned: Ran, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    line = ("study=own", f"runs={tuned.logs}", f"hydra.run.dir={out}")
+    ran = run_command("transfer.py", *line, logs=tmp_path)
+    assert ran.code == 0, ran.err
+    assert "A line over tasks needs 4 of them at least" in ran.out
+    with (out / "matrix.csv").open(encoding="utf-8") as file:
+        assert {row["tested_on"] for row in csv.DictReader(file)} == {"digits", "typefaces", "again"}

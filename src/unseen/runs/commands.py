@@ -46,16 +46,21 @@ def biases_job(config: DictConfig) -> None:
 
         bias_run(config)
     else:
-        from unseen.runs.bias_study import study_run
+        from unseen.runs.studies import study_run
 
         study_run(config)
 
 
 def transfer_job(config: DictConfig) -> None:
-    """Measure an encoder on a task, fine-tune it, and print what it gained and forgot."""
-    from unseen.runs.transfer import transfer_run
+    """Measure an encoder on a task, fine-tune it, and print what it gained and forgot; or make the study of runs."""
+    if config.study is None:
+        from unseen.runs.transfer import transfer_run
 
-    transfer_run(config)
+        transfer_run(config)
+    else:
+        from unseen.runs.studies import study_run
+
+        study_run(config)
 
 
 def command_of(config_name: str) -> Callable[[], None]:

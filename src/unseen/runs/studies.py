@@ -1,4 +1,4 @@
-"""The studies of `biases.py`: do biases go with accuracies, over the published networks or one's own?"""
+"""Studies over networks or tasks that were measured: `study=` of biases.py and transfer.py."""
 
 from __future__ import annotations
 
@@ -39,22 +39,31 @@ def study_run(config: DictConfig) -> None:
     runs = [plain["runs"]] if isinstance(plain["runs"], str) else plain["runs"]
     folders = [Path(run).expanduser() for run in runs]
     typed = any(key_of(text) == "runs" for text in HydraConfig.get().overrides.task)
-    from unseen.reporting.biases.own_networks import own_networks
-    from unseen.reporting.biases.own_study import own_study
-    from unseen.reporting.biases.study import published_study
-
     with user_errors(ValueError, OSError):
         for folder in folders:
             if typed and not folder.is_dir():
                 raise ValueError(f"runs={folder} is not a folder")
-        if plain["study"] == "own":
-            sentences = own_study(folders, out)
-        else:  # one's own networks are points over the published ones, if there are any
-            has_own = typed or any(_holds_finished(folder) for folder in folders)
-            sentences = published_study(out, own_networks(folders) if has_own else None)
+        if "encoder" in plain:
+            from unseen.reporting.transfer.study import transfer_study
+
+            sentences, made = transfer_study(folders, out), out
+        else:
+            sentences, made = _of_biases(plain["study"], folders, out, typed=typed), out / "page.html"
     for sentence in sentences:
         console().print(sentence, soft_wrap=True)
-    say(f"page in {shown_path(out / 'page.html')}")
+    say(f"{'tables' if made == out else 'page'} in {shown_path(made)}")
+
+
+def _of_biases(study: str, folders: list[Path], out: Path, *, typed: bool) -> list[str]:
+    from unseen.reporting.biases.own_networks import own_networks
+    from unseen.reporting.biases.own_study import own_study
+    from unseen.reporting.biases.study import published_study
+
+    if study == "own":
+        return own_study(folders, out)
+    # one's own networks are points over the published ones, if there are any
+    has_own = typed or any(_holds_finished(folder) for folder in folders)
+    return published_study(out, own_networks(folders) if has_own else None)
 
 
 def _holds_finished(folder: Path) -> bool:
