@@ -152,6 +152,34 @@ def test_a_killed_run_goes_on_in_its_folder(pictures: Path, tmp_path: Path) -> N
     assert rows(folder) == rows(whole.folder)
 
 
+@pytest.mark.slow
+def test_an_interrupted_measure_goes_on_within_itself(pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    line = [
+        *RANDOM, "measures=[critical_band]", "batch_size=1", f"paths.data_dir={pictures}", f"hydra.run.dir={folder}",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "src" / "biases.py"), *line],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for text in process.stdout:
+        if "[2/3]" in text:  # the accuracies; what follows is the critical band
+            break
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 130
+    ran = run_command("biases.py", *line, logs=tmp_path)
+    assert ran.code == 0, ran.err
+    whole = run_command("biases.py", *line[:-1], logs=tmp_path / "whole")
+    assert rows(folder) == rows(whole.folder)
+
+
 def test_a_sweep_shows_values_by_network(pictures: Path, tmp_path: Path) -> None:
     line = ("-m", "model=resnet,poolformer", *RANDOM[1:], "measures=[shape_bias]", "limit=3")
     ran = biases(*line, pictures=pictures, logs=tmp_path)

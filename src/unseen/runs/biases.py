@@ -400,14 +400,12 @@ def _observed(
             advance(observations.done)
         if not observations.finished:
             classifier = network.classifier(task.images.decision)
-            with user_errors(ValueError):
-                observe(
-                    observations,
-                    classifier,
-                    task.batches(observations.done, batch_size, network.device),
-                    done,
-                )
-            write_file(path, save)
+            batches = task.batches(observations.done, batch_size, network.device)
+            try:
+                with user_errors(ValueError):
+                    observe(observations, classifier, batches, done)
+            finally:  # Ctrl-C loses nothing that was measured
+                write_file(path, save)
     return observations
 
 
