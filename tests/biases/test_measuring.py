@@ -12,6 +12,7 @@ from scipy.stats import binom
 from unseen.biases.accuracy import Accuracy
 from unseen.biases.measure import Array, Batch, Classifier, Measure
 from unseen.biases.measuring import Estimate, Observations, _units, observe
+from unseen.biases.receptive_field import ReceptiveField
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,27 @@ def test_file_of_something_else_is_not_continued(tmp_path: Path, change: str) ->
     assert fresh.done == 0
 
 
-def test_outputs_that_are_not_finite_are_refused() -> None:
+@pytest.mark.parametrize("measure", [Accuracy(), ReceptiveField()])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_outputs_that_are_not_finite_are_refused(measure: Measure, wrong: float) -> None:
+    """They have a largest one all the same: every image would be decided, and be right or wrong."""
+
+    def classify(images: torch.Tensor) -> torch.Tensor:
+        return images.mean(dim=(2, 3)) + torch.tensor([0.0, wrong, 0.0])
+
+    with pytest.raises(ValueError, match="network's outputs are not finite"):
+        observe(Observations(measure, 2, "net"), classify, [batch([1, 0])])
+
+
+def test_a_gradient_that_is_not_finite_is_refused() -> None:
+    def classify(images: torch.Tensor) -> torch.Tensor:
+        return images.sqrt().mean(dim=(2, 3)) * torch.tensor([0.0, 1.0, 2.0])  # of 0: infinite, times 0: NaN
+
+    with pytest.raises(ValueError, match=r"ReceptiveField.* not finite"):
+        observe(Observations(ReceptiveField(), 1, "net"), classify, [batch([1])])
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
     @dataclass(frozen=True)
     class Broken(Right):
         def observe(self, classifier: Classifier, batch: Batch) -> torch.Tensor:

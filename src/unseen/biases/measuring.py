@@ -235,13 +235,20 @@ def observe(
         advance: Called with the number of images done, after each batch.
 
     Raises:
-        ValueError: A measure gave a number that is not finite: the network's outputs are not.
+        ValueError: Outputs of the network, or numbers of the measure, are not finite.
     """
-    for batch in batches:
-        numbers = observations.measure.observe(classifier, batch)
-        if not bool(torch.isfinite(numbers).all()):
+
+    def checked(images: torch.Tensor) -> torch.Tensor:
+        scores = classifier(images)
+        if not bool(torch.isfinite(scores).all()):  # else a decision is the first class that is NaN
             raise ValueError(
                 "the network's outputs are not finite (NaN or infinity), so nothing can be measured"
             )
+        return scores
+
+    for batch in batches:
+        numbers = observations.measure.observe(checked, batch)
+        if not bool(torch.isfinite(numbers).all()):
+            raise ValueError(f"{observations.measure} gave a number that is not finite (NaN or infinity)")
         observations.add(numbers)
         advance(len(batch.images))

@@ -60,7 +60,7 @@ class ReceptiveField:
         held = strength.sort(dim=1, descending=True).values.cumsum(dim=1)
         total = held[:, -1:]
         needed = (held < self.share * total).sum(dim=1) + 1
-        exists = total[:, 0] > 0
+        exists = (total[:, 0] > 0) + 0 * total[:, 0]  # NaN where it is not finite, which is refused
         return torch.stack([needed * exists / strength.shape[1], exists], dim=1).float()
 
     def values(self, means: Array) -> dict[str, Array]:
