@@ -176,7 +176,10 @@ OF_BIASES: dict[str, tuple[Any, Effect]] = {  # further ones, of biases.py
     "faithful": (bool, "result"),
     "study": (Literal["published", "own"] | None, "command"),
     "runs": (_Text | Annotated[list[_Text], Field(min_length=1)], "command"),
-    "batch_size": (_Count, "speed"),
+    "batch_size": (
+        _Count,
+        "result",
+    ),  # no number here, but a name has one effect, and transfer.py trains with it
     "cache_gb": (_between(float, 0, 1e6), "speed"),
 }
 OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
@@ -219,7 +222,6 @@ _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that onl
     "callbacks.model_summary*": "watching",
     "callbacks.best_checkpoint*": "rows",
     "callbacks.last_checkpoint*": "rows",
-    "benchmark.*.root": "place",
     "hydra*": "command",
     "hparams_search": "command",
 }

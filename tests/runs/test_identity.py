@@ -1,5 +1,6 @@
 """What makes two runs the same run."""
 
+import itertools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from unseen.runs import identity
 from unseen.runs.cli import register_resolvers
 from unseen.runs.identity import _files_below, config_hash, run_label
+from unseen.settings import OF_BIASES, OF_TRANSFER, TABLE, effect_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -171,3 +173,10 @@ def test_the_state_of_the_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert state() == {"commit": git("rev-parse", "HEAD"), "dirty": False}
     (tmp_path / "code.py").write_text("2")
     assert state() == {"commit": git("rev-parse", "HEAD"), "dirty": True}
+
+
+def test_a_name_has_one_effect_whatever_command_reads_it() -> None:
+    tables = (TABLE, OF_BIASES, OF_TRANSFER)
+    for one, other in itertools.combinations(tables, 2):
+        for name in one.keys() & other.keys():
+            assert one[name][1] == other[name][1] == effect_of(name)
