@@ -85,11 +85,21 @@ def write_csv(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
                 "reason": state.reason,
                 "config_hash": state.summary.get("config_hash", job.config_hash),
                 "folder": os.path.relpath(job.folder, folder),
-                "values": state.summary.get("values"),  # of biases.py
+                "values": state.summary.get("values"),
             }
         )
+    measured = [  # of biases.py and transfer.py
+        {
+            f"{measure}@{on}": value
+            for measure, values in (row["values"] or {}).items()
+            for on, value in values.items()
+        }
+        for row in rows
+    ]
+    columns = (*_COLUMNS, *dict.fromkeys(name for values in measured for name in values))
+    cells = [row | values for row, values in zip(rows, measured, strict=True)]
     try:
-        text = csv_text(_COLUMNS, ([row[name] for name in _COLUMNS] for row in rows))
+        text = csv_text(columns, ([row.get(name) for name in columns] for row in cells))
         write_text(folder / "sweep.csv", text)
     except OSError as error:  # the jobs go on; their folders have everything
         notice(f"the table cannot be written: {error.strerror}: {error.filename}")
