@@ -124,6 +124,28 @@ def test_own_test_images_give_the_accuracy_of_the_run(tiny_run: Ran, tmp_path: P
     assert {row["n"] for row in rows(few.folder)} == {"20"}
 
 
+@pytest.mark.parametrize("typed", ["data.unseen=[0,1,2]", "data=digits data.unseen=[0,1,2]"])
+def test_images_of_other_classes_are_no_test_of_a_network(typed: str, tiny_run: Ran, tmp_path: Path) -> None:
+    checkpoint = tiny_run.folder / "checkpoints" / "last.ckpt"
+    line = (f"ckpt_path={checkpoint}", "measures=[low_frequency]", *typed.split())
+    ran = run_command("biases.py", *line, logs=tmp_path)
+    assert ran.code == 1
+    assert "the network was trained on other classes" in ran.err
+
+
+def test_images_that_were_trained_on_are_no_test(tiny_run: Ran, tmp_path: Path) -> None:
+    checkpoint = tiny_run.folder / "checkpoints" / "last.ckpt"
+    line = (
+        f"ckpt_path={checkpoint}",
+        "measures=[low_frequency]",
+        "data.test_fraction=0.5",
+        "data.test_size=null",
+    )
+    ran = run_command("biases.py", *line, logs=tmp_path)
+    assert ran.code == 1
+    assert "of the images were trained on" in ran.err
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_in_its_folder(pictures: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
@@ -185,6 +207,14 @@ def test_a_sweep_shows_values_by_network(pictures: Path, tmp_path: Path) -> None
     ran = biases(*line, pictures=pictures, logs=tmp_path)
     assert ran.code == 0, ran.err
     assert "values by job" in ran.out
+    (table,) = tmp_path.rglob("sweep.csv")
+    for job, folder in zip(rows(table.parent, table.name), sorted(ran.folders), strict=True):
+        (value,) = [
+            row["value"]
+            for row in rows(folder)
+            if (row["measure"], row["images"]) == ("accuracy", "silhouettes")
+        ]
+        assert float(job["accuracy@silhouettes"]) == float(value)
     assert len(ran.folders) == 2
     again = biases(*line, "resume=true", "plan=true", pictures=pictures, logs=tmp_path)
     assert "0 of 2 jobs would run" in again.out

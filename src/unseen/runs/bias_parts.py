@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from unseen.biases.measure import Batch, Classifier, Measure
 from unseen.run_state import read_summary
 from unseen.runs.checkpoints import Checkpoint
 from unseen.runs.objects import make
-from unseen.runs.provenance import training_of
+from unseen.runs.provenance import trained_before, training_of
 from unseen.wording import listing, suggestion
 
 if TYPE_CHECKING:
@@ -29,11 +29,8 @@ if TYPE_CHECKING:
 
 IMAGENET_SIZE = 224
 OWN_IMAGES = "own_test_images"  # the name of the set
-_CLEAN = (
-    "imagenet",
-    "silhouettes",
-    "samples",
-)  # what measures that need any images are taken on, the first ones there
+# what measures that need any images are taken on: the first alone, or else the others
+_CLEAN = ("imagenet", "silhouettes", "samples")
 _OF_THE_RUN = ("g", "best_layer", "seen_accuracy")
 
 
@@ -131,21 +128,15 @@ def device_of(accelerator: str) -> torch.device:
     """
     import torch
 
-    kinds = {"auto": True, "cpu": True, "gpu": True, "cuda": torch.cuda.is_available()}
-    kinds["mps"] = torch.backends.mps.is_available()
-    if accelerator not in kinds:
-        raise ValueError(f"trainer.accelerator={accelerator} is not one of {', '.join(kinds)}")
-    if not kinds[accelerator]:
-        raise ValueError(
-            f"trainer.accelerator={accelerator}: torch sees none on this machine; use trainer=cpu"
-        )
-    if accelerator in {"auto", "gpu"}:
-        for kind, there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())):
-            if there:
-                return torch.device(kind)
-    if accelerator == "gpu":
-        raise ValueError("trainer.accelerator=gpu: torch sees no GPU on this machine; use trainer=cpu")
-    return torch.device("cpu" if accelerator == "auto" else accelerator)
+    wanted = {"cpu": ["cpu"], "gpu": ["cuda", "mps"], "cuda": ["cuda"], "mps": ["mps"]}
+    wanted["auto"] = [*wanted["gpu"], "cpu"]
+    if accelerator not in wanted:
+        raise ValueError(f"trainer.accelerator={accelerator} is not one of {', '.join(sorted(wanted))}")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    for kind in wanted[accelerator]:
+        if there[kind]:
+            return torch.device(kind)
+    raise ValueError(f"trainer.accelerator={accelerator}: torch sees none on this machine; use trainer=cpu")
 
 
 def network_of_settings(plain: dict[str, Any], device: torch.device) -> tuple[Network, str]:
@@ -154,44 +145,47 @@ def network_of_settings(plain: dict[str, Any], device: torch.device) -> tuple[Ne
     Raises:
         ValueError: One sentence.
     """
-    from unseen.backbones.protocol import BackboneSpec, prefers_channels_last
     from unseen.backbones.spec import NetworkSpec
     from unseen.backbones.trained_head import trained_classifier
 
     file = plain["model"].get("checkpoint")
-    spec: BackboneSpec = make(plain["model"]["backbone"], "model.backbone", methods=("check", "build"))
-    if not isinstance(spec, NetworkSpec):
-        raise ValueError("model.backbone does not describe a network that has weights of its own head")
+    spec = make(plain["model"]["backbone"], "model.backbone", NetworkSpec)
     backbone, notice = trained_classifier(spec, IMAGENET_SIZE, Path(file).expanduser() if file else None)
-    order = plain["model"]["channels_last"]
-    channels_last = prefers_channels_last(backbone) if order == "auto" else order
-    return _placed(backbone, device, channels_last, {}), notice
+    return _placed(backbone, device, plain["model"]["channels_last"], {}), notice
 
 
 def network_of_checkpoint(
-    checkpoint: Checkpoint, plain: dict[str, Any], device: torch.device, trust: Sequence[str] = ()
+    checkpoint: Checkpoint, plain: dict[str, Any], device: torch.device, trust: Collection[str]
 ) -> Network:
     """Return the network of a checkpoint of the main job, with what its run found.
+
+    Args:
+        checkpoint: As `read_checkpoint` returns it.
+        plain: All settings.
+        device: Where it computes.
+        trust: Classes of the user's own that the configuration names.
 
     Raises:
         ValueError: One sentence.
     """
-    from unseen.backbones.protocol import prefers_channels_last
     from unseen.runs.embed import network_of
 
     backbone = network_of(checkpoint, trust)
-    order = plain["model"]["channels_last"]
-    channels_last = prefers_channels_last(backbone) if order == "auto" else order
     summary = read_summary(checkpoint.path.resolve().parent.parent)
     found: dict[str, Any] = {"trained": training_of(checkpoint)}
     if summary.get("steps") == checkpoint.at[0]:  # else the scores are of another state of the network
         found |= {name: summary[name] for name in _OF_THE_RUN if summary.get(name) is not None}
-    return _placed(backbone, device, channels_last, found)
+    return _placed(backbone, device, plain["model"]["channels_last"], found)
 
 
-def _placed(backbone: Backbone, device: torch.device, channels_last: bool, found: dict[str, Any]) -> Network:
+def _placed(
+    backbone: Backbone, device: torch.device, order: bool | Literal["auto"], found: dict[str, Any]
+) -> Network:
     import torch
 
+    from unseen.backbones.protocol import prefers_channels_last
+
+    channels_last = prefers_channels_last(backbone) if order == "auto" else order
     backbone = backbone.to(device).requires_grad_(False).eval()
     if channels_last:
         backbone = backbone.to(memory_format=torch.channels_last)
@@ -199,13 +193,28 @@ def _placed(backbone: Backbone, device: torch.device, channels_last: bool, found
 
 
 # ------------------------------------------------------------------ images
-def own_test_images(datamodule: SeenUnseenDataModule, outputs: int) -> ImageSet:
+def own_test_images(datamodule: SeenUnseenDataModule, checkpoint: Checkpoint) -> ImageSet:
     """Return the seen test images of a run, as its evaluation shows them to the network.
 
     Args:
         datamodule: Set up.
-        outputs: Of the network; the labels are the first of them.
+        checkpoint: Of the network; the labels are the first of its outputs.
+
+    Raises:
+        ValueError: The images are no test of the network: other classes, or images that it was trained on.
     """
+    trained, now = (split["seen"] for split in (checkpoint.made_by["split"], datamodule.split.to_dict()))
+    if trained != now:
+        raise ValueError(
+            f"the network was trained on other classes ({listing(trained, 5)}) than those of the images "
+            f"({listing(now, 5)}); leave out what was typed of data="
+        )
+    if known := trained_before(checkpoint, datamodule.references("seen")):
+        raise ValueError(
+            f"{known:,} of the images were trained on, by their names, so they are no test: files were added, or "
+            "the data are divided in another way"
+        )
+    outputs = checkpoint.made_by["num_classes"]
     from unseen.image_sets.decisions import AllClasses
     from unseen.image_sets.image_set import ImageSet
 
@@ -269,25 +278,28 @@ def measures_of(plain: dict[str, Any]) -> dict[str, Measure]:
 
 
 def tasks_of(
-    measures: dict[str, Measure], sets: dict[str, ImageSet], chosen: Sequence[str] | None, accuracy: Measure
+    measures: dict[str, Measure], sets: dict[str, ImageSet], chosen: Sequence[str] | None
 ) -> tuple[list[Task], dict[str, str]]:
     """Return what to measure on which images, cheap measures first, and why some measures are left out.
+
+    The accuracy is measured on every set.
 
     Args:
         measures: By name.
         sets: The sets of images that are there, by name.
         chosen: Sets for the measures that take any images; None: the own test images, or the clean ones of benchmarks.
-        accuracy: Measured on every set.
 
     Raises:
         ValueError: A set was chosen that is not there.
     """
+    from unseen.biases.accuracy import Accuracy
+
     for name in chosen or ():
         if name not in sets:
             there = f"there are {listing(list(sets))}" if sets else "there is none on this machine"
             raise ValueError(f"images={name} is not a set of images{suggestion(name, sets)}; {there}")
     clean = list(chosen) if chosen is not None else _clean(sets)
-    tasks = [Task("accuracy", accuracy, images) for images in sets.values()]
+    tasks = [Task("accuracy", Accuracy(), images) for images in sets.values()]
     left_out: dict[str, str] = {}
     for name, measure in measures.items():
         if measure.needs_textures:
@@ -326,6 +338,3 @@ def suitable_sets(sets: dict[str, ImageSet], outputs: int) -> tuple[dict[str, Im
         except ValueError as error:
             refused[name] = str(error)
     return kept, refused
-
-
-Advance = Callable[[int], None]

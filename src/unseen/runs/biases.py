@@ -20,16 +20,15 @@ from rich.table import Table
 from unseen.atomic_files import csv_text, write_file, write_text
 from unseen.freed_memory import keep_freed_memory
 from unseen.run_folder import OBSERVATIONS, RESAMPLES
-from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path, time_left
+from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.recorded import recorded
 from unseen.runs.typed_line import key_of
-from unseen.wording import count
+from unseen.wording import about_left, count
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
-    from unseen.biases.measure import Measure
     from unseen.biases.measuring import Estimate, Observations
     from unseen.image_sets.image_set import ImageSet
     from unseen.run_folder import RunFolder
@@ -67,11 +66,11 @@ def bias_run(config: DictConfig) -> None:
 
 
 def _measure(run: Run) -> None:
-    from unseen.runs.bias_parts import OWN_IMAGES, suitable_sets, tasks_of
+    from unseen.runs.bias_parts import OWN_IMAGES, measures_of, suitable_sets, tasks_of
 
     plain = _checked(run.config)
     with user_errors():
-        measures = _measures(plain)
+        measures = measures_of(plain)
         found, missing = _benchmarks(plain)
     run.folder.write_summary("running")
     typed_seed = plain["seed"]  # a checkpoint brings its own, and all networks are to see the same images
@@ -85,7 +84,7 @@ def _measure(run: Run) -> None:
             name: images.limited(plain["limit"], typed_seed) for name, images in (sets | fitting).items()
         }
         limited |= {name: _kept(limited[name], plain) for name in fitting}
-        tasks, left_out = tasks_of(measures, limited, _chosen(plain["images"]), _accuracy())
+        tasks, left_out = tasks_of(measures, limited, _chosen(plain["images"]))
     for name, reason in (missing | refused).items():
         notice(f"{name} is left out: {reason}")
     for name, reason in left_out.items():
@@ -158,7 +157,7 @@ def _network(plain: dict[str, Any]) -> tuple[dict[str, Any], Network, dict[str, 
     from unseen.runs.objects import make
     from unseen.runs.provenance import scored_as_trained
     from unseen.runs.schema import checkpoint_path
-    from unseen.runs.trust import check_trusted
+    from unseen.runs.trust import check_trusted, targets
 
     sets: dict[str, ImageSet] = {}
     with user_errors(ValueError, OSError, RuntimeError):
@@ -175,14 +174,15 @@ def _network(plain: dict[str, Any]) -> tuple[dict[str, Any], Network, dict[str, 
             path = path / "checkpoints" / "last.ckpt"
         checkpoint = read_checkpoint(path, resume=False)
         check_trusted(checkpoint, plain, training=False)
+        trust = frozenset(map(str, targets(plain["model"]["backbone"])))
         plain = scored_as_trained(plain, checkpoint.made_by, typed_settings())
         say(f"{plain['model']['name']} of {shown_path(path)}")
-        network = network_of_checkpoint(checkpoint, plain, device)
+        network = network_of_checkpoint(checkpoint, plain, device, trust)
         spec = make(plain["model"]["backbone"], "model.backbone", methods=("check", "build"))
         datamodule = _datamodule(plain, spec, training=False)
         datamodule.prepare_data()
         datamodule.setup()
-        sets[OWN_IMAGES] = own_test_images(datamodule, network.backbone.num_classes)
+        sets[OWN_IMAGES] = own_test_images(datamodule, checkpoint)
     return plain, network, sets
 
 
@@ -215,18 +215,6 @@ def _chosen(images: str | list[str]) -> list[str] | None:
     return [images] if isinstance(images, str) else list(images)
 
 
-def _measures(plain: dict[str, Any]) -> dict[str, Measure]:
-    from unseen.runs.bias_parts import measures_of
-
-    return measures_of(plain)
-
-
-def _accuracy() -> Measure:
-    from unseen.biases.accuracy import Accuracy
-
-    return Accuracy()
-
-
 def _benchmarks(plain: dict[str, Any]) -> tuple[dict[str, ImageSet], dict[str, str]]:
     from unseen.image_sets.benchmark import available
     from unseen.runs.objects import make
@@ -243,9 +231,8 @@ def _label(model: str, checkpoint: str | None) -> str:
         return model
     path = Path(checkpoint).expanduser().resolve()
     folder = path if path.is_dir() else path.parent.parent
-    job = re.sub(rf"(^|_)model-{re.escape(model)}(?=_|$)", "", folder.name).strip(
-        "_"
-    )  # as a sweep names its jobs
+    # a sweep's job has the network in its name, too
+    job = re.sub(rf"(^|_)model-{re.escape(model)}(?=_|$)", "", folder.name).strip("_")
     return f"{model}@{job or folder.name}"
 
 
@@ -340,12 +327,12 @@ def _run_tasks(
     for name in (OBSERVATIONS, RESAMPLES):
         (folder.path / name).mkdir(exist_ok=True)
     fingerprint = network.fingerprint()
-    per_pass: list[float] = []  # seconds
+    seconds, passes = 0.0, 0  # of what this run has measured itself
     with full_precision(network.device, plain["trainer"]["eval_precision"]), torch.no_grad():
         for number, task in enumerate(tasks, start=1):
             began = time.monotonic()
             place = f"{number}/{len(tasks)}"
-            new = _observed(folder.path, network, task, fingerprint, plain["batch_size"], place)
+            new, before = _observed(folder.path, network, task, fingerprint, plain["batch_size"], place)
             means, estimates = new.means(), new.estimates()
             scores.add(task, means, estimates)
             save = partial(_save_resamples, task, new)
@@ -353,9 +340,10 @@ def _run_tasks(
             folder.add_facts(values=scores.values(), groups=scores.groups())
             folder.write_summary("running")
             took = time.monotonic() - began
-            per_pass.append(took / task.cost)
+            if new.done > before:
+                seconds, passes = seconds + took, passes + task.measure.passes * (new.done - before)
             rest = sum(later.cost for later in tasks[number:])
-            left = time_left([per_pass[-1] * rest], 1) if rest else ""
+            left = about_left(seconds / passes * rest) if passes and rest else ""
             say(
                 f"[{number}/{len(tasks)}] {task.name} on {task.images.name} ({count(len(task.images), 'image')}): "
                 f"{_answer(estimates)} · {took:.0f} s{left and ' · '}{left}"
@@ -374,7 +362,8 @@ def _save_resamples(task: Task, observations: Observations, file: BinaryIO) -> N
 
 def _observed(
     folder: Path, network: Network, task: Task, fingerprint: str, batch_size: int, place: str
-) -> Any:
+) -> tuple[Observations, int]:
+    """Return the numbers of all images, and of how many of them they were there before."""
     from unseen.biases.measuring import Observations, observe
     from unseen.data.canvases import progress
 
@@ -382,6 +371,7 @@ def _observed(
     observations = Observations(task.measure, len(images), task.identity(fingerprint), images.sources)
     path = folder / OBSERVATIONS / f"{task.label}.npz"
     observations.continue_from(path)
+    before = observations.done
     saved = time.monotonic()
 
     def save(file: BinaryIO) -> None:
@@ -396,8 +386,7 @@ def _observed(
                 write_file(path, save)
                 saved = time.monotonic()
 
-        if observations.done:
-            advance(observations.done)
+        advance(before)
         if not observations.finished:
             classifier = network.classifier(task.images.decision)
             batches = task.batches(observations.done, batch_size, network.device)
@@ -406,7 +395,7 @@ def _observed(
                     observe(observations, classifier, batches, done)
             finally:  # Ctrl-C loses nothing that was measured
                 write_file(path, save)
-    return observations
+    return observations, before
 
 
 # ------------------------------------------------------------------ what is shown
