@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from unseen.biases.measure import Array, Batch, Classifier
+from unseen.biases.measure import Array, Batch, Classifier, right_under
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,7 @@ class Accuracy:
 
     def observe(self, classifier: Classifier, batch: Batch) -> Tensor:
         """Return whether each image is right, (B, 1) of 0 and 1."""
-        with torch.no_grad():
-            return batch.right(classifier(batch.images).argmax(dim=1))[:, None].float()
+        return right_under(classifier, batch, [batch.images])
 
     def values(self, means: Array) -> dict[str, Array]:
         """Return `accuracy`, (R,), of means (R, 1)."""

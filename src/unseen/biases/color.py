@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from unseen.biases.measure import Array, Batch, Classifier
+from unseen.biases.measure import Array, Batch, Classifier, relative_to_clean, right_under
 
 _LUMINANCE = (
     0.2126,
@@ -49,13 +48,8 @@ class ColorDependence:
 
     def observe(self, classifier: Classifier, batch: Batch) -> Tensor:
         """Return whether each image is right in colour and in grey, (B, 2) of 0 and 1."""
-        with torch.no_grad():
-            right = [
-                batch.right(classifier(images).argmax(dim=1)) for images in (batch.images, grey(batch.images))
-            ]
-        return torch.stack(right, dim=1).float()
+        return right_under(classifier, batch, [batch.images, grey(batch.images)])
 
     def values(self, means: Array) -> dict[str, Array]:
         """Return `color_dependence`, (R,), of means (R, 2); NaN where no clean image is right."""
-        clean = np.where(means[:, 0] > 0, means[:, 0], np.nan)
-        return {"color_dependence": 1 - means[:, 1] / clean}
+        return {"color_dependence": 1 - relative_to_clean(means)[:, 0]}

@@ -15,11 +15,10 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from unseen.biases import band_noise
-from unseen.biases.measure import Array, Batch, Classifier
+from unseen.biases.measure import Array, Batch, Classifier, right_under
 
 LEVELS = 4  # of noise, in the published test: 0.02, 0.04, 0.08, 0.16
 LOWEST = 1.75  # cycles per image: the lowest band of 224 px
@@ -215,16 +214,13 @@ class CriticalBandNoise:
             )
         grey = band_noise.low_contrast(batch.images)
         conditions = product(self.deviations, range(band_noise.bands(height, width)))
-        noisy = (  # one at a time in memory
+        noisy = (
             band_noise.with_noise(grey, batch.indices, band, deviation, seed=self.seed)
             for deviation, band in conditions
         )
-        with torch.no_grad():
-            seen = [
-                batch.right(classifier(images.expand(-1, 3, -1, -1)).argmax(dim=1))
-                for images in chain([grey], noisy)
-            ]
-        return torch.stack(seen, dim=1).float()
+        return right_under(
+            classifier, batch, (images.expand(-1, 3, -1, -1) for images in chain([grey], noisy))
+        )
 
     def values(self, means: Array) -> dict[str, Array]:
         """Return bandwidth, center frequency and peak-noise sensitivity, (R,) each, published and interpolated."""

@@ -8,12 +8,13 @@ them, and given an interval by resampling images, all in the same way: see `unse
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 Array = npt.NDArray[np.float64]
@@ -47,6 +48,24 @@ class Batch:
     def right(self, decisions: Tensor) -> Tensor:
         """Whether decisions (B,) are right: (B,) bool."""
         return (decisions[:, None] == self.accepted).any(dim=1)
+
+
+def right_under(classifier: Classifier, batch: Batch, conditions: Iterable[Tensor]) -> Tensor:
+    """Return whether each image is right under each of K conditions, (B, K) of 0 and 1.
+
+    Args:
+        classifier: The network.
+        batch: The images.
+        conditions: What becomes of the images under each, (B, 3, H, W); of an iterator, one is in memory at a time.
+    """
+    with torch.no_grad():
+        right = [batch.right(classifier(images).argmax(dim=1)) for images in conditions]
+    return torch.stack(right, dim=1).float()
+
+
+def relative_to_clean(means: Array) -> Array:
+    """Return accuracies (R, K - 1) over that of the first column, of clean images; NaN where that is 0."""
+    return means[:, 1:] / np.where(means[:, :1] > 0, means[:, :1], np.nan)
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unseen.biases.measure import Array, Batch, Classifier
+from unseen.biases.measure import Array, Batch, Classifier, relative_to_clean, right_under
 
 
 def shuffle_patches(images: Tensor, indices: Tensor, *, patches: int, seed: int) -> Tensor:
@@ -84,11 +84,8 @@ class PatchShuffleSensitivity:
     def observe(self, classifier: Classifier, batch: Batch) -> Tensor:
         """Return whether each image is right whole and shuffled, (B, 2) of 0 and 1."""
         shuffled = shuffle_patches(batch.images, batch.indices, patches=self.patches, seed=self.seed)
-        with torch.no_grad():
-            right = [batch.right(classifier(images).argmax(dim=1)) for images in (batch.images, shuffled)]
-        return torch.stack(right, dim=1).float()
+        return right_under(classifier, batch, [batch.images, shuffled])
 
     def values(self, means: Array) -> dict[str, Array]:
         """Return `patch_shuffle_sensitivity`, (R,), of means (R, 2); NaN where no clean image is right."""
-        clean = np.where(means[:, 0] > 0, means[:, 0], np.nan)
-        return {"patch_shuffle_sensitivity": 1 - means[:, 1] / clean}
+        return {"patch_shuffle_sensitivity": 1 - relative_to_clean(means)[:, 0]}

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from unseen.biases.measure import Array, Batch, Classifier
+from unseen.biases.measure import Array, Batch, Classifier, relative_to_clean, right_under
 
 CUTOFFS = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
 BIAS_CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5)  # what a bias is the mean of
@@ -143,20 +142,13 @@ class _FilterBias:
 
     def observe(self, classifier: Classifier, batch: Batch) -> Tensor:
         """Return whether each image is right under each condition, (B, K) of 0 and 1."""
-        _check(batch.images, 0)
-        filtered = (
-            type(self).filter(batch.images, cutoff) for cutoff in self.cutoffs
-        )  # one at a time in memory
-        conditions = chain([batch.images], filtered)
-        with torch.no_grad():
-            right = [batch.right(classifier(images).argmax(dim=1)) for images in conditions]
-        return torch.stack(right, dim=1).float()
+        filtered = (type(self).filter(batch.images, cutoff) for cutoff in self.cutoffs)
+        return right_under(classifier, batch, chain([batch.images], filtered))
 
     def values(self, means: Array) -> dict[str, Array]:
         """Return the bias, (R,): mean of accuracy over clean accuracy at the cutoffs 0.1 to 0.5; NaN if that is 0."""
-        at = [1 + self.cutoffs.index(cutoff) for cutoff in BIAS_CUTOFFS]
-        clean = np.where(means[:, :1] > 0, means[:, :1], np.nan)
-        return {self.value: (means[:, at] / clean).mean(axis=1)}
+        at = [self.cutoffs.index(cutoff) for cutoff in BIAS_CUTOFFS]
+        return {self.value: relative_to_clean(means)[:, at].mean(axis=1)}
 
 
 @dataclass(frozen=True)
