@@ -22,7 +22,7 @@ from unseen.image_sets.pictures import Pictures
 Labels = npt.NDArray[np.int64]
 Group = Literal["id", "robustness", "concepts", "adversarial"]
 _LOOKED_AT = 64  # images whose pixels are part of what is compared
-NO_CLASS = -1  # fills the rows of accepted classes
+_NO_CLASS = -1  # fills the rows of accepted classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +121,14 @@ class ImageSet:
         for numbers in (self.accepted, self.textures):
             digest.update(b"none" if numbers is None else np.ascontiguousarray(numbers).tobytes())
         digest.update(repr((self.pictures.size, self.decision)).encode())
+
+
+def filled(rows: Sequence[Sequence[int]]) -> Labels:
+    """Return the accepted classes of each image, rows of different lengths, as an array (N, M) filled with -1."""
+    accepted = np.full((len(rows), max(map(len, rows))), _NO_CLASS, dtype=np.int64)
+    for number, row in enumerate(rows):
+        accepted[number, : len(row)] = row
+    return accepted
 
 
 def stratified(labels: Labels, most: int, seed: int) -> Labels:

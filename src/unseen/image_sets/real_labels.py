@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from unseen.image_sets.class_folders import Labelled, labelled_folders, missing_from
 from unseen.image_sets.decisions import AllClasses
-from unseen.image_sets.image_set import NO_CLASS, Group, ImageSet, Labels
+from unseen.image_sets.image_set import Group, ImageSet, filled
 from unseen.image_sets.pictures import SIDE
 from unseen.image_sets.tables import IMAGENET_CLASSES
 from unseen.regular_files import MEBIBYTE, read_text
@@ -67,7 +65,7 @@ class ReaL:
             *([f"the last batch of {_PUBLISHED_BATCH} only, as published"] if self.faithful else []),
             *found.notices,
         )
-        labels = _filled([accepted[number] for number in numbers])
+        labels = filled([accepted[number] for number in numbers])
         pictures = found.pictures(size).only(numbers)
         return [ImageSet(name, name, self.group, pictures, labels, found.decision, notices=notices)]
 
@@ -84,7 +82,7 @@ def _label_sets(found: Labelled) -> Sequence[Any]:
             if not isinstance(sets, list):
                 raise ValueError(f"{file} must be a list with a list of labels for each validation image")
             return sets
-    content = pkgutil.get_data("timm.data", f"_info/imagenet_{Path(_FILE).stem}_labels.json")
+    content = pkgutil.get_data("timm.data", "_info/imagenet_real_labels.json")
     assert content is not None
     shipped: list[list[int]] = json.loads(content)
     return shipped
@@ -107,11 +105,3 @@ def _label_set(path: str, sets: Sequence[Any]) -> list[int]:
             f"{_FILE} gives {printable(stem)} {labels!r}; allowed are lists of classes from 0 to 999"
         )
     return list(labels)
-
-
-def _filled(rows: Sequence[Sequence[int]]) -> Labels:
-    """Return rows of different lengths as an array, filled up."""
-    filled = np.full((len(rows), max(map(len, rows))), NO_CLASS, dtype=np.int64)
-    for number, row in enumerate(rows):
-        filled[number, : len(row)] = row
-    return filled

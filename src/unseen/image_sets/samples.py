@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
 from unseen.data.canvases import Names
 from unseen.image_sets.class_folders import MissingImagesError
 from unseen.image_sets.decisions import AllClasses
-from unseen.image_sets.image_set import NO_CLASS, Group, ImageSet
+from unseen.image_sets.image_set import Group, ImageSet, filled
 from unseen.image_sets.pictures import SIDE, FilePictures
 from unseen.wording import listing
 
@@ -47,9 +45,7 @@ class Samples:
         if not there:
             raise MissingImagesError("scikit-image and scikit-learn, which ship pictures, are not installed")
         root = os.path.commonpath([path.parent for path, _ in there])
-        accepted = np.full((len(there), 3), NO_CLASS, dtype=np.int64)
-        for number, (_, classes) in enumerate(there):
-            accepted[number, : len(classes)] = classes
+        accepted = filled([classes for _, classes in there])
         pictures = FilePictures(root, Names(os.path.relpath(path, root) for path, _ in there), size)
         notices = (
             (f"of {len(_SAMPLES)} pictures those of {listing(absent)} are not installed",) if absent else ()
