@@ -167,9 +167,11 @@ def test_images_of_sessions_have_their_class_in_the_name(folder, zipped) -> None
         "stylized/session-2/0001_sty_dnn_0_bear_10_n02132136_5.png",
     ]
     root = folder(paths)
+    (root / "stylized/session-1/notes.txt").write_text("no image")
     for place in (root, zipped(root)):
         [images] = SessionFolder(str(place)).open("stylized")
         assert images.labels.tolist() == [1, 7, 13]
+        assert images.notices == ("1 file or folder left out: 1 .txt (in session-1)",)
     [sorted_copy] = SessionFolder(str(folder(["stylized/cat/1.png"], name="copy"))).open("stylized")
     assert sorted_copy.labels.tolist() == [7]
     with pytest.raises(

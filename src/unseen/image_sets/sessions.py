@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from unseen.data.catalog import left_out_sentence
 from unseen.data.sources.image_folder import class_entries
 from unseen.image_sets.class_folders import Labelled, check_names, inner_folder, labelled_in, tree_of
 from unseen.image_sets.decisions import sixteen
@@ -41,12 +42,14 @@ class SessionFolder:
         if not all(_SESSION.fullmatch(folder) for folder in tree.folders(where)):
             found = labelled_in(tree, place, where, setting, mapped=decision)
         else:
-            entries, _ = class_entries(tree, where, "whole", setting)
+            entries, left_out = class_entries(tree, where, "whole", setting)
             if not entries:
                 raise ValueError(f"{setting}={place} has no images in folders session-1, session-2, ...")
             labelled = sorted((_label(entry.reference, decision.names), entry.reference) for entry in entries)
             labels = np.array([label for label, _ in labelled], dtype=np.int64)
-            found = Labelled(place, tuple(path for _, path in labelled), labels, decision, ())
+            sentence = left_out_sentence(left_out)
+            notices = () if sentence is None else (sentence,)
+            found = Labelled(place, tuple(path for _, path in labelled), labels, decision, notices)
         accepted = found.labels[:, None]
         pictures = found.pictures(size)
         return [ImageSet(name, name, self.group, pictures, accepted, decision, notices=found.notices)]
