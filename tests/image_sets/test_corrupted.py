@@ -99,7 +99,7 @@ def test_made_images_are_kept_as_they_are_read(folder, tmp_path, monkeypatch) ->
     clean = LabelledFolder(str(folder([f"val/{CLASS}/{i}.JPEG" for i in range(4)], side=224)), folder="val")
     [made] = Corrupted(["shot_noise"], severities=[3], clean=clean).open("c", 64)
     monkeypatch.setattr(canvases, "_IMAGES_PER_TASK", 1)  # a thread for each
-    mapped = kept(made, CanvasCache(tmp_path / "cache", 1e9), show_progress=False)
+    mapped = kept(made, CanvasCache(tmp_path / "cache", 1e9))
     assert torch.equal(mapped.read(range(4)), made.read(range(4)))
 
 
