@@ -27,7 +27,7 @@ BIAS_CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5)  # what a bias is the mean of
 def low_pass(images: Tensor, cutoff: float) -> Tensor:
     """Return images that have only their lowest frequencies, clipped to [0, 1].
 
-    The half width of the square that is kept is floor(cutoff * H // 2) along the height, and likewise along the width,
+    The half width of the kept square is floor(cutoff * (H // 2)) along the height, and likewise along the width,
     so that an image that is not square keeps the same share of both.
 
     Args:
@@ -47,7 +47,7 @@ def low_pass(images: Tensor, cutoff: float) -> Tensor:
 def high_pass(images: Tensor, cutoff: float) -> Tensor:
     """Return images that have only their highest frequencies, clipped to [0, 1].
 
-    A square of half width floor((1 - cutoff) * H // 2) is removed, and likewise along the width. The mean goes with it:
+    A square of half width floor((1 - cutoff) * (H // 2)) is removed, likewise along the width. The mean goes with it:
     about half of what is left is negative and becomes 0, as in the published study.
 
     Args:
