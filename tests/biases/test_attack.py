@@ -119,11 +119,11 @@ def test_the_published_denominator() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epsilon": 0}, "epsilon .* not 0"),
-        ({"step": -1.0}, "step .* not -1"),
-        ({"steps": 0}, "steps=0"),
+        ({"epsilon": 0}, r"epsilon=0 must be in \(0, 255\]"),
+        ({"step": -1.0}, r"step=-1\.0 must be in \(0, 255\]"),
+        ({"steps": 0}, "steps=0 must be at least 1"),
         ({"seed": -1}, "negative: -1"),
-        ({"epsilon": float("nan")}, "not nan"),
+        ({"epsilon": float("nan")}, "epsilon=nan must be"),
     ],
 )
 def test_settings_that_make_no_attack_are_refused(settings: dict[str, float], message: str) -> None:

@@ -18,6 +18,24 @@ from unseen.biases.measure import Array, Batch, Classifier
 _PUBLISHED_IMAGES, _PUBLISHED_ROWS = 50_000, 50_048  # ImageNet's validation images; 391 batches of 128
 
 
+def check_attack(epsilon: float, step: float, steps: int) -> None:
+    """Refuse settings that make no attack.
+
+    Args:
+        epsilon: Largest change of a pixel, in 1/255 of the range.
+        step: Size of a step, in 1/255 of the range.
+        steps: Number of steps.
+
+    Raises:
+        ValueError: A size is not in (0, 255], or there is no step.
+    """
+    for name, value in (("epsilon", epsilon), ("step", step)):
+        if not 0 < value <= 255:
+            raise ValueError(f"{name}={value} must be in (0, 255]: it is in 1/255 of the range")
+    if steps < 1:
+        raise ValueError(f"steps={steps} must be at least 1")
+
+
 def attack(
     classifier: Classifier,
     images: Tensor,
@@ -102,13 +120,9 @@ class AdversarialAccuracy:
         """Refuse settings that make no attack.
 
         Raises:
-            ValueError: A size is not positive, or the seed is negative.
+            ValueError: See `check_attack`; or the seed is negative.
         """
-        for name, value in (("epsilon", self.epsilon), ("step", self.step)):
-            if not 0 < value <= 255:
-                raise ValueError(f"{name} is in 1/255 of the range: it must be in (0, 255], not {value}")
-        if self.steps < 1:
-            raise ValueError(f"an attack needs at least one step, not steps={self.steps}")
+        check_attack(self.epsilon, self.step, self.steps)
         if self.seed < 0:
             raise ValueError(f"a seed must not be negative: {self.seed}")
 

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.random import SeedSequence
 from torch import Tensor
 
-from unseen.biases.attack import attack, random_start
+from unseen.biases.attack import attack, check_attack, random_start
 
 _ADVERSARIAL = 52  # a stream of random numbers of its own
 
@@ -27,15 +27,11 @@ class AdversarialTraining(Callback):
         steps: Number of steps.
 
     Raises:
-        ValueError: A size is not in (0, 255], or there is no step.
+        ValueError: See `check_attack`.
     """
 
     def __init__(self, epsilon: float, step: float, steps: int) -> None:
-        for name, value in (("epsilon", epsilon), ("step", step)):
-            if not 0 < value <= 255:
-                raise ValueError(f"{name}={value} must be in (0, 255]: it is in 1/255 of the range")
-        if steps < 1:
-            raise ValueError(f"steps={steps} must be at least 1")
+        check_attack(epsilon, step, steps)
         self.epsilon, self.step, self.steps = epsilon / 255, step / 255, steps
 
     def on_train_batch_start(
