@@ -11,9 +11,11 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from unseen.encoders.added_layers import ProbedEncoder
 from unseen.encoders.encoder import Encoder
+from unseen.encoders.forgetting import trained_weights
 from unseen.encoders.zero_shot import class_embeddings, image_embeddings, right_decisions
-from unseen.training.encoder_tuner import EncoderTuner, trained_weights
+from unseen.training.encoder_tuner import EncoderTuner
 
 CAPTIONS = (("a red",), ("a green",), ("a blue",))
 
@@ -46,6 +48,18 @@ class Toy(Encoder):
         return (), ()
 
 
+class Normed(Toy):
+    """With a batch norm and dropout in the image tower."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tower = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5))
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        embeddings: Tensor = self.tower(images.mean(dim=(2, 3))) @ self.image
+        return embeddings
+
+
 def colours(count: int, seed: int) -> list[tuple[Tensor, Tensor]]:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, 3, (count,), generator=generator)
@@ -54,7 +68,7 @@ def colours(count: int, seed: int) -> list[tuple[Tensor, Tensor]]:
     return list(zip(images.split(8), labels.split(8), strict=True))
 
 
-def tuned(encoder: Toy, epochs: int = 5, **settings: float) -> EncoderTuner:
+def tuned(encoder: Encoder, epochs: int = 5, **settings: float) -> EncoderTuner:
     def held_out() -> Iterator[tuple[Tensor, Tensor]]:
         yield from colours(16, 9)
 
@@ -104,6 +118,36 @@ def test_only_what_requires_gradients_changes() -> None:
     assert not torch.equal(encoder.image, before[1])
     assert tuner.best is not None
     assert set(tuner.best[2]) == {"image"} == set(trained_weights(encoder))
+
+
+def test_what_is_frozen_stays_in_eval_mode() -> None:
+    encoder = Normed()
+    encoder.requires_grad_(False)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    probed = ProbedEncoder(encoder, classes=3)
+    seen: list[bool] = []
+    encoder.tower.register_forward_hook(
+        lambda tower, *_: seen.append(any(m.training for m in tower.modules()))
+    )
+    tuned(probed, epochs=2)
+    assert set(seen) == {False}
+    after = encoder.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_running_statistics_of_the_best_epoch_come_back_with_its_weights() -> None:
+    encoder = Normed()
+    seen: list[bool] = []
+    encoder.tower.register_forward_hook(lambda tower, *_: seen.append(tower.training))
+    tuner = tuned(encoder, epochs=3, lr=1e-9)
+    assert set(seen) == {True, False}
+    assert tuner.best is not None
+    assert tuner.best[1] == 0
+    assert encoder.tower[0].num_batches_tracked == 3 * 8
+    tuner.load_best()
+    assert encoder.tower[0].num_batches_tracked == 8
+    assert torch.equal(encoder.tower[0].running_mean, tuner.best[2]["tower.0.running_mean"])
+    assert torch.equal(encoder.image, tuner.best[2]["image"])
 
 
 def test_several_captions_are_the_mean_of_unit_vectors() -> None:

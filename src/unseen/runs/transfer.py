@@ -324,12 +324,11 @@ def _fine_tune(
     epochs = EpochsOf(lambda epoch: task.batches(
         task.train, batch_size, device, [kept[place] for place in epoch_order(len(kept), plain["seed"], epoch)]
     ), math.ceil(len(kept) / batch_size))  # fmt: skip
-    encoder.train()
     trainer.fit(tuner, train_dataloaders=epochs)
     assert tuner.best is not None
-    accuracy, epoch, weights = tuner.best
-    encoder.to(device).load_state_dict(weights, strict=False)  # those that were trained
-    encoder.eval()
+    accuracy, epoch, _ = tuner.best
+    tuner.load_best()
+    encoder.to(device).eval()
     say(
         f"best of {plain['epochs']} epochs: {epoch + 1}, accuracy {accuracy:.3f} on {len(held):,} held-out images"
     )

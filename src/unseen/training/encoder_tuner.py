@@ -6,12 +6,12 @@ Legend: B batch, C classes, D features.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 
 Weights = dict[str, Tensor]
 
@@ -21,14 +21,14 @@ class EncoderTuner(LightningModule):
 
     The captions are embedded anew in each step, so that gradients reach the text tower; where nothing that they pass is
     trained, once. After each epoch the accuracy on held-out images is taken; the weights of the best epoch are kept
-    (arXiv 2407.15731: 10 % of the training images, 5,000 at most).
+    (arXiv 2407.15731: 10 % of the training images, 5,000 at most), and with them the running statistics of batch norms.
+    What is frozen stays in eval mode, so that it returns what it returned before training.
 
     Args:
         encoder: Its parameters that require gradients are trained.
         class_embeddings: Gives the embeddings of the classes (C, D) as the encoder stands.
         optimizer: Makes one of the trained parameters; the learning rate is constant, as published.
         held_out: Gives batches of held-out images and labels.
-        penalty: Added to the loss, such as the distance from the initial weights; None: nothing.
     """
 
     def __init__(
@@ -37,14 +37,22 @@ class EncoderTuner(LightningModule):
         class_embeddings: Callable[[], Tensor],
         optimizer: Callable[..., torch.optim.Optimizer],
         held_out: Callable[[], Iterator[tuple[Tensor, Tensor]]],
-        penalty: Callable[[], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self._class_embeddings, self._optimizer = class_embeddings, optimizer
-        self._held_out, self._penalty = held_out, penalty
-        self.best: tuple[float, int, Weights] | None = None  # accuracy, epoch, trained weights
+        self._class_embeddings, self._optimizer, self._held_out = class_embeddings, optimizer, held_out
+        self.best: tuple[float, int, Weights] | None = None  # accuracy, epoch, what training changes
         self.accuracies: list[float] = []
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of every part of which something is trained; the others are in eval mode."""
+        super().train(mode)
+        for module in self.encoder.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(one.requires_grad for one in parameters):
+                module.eval()
+        return self
 
     def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
         """Return the loss of images (B, 3, S, S) and labels (B,)."""
@@ -52,11 +60,11 @@ class EncoderTuner(LightningModule):
         logits = self.encoder.logits(self.encoder.encode_images(images), self._class_embeddings())
         loss = F.cross_entropy(logits, labels)
         self.log("transfer/loss", loss.detach())
-        return loss if self._penalty is None else loss + self._penalty()
+        return loss
 
     def on_train_epoch_end(self) -> None:
         """Take the accuracy on held-out images and keep the best weights; of equal ones the first."""
-        self.encoder.eval()
+        self.eval()
         with torch.no_grad():
             texts = self._class_embeddings()
             right = torch.cat(
@@ -65,22 +73,27 @@ class EncoderTuner(LightningModule):
                     for images, labels in self._held_out()
                 ]
             )
-        self.encoder.train()
+        self.train()
         accuracy = float(right.float().mean())
         self.accuracies.append(accuracy)
         self.log("transfer/held_out_accuracy", accuracy)
         if self.best is None or accuracy > self.best[0]:
-            self.best = accuracy, self.current_epoch, trained_weights(self.encoder)
+            self.best = accuracy, self.current_epoch, self._changing()
+
+    def load_best(self) -> None:
+        """Put the encoder back to the end of its best epoch."""
+        assert self.best is not None
+        self.encoder.load_state_dict(self.encoder.state_dict() | self.best[2])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimizer of what is trained."""
         return self._optimizer([one for one in self.encoder.parameters() if one.requires_grad])
 
-
-def trained_weights(module: nn.Module) -> Weights:
-    """Return copies of the parameters that require gradients, on the CPU."""
-    return {
-        name: parameter.detach().cpu().clone()
-        for name, parameter in module.named_parameters()
-        if parameter.requires_grad
-    }
+    def _changing(self) -> Weights:
+        """Return copies on the CPU of all but the frozen parameters: the trained ones and the buffers."""
+        frozen = {name for name, one in self.encoder.named_parameters() if not one.requires_grad}
+        return {
+            name: value.detach().to("cpu", copy=True)
+            for name, value in self.encoder.state_dict().items()
+            if name not in frozen
+        }
