@@ -150,6 +150,16 @@ def test_running_statistics_of_the_best_epoch_come_back_with_its_weights() -> No
     assert torch.equal(encoder.image, tuner.best[2]["image"])
 
 
+def test_captions_that_nothing_trained_makes_are_embedded_once() -> None:
+    encoder = Toy()
+    tuned(encoder, epochs=1)
+    assert len(encoder.asked) == 8 + 1  # steps, and the held-out images
+    encoder.text.requires_grad_(False)
+    encoder.asked.clear()
+    tuned(encoder, epochs=3)
+    assert len(encoder.asked) == 1 + 3
+
+
 def test_several_captions_are_the_mean_of_unit_vectors() -> None:
     encoder = Toy()
     with torch.no_grad():

@@ -41,6 +41,7 @@ class EncoderTuner(LightningModule):
         super().__init__()
         self.encoder = encoder
         self._class_embeddings, self._optimizer, self._held_out = class_embeddings, optimizer, held_out
+        self._fixed_texts: Tensor | None = None  # where no training changes them
         self.best: tuple[float, int, Weights] | None = None  # accuracy, epoch, what training changes
         self.accuracies: list[float] = []
         self.train()
@@ -57,7 +58,7 @@ class EncoderTuner(LightningModule):
     def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
         """Return the loss of images (B, 3, S, S) and labels (B,)."""
         images, labels = batch
-        logits = self.encoder.logits(self.encoder.encode_images(images), self._class_embeddings())
+        logits = self.encoder.logits(self.encoder.encode_images(images), self._texts())
         loss = F.cross_entropy(logits, labels)
         self.log("transfer/loss", loss.detach())
         return loss
@@ -88,6 +89,15 @@ class EncoderTuner(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimizer of what is trained."""
         return self._optimizer([one for one in self.encoder.parameters() if one.requires_grad])
+
+    def _texts(self) -> Tensor:
+        """Return the embeddings of the classes (C, D) for a step."""
+        if self._fixed_texts is not None:
+            return self._fixed_texts
+        texts = self._class_embeddings()
+        if not texts.requires_grad:
+            self._fixed_texts = texts
+        return texts
 
     def _changing(self) -> Weights:
         """Return copies on the CPU of all but the frozen parameters: the trained ones and the buffers."""
