@@ -160,6 +160,14 @@ def test_captions_that_nothing_trained_makes_are_embedded_once() -> None:
     assert len(encoder.asked) == 1 + 3
 
 
+def test_a_loss_that_is_no_number_stops_training() -> None:
+    encoder = Toy()
+    with torch.no_grad():
+        encoder.image.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="training loss is nan at step 0"):
+        tuned(encoder, epochs=1)
+
+
 def test_several_captions_are_the_mean_of_unit_vectors() -> None:
     encoder = Toy()
     with torch.no_grad():

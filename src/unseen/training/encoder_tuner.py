@@ -5,6 +5,7 @@ Legend: B batch, C classes, D features.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
@@ -60,6 +61,11 @@ class EncoderTuner(LightningModule):
         images, labels = batch
         logits = self.encoder.logits(self.encoder.encode_images(images), self._texts())
         loss = F.cross_entropy(logits, labels)
+        if not math.isfinite(loss.item()):
+            raise FloatingPointError(
+                f"the training loss is {loss.item()} at step {self.global_step}; a lower learning rate may help: "
+                "model.optimizer.lr"
+            )
         self.log("transfer/loss", loss.detach())
         return loss
 
