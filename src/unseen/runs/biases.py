@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -15,15 +14,16 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.table import Table
 
-from unseen.atomic_files import csv_text, write_file, write_text
+from unseen.atomic_files import write_file, write_text
 from unseen.freed_memory import keep_freed_memory
 from unseen.run_folder import OBSERVATIONS, RESAMPLES
+from unseen.runs.bias_scores import Scores, log_scores
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.recorded import recorded
 from unseen.runs.typed_line import key_of
+from unseen.runs.written_values import on_screen
 from unseen.wording import about_left, count
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from unseen.runs.bias_parts import Network, Task
     from unseen.runs.build import Run
 
-SCORE_COLUMNS = ("model", "images", "measure", "value", "low", "high", "n")
-CONDITION_COLUMNS = ("model", "images", "measure", "condition", "mean", "n")
 _SAVE_SECONDS = 60.0
 # What can be typed; the rest of the configuration trains or scores layers.
 _READ = (
@@ -118,7 +116,7 @@ def _measure(run: Run) -> None:
     say(_opening(network, tasks))
     loggers = _opened_loggers(run, plain, own_images=OWN_IMAGES in sets)
     scores = _run_tasks(run.folder, network, tasks, _label(model, plain["ckpt_path"]), plain)
-    _log(loggers, scores)
+    log_scores(loggers, scores)
     run.folder.write_summary("finished")
     console().print(scores.table(f"{model}: values and 95 % intervals over images"))
     say(_closing(run.folder.path, network, scores))
@@ -246,71 +244,6 @@ def _kept(images: ImageSet, plain: dict[str, Any]) -> ImageSet:
 
 
 # ------------------------------------------------------------------ measuring
-class Scores:
-    """What was found so far, written as scores.csv and conditions.csv after each measure."""
-
-    def __init__(self, folder: Path, model: str) -> None:
-        self.folder, self.model = folder, model
-        self.rows: list[tuple[str, str, Estimate]] = []  # images, measure, value
-        self.conditions: list[tuple[str, str, str, float, int]] = []
-        self.benchmarks: dict[str, tuple[str, str | None]] = {}  # set: its benchmark and group
-
-    def add(self, task: Task, means: Mapping[str, float], estimates: Mapping[str, Estimate]) -> None:
-        """Add what a task found, and bring the files up to date."""
-        images = task.images
-        self.benchmarks[images.name] = (images.benchmark, images.group)
-        self.rows += [(images.name, name, estimate) for name, estimate in estimates.items()]
-        self.conditions += [
-            (images.name, task.name, condition, mean, len(images)) for condition, mean in means.items()
-        ]
-        write_text(self.folder / "scores.csv", csv_text(SCORE_COLUMNS, self.cells()))
-        conditions = ((self.model, *texts, _cell(mean), n) for *texts, mean, n in self.conditions)
-        write_text(self.folder / "conditions.csv", csv_text(CONDITION_COLUMNS, conditions))
-
-    def cells(self) -> list[tuple[object, ...]]:
-        """Return the rows of scores.csv."""
-        return [
-            (self.model, images, name, *map(_cell, (value.value, value.low, value.high)), value.n)
-            for images, name, value in self.rows
-        ]
-
-    def values(self) -> dict[str, dict[str, float]]:
-        """Return the values by measure and set."""
-        found: dict[str, dict[str, float]] = {}
-        for images, name, estimate in self.rows:
-            found.setdefault(name, {})[images] = estimate.value
-        return found
-
-    def groups(self) -> dict[str, dict[str, Any]]:
-        """Return the mean accuracy of each group: of its benchmarks, each the mean over its sets."""
-        accuracies: dict[str, dict[str, list[float]]] = {}
-        for images, name, estimate in self.rows:
-            benchmark, group = self.benchmarks[images]
-            if name == "accuracy" and group is not None:
-                accuracies.setdefault(group, {}).setdefault(benchmark, []).append(estimate.value)
-        return {
-            group: {
-                "accuracy": float(np.mean([np.mean(values) for values in of_benchmark.values()])),
-                "benchmarks": sorted(of_benchmark),
-            }
-            for group, of_benchmark in accuracies.items()
-        }
-
-    def table(self, title: str) -> Table:
-        """Return a row a value."""
-        table = Table(title=title, title_justify="left")
-        for heading in ("measure", "images"):
-            table.add_column(heading, no_wrap=True)
-        for heading in ("value", "95 % interval", "n"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for images, name, estimate in self.rows:
-            interval = (
-                "–" if math.isnan(estimate.low) else f"{_shown(estimate.low)} to {_shown(estimate.high)}"
-            )
-            table.add_row(name, images, _shown(estimate.value), interval, f"{estimate.n:,}")
-        return table
-
-
 def _run_tasks(
     folder: RunFolder,
     network: Network,
@@ -410,25 +343,19 @@ def _opening(network: Network, tasks: Sequence[Task]) -> str:
 
 
 def _answer(estimates: Mapping[str, Estimate]) -> str:
-    return ", ".join(f"{name} {_shown(estimate.value)}" for name, estimate in estimates.items())
+    return ", ".join(f"{name} {on_screen(estimate.value)}" for name, estimate in estimates.items())
 
 
 def _closing(folder: Path, network: Network, scores: Scores) -> str:
     found = network.generalization
-    own = f"g of its run {_shown(found['g'])} at layer {found.get('best_layer')} · " if "g" in found else ""
+    own = (
+        f"g of its run {on_screen(found['g'])} at layer {found.get('best_layer')} · " if "g" in found else ""
+    )
     groups = ", ".join(
-        f"{group} {_shown(content['accuracy'])} ({', '.join(content['benchmarks'])})"
+        f"{group} {on_screen(content['accuracy'])} ({', '.join(content['benchmarks'])})"
         for group, content in scores.groups().items()
     )
     return f"{own}{groups and 'mean accuracy: '}{groups}{groups and ' · '}files in {shown_path(folder)}"
-
-
-def _shown(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3g}" if abs(value) >= 10 else f"{value:.3f}"
-
-
-def _cell(value: float) -> float | str:
-    return "" if math.isnan(value) else value
 
 
 def _opened_loggers(run: Run, plain: dict[str, Any], *, own_images: bool) -> list[Logger]:
@@ -444,28 +371,3 @@ def _opened_loggers(run: Run, plain: dict[str, Any], *, own_images: bool) -> lis
     read = {key: value for key, value in plain.items() if key != "data" or own_images}
     loggers, _ = _loggers(run, read | {"logger": named}, job_type="biases")
     return loggers
-
-
-def _log(loggers: Sequence[Logger], scores: Scores) -> None:
-    """Give the loggers the values, biases/MEASURE/IMAGES, and a table of them, where one can show it."""
-    from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
-
-    metrics = {
-        f"biases/{name}/{images}": value
-        for name, of_sets in scores.values().items()
-        for images, value in of_sets.items()
-        if not math.isnan(value)
-    }
-    rows = [[cell if cell != "" else None for cell in row] for row in scores.cells()]
-    for logger in loggers:
-        logger.log_metrics(metrics, step=0)
-        if isinstance(logger, WandbLogger):
-            logger.log_table("scores", columns=list(SCORE_COLUMNS), data=rows)
-        elif isinstance(logger, TensorBoardLogger):
-            lines = (SCORE_COLUMNS, ["---"] * len(SCORE_COLUMNS), *rows)
-            text = "\n".join(
-                f"| {' | '.join('–' if cell is None else str(cell) for cell in row)} |" for row in lines
-            )
-            logger.experiment.add_text("scores", text)
-        logger.save()
-        logger.finalize("success")
