@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,7 +20,10 @@ _LARGEST_FILE = 1024 * MEBIBYTE
 _LARGEST_ARRAY = 512 * MEBIBYTE
 _LONGEST_READ = 4 * MEBIBYTE
 _DAMAGES = (
-    zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, KeyError, TypeError, MemoryError, zlib.error,
+    zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError,  # spoilt or cut bytes
+    RuntimeError,  # a password; its kind NotImplementedError: a packing that zipfile does not know
+    KeyError,  # no such array
+    TypeError, tokenize.TokenError, OverflowError, MemoryError,  # numpy's, for an array's header
 )  # fmt: skip
 
 
