@@ -58,6 +58,22 @@ def test_one_model_in_two_folders_is_two_networks(tmp_path: Path) -> None:
     assert networks.biases["shape_bias"].tolist() == [0.4, 0.2]
 
 
+def test_runs_of_one_model_are_told_apart_by_what_differs_in_their_folders(tmp_path: Path) -> None:
+    for place in ("multiruns/day1/model-lite0", "multiruns/day2/model-lite0", "runs/day3"):
+        write_run(tmp_path / place, "lite0", {("shape_bias", "cue_conflict"): 0.2})
+    write_run(tmp_path / "multiruns/day1/model-lite1", "lite1", {("shape_bias", "cue_conflict"): 0.2})
+    assert own_networks([tmp_path / "multiruns"]).names == ("lite0 (day1)", "lite1", "lite0 (day2)")
+    # of folders of other depths, the beginning alone may be shared
+    assert own_networks([tmp_path]).names[-1] == "lite0 (runs/day3)"
+    assert own_networks([tmp_path]).names[0] == "lite0 (multiruns/day1/model-lite0)"
+
+
+def test_a_run_inside_another_has_a_name_of_its_own(tmp_path: Path) -> None:
+    for place in ("a", "a/b"):
+        write_run(tmp_path / place, "lite0", {("shape_bias", "cue_conflict"): 0.2})
+    assert own_networks([tmp_path]).names == ("lite0 (a)", "lite0 (a/b)")
+
+
 def test_other_runs_and_unfinished_ones_do_not_count(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "lite0", {("shape_bias", "cue_conflict"): 0.2}, status="running")
     write_run(tmp_path / "b", "lite0", {("shape_bias", "cue_conflict"): 0.2}, kind="train")

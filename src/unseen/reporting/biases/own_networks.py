@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ _WHOLE = {  # the benchmarks whose mean the published group is; a mean over othe
     "concepts": ("Concepts", {"imagenet_sketch", "imagenet_r", "stylized"}),
 }
 _ACCURACY, _ATTACKED, _VALIDATION = "accuracy", "adversarial_accuracy", "imagenet"
-OWN_CATEGORY = "own network"
+_CATEGORY = "own network"
 _LARGEST = 64 * MEBIBYTE
+_LONGEST_FOLDER = 120  # characters
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,16 @@ def networks_of(folders: Sequence[Path]) -> Networks:
     for measure, images in measured:
         sets.setdefault(measure, set()).add(images)
     biases = {
-        _column(measure, images, sets[measure]): _floats([run.values.get((measure, images)) for run in every])
+        _column(measure, images, sets[measure]): _or_nan(run.values.get((measure, images)) for run in every)
         for measure, images in measured
     }
     order = {name: place for place, name in enumerate(BIASES)}
     groups = dict.fromkeys(group for run in every for group in run.groups)
     return Networks(
         names=tuple(named),
-        categories=(OWN_CATEGORY,) * len(named),
+        categories=(_CATEGORY,) * len(named),
         biases=dict(sorted(biases.items(), key=lambda item: order.get(item[0], len(order)))),
-        groups={group: _floats([run.groups.get(group) for run in every]) for group in groups},
+        groups={group: _or_nan(run.groups.get(group) for run in every) for group in groups},
         pass_curves={
             kind: np.array([run.curves.get(kind, [math.nan] * len(CUTOFFS)) for run in every])
             for kind in ("low_pass", "high_pass")
@@ -104,12 +106,27 @@ def networks_of(folders: Sequence[Path]) -> Networks:
 
 
 def _names(networks: Sequence[tuple[str, Path]]) -> list[str]:
-    """Return the names of the networks, with their folder where several share one."""
-    names = [name for name, _ in networks]
+    """Return the names of the networks; where several share one, with the parts of their folders that differ."""
+    folders: dict[str, list[tuple[str, ...]]] = {}
+    for name, folder in networks:
+        folders.setdefault(name, []).append(folder.parts)
     return [
-        name if names.count(name) == 1 else f"{name} ({printable(folder.name, 60)})"
+        name if len(folders[name]) == 1 else f"{name} ({_what_differs(folder.parts, folders[name])})"
         for name, folder in networks
     ]
+
+
+def _what_differs(folder: tuple[str, ...], folders: Sequence[tuple[str, ...]]) -> str:
+    """Return one of some paths without the parts at its beginning and end that all of them share."""
+    shortest = min(map(len, folders))
+    start = min(_number_shared(folders), shortest - 1)
+    end = min(_number_shared([parts[::-1] for parts in folders]), shortest - 1 - start)
+    return printable("/".join(folder[start : len(folder) - end]), _LONGEST_FOLDER)
+
+
+def _number_shared(paths: Sequence[tuple[str, ...]]) -> int:
+    """Return how many parts at the beginning are the same in all paths."""
+    return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
 
 
 def _is_finished(folder: Path) -> bool:
@@ -203,5 +220,5 @@ def _number(text: str | None) -> float:
         return math.nan
 
 
-def _floats(values: Sequence[float | None]) -> Floats:
-    return np.array([math.nan if value is None else value for value in values])
+def _or_nan(values: Iterable[float | None]) -> Floats:
+    return np.array(list(values), dtype=np.float64)  # None becomes NaN
