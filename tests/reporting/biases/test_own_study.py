@@ -101,12 +101,23 @@ def test_four_networks_in_one_order_show_nothing(tmp_path: Path) -> None:
 def test_eight_networks_in_one_order_are_a_claim(tmp_path: Path) -> None:
     sentences = own_study([write_runs(tmp_path / "runs", 8)], tmp_path / "out")
     assert "8 networks: net0, net1" in sentences[0]
-    assert "1 may be claimed: shape bias × edges −1.00." in sentences[1]
+    assert (
+        "1 may be claimed if these networks are independent draws: shape bias × edges −1.00." in sentences[1]
+    )
+    assert "its seeds above all" in sentences[-1]
     page = (tmp_path / "out/page.html").read_text(encoding="utf-8")
     assert "1 may be claimed" in page
     assert {path.name for path in (tmp_path / "out/figures").glob("*.svg")} == {
         "scatter.svg", "correlations.svg", "bias_correlations.svg", "low_pass.svg"
     }  # fmt: skip
+
+
+def test_a_minus_is_that_of_the_number_alone(tmp_path: Path) -> None:
+    for at in range(8):
+        values = {("low_frequency_bias", "edges"): at / 10, ("accuracy", "edges-2"): 0.9 - at / 10}
+        write_run(tmp_path / f"runs/{at}", f"net{at}", values)
+    sentences = own_study([tmp_path / "runs"], tmp_path / "out")
+    assert "low-frequency bias × edges-2 −1.00" in sentences[1]
 
 
 def test_a_table_without_its_columns_is_named(tmp_path: Path) -> None:

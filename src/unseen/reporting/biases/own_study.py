@@ -95,7 +95,7 @@ def own_words(networks: Networks, rows: Sequence[Correlation]) -> list[str]:
         ]
     writable = may_be_written([row.p_permutation for row in tested])
     claims = [
-        f"{BIASES.get(row.bias, row.bias)} × {row.group} {row.spearman:+.2f}".replace("-", "−")
+        f"{BIASES.get(row.bias, row.bias)} × {row.group} {f'{row.spearman:+.2f}'.replace('-', '−')}"
         for row, claim in zip(tested, writable, strict=True)
         if claim
     ]
@@ -103,9 +103,13 @@ def own_words(networks: Networks, rows: Sequence[Correlation]) -> list[str]:
     return [
         *sentences,
         "By permutation with all tests counted (p ≤ .05, and ≤ .10 after Holm's correction), "
-        + (f"{len(claims)} may be claimed: {'; '.join(claims)}." if claims else "none may be claimed."),
+        + (
+            f"{len(claims)} may be claimed if these networks are independent draws: {'; '.join(claims)}."
+            if claims
+            else "none may be claimed."
+        ),
         f"A single test of {n} networks finds a true correlation of {detectable:.2f} in 80 % of cases, a weaker one "
         "less often: what is not found is not absent.",
-        "Networks are taken as independent draws. Fine-tunes of one network, and one method at several strengths, are "
-        "not, and their p is too small. A correlation does not say what happens to a network whose bias is changed.",
+        "Fine-tunes of one network, its seeds above all, and one method at several strengths are no independent draws, "
+        "and their p is too small. A correlation does not say what happens to a network whose bias is changed.",
     ]  # fmt: skip
