@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import vl_convert
-
 from unseen.atomic_files import write_text
 from unseen.reporting import figures
 from unseen.reporting.all_tables import all_tables
-from unseen.reporting.analysis import Analysis, Contest, analyse
-from unseen.reporting.biases.section import Section, bias_section
+from unseen.reporting.analysis import Contest, analyse
+from unseen.reporting.biases.section import bias_section
 from unseen.reporting.collect import Collection, collect
 from unseen.reporting.groups import group_runs
 from unseen.reporting.page import page, top_of_heat
@@ -20,11 +18,10 @@ from unseen.reporting.papers import compare_with_papers
 from unseen.reporting.summary import summarise
 from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
-from unseen.reporting.vega_lite import Spec
+from unseen.reporting.vega_lite import Spec, write_figures
 from unseen.wording import command_line_of
 
 _MOST_IN_A_FIGURE = 12
-_PNG_SCALE = 1.5
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,12 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)
     write_tables([*tables.values(), *biases.tables.values()], out / "tables")
-    write_figures(analysis, biases, out / "figures")
+    of_contests = {
+        f"{name}_{contest.identifier}": spec
+        for contest in analysis.contests
+        for name, spec in _figures(contest).items()
+    }
+    write_figures(of_contests | biases.files, out / "figures")
     write_text(out / "index.html", page(collection, analysis, papers, biases, tables, typed))
     summaries = [summarise(contest, analysis) for contest in analysis.contests]
     return Report(
@@ -66,20 +68,6 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
         len(collection.runs) + len(collection.bias_runs),
         len(collection.left_out),
     )
-
-
-def write_figures(analysis: Analysis, biases: Section, folder: Path) -> None:
-    """Write the figures as SVG and PNG, a file for each data set and kind."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = [
-        (f"{name}_{contest.identifier}", spec)
-        for contest in analysis.contests
-        for name, spec in _figures(contest).items()
-    ]
-    for name, spec in (*made, *biases.files.items()):
-        svg = vl_convert.vegalite_to_svg(spec)
-        (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
-        (folder / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
 
 
 def _figures(contest: Contest) -> dict[str, Spec]:

@@ -1,14 +1,18 @@
-"""Pieces of Vega-Lite specifications that every figure is made of."""
+"""Pieces of Vega-Lite specifications that every figure is made of, and their files."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import vl_convert
 
 from unseen.reporting.theme import Theme
 
 Spec = dict[str, Any]
+_PNG_SCALE = 1.5
 
 
 def number(field: str, title: str | None, scale: Spec, **axis: Any) -> Spec:
@@ -45,3 +49,12 @@ def sized(spec: Spec, theme: Theme, *, height: int = 190) -> Spec:
     if theme.on_page:
         width = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
     return spec | width | {"height": height, "config": theme.config()}
+
+
+def write_figures(specs: Mapping[str, Spec], folder: Path) -> None:
+    """Write figures as SVG and PNG under their names; `folder` is made if absent."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, spec in specs.items():
+        svg = vl_convert.vegalite_to_svg(spec)
+        (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+        (folder / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))

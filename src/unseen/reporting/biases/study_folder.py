@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import vl_convert
-
 from unseen.atomic_files import write_text
 from unseen.reporting.biases.correlations import BiasPair, Correlation
 from unseen.reporting.biases.figure_marks import category_colours
@@ -20,10 +18,9 @@ from unseen.reporting.biases.scatter_panels import rhos_of, scatter, scatter_gri
 from unseen.reporting.render import render
 from unseen.reporting.tables import Row, Table, write_tables
 from unseen.reporting.theme import FILES, PAGE, Theme
-from unseen.reporting.vega_lite import Spec
+from unseen.reporting.vega_lite import Spec, write_figures
 from unseen.wording import count, listing
 
-_PNG_SCALE = 1.5
 SCATTER_NOTE = (
     "A mark a network. Adversarial training: circle L2, square Linf, larger with the strength of the attack. "
     "ρ: Spearman, in brackets where p ≥ .05."
@@ -81,12 +78,7 @@ def write_study(study: Study, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_tables(study.tables, out)
     write_text(out / "summary.txt", "\n".join(study.sentences) + "\n")
-    figures = out / "figures"
-    figures.mkdir(exist_ok=True)
-    for name, spec in _for_files(study).items():
-        svg = vl_convert.vegalite_to_svg(spec)
-        (figures / f"{name}.svg").write_text(svg, encoding="utf-8")
-        (figures / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=_PNG_SCALE))
+    write_figures(_for_files(study), out / "figures")
     write_text(out / "page.html", _page(study))
 
 
