@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -137,8 +136,3 @@ def correlate_biases(networks: Networks) -> list[BiasPair]:
         replace(row, p_adjusted=float(of_pair.get(frozenset((row.first, row.second)), math.nan)))
         for row in rows
     ]
-
-
-def columns_of(rows: Sequence[Correlation] | Sequence[BiasPair]) -> list[str]:
-    """Return the names of the columns, those of the published study first."""
-    return [field.name for field in fields(rows[0])]

@@ -24,9 +24,13 @@ from unseen.reporting.biases.figure_marks import (
     rho_text,
 )
 from unseen.reporting.biases.networks import BIASES, Networks
-from unseen.reporting.theme import Theme
+from unseen.reporting.theme import PAGE, Theme
 from unseen.reporting.vega_lite import Spec, marks, number, sized, tooltip
 
+MARKS_NOTE = (
+    "A mark a network. Adversarial training: circle L2, square Linf, larger with the strength of the attack."
+)
+RHO_NOTE = " ρ: Spearman, in brackets where p ≥ .05."
 _ATTACK = re.compile(r"_(l2|linf)_eps([0-9.]+)$")  # of the published names
 _AREA = 90.0  # square pixels of a mark of size 1
 _SMALLEST_AREA = 14.0
@@ -168,13 +172,26 @@ def scatter_grid(
     bare = [
         {key: value for key, value in panel.items() if key != "config"} | {"width": 200} for panel in panels
     ]
-    subtitle = (
-        "a mark a network; adversarial training: circle L2, square Linf, larger with eps; "
-        "ρ: Spearman, all networks (AT, other), in brackets where p ≥ .05"
-    )
-    heading = {"text": "Biases and generalization", "subtitle": subtitle, "fontSize": 15, "offset": 12}
+    subtitle = MARKS_NOTE + RHO_NOTE * bool(rows) + " Pink: one's own networks." * (own is not None)
+    heading = {"text": "Biases and accuracy", "subtitle": subtitle, "fontSize": 15, "offset": 12}
     layout = {"columns": len(networks.groups), "spacing": 18, "padding": 12}
     return {"title": heading, "concat": bare, "config": theme.config()} | layout
+
+
+def scatter_rows(
+    networks: Networks, rows: Sequence[Correlation], own: Networks | None = None, prefix: str = "scatter"
+) -> tuple[dict[str, Spec], list[tuple[str, list[tuple[str, str]]]]]:
+    """Return all panels for a page by name, and for each bias its heading with the names and labels of its panels."""
+    specs: dict[str, Spec] = {}
+    headed = []
+    for bias in networks.biases:
+        heading, panels = BIASES.get(bias, bias), []
+        for group in networks.groups:
+            name = f"{prefix}-{len(specs)}"
+            specs[name] = scatter(networks, bias, group, rhos_of(rows, bias, group), PAGE, own)
+            panels.append((name, f"{heading} against {group}"))
+        headed.append((heading, panels))
+    return specs, headed
 
 
 def rhos_of(rows: Sequence[Correlation], bias: str, group: str) -> dict[str, Correlation]:

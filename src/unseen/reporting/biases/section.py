@@ -10,11 +10,11 @@ from unseen.reporting.biases.bias_runs import BiasRun
 from unseen.reporting.biases.correlations import correlate
 from unseen.reporting.biases.differences import Difference, differences
 from unseen.reporting.biases.figure_marks import OWN, category_colours
-from unseen.reporting.biases.networks import BIASES, Networks, published_networks
+from unseen.reporting.biases.networks import Networks, published_networks
 from unseen.reporting.biases.own_networks import networks_of
 from unseen.reporting.biases.own_study import by_permutation, measured, own_words
 from unseen.reporting.biases.pass_curves import has_curves, pass_curves
-from unseen.reporting.biases.scatter_panels import scatter, scatter_grid
+from unseen.reporting.biases.scatter_panels import MARKS_NOTE, scatter_grid, scatter_rows
 from unseen.reporting.biases.section_tables import (
     difference_table,
     every_value,
@@ -22,7 +22,7 @@ from unseen.reporting.biases.section_tables import (
     not_measured_table,
     seed_table,
 )
-from unseen.reporting.biases.study_folder import OVERLAY_NOTE, SCATTER_NOTE, SOURCE
+from unseen.reporting.biases.study_folder import OVERLAY_NOTE, SOURCE
 from unseen.reporting.biases.study_tables import correlation_table
 from unseen.reporting.tables import Table, shown
 from unseen.reporting.theme import FILES, PAGE
@@ -54,11 +54,11 @@ class Section:
     correlated: tuple[str, ...] = ()
     tables: dict[str, Table] = field(default_factory=dict)
     specs: dict[str, Spec] = field(default_factory=dict)
-    scatter: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    scatter: tuple[tuple[str, list[tuple[str, str]]], ...] = ()
     curves: tuple[str, ...] = ()
     colours: tuple[tuple[str, str], ...] = ()
     files: dict[str, Spec] = field(default_factory=dict)
-    note: str = SCATTER_NOTE.split(" ρ:")[0] + OVERLAY_NOTE
+    note: str = MARKS_NOTE + OVERLAY_NOTE
     source: str = SOURCE
 
 
@@ -84,11 +84,11 @@ def bias_section(runs: Sequence[BiasRun]) -> Section:
     background = replace(
         background, biases={name: values for name, values in background.biases.items() if name in own.biases}
     )
-    specs, scatter_rows = _scatter(background, own)
+    specs, panels = scatter_rows(background, [], own, prefix="bias-scatter")
     curves = tuple(kind for kind in _CURVES if has_curves(own, kind))
     specs |= {f"bias_{kind}": pass_curves(background, kind, PAGE, own) for kind in curves}
     files = {f"bias_{kind}": pass_curves(background, kind, FILES, own) for kind in curves}
-    if scatter_rows:
+    if panels:
         files["bias_scatter"] = scatter_grid(background, [], FILES, own)
     colours = category_colours(background, PAGE)
     return Section(
@@ -96,7 +96,7 @@ def bias_section(runs: Sequence[BiasRun]) -> Section:
         tuple(correlated),
         {table.name: table for table in tables if table.rows},
         specs,
-        tuple(scatter_rows),
+        tuple(panels),
         curves,
         tuple(zip(colours["domain"], colours["range"], strict=True)),
         files,
@@ -126,21 +126,6 @@ def of_several_seeds(runs: Sequence[BiasRun]) -> dict[str, list[BiasRun]]:
         title if titles.count(title) == 1 else f"{title} ({at})": of
         for at, (title, of) in enumerate(zip(titles, several, strict=True), start=1)
     }
-
-
-def _scatter(
-    background: Networks, own: Networks
-) -> tuple[dict[str, Spec], list[tuple[str, tuple[tuple[str, str], ...]]]]:
-    specs: dict[str, Spec] = {}
-    rows = []
-    for bias in background.biases:
-        panels = []
-        for group in background.groups:
-            name = f"bias-scatter-{len(specs)}"
-            specs[name] = scatter(background, bias, group, {}, PAGE, own)
-            panels.append((name, f"{BIASES[bias]} against {group}"))
-        rows.append((BIASES[bias], tuple(panels)))
-    return specs, rows
 
 
 # ------------------------------------------------------------------ in words

@@ -12,19 +12,15 @@ from unseen.atomic_files import write_text
 from unseen.reporting.biases.correlations import BiasPair, Correlation
 from unseen.reporting.biases.figure_marks import category_colours
 from unseen.reporting.biases.heat_maps import bias_heat_map, group_heat_map
-from unseen.reporting.biases.networks import BIASES, Networks
+from unseen.reporting.biases.networks import Networks
 from unseen.reporting.biases.pass_curves import has_curves, pass_curves
-from unseen.reporting.biases.scatter_panels import rhos_of, scatter, scatter_grid
+from unseen.reporting.biases.scatter_panels import MARKS_NOTE, RHO_NOTE, scatter_grid, scatter_rows
 from unseen.reporting.render import render
 from unseen.reporting.tables import Row, Table, write_tables
 from unseen.reporting.theme import FILES, PAGE, Theme
 from unseen.reporting.vega_lite import Spec, write_figures
 from unseen.wording import count, listing
 
-SCATTER_NOTE = (
-    "A mark a network. Adversarial training: circle L2, square Linf, larger with the strength of the attack. "
-    "ρ: Spearman, in brackets where p ≥ .05."
-)
 OVERLAY_NOTE = (
     " Pink: one's own networks; a dashed line is one without an accuracy of this group. Values that were measured "
     "on other images or fewer than those of ImageNet cannot be compared with the published ones."
@@ -103,16 +99,8 @@ def _curves(study: Study, theme: Theme) -> dict[str, Spec]:
 
 
 def _page(study: Study) -> str:
-    specs = _heat_maps(study, PAGE) | _curves(study, PAGE)
-    rows = []
-    for bias in study.networks.biases:
-        panels = []
-        for group in study.networks.groups:
-            name, heading = f"scatter-{len(specs)}", BIASES.get(bias, bias)
-            rhos = rhos_of(study.correlations, bias, group)
-            specs[name] = scatter(study.networks, bias, group, rhos, PAGE, study.own)
-            panels.append((name, f"{heading} against {group}"))
-        rows.append((BIASES.get(bias, bias), panels))
+    panels, rows = scatter_rows(study.networks, study.correlations, study.own)
+    specs = _heat_maps(study, PAGE) | _curves(study, PAGE) | panels
     colours = category_colours(study.networks, PAGE)
     content: dict[str, Any] = {
         "title": study.title,
@@ -120,7 +108,7 @@ def _page(study: Study) -> str:
         "made": f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
         "sentences": study.sentences,
         "scatter": rows,
-        "scatter_note": SCATTER_NOTE + (OVERLAY_NOTE if study.own else ""),
+        "scatter_note": MARKS_NOTE + RHO_NOTE + (OVERLAY_NOTE if study.own else ""),
         "categories": list(zip(colours["domain"], colours["range"], strict=True)),
         "curves": [kind for kind in ("low_pass", "high_pass") if kind in specs],
         "own_names": listing(study.own.names) if study.own else "",
