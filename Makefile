@@ -92,4 +92,4 @@ $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[test]'
-	@touch $@ $(VENV)/.installed $(VENV)/.installed-bench $(VENV)/.installed-biases $(VENV)/.installed-docs
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-bench $(VENV)/.installed-biases $(VENV)/.installed-docs $(VENV)/.installed-transfer
