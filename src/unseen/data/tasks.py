@@ -79,11 +79,11 @@ class Task:
             yield images, part.labels[some].to(device)
 
     def epoch(
-        self, batch_size: int, device: torch.device, seed: int, epoch: int
+        self, images: Sequence[int], batch_size: int, device: torch.device, seed: int, epoch: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the training images of an epoch in the order that seed and epoch give."""
-        order = epoch_order(len(self.train), seed, epoch)
-        yield from self.batches(self.train, batch_size, device, order.tolist())
+        """Return batches of these training images, by number, in the order that seed and epoch give."""
+        order = [images[place] for place in epoch_order(len(images), seed, epoch)]
+        return self.batches(self.train, batch_size, device, order)
 
 
 def load_task(

@@ -321,9 +321,10 @@ def _fine_tune(
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, gradient_clip_val=1.0,
         precision=_precision(plain["trainer"]["precision"], device), log_every_n_steps=1,
     )  # fmt: skip
-    epochs = EpochsOf(lambda epoch: task.batches(
-        task.train, batch_size, device, [kept[place] for place in epoch_order(len(kept), plain["seed"], epoch)]
-    ), math.ceil(len(kept) / batch_size))  # fmt: skip
+    epochs = EpochsOf(
+        lambda: task.epoch(kept, batch_size, device, plain["seed"], tuner.current_epoch),
+        math.ceil(len(kept) / batch_size),
+    )
     trainer.fit(tuner, train_dataloaders=epochs)
     assert tuner.best is not None
     accuracy, epoch, _ = tuner.best
@@ -351,19 +352,18 @@ class EpochsOf:
     """Batches of one epoch after the other, each in an order of its own.
 
     Args:
-        batches: Of an epoch.
-        length: Number of batches.
+        batches: Of the epoch that begins.
+        length: Number of batches; Lightning asks for no more, so that an epoch's iterator is left before its end.
     """
 
-    def __init__(self, batches: Callable[[int], Iterator[tuple[Tensor, Tensor]]], length: int) -> None:
-        self._batches, self._length, self._epoch = batches, length, 0
+    def __init__(self, batches: Callable[[], Iterator[tuple[Tensor, Tensor]]], length: int) -> None:
+        self._batches, self._length = batches, length
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        yield from self._batches(self._epoch)
-        self._epoch += 1
+        return self._batches()
 
 
 # ------------------------------------------------------------------ what is left
