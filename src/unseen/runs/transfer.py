@@ -315,10 +315,9 @@ def _fine_tune(
         lambda: task.batches(task.train, batch_size, device, held),
     )
     loggers, _ = _loggers(run, plain, job_type="transfer")
-    accelerator = "cuda" if device.type == "cuda" else device.type
     trainer = Trainer(
-        accelerator=accelerator, devices=1, max_epochs=plain["epochs"], logger=loggers, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, gradient_clip_val=1.0,
+        accelerator=device.type, devices=1, max_epochs=plain["epochs"], logger=loggers, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         precision=_precision(plain["trainer"]["precision"], device), log_every_n_steps=1,
     )  # fmt: skip
     epochs = EpochsOf(
