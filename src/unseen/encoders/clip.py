@@ -50,7 +50,7 @@ class OpenClip(Encoder):
         names = library.list_models()
         if architecture not in names:
             raise ValueError(
-                f"model.architecture={architecture!r} is not one of the {len(names)} of open_clip "
+                f"encoder.architecture={architecture!r} is not one of the {len(names)} of open_clip "
                 f"{library.__version__}{suggestion(architecture, names, most=3)}"
             )
         tag, file = _weights(library, architecture, pretrained)
@@ -126,14 +126,14 @@ def _weights(
     if tag:
         with hub_errors_in_one_sentence(
             tag.get("hf_hub") or tag.get("url", pretrained),
-            otherwise="name a file of weights with model.pretrained=/path/to/file, or use model=composed",
+            otherwise="name a file of weights with encoder.pretrained=/path/to/file, or use model=composed",
         ):
             return tag, library.download_pretrained(tag)
     if Path(pretrained).is_file():
         return {}, Path(pretrained)
     tags = library.list_pretrained_tags_by_model(architecture)
     raise ValueError(
-        f"model.pretrained={pretrained!r} is neither a file nor one of the weights of {architecture}: "
+        f"encoder.pretrained={pretrained!r} is neither a file nor one of the weights of {architecture}: "
         f"{listing(tags) or 'it has none'}{suggestion(pretrained, tags)}"
     )
 
@@ -184,7 +184,7 @@ def _load(library: Any, model: nn.Module, file: str | Path) -> None:
         unmatched = library.load_checkpoint(model, str(file), strict=False)
     except Exception as error:  # broken bytes may cause any
         raise ValueError(
-            f"model.pretrained={file} does not fit, or is no file of weights: {one_line(error)[:300]}"
+            f"encoder.pretrained={file} does not fit, or is no file of weights: {one_line(error)[:300]}"
         ) from error
     if not unmatched:  # big_vision's format, whose reader takes each tensor by its name
         return
@@ -192,7 +192,7 @@ def _load(library: Any, model: nn.Module, file: str | Path) -> None:
     wrong += [f"{name} is not in the model" for name in unmatched.unexpected_keys]
     if wrong:
         raise ValueError(
-            f"model.pretrained={file} does not fit in {count(len(wrong), 'tensor')}: {listing(wrong, shown=_SHOWN)}"
+            f"encoder.pretrained={file} does not fit in {count(len(wrong), 'tensor')}: {listing(wrong, shown=_SHOWN)}"
         )
 
 
@@ -200,7 +200,7 @@ def _side(size: int | Sequence[int], architecture: str) -> int:
     sides = {size} if isinstance(size, int) else set(size)
     if len(sides) != 1:
         raise ValueError(
-            f"model.architecture={architecture!r} takes images of {listing(size)} pixels, and only squares are known"  # type: ignore[arg-type]
+            f"encoder.architecture={architecture!r} takes images of {listing(size)} pixels, and only squares are known"  # type: ignore[arg-type]
         )
     return sides.pop()
 

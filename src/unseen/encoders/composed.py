@@ -62,7 +62,7 @@ class Composed(Encoder):
 
         super().__init__()
         if network not in PACKAGED:
-            raise ValueError(f"model.network={network!r} is not one of {', '.join(PACKAGED)}")
+            raise ValueError(f"encoder.network={network!r} is not one of {', '.join(PACKAGED)}")
         self.text_tower = SentenceModel().eval()
         spec = TimmSpec(f"tf_{network}", weights=network)
         self.mean, self.std = spec.mean, spec.std

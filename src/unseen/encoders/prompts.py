@@ -37,13 +37,11 @@ class Prompts:
 
     def __post_init__(self) -> None:
         if isinstance(self.templates, str) or not self.templates:
-            raise ValueError(
-                f"prompts.templates={self.templates!r} must be a list of captions such as [{PHOTO!r}]"
-            )
+            raise ValueError(f"templates={self.templates!r} must be a list of captions such as [{PHOTO!r}]")
         for template in self.templates:
             if not isinstance(template, str) or PLACE not in template:
                 raise ValueError(
-                    f"prompts.templates has {template!r} without {PLACE}, which stands for the class: write {PHOTO!r}"
+                    f"templates has {template!r} without {PLACE}, which stands for the class: write {PHOTO!r}"
                 )
 
     def captions(self, classes: Sequence[str]) -> list[list[str]]:
@@ -67,7 +65,7 @@ class Prompts:
             named = _in_order(self.names, classes)
         for of_class, name in zip(classes, named, strict=True):
             if not isinstance(name, str) or not name.strip():
-                raise ValueError(f"prompts.names has {name!r} for the class {of_class!r}; write a text")
+                raise ValueError(f"class_names has {name!r} for the class {of_class!r}; write a text")
         return named
 
 
@@ -86,22 +84,22 @@ def published(dataset: str) -> Prompts | None:
 def _mapped(names: Mapping[str, str], classes: Sequence[str]) -> list[str]:
     missing = [of_class for of_class in classes if of_class not in names]
     if missing:
-        raise ValueError(f"prompts.names has no name for {listing(missing)}")
+        raise ValueError(f"class_names has no name for {listing(missing)}")
     other = [name for name in names if name not in set(classes)]
     if other:
         raise ValueError(
-            f"prompts.names has {listing(other)}, which the data set does not have{suggestion(other[0], classes)}"
+            f"class_names has {listing(other)}, which the data set does not have{suggestion(other[0], classes)}"
         )
     return [names[of_class] for of_class in classes]
 
 
 def _in_order(names: Sequence[str], classes: Sequence[str]) -> list[str]:
     if isinstance(names, str):
-        raise ValueError(f"prompts.names={names!r} must be a list of names, or a mapping from class to name")
+        raise ValueError(f"class_names={names!r} must be a list of names, or a mapping from class to name")
     if len(names) != len(classes):
         what = "more names than classes" if len(names) > len(classes) else "too few names"
         raise ValueError(
-            f"prompts.names has {what}: {count(len(names), 'name')} for {count(len(classes), 'class', 'classes')}"
+            f"class_names has {what}: {count(len(names), 'name')} for {count(len(classes), 'class', 'classes')}"
         )
     return list(names)
 

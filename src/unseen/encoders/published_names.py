@@ -86,6 +86,6 @@ def imagenet() -> dict[str, str]:
         from open_clip import IMAGENET_CLASSNAMES
     except ImportError as error:
         raise ValueError(
-            "names of ImageNet's classes come with open_clip: run `pip install 'unseen[clip]'`, or set prompts.names"
+            "names of ImageNet's classes come with open_clip: run `pip install 'unseen[clip]'`, or set class_names"
         ) from error
     return dict(zip(ImageNetInfo("imagenet-1k").label_names(), IMAGENET_CLASSNAMES, strict=True))
