@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,56 @@ def test_runs_of_a_task_are_averaged_and_techniques_are_not(tmp_path: Path) -> N
     full, lora = read_points([tmp_path])
     assert (full.runs, full.measures, full.changes["b"]) == (2, {"iimm": pytest.approx(0.3)}, -0.2)
     assert (lora.technique, lora.outcomes) == ("lora", {"gain": 0.1})
+
+
+def test_runs_that_were_trained_otherwise_are_not_averaged(tmp_path: Path) -> None:
+    for seed, epochs in ((0, 5), (1, 5), (2, 10)):
+        write(tmp_path, "a", 0.2, 0.3, seed=seed)
+        config = {
+            "seed": seed,
+            "epochs": epochs,
+            "others": {"b": seed},
+            "paths": {"output_dir": f"logs/{seed}"},
+        }
+        (tmp_path / f"full-a-{seed}" / "config.yaml").write_text(json.dumps(config))
+    with pytest.raises(
+        ValueError, match=r"full-a-0 and .*full-a-2 are runs of one task and differ in epochs: "
+    ):
+        read_points([tmp_path])
+    (tmp_path / "full-a-2" / "summary.json").write_text("{}")
+    assert read_points([tmp_path])[0].runs == 2
+
+
+def test_a_damaged_run_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "a", 0.2, 0.3)
+    (tmp_path / "full-a-0" / "scores.csv").write_text("task,value\na,1\n")
+    with pytest.raises(ValueError, match=r"full-a-0 is not as transfer\.py writes it"):
+        read_points([tmp_path])
+
+
+def test_a_line_that_rests_on_one_task_is_none(tmp_path: Path) -> None:
+    for place, task in enumerate(TASKS):
+        write(tmp_path / "one", task, float(task == "e"), 0.1 * place)
+        write(tmp_path / "two", task, float(task in "de"), 0.1 * place)
+    assert lines(read_points([tmp_path / "one"])) == []
+    assert len(lines(read_points([tmp_path / "two"]))) == 1
+
+
+def test_a_value_that_is_no_number_costs_its_task_only(tmp_path: Path) -> None:
+    for place, task in enumerate(TASKS):
+        write(tmp_path, task, math.inf if task == "a" else place / 10, 0.1 * place)
+    (line,) = lines(read_points([tmp_path]))
+    assert line.n == 4
+
+
+def test_what_is_shown_says_what_it_rests_on(tmp_path: Path) -> None:
+    for place, task in enumerate(TASKS[:4]):
+        write(tmp_path / "runs", task, place / 10, 0.1 + 0.05 * place + 0.001 * (place == 2))
+    *_, shown, limits = transfer_study([tmp_path / "runs"], tmp_path / "out")
+    # four tasks in one order: 2 of 24 orders
+    assert shown.startswith("gain goes with iimm over 4 tasks (clip, full): slope 0.50")
+    assert "by their order alone τ = 1.00, p = 0.083, not corrected" in shown
+    assert "independent draws" in limits
 
 
 def test_tables_and_sentences(tmp_path: Path) -> None:

@@ -19,13 +19,17 @@ from scipy import stats
 from unseen.atomic_files import csv_text, write_text
 from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.run_files import read_config
+from unseen.reporting.texts import one_line
 from unseen.run_state import read_summary
+from unseen.settings import effect_of, flatten
 from unseen.wording import count, listing
 
 FEWEST_TASKS = 4  # of three a line has one degree of freedom
 OUTCOMES = ("gain", "mean_change")
 _NOT_MEASURES = {*OUTCOMES, "accuracy_before", "accuracy_after", "accuracy_change"}
 _LARGEST = 16 * MEBIBYTE
+_SEEDS = {"seed", "data.split_seed"}
 
 
 @dataclass(frozen=True)
@@ -82,21 +86,51 @@ def read_points(folders: Sequence[Path]) -> list[Point]:
     """Return the tasks of finished runs below folders that have trained.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is none, one is damaged, or runs of one task were not trained alike.
     """
     found: dict[tuple[str, str, str], list[dict[tuple[str, str], float]]] = defaultdict(list)
+    first: dict[tuple[str, str, str], Path] = {}
     for folder in sorted({path.parent for root in folders for path in root.rglob("scores.csv")}):
         summary = read_summary(folder)
         if (summary.get("kind"), summary.get("status")) != ("transfer", "finished"):
             continue
         if summary.get("technique") in (None, "none"):
             continue
-        rows = csv.DictReader(StringIO(read_text(folder / "scores.csv", _LARGEST)))
-        values = {(row["task"], row["measure"]): float(row["value"]) for row in rows if row["value"]}
-        found[str(summary["model"]), str(summary["technique"]), str(summary["data"])].append(values)
+        try:
+            key = str(summary["model"]), str(summary["technique"]), str(summary["data"])
+            rows = csv.DictReader(StringIO(read_text(folder / "scores.csv", _LARGEST)))
+            values = {(row["task"], row["measure"]): float(row["value"]) for row in rows if row["value"]}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{folder} is not as transfer.py writes it ({one_line(error)})") from error
+        _check_alike(first.setdefault(key, folder), folder)
+        found[key].append({of: value for of, value in values.items() if math.isfinite(value)})
     if not found:
         raise ValueError(f"no finished run of transfer.py that has trained is in {listing(folders)}")
     return [_point(*key, runs) for key, runs in sorted(found.items())]
+
+
+def _check_alike(first: Path, other: Path) -> None:
+    """Refuse runs whose mean would be of different trainings."""
+    one, another = (_settings(folder) for folder in (first, other))
+    differing = sorted(name for name in one.keys() | another.keys() if one.get(name) != another.get(name))
+    if differing:
+        raise ValueError(
+            f"{first} and {other} are runs of one task and differ in {listing(differing)}: runs= of a study must name "
+            "runs that differ in seed alone"
+        )
+
+
+def _settings(folder: Path) -> dict[str, object]:
+    """Return what affects a run's numbers but for its seeds; of other tasks each is tested by itself."""
+    try:
+        config = read_config(folder / "config.yaml")
+    except FileNotFoundError:
+        return {}
+    return {
+        name: value
+        for name, value in flatten(config).items()
+        if effect_of(name) == "result" and name not in _SEEDS and name.partition(".")[0] != "others"
+    }
 
 
 def _point(encoder: str, technique: str, task: str, runs: Sequence[dict[tuple[str, str], float]]) -> Point:
@@ -128,7 +162,7 @@ def lines(points: Sequence[Point]) -> list[Line]:
         for outcome in OUTCOMES
         for measure in dict.fromkeys(name for point in members for name in point.measures)
         for x, y in [_pairs(members, measure, outcome)]
-        if len(x) >= FEWEST_TASKS and len(set(x)) > 1
+        if len(x) >= FEWEST_TASKS and _varies_without_any(x)
     ]
     tested = [line.p for line in found]
     judged = zip(found, holm(tested), may_be_written(tested), strict=True)
@@ -144,6 +178,12 @@ def _pairs(members: Iterable[Point], measure: str, outcome: str) -> tuple[list[f
     return [x for x, _ in known], [y for _, y in known]
 
 
+def _varies_without_any(x: Sequence[float]) -> bool:
+    """Return whether no single task makes the line: all others at one place."""
+    ordered = sorted(x)
+    return ordered[0] != ordered[-2] and ordered[1] != ordered[-1]
+
+
 def _line(
     encoder: str, technique: str, outcome: str, measure: str, x: Sequence[float], y: Sequence[float]
 ) -> Line:
@@ -151,16 +191,13 @@ def _line(
     fit = stats.linregress(x, y)
     half = float(stats.t.ppf(0.975, n - 2) * fit.stderr)
     tau = stats.kendalltau(x, y)
-    one_out = [np.delete(np.arange(n), at) for at in range(n)]
     xs, ys = np.asarray(x), np.asarray(y)
-    errors = []
-    for at, kept in enumerate(one_out):
-        if np.ptp(xs[kept]) == 0:
-            errors.append(math.nan)
-            continue
+    errors, of_mean = [], []
+    for at in range(n):
+        kept = np.arange(n) != at
         slope, intercept = np.polyfit(xs[kept], ys[kept], 1)
         errors.append(abs(ys[at] - (slope * xs[at] + intercept)))
-    of_mean = [abs(ys[at] - ys[kept].mean()) for at, kept in enumerate(one_out)]
+        of_mean.append(abs(ys[at] - ys[kept].mean()))
     return Line(
         encoder, technique, outcome, measure, n, float(fit.slope), float(fit.slope) - half, float(fit.slope) + half,
         float(fit.rvalue) ** 2, float(fit.pvalue), float(tau.statistic), float(tau.pvalue),
@@ -209,11 +246,17 @@ def _sentences(points: Sequence[Point], found: Sequence[Line]) -> list[str]:
     sentences += [
         f"{line.outcome} goes with {line.measure} over {line.n} tasks ({line.encoder}, {line.technique}): slope "
         f"{line.slope:.3g} [{line.low:.3g}, {line.high:.3g}], R² {line.r2:.2f}, p = {line.p_adjusted:.2g} with all "
-        f"{len(found)} lines counted; on a task left out it errs by {line.error:.3f}, the mean by "
-        f"{line.error_of_mean:.3f}."
+        f"{len(found)} lines counted; by their order alone τ = {line.tau:.2f}, p = {line.tau_p:.2g}, not corrected; on "
+        f"a task left out the line errs by {line.error:.3f}, the mean by {line.error_of_mean:.3f}."
         for line in shown
     ]
-    if not shown:
+    if shown:
+        sentences.append(
+            "p of a slope takes the tasks as independent draws that lie around a line by normal errors, which so few "
+            "cannot show; by their order alone four tasks never have p ≤ .05. A line over tasks does not say what "
+            "another task would do, nor that the measure is the reason."
+        )
+    else:
         sentences.append(
             f"None of {len(found)} lines of gain or forgetting against a measure is shown with all of them counted "
             "(Holm); that says nothing against a relation, which few tasks cannot show."
