@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from unseen.encoders.forgetting import between, interpolated, l2_to_init, trained_weights, with_replay
-from unseen.encoders.low_rank import add_low_rank, merge_low_rank
+from unseen.encoders.low_rank import LowRank, merge_low_rank
 
 
 def made(seed: int) -> nn.Module:
@@ -64,7 +65,8 @@ def test_lora_is_interpolated_once_it_is_merged() -> None:
     model = made(0)
     zero_shot = {name: value.clone() for name, value in model.state_dict().items()}
     layer = model[0]  # type: ignore[index]
-    add_low_rank(layer, "weight", stacked=1, changed=(0,), rank=1, scale=0.2, accumulate=False)
+    update = LowRank(layer.weight, stacked=1, changed=(0,), rank=1, scale=0.2, accumulate=False)
+    parametrize.register_parametrization(layer, "weight", update)
     nn.init.ones_(layer.parametrizations.weight[0].b)
     with pytest.raises(ValueError, match="are on one side alone: merge LoRA first"):
         interpolated(zero_shot, model.state_dict(), 0.5)

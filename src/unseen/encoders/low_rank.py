@@ -17,6 +17,8 @@ from torch.nn.utils import parametrize
 class LowRank(nn.Module):
     """W + scale (A B)^T of each changed matrix W; A is drawn from N(0, .02^2), B begins at 0.
 
+    A parametrization of `torch.nn.utils.parametrize`; where it accumulates, `keep_updates` must be called.
+
     Attributes:
         a: A (P, I, R) of the changed matrices.
         b: B (P, R, O).
@@ -58,22 +60,6 @@ class LowRank(nn.Module):
         """Keep the update for all forward passes to come, if that is wanted."""
         if self.drift is not None:
             self.drift += self.delta
-
-
-def add_low_rank(
-    module: nn.Module,
-    name: str,
-    *,
-    stacked: int,
-    changed: tuple[int, ...],
-    rank: int,
-    scale: float,
-    accumulate: bool,
-) -> None:
-    """Use W + scale (A B)^T in place of a module's weight; where it accumulates, `keep_updates` must be called."""
-    weight = getattr(module, name)
-    added = LowRank(weight, stacked=stacked, changed=changed, rank=rank, scale=scale, accumulate=accumulate)
-    parametrize.register_parametrization(module, name, added)
 
 
 def keep_updates(block: nn.Module, *_: Any) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from torch import nn
+from torch.nn.utils import parametrize
 
 from unseen.backbones.tuning import biases_of
 from unseen.encoders.added_layers import AdaptedEncoder, ProbedEncoder
 from unseen.encoders.encoder import Encoder
-from unseen.encoders.low_rank import add_low_rank, keep_updates, merge_low_rank
+from unseen.encoders.low_rank import LowRank, keep_updates, merge_low_rank
 from unseen.encoders.projections import first_of_mlp, projections
 
 __all__ = ["Technique", "adapter", "attention", "bitfit", "full", "lora", "merge_low_rank", "probe"]
@@ -93,9 +94,15 @@ def lora(
         found += [(first_of_mlp(block), "weight", 1, (0,)) for block in blocks]
     encoder.requires_grad_(False)
     for module, name, stacked, changed in found:
-        add_low_rank(
-            module, name, stacked=stacked, changed=changed, rank=rank, scale=scale, accumulate=accumulate
+        update = LowRank(
+            getattr(module, name),
+            stacked=stacked,
+            changed=changed,
+            rank=rank,
+            scale=scale,
+            accumulate=accumulate,
         )
+        parametrize.register_parametrization(module, name, update)
     if accumulate:
         for block in blocks:
             block.register_forward_hook(keep_updates)
