@@ -245,20 +245,11 @@ def _measured(
 
 def _accuracy(task: str, measure: str, right: Tensor, technique: str = "") -> Row:
     """Return a share with its 95 % interval over images (Wilson, JASA 22, 1927)."""
-    n, share = len(right), float(right.float().mean())
-    low, high = wilson(share, n)
-    return Row(task, measure, share, low, high, n, technique=technique)
+    from scipy.stats import binomtest
 
-
-def wilson(share: float, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the interval of a share of n.
-
-    >>> [round(end, 3) for end in wilson(0.0, 10)], [round(end, 3) for end in wilson(0.5, 100)]
-    ([0.0, 0.278], [0.404, 0.596])
-    """
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    n, hits = len(right), int(right.sum())
+    ends = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    return Row(task, measure, hits / n, ends.low, ends.high, n, technique=technique)
 
 
 def _changes(
