@@ -56,7 +56,7 @@ def ratios(
             task = Task.checked(images, labels, **given)
             drawn = [task.take(resample(labels, number, k)) for k in range(RESAMPLES)]
             for name in NAMES:
-                booted[name].append(float(np.std([_value(name, one) for one in drawn], ddof=1)))
+                booted[name].append(float(np.std([_drawn(SCORES[name], one) for one in drawn], ddof=1)))
     return {
         name: [
             float(np.sqrt(np.mean(np.square(one[name])))) / np.std(values[name], ddof=1)
@@ -64,13 +64,6 @@ def ratios(
         ]
         for name in NAMES
     }
-
-
-def _value(name: str, task: Task) -> float:
-    score = SCORES[name]
-    if score.needs is Needs.TEXTS:
-        return score.function(task.images, task.texts, task.labels)
-    return _drawn(score, task)
 
 
 def unit(rows: Any) -> Any:
