@@ -5,7 +5,7 @@ Legend: N images, B batch, C classes, S image size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -96,7 +96,6 @@ def load_task(
     rule: SelectionRule | None = None,
     cache: CanvasCache | None = None,
     skip_bad: bool = False,
-    names: Mapping[str, str] | None = None,
 ) -> Task:
     """Return the task of a data set; its images are downloaded where they are missing, and decoded.
 
@@ -109,7 +108,6 @@ def load_task(
         rule: How many images are taken, and how classes without test images of their own are divided.
         cache: Where decoded images are kept on disk; None: in memory.
         skip_bad: Leave out files that are no usable images instead of refusing them.
-        names: Other names for the classes, for captions.
 
     Raises:
         ValueError: One sentence: fewer than two classes, more images asked for than there are, or files that are no
@@ -127,5 +125,4 @@ def load_task(
     (train, test), bad = decode_all(source.read, kinds, Frame(image_size, 0, 0), decode=decode)
     if bad and not skip_bad:
         refuse_bad_files(bad, len(chosen.train.references) + len(chosen.test.references))
-    shown = tuple((names or {}).get(one, one) for one in split.seen_names)
-    return Task(name, shown, train, test, image_size, torch.tensor(mean), torch.tensor(std))
+    return Task(name, split.seen_names, train, test, image_size, torch.tensor(mean), torch.tensor(std))
