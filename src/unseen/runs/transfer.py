@@ -222,15 +222,15 @@ def _measured(
             encoder, task.batches(task.train, plain["batch_size"], device), advance
         )
         texts = captioned.embeddings(encoder).float().cpu()
-    with user_errors():
         logits = torch.cat(
             [encoder.logits(some.to(device), texts.to(device)).cpu() for some in torch.split(images, 4096)]
         )
+    with user_errors():
         found = score_all(
             images.numpy(),
             labels.numpy(),
             texts=texts.numpy(),
-            probabilities=logits.softmax(dim=1).detach().numpy(),
+            probabilities=logits.softmax(dim=1).numpy(),
             draws=plain["draws"],
             seed=plain["seed"],
         )

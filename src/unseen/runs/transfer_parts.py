@@ -36,22 +36,18 @@ class Captioned:
         return class_embeddings(encoder, self.captions)
 
     def right(self, encoder: Encoder, batch_size: int, device: torch.device) -> Tensor:
-        """Return which test images the encoder names right as it stands, (N,) bool."""
+        """Return which test images the encoder, in eval mode, names right as it stands, (N,) bool."""
         import torch
 
         from unseen.data.canvases import progress
         from unseen.encoders.zero_shot import right_decisions
 
-        was_training = encoder.training
-        encoder.eval()
         with torch.no_grad():
             texts = self.embeddings(encoder)
         with progress(f"testing on {self.task.name}", len(self.task.test), True) as advance:
-            found = right_decisions(
+            return right_decisions(
                 encoder, self.task.batches(self.task.test, batch_size, device), texts, advance
             )
-        encoder.train(was_training)
-        return found
 
 
 @dataclass
