@@ -236,6 +236,17 @@ def test_damaged_numbers_cost_the_comparison_only(tmp_path: Path) -> None:
     assert "accuracy@edges.npz: it is damaged" in section.sentences[-1]
 
 
+def test_another_number_of_resamples_is_not_compared(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        measured = {("accuracy", "edges"): (Accuracy(), right(0.5, 40, ord(name)))}
+        write_measured(tmp_path / name, name, measured, schema=SCHEMA)
+    path = tmp_path / "b" / "resamples" / "accuracy@edges.npz"
+    with np.load(path) as kept:
+        arrays = dict(kept)
+    np.savez(path, **arrays | {"values": arrays["values"][:500]})  # type: ignore[arg-type]
+    assert "bias_differences" not in section_of(tmp_path).tables
+
+
 @pytest.mark.parametrize("kind", ["accuracy", "shape_bias"])
 @pytest.mark.parametrize("alike", [0.95, 0.5])
 def test_the_level_holds(kind: str, alike: float) -> None:

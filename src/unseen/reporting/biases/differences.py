@@ -121,10 +121,10 @@ def _of_pair(
     if first.trained_alike and first.trained_alike == second.trained_alike:
         return  # two seeds of one network
     for key in [key for key in one if key in other]:
-        a, b = one[key], other[key]
-        if (a.images, a.measure, a.numbers.shape) != (b.images, b.measure, b.numbers.shape):
+        a, b, (measure, images) = one[key], other[key], key
+        alike = [(of.images, of.measure, of.numbers.shape, of.values[measure].shape) for of in (a, b)]
+        if alike[0] != alike[1]:
             continue
-        measure, images = key
         n, found = len(a.numbers), first.values[key].mean - second.values[key].mean
         value, p = paired_difference(a.values[measure], b.values[measure], found, n, min(a.drawn, b.drawn))
         differing = int((a.numbers != b.numbers).any(axis=1).sum())
