@@ -98,6 +98,19 @@ def test_four_networks_in_one_order_show_nothing(tmp_path: Path) -> None:
     assert not any("claimed" in sentence for sentence in sentences)
 
 
+def test_networks_that_lack_one_of_both_do_not_count(tmp_path: Path) -> None:
+    for at in range(8):
+        values = {("shape_bias", "cue_conflict"): at / 10, ("accuracy", "edges"): 0.9 - at / 10}
+        write_run(
+            tmp_path / f"runs/{at}",
+            f"net{at}",
+            {k: v for k, v in values.items() if at < 4 or k[0] != "accuracy"},
+        )
+    sentences = own_study([tmp_path / "runs"], tmp_path / "out")
+    assert sentences[0].startswith("8 networks: ")
+    assert sentences[1].startswith("With 4 networks no rank correlation can have p ≤ .05")
+
+
 def test_eight_networks_in_one_order_are_a_claim(tmp_path: Path) -> None:
     sentences = own_study([write_runs(tmp_path / "runs", 8)], tmp_path / "out")
     assert "8 networks: net0, net1" in sentences[0]

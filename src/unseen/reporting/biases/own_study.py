@@ -81,11 +81,11 @@ def measured(networks: Networks) -> Networks:
 
 def own_words(networks: Networks, rows: Sequence[Correlation]) -> list[str]:
     """Return what the correlations over own networks show: nothing where too few were measured."""
-    n = len(networks)
     tested = [row for row in rows if not math.isnan(row.p_permutation)]
+    n = max((row.n for row in tested), default=0)  # that have both; others miss one
     sentences = [
-        f"{count(n, 'network')}: {listing(networks.names)}; {count(len(tested), 'rank correlation')} between a bias "
-        "and an accuracy."
+        f"{count(len(networks), 'network')}: {listing(networks.names)}; {count(len(tested), 'rank correlation')} "
+        "between a bias and an accuracy."
     ]
     if n < _FEWEST_TO_TEST:
         return [
