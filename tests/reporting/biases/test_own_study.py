@@ -74,6 +74,14 @@ def test_a_run_inside_another_has_a_name_of_its_own(tmp_path: Path) -> None:
     assert own_networks([tmp_path]).names == ("lite0 (a)", "lite0 (a/b)")
 
 
+def test_long_names_that_end_differently_stay_different(tmp_path: Path) -> None:
+    for seed in range(2):
+        write_run(
+            tmp_path / f"{'x' * 200}{seed}", f"{'y' * 100}{seed}", {("shape_bias", "cue_conflict"): 0.2}
+        )
+    assert len(set(own_networks([tmp_path]).names)) == 2
+
+
 def test_other_runs_and_unfinished_ones_do_not_count(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "lite0", {("shape_bias", "cue_conflict"): 0.2}, status="running")
     write_run(tmp_path / "b", "lite0", {("shape_bias", "cue_conflict"): 0.2}, kind="train")

@@ -34,7 +34,6 @@ _WHOLE = {  # the benchmarks whose mean the published group is; a mean over othe
 _ACCURACY, _ATTACKED, _VALIDATION = "accuracy", "adversarial_accuracy", "imagenet"
 _CATEGORY = "own network"
 _LARGEST = 64 * MEBIBYTE
-_LONGEST_FOLDER = 120  # characters
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _what_differs(folder: tuple[str, ...], folders: Sequence[tuple[str, ...]]) -
     shortest = min(map(len, folders))
     start = min(_number_shared(folders), shortest - 1)
     end = min(_number_shared([parts[::-1] for parts in folders]), shortest - 1 - start)
-    return printable("/".join(folder[start : len(folder) - end]), _LONGEST_FOLDER)
+    return printable("/".join(folder[start : len(folder) - end]))
 
 
 def _number_shared(paths: Sequence[tuple[str, ...]]) -> int:
