@@ -97,19 +97,19 @@ def _transfer(run: Run) -> None:
 
     from unseen.runs.bias_parts import device_of
     from unseen.runs.build import _named_anew
-    from unseen.runs.transfer_parts import settings_of_data, task_of
+    from unseen.runs.transfer_parts import settings_of_others, task_of
 
     plain = _checked(run.config)
     run.folder.write_summary("running")
     with user_errors(ValueError, OSError, RuntimeError):
         device = device_of(plain["trainer"]["accelerator"])
-        data = settings_of_data(plain["data"], plain["others"] or [], _composed_data)
+        settings = settings_of_others(plain["data"]["name"], plain["others"] or [], _composed_data)
         torch.manual_seed(plain["seed"])
         encoder = _encoder(plain).to(device).eval()
         gc.enable()
         captions = {"templates": plain["templates"], "class_names": plain["class_names"]}
-        task = task_of(data.chosen, encoder, plain, captions=captions)
-        others = [task_of(one, encoder, plain, captions={}) for one in data.others.values()]
+        task = task_of(plain["data"], encoder, plain, captions=captions)
+        others = [task_of(one, encoder, plain, captions={}) for one in settings.values()]
     technique = "none" if plain["measure_only"] else str(choices()["technique"])
     name = str(choices()["encoder"])
     plain["model"]["name"] = name

@@ -6,7 +6,7 @@ Legend: C classes, D features.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,25 +50,17 @@ class Captioned:
             )
 
 
-@dataclass
-class DataOf:
-    """The settings of data sets, by name: the chosen one, and the others as files of the group `data`."""
-
-    chosen: dict[str, Any]
-    others: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-def settings_of_data(
-    chosen: dict[str, Any],
+def settings_of_others(
+    task: str,
     others: Sequence[str | Mapping[str, Mapping[str, Any]]],
     compose: Callable[[str], dict[str, Any]],
-) -> DataOf:
-    """Return the settings of the task and of the others.
+) -> dict[str, dict[str, Any]]:
+    """Return the settings of the other data sets, by name.
 
     Args:
-        chosen: Of the task, composed.
+        task: Name of the task's own data set.
         others: Names of files of the group, or such names with settings that differ from the file's: {digits:
-            {test_size: 100}}. One of the task's own name is left out.
+            {test_size: 100}}. One of the task's name is left out.
         compose: Gives the settings of a file.
 
     Raises:
@@ -92,9 +84,9 @@ def settings_of_data(
             raise ValueError(
                 f"others has two tasks called {settings['name']}; give one another name: {{{name}: {{name: ...}}}}"
             )
-        if settings["name"] != chosen["name"]:  # a sweep over tasks may name all of them
+        if settings["name"] != task:  # a sweep over tasks may name all of them
             found[settings["name"]] = settings
-    return DataOf(chosen, found)
+    return found
 
 
 def task_of(
