@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 
 from unseen.data.batches import epoch_order
-from unseen.runs.transfer import EpochsOf
+from unseen.runs.fine_tuning import EpochsOf
 
 
 class Recorder(LightningModule):

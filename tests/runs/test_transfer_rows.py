@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unseen.runs.transfer import _accuracy
+from unseen.runs.transfer_rows import accuracy_row
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,6 @@ from unseen.runs.transfer import _accuracy
     ],
 )
 def test_the_interval_of_an_accuracy_is_wilsons(hits: int, n: int, low: float, high: float) -> None:
-    row = _accuracy("digits", "accuracy_before", torch.arange(n) < hits)
+    row = accuracy_row("digits", "accuracy_before", torch.arange(n) < hits)
     assert (row.value, row.n) == (hits / n, n)
     assert (row.low, row.high) == pytest.approx((low, high), abs=1e-6)
