@@ -106,7 +106,7 @@ def read_points(folders: Sequence[Path]) -> list[Point]:
         found[key].append({of: value for of, value in values.items() if math.isfinite(value)})
     if not found:
         raise ValueError(f"no finished run of transfer.py that has trained is in {listing(folders)}")
-    return [_point(*key, runs) for key, runs in sorted(found.items())]
+    return [point_of(*key, runs) for key, runs in sorted(found.items())]
 
 
 def _check_alike(first: Path, other: Path) -> None:
@@ -133,7 +133,8 @@ def _settings(folder: Path) -> dict[str, object]:
     }
 
 
-def _point(encoder: str, technique: str, task: str, runs: Sequence[dict[tuple[str, str], float]]) -> Point:
+def point_of(encoder: str, technique: str, task: str, runs: Sequence[dict[tuple[str, str], float]]) -> Point:
+    """Return a task as means over its runs, each the finite values of a scores.csv by (task, measure)."""
     keys = {key for values in runs for key in values}
     mean = {key: float(np.mean([values[key] for values in runs if key in values])) for key in keys}
     return Point(
@@ -227,12 +228,13 @@ def transfer_study(folders: Sequence[Path], out: Path) -> list[str]:
     write_text(out / "matrix.csv", csv_text(heading, matrix))
     names = [field.name for field in fields(Line)]
     write_text(out / "regressions.csv", csv_text(names, map(astuple, found)))
-    sentences = _sentences(points, found)
+    sentences = sentences_of(points, found)
     write_text(out / "summary.txt", "\n".join(sentences) + "\n")
     return sentences
 
 
-def _sentences(points: Sequence[Point], found: Sequence[Line]) -> list[str]:
+def sentences_of(points: Sequence[Point], found: Sequence[Line]) -> list[str]:
+    """Return what the lines of some points show, nothing stronger than all of them together allow."""
     tasks = list(dict.fromkeys(point.task for point in points))
     techniques = list(dict.fromkeys(point.technique for point in points))
     runs = count(sum(point.runs for point in points), "run")
