@@ -90,19 +90,27 @@ def score_all(
     task = Task.checked(images, labels, texts, probabilities, label_embeddings)
     if draws is not None and draws < 0:
         raise ValueError(f"draws must be 0 or more, got {draws}")
+    return score_task(task, chosen_scores(task, names), draws, seed)
+
+
+def score_task(task: Task, names: Sequence[str], draws: int | None, seed: int) -> dict[str, Scored]:
+    """Return these scores of a checked task; arguments as in `score_all`."""
     found: dict[str, Scored] = {}
-    chosen = _chosen(task, names)
-    parts = [name for name in chosen if SCORES[name].needs is Needs.TEXTS]
+    parts = [name for name in names if SCORES[name].needs is Needs.TEXTS]
     if parts:
         found = _score_iimm(task, parts, draws, seed)
-    for name in chosen:
+    for name in names:
         if name not in found:
             found[name] = _score(SCORES[name], task, draws, seed)
-    return {name: found[name] for name in chosen}
+    return {name: found[name] for name in names}
 
 
-def _chosen(task: Task, names: Iterable[str] | None) -> list[str]:
-    """Return the names to score, in the order of the table; those asked for are checked."""
+def chosen_scores(task: Task, names: Iterable[str] | None) -> list[str]:
+    """Return the names to score, in the order of the table; those asked for are checked.
+
+    Raises:
+        ValueError: A name that is not in the table, or whose input the task has not.
+    """
     given = {
         Needs.IMAGES: True,
         Needs.TEXTS: task.texts is not None,
