@@ -194,6 +194,8 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "epochs": (_Count, "result"),
     "draws": (_Whole | None, "result"),
     "batch_size": (_Count, "result"),
+    "l2_to_init": (_between(float, 0, 1e6), "result"),
+    "replay": (_between(float, 0, 1), "result"),
 }
 OPTIONAL = (
     "data.num_seen",

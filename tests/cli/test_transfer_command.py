@@ -115,6 +115,17 @@ def test_only_a_probe_leaves_the_other_tasks_alone(own: Path, tmp_path: Path) ->
     assert ran.summary()["trainable_parameters"] == 8 * 10 + 10
 
 
+def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) -> None:
+    others = "others=[{typefaces: {train_size: 25, test_size: 50}}]"
+    typed = ("tuning=full", "epochs=1", "l2_to_init=0.1", "replay=0.5")
+    ran = transfer(own, *typed, others, "draws=0", logs=tmp_path)
+    assert ran.code == 0, ran.err
+    summary = ran.summary()
+    label = "full + L2 0.1 + replay 0.5"
+    assert (summary["technique"], summary["l2_to_init"], summary["replay"]) == (label, 0.1, 0.5)
+    assert rows(ran.folder)["typefaces", "accuracy_after"]["technique"] == label
+
+
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
@@ -129,6 +140,7 @@ def test_only_a_probe_leaves_the_other_tasks_alone(own: Path, tmp_path: Path) ->
         (("probe.k=3",), "probe.k is not read by transfer.py"),
         (("data.unseen=[1,2]",), "data.unseen is not read by transfer.py"),
         (("epochs=0",), "epochs=0 must be"),
+        (("replay=0.5", "others=[digits]"), "replay=0.5 draws from training images of other tasks"),
         (("data.test_size=100000",), "test_size=100000 is more than"),
     ],
 )

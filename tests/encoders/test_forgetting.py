@@ -1,4 +1,4 @@
-"""Weight interpolation, the penalty on leaving the start, and replay."""
+"""Weight interpolation, and the penalty on leaving the start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from unseen.encoders.forgetting import between, interpolated, l2_to_init, trained_weights, with_replay
+from unseen.encoders.forgetting import L2ToInit, between, interpolated
 from unseen.encoders.low_rank import LowRank, merge_low_rank
 
 
@@ -85,51 +85,11 @@ def test_alpha_is_a_share(alpha: float) -> None:
 def test_the_penalty_is_half_the_squared_way_and_pulls_back() -> None:
     model = nn.Linear(2, 1)
     model.bias.requires_grad_(False)
-    start = trained_weights(model)
-    assert start.keys() == {"weight"}
-    assert l2_to_init(model, start) == 0
+    penalty = L2ToInit(model)
+    assert penalty() == 0
     with torch.no_grad():
         model.weight += torch.tensor([[3.0, -4.0]])
         model.bias += 9  # frozen: not counted
-    penalty = l2_to_init(model, start)
-    assert penalty.item() == pytest.approx(12.5)  # (9 + 16) / 2
-    penalty.backward()
+    assert penalty().item() == pytest.approx(12.5)  # (9 + 16) / 2
+    penalty().backward()
     torch.testing.assert_close(model.weight.grad, torch.tensor([[3.0, -4.0]]))
-    model.bias.requires_grad_(True)
-    with pytest.raises(ValueError, match="same trained weights as at the start, unlike bias"):
-        l2_to_init(model, start)
-
-
-def test_replayed_images_follow_with_labels_behind_those_of_the_task() -> None:
-    images, labels = torch.arange(4.0).reshape(4, 1, 1, 1), torch.tensor([0, 1, 2, 0])
-    others, theirs = 10 + torch.arange(5.0).reshape(5, 1, 1, 1), torch.arange(5)
-    drawn = set()
-    for seed in range(20):
-        generator = torch.Generator().manual_seed(seed)
-        mixed, mixed_labels = with_replay(
-            (images, labels), (others, theirs), share=0.5, classes=3, generator=generator
-        )
-        assert torch.equal(mixed[:4], images)
-        assert torch.equal(mixed_labels[:4], labels)
-        assert torch.equal(
-            mixed[4:].flatten() - 10 + 3, mixed_labels[4:].float()
-        )  # image 10 + i is of class i
-        assert len(set(mixed_labels[4:].tolist())) == 2  # .5 of 4, none twice
-        drawn |= set(mixed_labels[4:].tolist())
-    assert drawn == {3, 4, 5, 6, 7}
-    none = with_replay((images, labels), (others, theirs), share=0, classes=3, generator=torch.Generator())
-    assert torch.equal(none[0], images)
-
-
-@pytest.mark.parametrize(
-    ("size", "share", "message"),
-    [
-        (1, -0.5, "share=-0.5 of replayed images must be at least 0"),
-        (2, 0.5, "images of the task are .1, 1, 1., and those to be replayed .1, 2, 2."),
-        (1, 2.0, "share=2.0 of 4 images replays 8, and memory holds only 5"),
-    ],
-)
-def test_what_cannot_be_replayed(size: int, share: float, message: str) -> None:
-    task, memory = (torch.zeros(4, 1, 1, 1), torch.zeros(4)), (torch.zeros(5, 1, size, size), torch.zeros(5))
-    with pytest.raises(ValueError, match=message):
-        with_replay(task, memory, share=share, classes=3, generator=torch.Generator())

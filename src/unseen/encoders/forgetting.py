@@ -1,7 +1,4 @@
-"""Against forgetting: weights between zero-shot and fine-tuned, a penalty on leaving the start, and replay.
-
-Legend: B images of a batch, M images of another task, C classes.
-"""
+"""Against forgetting: weights between zero-shot and fine-tuned, and a penalty on leaving the start."""
 
 from __future__ import annotations
 
@@ -60,68 +57,21 @@ def between(model: nn.Module, zero_shot: Weights, alphas: Sequence[float]) -> It
         model.load_state_dict(fine_tuned)
 
 
-def trained_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Return copies of the weights that are trained."""
-    return {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
+class L2ToInit:
+    """½ Σ (w - w_start)² over the trained weights, to be weighted and added to the loss.
 
-
-def l2_to_init(model: nn.Module, start: Weights) -> Tensor:
-    """Return ½ Σ (w - w_start)² over the trained weights, a scalar to be weighted and added to the loss.
-
-    L2-SP (Li et al., arXiv 1802.01483). Of LoRA and adapters it is over the small matrices that are trained.
+    L2-SP (Li et al., arXiv 1802.01483) without its decay of new layers. Of LoRA it is over the small matrices that are
+    trained, so its weight is no measure beside that of other techniques.
 
     Args:
-        model: In training.
-        start: `trained_weights` of it before training.
-
-    Raises:
-        ValueError: Other weights are trained than at the start.
+        model: As it is before training, what is trained requiring gradients.
     """
-    trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    if differing := trained.keys() ^ start.keys():
-        raise ValueError(
-            f"the penalty needs the same trained weights as at the start, unlike {listing(sorted(differing), 4)}"
-        )
-    terms = [((value - start[name].to(value)) ** 2).sum() for name, value in trained.items()]
-    return 0.5 * torch.stack(terms).sum()
 
+    def __init__(self, model: nn.Module) -> None:
+        self._trained = [value for value in model.parameters() if value.requires_grad]
+        self._start = [value.detach().clone() for value in self._trained]
 
-def with_replay(
-    batch: tuple[Tensor, Tensor],
-    memory: tuple[Tensor, Tensor],
-    *,
-    share: float,
-    classes: int,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Return a batch followed by images of another task (experience replay: Chaudhry et al., arXiv 1902.10486).
-
-    Labels of the other task are shifted by C, so that the texts of both tasks one after the other are the classes.
-
-    Args:
-        batch: Images (B, ...) and labels (B,) of the task.
-        memory: Images (M, ...) and labels (M,) of the other one, drawn from without replacement.
-        share: Images to add, as a share of B, rounded.
-        classes: C of the task.
-        generator: On the CPU.
-
-    Raises:
-        ValueError: A negative share, images of different sizes, or fewer in memory than are to be added.
-    """
-    (images, labels), (others, their_labels) = batch, memory
-    if share < 0:
-        raise ValueError(f"share={share} of replayed images must be at least 0")
-    if images.shape[1:] != others.shape[1:]:
-        raise ValueError(
-            f"images of the task are {tuple(images.shape[1:])}, and those to be replayed {tuple(others.shape[1:])}"
-        )
-    added = round(share * len(images))
-    if added > len(others):
-        raise ValueError(
-            f"share={share} of {len(images)} images replays {added}, and memory holds only {len(others)}"
-        )
-    drawn = torch.randperm(len(others), generator=generator)[:added].to(others.device)
-    return (
-        torch.cat([images, others[drawn].to(images)]),
-        torch.cat([labels, their_labels[drawn].to(labels) + classes]),
-    )
+    def __call__(self) -> Tensor:
+        """Return the penalty as the model stands, a scalar; gradients pass."""
+        pairs = zip(self._trained, self._start, strict=True)
+        return 0.5 * torch.stack([((value - start.to(value)) ** 2).sum() for value, start in pairs]).sum()

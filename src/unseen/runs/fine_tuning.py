@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,23 @@ _HELD_OUT_STREAM = 7  # of random numbers of its own
 
 
 def fine_tuned(
-    encoder: Encoder, captioned: Captioned, plain: dict[str, Any], run: Run, device: torch.device
+    encoder: Encoder,
+    captioned: Captioned,
+    others: Sequence[Captioned],
+    plain: dict[str, Any],
+    run: Run,
+    device: torch.device,
 ) -> Encoder:
-    """Train what the technique chooses; return the encoder with the weights of the best epoch, in eval mode."""
+    """Train what the technique chooses; return the encoder with the weights of the best epoch, in eval mode.
+
+    Args:
+        encoder: As it was loaded.
+        captioned: The task.
+        others: Tasks to replay images of, if that is set.
+        plain: All settings.
+        run: Gets facts.
+        device: Of the encoder.
+    """
     from lightning.pytorch import Trainer, seed_everything
 
     from unseen.data.batches import epoch_order
@@ -53,6 +67,7 @@ def fine_tuned(
         partial(captioned.embeddings, encoder),
         make(plain["model"]["optimizer"] | {"_partial_": True}, "model.optimizer"),
         lambda: task.batches(task.train, batch_size, device, held),
+        **_against_forgetting(encoder, others, plain, device),
     )
     loggers, _ = _loggers(run, plain, job_type="transfer")
     trainer = Trainer(
@@ -79,6 +94,24 @@ def fine_tuned(
         parameters=total,
     )
     return encoder
+
+
+def _against_forgetting(
+    encoder: Encoder, others: Sequence[Captioned], plain: dict[str, Any], device: torch.device
+) -> dict[str, Any]:
+    """Return what of a step's loss keeps the encoder from forgetting, as arguments of `EncoderTuner`."""
+    from unseen.encoders.forgetting import L2ToInit
+    from unseen.runs.replay import Replay
+
+    found: dict[str, Any] = {}
+    if weight := plain["l2_to_init"]:
+        penalty = L2ToInit(encoder)
+        found["penalty"] = lambda: weight * penalty()
+    if share := plain["replay"]:
+        found["replayed"] = Replay(
+            others, encoder, share=share, batch_size=plain["batch_size"], seed=plain["seed"], device=device
+        )
+    return found
 
 
 def _precision(typed: str, device: torch.device) -> Any:

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from unseen.atomic_files import write_text
 from unseen.freed_memory import keep_freed_memory
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path
+from unseen.runs.countermeasures import check_countermeasures, technique_label
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import choices
 from unseen.runs.recorded import recorded
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _READ = (
     "encoder", "technique", "data", "optimizer", "seed", "size", "trainer", "logger", "paths", "hydra", "resume",
     "plan", "extras", "local", "others", "measure_only", "templates", "class_names", "epochs", "draws",
-    "batch_size",
+    "batch_size", "l2_to_init", "replay",
 )  # fmt: skip
 _READ_OF = {"trainer": ("accelerator", "precision"), "model": ("optimizer",)}
 _OF_DATA = (
@@ -79,13 +80,15 @@ def _transfer(run: Run) -> None:
     with user_errors(ValueError, OSError, RuntimeError):
         device = device_of(plain["trainer"]["accelerator"])
         settings = settings_of_others(plain["data"]["name"], plain["others"] or [], _composed_data)
+        chosen = str(choices()["technique"])
+        check_countermeasures(plain, chosen, settings)
         torch.manual_seed(plain["seed"])
         encoder = _encoder(plain).to(device).eval()
         gc.enable()
         captions = {"templates": plain["templates"], "class_names": plain["class_names"]}
         task = task_of(plain["data"], encoder, plain, captions=captions)
         others = [task_of(one, encoder, plain, captions={}) for one in settings.values()]
-    technique = "none" if plain["measure_only"] else str(choices()["technique"])
+    technique = "none" if plain["measure_only"] else technique_label(chosen, plain)
     name = str(choices()["encoder"])
     plain["model"]["name"] = name
     plain["logger"] = _named_anew(run.config.logger, plain)
@@ -96,6 +99,8 @@ def _transfer(run: Run) -> None:
         composed=encoder.composed,
         data=task.task.name,
         technique=technique,
+        l2_to_init=plain["l2_to_init"],
+        replay=plain["replay"],
         classes=len(task.task.classes),
         train_images=len(task.task.train),
         test_images=len(task.task.test),
@@ -117,9 +122,9 @@ def _transfer(run: Run) -> None:
     run.folder.add_facts(values=rows.values())
     run.folder.write_summary("running")
     if not plain["measure_only"]:
-        tuned = fine_tuned(encoder, task, plain, run, device)
+        tuned = fine_tuned(encoder, task, others, plain, run, device)
         # a linear probe serves its task alone, and leaves the encoder as it was
-        elsewhere = encoder if technique == "probe" else tuned
+        elsewhere = encoder if chosen == "probe" else tuned
         size = plain["batch_size"]
         after = _tested(tuned, [task], size, device) + _tested(elsewhere, others, size, device)
         rows.add(*change_rows([task, *others], before, after, technique))

@@ -6,7 +6,7 @@ Legend: B batch, C classes, D features.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import torch
@@ -30,6 +30,9 @@ class EncoderTuner(LightningModule):
         class_embeddings: Gives the embeddings of the classes (C, D) as the encoder stands.
         optimizer: Makes one of the trained parameters; the learning rate is constant, as published.
         held_out: Gives batches of held-out images and labels.
+        penalty: Gives a scalar that is added to the loss of each step.
+        replayed: Gives, for a step and the size of its batch, images of other tasks (n, 3, S, S), their labels (n,) and
+            the texts of their task's classes (C, D): each image is told among the classes of its own task.
     """
 
     def __init__(
@@ -38,10 +41,14 @@ class EncoderTuner(LightningModule):
         class_embeddings: Callable[[], Tensor],
         optimizer: Callable[..., torch.optim.Optimizer],
         held_out: Callable[[], Iterator[tuple[Tensor, Tensor]]],
+        *,
+        penalty: Callable[[], Tensor] | None = None,
+        replayed: Callable[[int, int], Iterable[tuple[Tensor, Tensor, Tensor]]] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self._class_embeddings, self._optimizer, self._held_out = class_embeddings, optimizer, held_out
+        self._penalty, self._replayed = penalty, replayed
         self._fixed_texts: Tensor | None = None  # where no training changes them
         self.best: tuple[float, int, Weights] | None = None  # accuracy, epoch, what training changes
         self.accuracies: list[float] = []
@@ -57,10 +64,20 @@ class EncoderTuner(LightningModule):
         return self
 
     def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of images (B, 3, S, S) and labels (B,)."""
+        """Return the loss of images (B, 3, S, S) and labels (B,): the mean over all images, replayed ones included."""
         images, labels = batch
-        logits = self.encoder.logits(self.encoder.encode_images(images), self._texts())
-        loss = F.cross_entropy(logits, labels)
+        parts = [(images, labels, self._texts())]
+        if self._replayed is not None:
+            parts += self._replayed(self.global_step, len(labels))
+        sizes = [len(of_part) for _, of_part, _ in parts]
+        embeddings = self.encoder.encode_images(torch.cat([of_part for of_part, _, _ in parts]))
+        losses = [
+            len(some) / sum(sizes) * F.cross_entropy(self.encoder.logits(some, texts), of_part)
+            for some, (_, of_part, texts) in zip(embeddings.split(sizes), parts, strict=True)
+        ]
+        loss = torch.stack(losses).sum()
+        if self._penalty is not None:
+            loss = loss + self._penalty()
         if not math.isfinite(loss.item()):
             raise FloatingPointError(
                 f"the training loss is {loss.item()} at step {self.global_step}; a lower learning rate may help: "

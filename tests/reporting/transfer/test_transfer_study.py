@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,16 @@ def test_runs_that_were_trained_otherwise_are_not_averaged(tmp_path: Path) -> No
         read_points([tmp_path])
     (tmp_path / "full-a-2" / "summary.json").write_text("{}")
     assert read_points([tmp_path])[0].runs == 2
+
+
+@pytest.mark.parametrize(("replay", "alike"), [(0.0, True), (0.5, False)])
+def test_other_tasks_count_where_they_are_replayed(tmp_path: Path, replay: float, alike: bool) -> None:
+    for seed, others in enumerate((["b"], ["b", "c"])):
+        write(tmp_path, "a", 0.2, 0.3, seed=seed)
+        config = {"seed": seed, "others": others, "replay": replay}
+        (tmp_path / f"full-a-{seed}" / "config.yaml").write_text(json.dumps(config))
+    with nullcontext() if alike else pytest.raises(ValueError, match="differ in others: "):
+        assert read_points([tmp_path])[0].runs == 2
 
 
 def test_a_damaged_run_is_named(tmp_path: Path) -> None:

@@ -121,15 +121,16 @@ def _check_alike(first: Path, other: Path) -> None:
 
 
 def _settings(folder: Path) -> dict[str, object]:
-    """Return what affects a run's numbers but for its seeds; of other tasks each is tested by itself."""
+    """Return what affects a run's numbers but for its seeds; other tasks do where their images are replayed."""
     try:
         config = read_config(folder / "config.yaml")
     except FileNotFoundError:
         return {}
+    left_out = _SEEDS if config.get("replay") else {*_SEEDS, "others"}
     return {
         name: value
         for name, value in flatten(config).items()
-        if effect_of(name) == "result" and name not in _SEEDS and name.partition(".")[0] != "others"
+        if effect_of(name) == "result" and not {name, name.partition(".")[0]} & left_out
     }
 
 
