@@ -52,6 +52,10 @@ _NOISE = _rule(
     lambda levels: all(0 < level <= 1 for level in levels) and len(set(levels)) == len(levels),
     "must be shares of noise above 0 and at most 1, each once, such as [0.25,0.5,1.0]",
 )
+_SHARES = _rule(
+    lambda shares: shares and all(0 < share <= 1 for share in shares) and len(set(shares)) == len(shares),
+    "must be shares of the images above 0 and at most 1, each once, such as [0.01,0.1,0.5,1]",
+)
 _DEVICES = _rule(
     lambda number: number == -1 or 1 <= number <= 1024,
     "must be a number of processes from 1 to 1024, -1 or auto",
@@ -196,6 +200,7 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "batch_size": (_Count, "result"),
     "l2_to_init": (_between(float, 0, 1e6), "result"),
     "replay": (_between(float, 0, 1), "result"),
+    "shares": (Annotated[list[float], _SHARES] | None, "rows"),
 }
 OPTIONAL = (
     "data.num_seen",

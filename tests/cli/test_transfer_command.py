@@ -61,9 +61,13 @@ def transfer(own: Path, *arguments: str, logs: Path) -> Ran:
     return run_command("transfer.py", *line, logs=logs, PYTHONPATH=str(own))
 
 
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def rows(folder: Path) -> dict[tuple[str, str], dict[str, str]]:
-    with (folder / "scores.csv").open(encoding="utf-8") as file:
-        return {(row["task"], row["measure"]): row for row in csv.DictReader(file)}
+    return {(row["task"], row["measure"]): row for row in read_csv(folder / "scores.csv")}
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +97,18 @@ def test_a_task_gains_and_another_one_changes(tuned: Ran) -> None:
 
 
 def test_measures_are_those_before_training(tuned: Ran, own: Path, tmp_path: Path) -> None:
-    only = transfer(own, "measure_only=true", logs=tmp_path)
+    only = transfer(own, "measure_only=true", "shares=[.1,1]", logs=tmp_path)
     assert only.code == 0, only.err
     measured, both = rows(only.folder), rows(tuned.folder)
+    need = read_csv(only.folder / "sample_need.csv")
+    whole, tenth = (
+        {row["measure"]: row for row in need if row["share"] == share} for share in ("1.0", "0.1")
+    )
+    assert whole.keys() == {name for _, name in measured} - {"accuracy_before", "inter_text"}
+    assert all(whole[name]["mean"] == measured["digits", name]["value"] for name in whole)
+    assert (tenth["iimm"]["images"], tenth["iimm"]["draws"], tenth["iimm"]["encoder"]) == ("20", "5", "toy")
+    assert float(tenth["iimm"]["sd"]) > 0
+    assert "NCTI needs 64 images" in whole["ncti"]["reason"]
     for name in ("iimm", "gbc", "sfda", "logme"):
         assert measured["digits", name]["value"] == both["digits", name]["value"]
     assert ("digits", "accuracy_after") not in measured
@@ -141,6 +154,8 @@ def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) ->
         (("data.unseen=[1,2]",), "data.unseen is not read by transfer.py"),
         (("epochs=0",), "epochs=0 must be"),
         (("replay=0.5", "others=[digits]"), "replay=0.5 draws from training images of other tasks"),
+        (("shares=[.5,2]",), "shares=[0.5, 2] must be shares of the images above 0 and at most 1"),
+        (("shares=[.5]", "draws=1"), "draws=1 is too few for shares"),
         (("data.test_size=100000",), "test_size=100000 is more than"),
     ],
 )
@@ -157,5 +172,4 @@ def test_the_study_of_few_tasks_draws_no_line(tuned: Ran, tmp_path: Path) -> Non
     ran = run_command("transfer.py", *line, logs=tmp_path)
     assert ran.code == 0, ran.err
     assert "A line over tasks needs 4 of them at least" in ran.out
-    with (out / "matrix.csv").open(encoding="utf-8") as file:
-        assert {row["tested_on"] for row in csv.DictReader(file)} == {"digits", "typefaces", "again"}
+    assert {row["tested_on"] for row in read_csv(out / "matrix.csv")} == {"digits", "typefaces", "again"}

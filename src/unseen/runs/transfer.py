@@ -19,7 +19,8 @@ from unseen.runs.countermeasures import check_countermeasures, technique_label
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import choices
 from unseen.runs.recorded import recorded
-from unseen.runs.transfer_rows import Row, Rows, accuracy_row, change_rows, log_rows
+from unseen.runs.transfer_measures import embedded, score_rows, write_sample_need
+from unseen.runs.transfer_rows import Rows, accuracy_row, change_rows, log_rows
 from unseen.runs.typed_line import key_of
 from unseen.wording import count, one_line
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _READ = (
     "encoder", "technique", "data", "optimizer", "seed", "size", "trainer", "logger", "paths", "hydra", "resume",
     "plan", "extras", "local", "others", "measure_only", "templates", "class_names", "epochs", "draws",
-    "batch_size", "l2_to_init", "replay",
+    "batch_size", "shares", "l2_to_init", "replay",
 )  # fmt: skip
 _READ_OF = {"trainer": ("accelerator", "precision"), "model": ("optimizer",)}
 _OF_DATA = (
@@ -118,9 +119,12 @@ def _transfer(run: Run) -> None:
     before = _tested(encoder, [task, *others], plain["batch_size"], device)
     for captioned, right in zip([task, *others], before, strict=True):
         rows.add(accuracy_row(captioned.task.name, "accuracy_before", right))
-    rows.add(*_measured(encoder, task, plain, device))
+    given = embedded(encoder, task, plain["batch_size"], device)
+    rows.add(*score_rows(task.task.name, given, plain))
     run.folder.add_facts(values=rows.values())
     run.folder.write_summary("running")
+    if plain["shares"]:
+        console().print(write_sample_need(run.folder.path, name, task.task.name, given, plain))
     if not plain["measure_only"]:
         tuned = fine_tuned(encoder, task, others, plain, run, device)
         # a linear probe serves its task alone, and leaves the encoder as it was
@@ -146,6 +150,10 @@ def _checked(config: DictConfig) -> dict[str, Any]:
         for text in HydraConfig.get().overrides.task:
             _check_typed(key_of(text))
         check_settings(plain, read_places(config, HydraConfig.instance().cfg))
+        if plain["shares"] and plain["draws"] in {0, 1}:
+            raise ValueError(
+                f"draws={plain['draws']} is too few for shares, which need 2 draws of each at least"
+            )
     quiet_libraries()
     if plain["extras"]["print_config"]:
         console().print(settings_tree(plain))
@@ -184,40 +192,3 @@ def _tested(
     encoder: Encoder, tasks: Sequence[Captioned], batch_size: int, device: torch.device
 ) -> list[Tensor]:
     return [captioned.right(encoder, batch_size, device) for captioned in tasks]
-
-
-def _measured(
-    encoder: Encoder, captioned: Captioned, plain: dict[str, Any], device: torch.device
-) -> list[Row]:
-    """Return the measures of the untrained encoder on the training images."""
-    import torch
-
-    from unseen.data.canvases import progress
-    from unseen.encoders.zero_shot import image_embeddings
-    from unseen.transfer.scoring import score_all
-
-    task = captioned.task
-    with progress(f"embedding {task.name}", len(task.train), True) as advance, torch.no_grad():
-        images, labels = image_embeddings(
-            encoder, task.batches(task.train, plain["batch_size"], device), advance
-        )
-        texts = captioned.embeddings(encoder).float().cpu()
-        logits = torch.cat(
-            [encoder.logits(some.to(device), texts.to(device)).cpu() for some in torch.split(images, 4096)]
-        )
-    with user_errors():
-        found = score_all(
-            images.numpy(),
-            labels.numpy(),
-            texts=texts.numpy(),
-            probabilities=logits.softmax(dim=1).numpy(),
-            draws=plain["draws"],
-            seed=plain["seed"],
-        )
-    for name, one in found.items():
-        if one.reason:
-            notice(f"{name} has no value: {one.reason}")
-    return [
-        Row(task.name, name, one.value, one.low, one.high, one.images, one.seconds, one.percentile)
-        for name, one in found.items()
-    ]

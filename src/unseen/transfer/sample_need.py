@@ -130,7 +130,7 @@ def _row(share: float, name: str, found: Sequence[Scored], whole: Scored) -> Sam
     if reasons:
         reason = reasons[0] if len(found) == 1 else f"in {len(reasons)} of {len(found)} draws: {reasons[0]}"
     return SampleNeed(
-        share=share,
+        share=float(share),
         images=found[0].images,
         measure=name,
         mean=mean,

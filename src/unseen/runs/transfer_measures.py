@@ -1,0 +1,103 @@
+"""What `transfer.py` measures of an encoder before training, on a task's training images: one pass, then arrays.
+
+Legend: N images, C classes, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from unseen.atomic_files import csv_text, write_text
+from unseen.runs.console import notice
+from unseen.runs.errors import user_errors
+from unseen.runs.transfer_rows import Row
+from unseen.runs.written_values import in_csv, on_screen
+
+if TYPE_CHECKING:
+    import torch
+
+    from unseen.encoders.encoder import Encoder
+    from unseen.runs.transfer_parts import Captioned
+    from unseen.transfer import SampleNeed
+
+_NEED_COLUMNS = (
+    "encoder", "task", "share", "images", "measure", "mean", "sd", "deviation", "draws", "seconds", "reason",
+)  # fmt: skip
+
+
+def embedded(encoder: Encoder, captioned: Captioned, batch_size: int, device: torch.device) -> dict[str, Any]:
+    """Return the arguments of `unseen.transfer.score_all` for the training images, as arrays."""
+    import torch
+
+    from unseen.data.canvases import progress
+    from unseen.encoders.zero_shot import image_embeddings
+
+    task = captioned.task
+    with progress(f"embedding {task.name}", len(task.train), True) as advance, torch.no_grad():
+        images, labels = image_embeddings(encoder, task.batches(task.train, batch_size, device), advance)
+        texts = captioned.embeddings(encoder).float().cpu()
+        logits = torch.cat(
+            [encoder.logits(some.to(device), texts.to(device)).cpu() for some in torch.split(images, 4096)]
+        )
+    return {
+        "images": images.numpy(),
+        "labels": labels.numpy(),
+        "texts": texts.numpy(),
+        "probabilities": logits.softmax(dim=1).numpy(),
+    }
+
+
+def score_rows(task: str, given: dict[str, Any], plain: dict[str, Any]) -> list[Row]:
+    """Return a row for each measure; what a task does not allow is said."""
+    from unseen.transfer import score_all
+
+    with user_errors():
+        found = score_all(**given, draws=plain["draws"], seed=plain["seed"])
+    for name, one in found.items():
+        if one.reason:
+            notice(f"{name} has no value: {one.reason}")
+    return [
+        Row(task, name, one.value, one.low, one.high, one.images, one.seconds, one.percentile)
+        for name, one in found.items()
+    ]
+
+
+def write_sample_need(
+    folder: Path, encoder: str, task: str, given: dict[str, Any], plain: dict[str, Any]
+) -> Table:
+    """Write sample_need.csv, the measures on shares of the images; return the table for the screen."""
+    from unseen.transfer import sample_need
+    from unseen.transfer.sample_need import DRAWS
+
+    draws = DRAWS if plain["draws"] is None else plain["draws"]
+    with user_errors():
+        rows = sample_need(**given, shares=plain["shares"], draws=draws, seed=plain["seed"])
+    lines = (
+        (
+            encoder, task, row.share, row.images, row.measure, in_csv(row.mean), in_csv(row.sd), in_csv(row.deviation),
+            row.draws, in_csv(row.seconds), row.reason,
+        )
+        for row in rows
+    )  # fmt: skip
+    write_text(folder / "sample_need.csv", csv_text(_NEED_COLUMNS, lines))
+    return _need_table(f"{task}: measures on shares of {len(given['labels']):,} images, mean ± sd", rows)
+
+
+def _need_table(title: str, rows: Sequence[SampleNeed]) -> Table:
+    """Return a row a measure, a column a share."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("measure", no_wrap=True)
+    shares = sorted({row.share for row in rows})
+    for share in shares:
+        table.add_column(f"{share:g}", justify="right", no_wrap=True)
+    cells: dict[str, list[str]] = {}
+    for row in rows:
+        spread = "" if row.draws == 1 or row.reason else f" ± {on_screen(row.sd)}"
+        cells.setdefault(row.measure, []).append(f"{on_screen(row.mean)}{spread}")
+    for measure, of_shares in cells.items():
+        table.add_row(measure, *of_shares)
+    return table
