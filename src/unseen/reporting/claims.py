@@ -23,14 +23,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def may_be_written(p_values: Sequence[float]) -> list[bool]:
+def may_be_written(p_values: Sequence[float], families: int = 1) -> list[bool]:
     """Return for all tests of a page, passed or not, which of their claims may be written.
 
     A claim needs p ≤ .05 by itself, and ≤ .10 after Holm's correction for all tests of the page. A test without a p
     (too few units) makes no claim.
 
+    Args:
+        p_values: Of all tests.
+        families: Of how many such lists the page's claims come; each gets an equal share of its errors.
+
     >>> may_be_written([0.004, 0.04, 0.3, float("nan")])
     [True, True, False, False]
     """
     corrected = holm(p_values)
-    return [p <= SIGNIFICANT and page <= OF_A_PAGE for p, page in zip(p_values, corrected, strict=True)]
+    return [
+        p <= SIGNIFICANT and families * page <= OF_A_PAGE for p, page in zip(p_values, corrected, strict=True)
+    ]
