@@ -9,6 +9,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "unseen"
 # package: what of ours it may import
 ALLOWED: dict[str, set[str]] = {
     "probe_table": set(),
+    "selector_table": set(),
     "scores": {"atomic_files", "regular_files", "probe_table"},
     "atomic_files": set(),
     "regular_files": set(),
@@ -22,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "process_rank": set(),
     "settings": {"probe_table"},
     "probes": {"probe_table"},
+    "layer_selection": {"probes"},
     "backbones": {"wording"},
     "biases": {"wording"},
     "transfer": {"wording"},
@@ -96,7 +98,9 @@ PURE = {
     "transfer": {"lightning", "rich", "wandb"},
     "encoders": {"lightning", "rich", "wandb"},
     "image_sets": {"lightning", "rich", "wandb"},
+    "layer_selection": {"lightning", "rich", "wandb"},
     "probe_table": {"torch", "numpy"},
+    "selector_table": {"torch", "numpy"},
     "scores": {"torch", "numpy"},
     "settings": {"torch", "numpy"},
     "run_folder": {"torch", "numpy"},
