@@ -194,7 +194,7 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "study": (Literal["own"] | None, "command"),
     "runs": (_Text | Annotated[list[_Text], Field(min_length=1)], "command"),
     "templates": (Annotated[list[_Text], Field(min_length=1)] | None, "result"),
-    "class_names": (dict[str, _Text] | None, "result"),
+    "class_names": (dict[_Name | _Whole, _Text] | list[_Text] | None, "result"),  # {1: one} is typed so
     "epochs": (_Count, "result"),
     "draws": (_Whole | None, "result"),
     "batch_size": (_Count, "result"),

@@ -144,12 +144,16 @@ def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) ->
     [
         (("tuning=bitfit",), "trains weights of transformer blocks, and toy of width 8 has none"),
         (("tuning=lorra",), "technique=lorra is not known (did you mean lora?)"),
-        (("others=[nowhere]",), "others=nowhere"),
+        (("others=[typeface]",), "others=typeface is not a data set (did you mean typefaces?)"),
+        (("others=[{typefaces: {train_size: 9999}}]",), "others.typefaces: train_size=9999 is more than"),
         (("others=[typefaces,typefaces]",), "others has two tasks called typefaces"),
         (("others=[{digits: {tests: 3}}]",), "others.digits.tests is not a setting"),
         (("templates=[a photo]",), "error: templates has 'a photo' without {c}"),
-        (("class_names={cat: felis}",), "error: class_names has no name for"),
+        (("class_names={1: one}",), "error: class_names has no name for 0, 2, 3"),
+        (("class_names=[one,two]",), "error: class_names has too few names: 2 names for 10 classes"),
         (("model=composed", "encoder.network=lite"), "encoder.network='lite' is not one of"),
+        # before an encoder is loaded
+        (("model=composed", "encoder.network=lite", "data.root=here"), "data.root=here has no meaning"),
         (("probe.k=3",), "probe.k is not read by transfer.py"),
         (("data.unseen=[1,2]",), "data.unseen is not read by transfer.py"),
         (("epochs=0",), "epochs=0 must be"),

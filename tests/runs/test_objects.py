@@ -104,10 +104,16 @@ def test_errors_of_the_making_are_sentences() -> None:
         make({"_target_": "builtins.int", "_args_": ["z"]}, "x")
     with pytest.raises(UserError, match="as it is"):
         make({"_target_": f"{__name__}.refuse"}, "x")
+    with pytest.raises(ValueError, match=r"^x cannot be made: what to do instead$"):
+        make({"_target_": f"{__name__}.explain"}, "x")
 
 
 def refuse() -> None:
     raise UserError("as it is")
+
+
+def explain() -> None:
+    raise RuntimeError("what to do instead") from OSError("what a library says")
 
 
 def test_what_takes_anything_is_not_known() -> None:

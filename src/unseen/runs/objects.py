@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
 from unseen.runs.errors import UserError
@@ -76,7 +77,8 @@ def make(
     except UserError:
         raise
     except Exception as error:
-        cause = error.__cause__ or error  # Hydra repeats the whole node
+        # Hydra repeats the whole node; other errors say it better than what caused them
+        cause = (isinstance(error, InstantiationException) and error.__cause__) or error
         raise ValueError(f"{place} cannot be made: {one_line(cause)}") from error
     missing = [name for name in methods if not hasattr(made, name)]
     if missing or (kind is not None and not isinstance(made, kind)):

@@ -22,7 +22,7 @@ from unseen.runs.recorded import recorded
 from unseen.runs.transfer_measures import embedded, score_rows, write_sample_need
 from unseen.runs.transfer_rows import Rows, accuracy_row, change_rows, log_rows
 from unseen.runs.typed_line import key_of
-from unseen.wording import count, one_line
+from unseen.wording import count, one_line, suggestion
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +74,7 @@ def _transfer(run: Run) -> None:
     from unseen.runs.bias_parts import device_of
     from unseen.runs.build import _named_anew
     from unseen.runs.fine_tuning import fine_tuned
-    from unseen.runs.transfer_parts import settings_of_others, task_of
+    from unseen.runs.transfer_parts import check_tasks, settings_of_others, task_of
 
     plain = _checked(run.config)
     run.folder.write_summary("running")
@@ -83,10 +83,11 @@ def _transfer(run: Run) -> None:
         settings = settings_of_others(plain["data"]["name"], plain["others"] or [], _composed_data)
         chosen = str(choices()["technique"])
         check_countermeasures(plain, chosen, settings)
+        captions = {"templates": plain["templates"], "class_names": plain["class_names"]}
+        check_tasks(plain["data"], captions, settings)
         torch.manual_seed(plain["seed"])
         encoder = _encoder(plain).to(device).eval()
         gc.enable()
-        captions = {"templates": plain["templates"], "class_names": plain["class_names"]}
         task = task_of(plain["data"], encoder, plain, captions=captions)
         others = [task_of(one, encoder, plain, captions={}) for one in settings.values()]
     technique = "none" if plain["measure_only"] else technique_label(chosen, plain)
@@ -172,6 +173,11 @@ def _check_typed(name: str) -> None:
 def _composed_data(name: str) -> dict[str, Any]:
     """Return the settings of a data set as its file has them."""
     loader = GlobalHydra.instance().config_loader()
+    known = [one for one in loader.get_group_options("data") if not one.startswith("_")]
+    if name not in known:
+        raise ValueError(
+            f"others={name} is not a data set{suggestion(name, known)}; choose among {', '.join(known)}"
+        )
     try:
         config = loader.load_configuration("transfer", [f"data={name}"], RunMode.RUN)
         return OmegaConf.to_container(config.data, resolve=True)  # type: ignore[return-value]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from unseen.data.catalog import ImageSource
+    from unseen.data.selection import SelectionRule
     from unseen.data.tasks import Task
     from unseen.encoders.encoder import Encoder
     from unseen.encoders.prompts import Prompts
@@ -105,18 +107,9 @@ def task_of(
         ValueError: One sentence.
     """
     from unseen.data.canvas_cache import CanvasCache
-    from unseen.data.selection import SelectionRule
     from unseen.data.tasks import load_task
 
-    source = make(data["source"], "data.source", methods=("check", "list", "read"))
-    rule = SelectionRule(
-        train_size=data["train_size"],
-        test_size=data["test_size"],
-        test_fraction=data["test_fraction"],
-        stratified=data["stratified"],
-        seed=data["split_seed"],
-        draws_classes=True,  # a seed that draws no images is no mistake here
-    )
+    source, rule = _images_of(data)
     limit = data["cache_gb"] * 2**30
     folder = Path(plain["paths"]["data_dir"]).expanduser() / "cache"
     task = load_task(
@@ -133,12 +126,64 @@ def task_of(
     return Captioned(task, tuple(tuple(of_class) for of_class in made))
 
 
+def check_tasks(
+    data: dict[str, Any], captions: Mapping[str, Any], others: Mapping[str, dict[str, Any]]
+) -> None:
+    """Refuse, before an encoder is loaded, what can be known to be impossible; downloads nothing.
+
+    Args:
+        data: Settings of the task's data set.
+        captions: As of `task_of`.
+        others: Settings of the other data sets, by name.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    _check_task(data, captions)
+    for name, settings in others.items():
+        try:
+            _check_task(settings, {})
+        except ValueError as error:
+            raise ValueError(f"others.{name}: {error}") from error
+
+
+def _check_task(data: dict[str, Any], captions: Mapping[str, Any]) -> None:
+    from unseen.data.selection import planned_sizes
+    from unseen.data.tasks import AllSeen
+
+    source, rule = _images_of(data)
+    source.check()
+    prompts, counts = prompts_of(data["name"], captions), source.known_counts()
+    if counts is not None:
+        split = AllSeen.of(tuple(counts), rule.seed)
+        planned_sizes(counts, split, rule)
+        prompts.captions(split.seen_names)
+
+
+def _images_of(data: dict[str, Any]) -> tuple[ImageSource, SelectionRule]:
+    """Return where the images of a data set are, and which of them are taken."""
+    from unseen.data.selection import SelectionRule
+
+    source: ImageSource = make(data["source"], "data.source", methods=("check", "list", "read"))
+    rule = SelectionRule(
+        train_size=data["train_size"],
+        test_size=data["test_size"],
+        test_fraction=data["test_fraction"],
+        stratified=data["stratified"],
+        seed=data["split_seed"],
+        draws_classes=True,  # a seed that draws no images is no mistake here
+    )
+    return source, rule
+
+
 def prompts_of(name: str, captions: Mapping[str, Any]) -> Prompts:
     """Return the captions that were typed; what was not typed is as published for the data set, else general."""
     from unseen.encoders.prompts import Prompts, published
 
     known = published(name) or Prompts()
     templates, names = captions.get("templates"), captions.get("class_names")
+    if isinstance(names, Mapping):
+        names = {str(of_class): name for of_class, name in names.items()}  # classes may be numbers
     return Prompts(
         known.templates if templates is None else templates, known.names if names is None else names
     )
