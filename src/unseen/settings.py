@@ -56,6 +56,10 @@ _SHARES = _rule(
     lambda shares: shares and all(0 < share <= 1 for share in shares) and len(set(shares)) == len(shares),
     "must be shares of the images above 0 and at most 1, each once, such as [0.01,0.1,0.5,1]",
 )
+_ALPHAS = _rule(
+    lambda alphas: all(0 <= alpha <= 1 for alpha in alphas) and len(set(alphas)) == len(alphas),
+    "must be numbers from 0 (zero-shot) to 1 (fine-tuned), each once, such as [0,0.25,0.5,0.75,1]",
+)
 _DEVICES = _rule(
     lambda number: number == -1 or 1 <= number <= 1024,
     "must be a number of processes from 1 to 1024, -1 or auto",
@@ -201,6 +205,7 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "l2_to_init": (_between(float, 0, 1e6), "result"),
     "replay": (_between(float, 0, 1), "result"),
     "shares": (Annotated[list[float], _SHARES] | None, "rows"),
+    "alphas": (Annotated[list[float], _ALPHAS], "rows"),
 }
 OPTIONAL = (
     "data.num_seen",

@@ -76,7 +76,7 @@ def tuned(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     typed = ("optimizer=adamw", "model.optimizer.lr=0.02", "epochs=4")
     small = "train_size: 25, test_size: 50"
     others = f"others=[digits,{{typefaces: {{{small}}}}},{{typefaces: {{name: again, {small}}}}}]"
-    ran = transfer(own, "tuning=full", *typed, others, logs=logs)
+    ran = transfer(own, "tuning=full", *typed, others, "alphas=[1,0,.5]", logs=logs)
     assert ran.code == 0, ran.out + ran.err
     return ran
 
@@ -94,6 +94,25 @@ def test_a_task_gains_and_another_one_changes(tuned: Ran) -> None:
     assert found["again", "accuracy_change"]["value"] == found["typefaces", "accuracy_change"]["value"]
     assert float(found["other tasks", "mean_change"]["value"]) == pytest.approx(elsewhere)
     assert found["digits", "accuracy_before"]["n"] == "100"
+
+
+def test_the_ends_of_the_interpolation_are_before_and_after(tuned: Ran) -> None:
+    found = rows(tuned.folder)
+    with (tuned.folder / "interpolation.csv").open(encoding="utf-8") as file:
+        at = {(row["alpha"], row["tested_on"]): row for row in csv.DictReader(file)}
+    assert list(dict.fromkeys(alpha for alpha, _ in at)) == ["0.0", "0.5", "1.0"]
+    for task in ("digits", "typefaces", "again"):
+        assert at["0.0", task]["accuracy"] == found[task, "accuracy_before"]["value"]
+        assert at["0.0", task]["change"] == "0.0"
+        assert at["1.0", task]["accuracy"] == found[task, "accuracy_after"]["value"]
+        for column in ("change", "change_low", "change_high"):
+            of_scores = column.partition("_")[2] or "value"
+            assert at["1.0", task][column] == found[task, "accuracy_change"][of_scores]
+    assert at["1.0", "other tasks"]["change"] == found["other tasks", "mean_change"]["value"]
+    curve = tuned.summary()["interpolation"]
+    assert curve["alphas"] == [0, 0.5, 1]
+    assert curve["accuracy"][1] == float(at["0.5", "digits"]["accuracy"])
+    assert curve["mean_change"][1] == float(at["0.5", "other tasks"]["change"])
 
 
 def test_measures_are_those_before_training(tuned: Ran, own: Path, tmp_path: Path) -> None:
@@ -157,6 +176,10 @@ def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) ->
         (("probe.k=3",), "probe.k is not read by transfer.py"),
         (("data.unseen=[1,2]",), "data.unseen is not read by transfer.py"),
         (("epochs=0",), "epochs=0 must be"),
+        (
+            ("alphas=[0.5,0.5]",),
+            "alphas=[0.5, 0.5] must be numbers from 0 (zero-shot) to 1 (fine-tuned), each once",
+        ),
         (("replay=0.5", "others=[digits]"), "replay=0.5 draws from training images of other tasks"),
         (("shares=[.5,2]",), "shares=[0.5, 2] must be shares of the images above 0 and at most 1"),
         (("shares=[.5]", "draws=1"), "draws=1 is too few for shares"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from unseen.runs.countermeasures import check_countermeasures, technique_label
+from unseen.runs.countermeasures import check_countermeasures, check_trained_encoder, technique_label
 from unseen.runs.replay import drawn
 
 FULL, ADAPTER, PROBE = (
@@ -38,6 +38,13 @@ def test_draws_go_round_the_tasks_and_through_all_images() -> None:
         ),
         ({"l2_to_init": 0.1, "technique": ADAPTER}, (), "l2_to_init=0.1: tuning=own trains new layers"),
         ({"l2_to_init": 0.1, "technique": PROBE}, (), "which have no zero-shot weights to stay near"),
+        ({"alphas": [0.5], "measure_only": True}, (), "so it does not read alphas"),
+        ({"alphas": [0.5], "technique": ADAPTER}, (), "which have no zero-shot weights to interpolate with"),
+        (
+            {"alphas": [0.5], "technique": FULL | {"accumulate": True}},
+            (),
+            "the weight drifts with every forward",
+        ),
         ({"replay": 0.5, "technique": PROBE}, ("b",), "replay=0.5: tuning=own leaves every other task"),
         ({"replay": 0.5}, (), r"name one at least, others=\[\.\.\.\]"),
         ({"replay": 0.1, "batch_size": 4}, ("b",), "replay=0.1 of batch_size=4 is no image"),
@@ -46,10 +53,19 @@ def test_draws_go_round_the_tasks_and_through_all_images() -> None:
 def test_what_means_nothing_is_refused(
     changed: dict[str, Any], others: tuple[str, ...], sentence: str
 ) -> None:
-    plain = {"l2_to_init": 0.0, "replay": 0.0, "measure_only": False, "technique": FULL, "batch_size": 64}
+    plain = {"l2_to_init": 0.0, "replay": 0.0, "alphas": [], "measure_only": False}
+    plain |= {"technique": FULL, "batch_size": 64}
     check_countermeasures(plain, "full", others)
     with pytest.raises(ValueError, match=sentence):
         check_countermeasures(plain | changed, "own", others)
+
+
+def test_a_technique_of_ones_own_that_adds_layers_is_refused() -> None:
+    loaded, plain = object(), {"l2_to_init": 0.0, "alphas": [0.5]}
+    check_trained_encoder(loaded, loaded, plain, "own")
+    check_trained_encoder(loaded, object(), plain | {"alphas": []}, "own")
+    with pytest.raises(ValueError, match=r"alphas=\[0.5\]: tuning=own trains new layers"):
+        check_trained_encoder(loaded, object(), plain, "own")
 
 
 def test_a_technique_is_called_after_its_countermeasures() -> None:

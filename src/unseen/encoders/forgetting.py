@@ -19,7 +19,8 @@ def interpolated(zero_shot: Weights, fine_tuned: Weights, alpha: float) -> dict[
 
     Args:
         zero_shot: State dict of the encoder as it was loaded.
-        fine_tuned: State dict of the same encoder after training; LoRA must be merged into the weights before.
+        fine_tuned: State dict of the same encoder after training, on the same device; LoRA must be merged into the
+            weights before.
         alpha: Between 0 and 1.
 
     Raises:
@@ -42,13 +43,23 @@ def interpolated(zero_shot: Weights, fine_tuned: Weights, alpha: float) -> dict[
     }
 
 
+def copied(model: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of the model's weights and buffers on the CPU."""
+    return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
+
+
 def between(model: nn.Module, zero_shot: Weights, alphas: Sequence[float]) -> Iterator[float]:
     """Yield each alpha, the fine-tuned model having the weights of `interpolated`; in the end it is as before.
+
+    Args:
+        model: Fine-tuned, on any device.
+        zero_shot: State dict of it as it was loaded, on the CPU.
+        alphas: Between 0 and 1.
 
     Raises:
         ValueError: As `interpolated`.
     """
-    fine_tuned = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    fine_tuned = copied(model)
     try:
         for alpha in alphas:
             model.load_state_dict(interpolated(zero_shot, fine_tuned, alpha))

@@ -22,14 +22,16 @@ def check_countermeasures(plain: dict[str, Any], technique: str, others: Collect
     Raises:
         ValueError: One sentence.
     """
-    asked = [name for name in ("l2_to_init", "replay") if plain[name]]
+    asked = [name for name in ("alphas", "l2_to_init", "replay") if plain[name]]
     if asked and plain["measure_only"]:
         raise ValueError(f"measure_only=true does not train, so it does not read {listing(asked)}")
     target = plain["technique"]["_target_"]
-    if plain["l2_to_init"] and target in _NEW_LAYERS:
+    if target in _NEW_LAYERS:
+        _need_zero_shot_weights(plain, technique)
+    if plain["alphas"] and plain["technique"].get("accumulate"):
         raise ValueError(
-            f"l2_to_init={plain['l2_to_init']:g}: tuning={technique} trains new layers, which have no zero-shot "
-            "weights to stay near; use full, bitfit, attention or lora"
+            "alphas are of one fine-tuned weight, and with technique.accumulate=true the weight drifts with every "
+            "forward pass, those of a test included; leave one of them out"
         )
     share = plain["replay"]
     if share and target == _PROBE:
@@ -44,6 +46,25 @@ def check_countermeasures(plain: dict[str, Any], technique: str, others: Collect
         raise ValueError(
             f"replay={share:g} of batch_size={plain['batch_size']} is no image: replay must be larger, or the batches"
         )
+
+
+def check_trained_encoder(loaded: object, trained: object, plain: dict[str, Any], technique: str) -> None:
+    """Refuse, before training, a technique of one's own that puts layers around the encoder, as `adapter` does.
+
+    Raises:
+        ValueError: One sentence.
+    """
+    if trained is not loaded:
+        _need_zero_shot_weights(plain, technique)
+
+
+def _need_zero_shot_weights(plain: dict[str, Any], technique: str) -> None:
+    for name, use in (("alphas", "to interpolate with"), ("l2_to_init", "to stay near")):
+        if plain[name]:
+            raise ValueError(
+                f"{name}={plain[name]}: tuning={technique} trains new layers, which have no zero-shot weights {use}; "
+                "use full, bitfit, attention or lora"
+            )
 
 
 def technique_label(technique: str, plain: dict[str, Any]) -> str:

@@ -9,7 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from unseen.runs.console import say
+from unseen.runs.countermeasures import check_trained_encoder
 from unseen.runs.errors import UserError, user_errors
+from unseen.runs.identity import choices
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +55,9 @@ def fine_tuned(
     with user_errors():
         technique = make(plain["technique"] | {"_partial_": True}, "technique")
         takes_classes = "classes" in inspect.signature(technique).parameters
+        loaded = encoder
         encoder = technique(encoder, **({"classes": len(task.classes)} if takes_classes else {})).to(device)
+        check_trained_encoder(loaded, encoder, plain, str(choices()["technique"]))
     trained = sum(one.numel() for one in encoder.parameters() if one.requires_grad)
     total = sum(one.numel() for one in encoder.parameters())
     say(f"{trained:,} of {total:,} parameters are trained ({trained / total:.2%})")

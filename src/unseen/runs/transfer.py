@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
     from unseen.encoders.encoder import Encoder
     from unseen.runs.build import Run
+    from unseen.runs.interpolation import Curve
     from unseen.runs.transfer_parts import Captioned
 
 # What can be typed; the rest of the configuration belongs to other commands.
 _READ = (
     "encoder", "technique", "data", "optimizer", "seed", "size", "trainer", "logger", "paths", "hydra", "resume",
     "plan", "extras", "local", "others", "measure_only", "templates", "class_names", "epochs", "draws",
-    "batch_size", "shares", "l2_to_init", "replay",
+    "batch_size", "shares", "l2_to_init", "replay", "alphas",
 )  # fmt: skip
 _READ_OF = {"trainer": ("accelerator", "precision"), "model": ("optimizer",)}
 _OF_DATA = (
@@ -73,7 +74,6 @@ def _transfer(run: Run) -> None:
 
     from unseen.runs.bias_parts import device_of
     from unseen.runs.build import _named_anew
-    from unseen.runs.fine_tuning import fine_tuned
     from unseen.runs.transfer_parts import check_tasks, settings_of_others, task_of
 
     plain = _checked(run.config)
@@ -126,18 +126,52 @@ def _transfer(run: Run) -> None:
     run.folder.write_summary("running")
     if plain["shares"]:
         console().print(write_sample_need(run.folder.path, name, task.task.name, given, plain))
+    curve = None
     if not plain["measure_only"]:
-        tuned = fine_tuned(encoder, task, others, plain, run, device)
-        # a linear probe serves its task alone, and leaves the encoder as it was
-        elsewhere = encoder if chosen == "probe" else tuned
-        size = plain["batch_size"]
-        after = _tested(tuned, [task], size, device) + _tested(elsewhere, others, size, device)
-        rows.add(*change_rows([task, *others], before, after, technique))
-        run.folder.add_facts(values=rows.values())
+        curve = _fine_tune(run, plain, encoder, [task, *others], before, rows, device)
     log_rows(run, plain, rows)
     run.folder.write_summary("finished")
     console().print(rows.table(f"{encoder.name} on {task.task.name}"))
+    if curve:
+        console().print(curve.table())
     say(f"files in {shown_path(run.folder.path)}")
+
+
+def _fine_tune(
+    run: Run,
+    plain: dict[str, Any],
+    encoder: Encoder,
+    tasks: Sequence[Captioned],
+    before: Sequence[Tensor],
+    rows: Rows,
+    device: torch.device,
+) -> Curve | None:
+    """Train on the first task, test on all, add to the rows; return the curve between both ends, if that is wanted."""
+    from unseen.encoders.forgetting import copied
+    from unseen.runs.fine_tuning import fine_tuned
+    from unseen.runs.interpolation import Curve, decisions_between
+
+    task, *others = tasks
+    technique, size = str(run.folder.summary["technique"]), plain["batch_size"]
+    zero_shot = copied(encoder) if plain["alphas"] else {}
+    tuned = fine_tuned(encoder, task, others, plain, run, device)
+    # a linear probe serves its task alone, and leaves the encoder as it was
+    elsewhere = encoder if technique == "probe" else tuned
+    after = _tested(tuned, [task], size, device) + _tested(elsewhere, others, size, device)
+    rows.add(*change_rows(tasks, before, after, technique))
+    run.folder.add_facts(values=rows.values())
+    if not plain["alphas"]:
+        return None
+    run.folder.write_summary("running")
+    names = [captioned.task.name for captioned in tasks]
+    curve = Curve(run.folder.path, plain["model"]["name"], technique, names, before)
+    known: dict[float, Sequence[Tensor]] = {0: before, 1: after}
+    for alpha, right in decisions_between(
+        tuned, zero_shot, plain["alphas"], lambda: _tested(tuned, tasks, size, device), known
+    ):
+        curve.add(alpha, right)
+        run.folder.add_facts(interpolation=curve.facts())
+    return curve
 
 
 # ------------------------------------------------------------------ settings

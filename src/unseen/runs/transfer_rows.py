@@ -49,6 +49,13 @@ def accuracy_row(task: str, measure: str, right: Tensor, technique: str = "") ->
     return Row(task, measure, hits / n, ends.low, ends.high, n, technique=technique)
 
 
+def change_row(task: str, then: Tensor, now: Tensor, technique: str = "") -> Row:
+    """Return the change of a task's accuracy with the 95 % interval of the paired differences of its images."""
+    difference = now.double() - then.double()
+    mean, half = float(difference.mean()), 1.959964 * float(difference.std()) / math.sqrt(len(now))
+    return Row(task, "accuracy_change", mean, mean - half, mean + half, len(now), technique=technique)
+
+
 def change_rows(
     tasks: Sequence[Captioned], before: Sequence[Tensor], after: Sequence[Tensor], technique: str
 ) -> Iterator[Row]:
@@ -56,12 +63,13 @@ def change_rows(
     for place, (captioned, then, now) in enumerate(zip(tasks, before, after, strict=True)):
         name = captioned.task.name
         yield accuracy_row(name, "accuracy_after", now, technique)
-        difference = now.double() - then.double()
-        mean, half = float(difference.mean()), 1.959964 * float(difference.std()) / math.sqrt(len(now))
-        yield Row(name, "accuracy_change", mean, mean - half, mean + half, len(now), technique=technique)
+        change = change_row(name, then, now, technique)
+        yield change
         wrong = 1 - float(then.double().mean())
         if place == 0:  # the share of the zero-shot errors that is gone (arXiv 2407.15731)
-            yield Row(name, "gain", mean / wrong if wrong else math.nan, n=len(now), technique=technique)
+            yield Row(
+                name, "gain", change.value / wrong if wrong else math.nan, n=len(now), technique=technique
+            )
     if len(tasks) > 1:
         changes = [
             float(now.double().mean() - then.double().mean())
