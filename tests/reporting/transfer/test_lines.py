@@ -25,7 +25,7 @@ def test_a_line_by_hand(tmp_path: Path) -> None:
     assert line.error_of_mean == pytest.approx(0.075)
     # of 120 orders the one found and its reverse; without an error only these two
     assert (line.p_order, line.error_p, line.tau_p) == pytest.approx((2 / 120, 2 / 120, 2 / 120))
-    assert line.p_adjusted == pytest.approx(3 * 2 / 120)
+    assert line.p_adjusted == pytest.approx(2 * 2 / 120)
     assert line.may_be_written
 
 
@@ -92,8 +92,8 @@ def test_other_measures_do_not_count_against_the_iimm(tmp_path: Path) -> None:
         scores = {f"score_{number}": float(rng.normal()) for number in range(20)}
         write(tmp_path, task, x / 10, 0.1 + x / 20, measures=scores)
     found = {line.measure: line for line in lines(read_tasks([tmp_path]).points)}
-    assert found["iimm"].p_adjusted == pytest.approx(3 * 2 / 720)
+    assert found["iimm"].p_adjusted == pytest.approx(2 * 2 / 720)
     others = [line for name, line in found.items() if name != "iimm"]
     assert len(others) == 20
     smallest = min(others, key=lambda line: line.p_order)
-    assert smallest.p_adjusted == pytest.approx(min(1, 3 * 20 * smallest.p_order))
+    assert smallest.p_adjusted == pytest.approx(min(1, 2 * 20 * smallest.p_order))

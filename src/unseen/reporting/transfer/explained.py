@@ -11,7 +11,7 @@ from scipy import optimize, special, stats
 from unseen.reporting.intervals import CONFIDENCE, Floats
 
 FEWEST = 4
-_NODES = 48
+_NODES = 32
 _MOST = 1 - 1e-7  # true correlations are sought below
 
 

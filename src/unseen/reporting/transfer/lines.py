@@ -29,7 +29,7 @@ from unseen.reporting.transfer.shuffles import orders, share_reaching
 
 FEWEST_TASKS = 4  # of three a line has one degree of freedom
 PRIMARY = "iimm"  # what the paper's claim is about; the other scores are compared with it
-FAMILIES = 3  # of tests: lines of the IIMM, lines of other measures, techniques
+FAMILIES = 2  # of lines: those of the IIMM, and those of other measures
 Group = tuple[str, str]  # encoder, technique
 
 
@@ -49,8 +49,7 @@ class Line:
         error_of_mean: That of the mean of the other tasks.
         error_by_chance: Mean of `error` over orders of the outcomes: of a measure that has nothing to do with them.
         error_p: Share of the orders whose error is as small.
-        p_adjusted: `p_order`, by Holm for all lines of the IIMM, or of the other measures, times three for the number
-            of families of tests.
+        p_adjusted: `p_order`, by Holm for all lines of the IIMM, or all of other measures, times two for the families.
         may_be_written: Whether a sentence may claim that the outcome goes with the measure.
     """
 
@@ -120,13 +119,30 @@ def lines(points: Sequence[Point]) -> list[Line]:
         for x, y in [pairs(members, measure, outcome)]
         if has_line(x, y)
     ]
-    judged: dict[int, Line] = {}
+    judged = judge([line.measure for line in found], [line.p_order for line in found])
+    return [
+        replace(line, p_adjusted=p, may_be_written=may) for line, (p, may) in zip(found, judged, strict=True)
+    ]
+
+
+def judge(measures: Sequence[str], p_values: Sequence[float]) -> list[tuple[float, bool]]:
+    """Return the adjusted p of each line of a study, and whether it may be claimed.
+
+    Lines of the IIMM and lines of other measures are two families, each corrected by Holm for its own number and with
+    half of the errors of a page: the IIMM is what is asked about, and sixteen other measures do not hide it.
+    """
+    judged = {}
     for is_primary in (True, False):
-        family = [at for at, line in enumerate(found) if (line.measure == PRIMARY) is is_primary]
-        tested = [found[at].p_order for at in family]
+        family = [at for at, measure in enumerate(measures) if (measure == PRIMARY) is is_primary]
+        tested = [p_values[at] for at in family]
         for at, p, may in zip(family, holm(tested), may_be_written(tested, FAMILIES), strict=True):
-            judged[at] = replace(found[at], p_adjusted=min(1.0, FAMILIES * p), may_be_written=may)
-    return [judged[at] for at in range(len(found))]
+            judged[at] = min(1.0, FAMILIES * p), may
+    return [judged[at] for at in range(len(measures))]
+
+
+def p_by_order(x: Floats, y: Floats) -> float:
+    """Return the share of the orders of outcomes y (T,) over tasks whose slope on x (T,) is as far from zero."""
+    return share_reaching(np.abs((y[orders(len(y))] - y.mean()) @ (x - x.mean())))
 
 
 def _line(encoder: str, technique: str, outcome: str, measure: str, x: Floats, y: Floats) -> Line:
@@ -139,7 +155,7 @@ def _line(encoder: str, technique: str, outcome: str, measure: str, x: Floats, y
     return Line(
         encoder, technique, outcome, measure, n, line.slope, low, high, line.intercept,
         float(tested.rvalue) ** 2, *explained.interval(float(tested.rvalue), n),
-        float(tested.pvalue), share_reaching(np.abs((shuffled - y.mean()) @ (x - x.mean()))),
+        float(tested.pvalue), p_by_order(x, y),
         tau, *kendall.interval(tau, n), tau_p, kendall.weighted(x, y),
         float(errors[0]), float(left_out_errors_of_mean(y).mean()), float(errors.mean()), share_reaching(-errors),
     )  # fmt: skip

@@ -107,7 +107,7 @@ def tasks_of(runs: Sequence[TransferRun]) -> Tasks:
         MeasuredTask(one.encoder, one.task, one.measures, one.composed) for one in _one_of_each(points)
     ]
     measured += _untrained([run for run in runs if not run.technique], measured, notes)
-    return Tasks(points, measured, settings, notes + _uneven(points))
+    return Tasks(points, measured, settings, notes + _uneven(points, settings))
 
 
 def _grouped(runs: Iterable[TransferRun]) -> dict[tuple[str, str, str], list[TransferRun]]:
@@ -218,8 +218,11 @@ def _spread(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-def _uneven(points: Sequence[Point]) -> list[str]:
+def _uneven(points: Sequence[Point], settings: Sequence[Setting]) -> list[str]:
     """Return what tasks of one encoder and technique do not share."""
+    tried: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for one in settings:
+        tried[one.encoder, one.technique, one.task].add(one.text)
     groups: dict[tuple[str, str], list[Point]] = defaultdict(list)
     for point in points:
         groups[point.encoder, point.technique].append(point)
@@ -228,6 +231,10 @@ def _uneven(points: Sequence[Point]) -> list[str]:
         if len({point.seeds for point in members}) > 1:
             runs = ", ".join(f"{point.task} {point.runs}" for point in members)
             notes.append(f"{encoder}, {technique}: tasks do not have the same seeds (runs: {runs}).")
+        if len({frozenset(tried[encoder, technique, point.task]) for point in members}) > 1:
+            notes.append(
+                f"{encoder}, {technique}: tasks were not trained with the same settings to choose from."
+            )
         pools = {point.others | {point.task} for point in members if "mean_change" in point.outcomes}
         if len(pools) > 1:
             notes.append(

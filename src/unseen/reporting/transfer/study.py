@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -79,7 +80,7 @@ def transfer_study(folders: Sequence[Path], out: Path) -> list[str]:
     study = study_of(read_tasks(folders))
     out.mkdir(parents=True, exist_ok=True)
     for name, (heading, rows) in tables(study).items():
-        write_text(out / name, csv_text(heading, rows))
+        write_text(out / name, csv_text(heading, (map(_cell, row) for row in rows)))
     write_text(out / "summary.txt", "\n".join([*study.sentences, *study.notes]) + "\n")
     return [*study.sentences, *study.notes]
 
@@ -120,6 +121,11 @@ def tables(study: TransferStudy) -> dict[str, Table]:
         "techniques.csv": _of(TechniqueDifference, study.technique_differences),
         "chosen.csv": _of(Setting, study.tasks.settings),
     }  # fmt: skip
+
+
+def _cell(value: object) -> object:
+    """Return a value as a cell: none where a number is undefined."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _of(kind: type, rows: Sequence[Any]) -> Table:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unseen.reporting.claims import SIGNIFICANT
+from unseen.reporting.association import detectable_correlation
+from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.transfer.components import WeightChoice
 from unseen.reporting.transfer.forecasts import Forecast, KnownTasks
-from unseen.reporting.transfer.lines import FEWEST_TASKS, Line
+from unseen.reporting.transfer.lines import FAMILIES, FEWEST_TASKS, PRIMARY, Line
 from unseen.reporting.transfer.points import Tasks
 from unseen.reporting.transfer.shuffles import smallest_p
 from unseen.reporting.transfer.techniques import BestTechnique
@@ -37,6 +38,12 @@ def sentences_of(
             f"{listing(composed)}: two towers trained apart and joined, a demonstration and no CLIP; its numbers do "
             "not stand beside the published ones."
         )
+    if tasks.settings:
+        several = {(one.encoder, one.technique, one.task) for one in tasks.settings}
+        sentences.append(
+            f"{len(several)} of {count(len(points), 'outcome')} are of the setting with the best held-out accuracy "
+            "among several, which chosen.csv lists; no test image chose."
+        )
     if not lines:
         sentences.append(
             f"A line over tasks needs {FEWEST_TASKS} of them at least for one encoder and technique, which differ in "
@@ -58,7 +65,7 @@ def _of_lines(lines: Sequence[Line]) -> list[str]:
         f"{line.outcome} goes with {line.measure} over {line.n} tasks ({line.encoder}, {line.technique}): slope "
         f"{line.slope:.3g} [{line.low:.3g}, {line.high:.3g}], R² {line.r2:.2f} [{line.r2_low:.2f}, "
         f"{line.r2_high:.2f}], τ = {line.tau:.2f} [{line.tau_low:.2f}, {line.tau_high:.2f}]; by the order of outcomes "
-        f"p = {line.p_order:.2g}, {line.p_adjusted:.2g} with all lines and comparisons counted; on a task left out the "
+        f"p = {line.p_order:.2g}, {line.p_adjusted:.2g} with all lines counted; on a task left out the "
         f"line errs by {line.error:.3f}, the mean by {line.error_of_mean:.3f}, lines through shuffled outcomes by "
         f"{line.error_by_chance:.3f}."
         for line in shown
@@ -73,9 +80,24 @@ def _of_lines(lines: Sequence[Line]) -> list[str]:
             f"None of {len(lines)} lines of gain or forgetting against a measure is claimed with all of them counted "
             "(Holm); that says nothing against a relation, which few tasks cannot show."
         )
-        if smallest_p(most) > SIGNIFICANT:
-            sentences.append(f"By their order {most} tasks never have p ≤ .05, whatever the outcomes are.")
+        sentences.append(_what_few_may_show(most, sum(line.measure == PRIMARY for line in lines)))
     return sentences
+
+
+def _what_few_may_show(n: int, of_iimm: int) -> str:
+    """Return what so many lines of the IIMM over n tasks can show at best."""
+    least = smallest_p(n)
+    if least > SIGNIFICANT:
+        return f"By their order {n} tasks never have p ≤ .05, whatever the outcomes are."
+    if of_iimm and least * FAMILIES * of_iimm > OF_A_PAGE:
+        return (
+            f"With {n} tasks p is {least:.2g} at least, and {of_iimm} lines of the IIMM with it are too many for any "
+            "of them to be claimed, whatever the outcomes are: more tasks, or fewer techniques in runs=, can show one."
+        )
+    return (
+        f"A single test of {n} tasks finds a true rank correlation of {detectable_correlation(n):.2f} in 80 % of "
+        "cases, a weaker one less often."
+    )
 
 
 def _of_weights(choices: Sequence[WeightChoice]) -> list[str]:
@@ -132,6 +154,7 @@ def _of_techniques(best: Sequence[BestTechnique]) -> list[str]:
         else:
             sentences.append(
                 f"Which technique {what} cannot be said {over}: of {listing(one.techniques)} none is shown to be "
-                "better than all others."
+                "better than all others"
+                + (f", which {one.n} tasks never show." if 2 ** (1 - one.n) > SIGNIFICANT else ".")
             )
     return sentences

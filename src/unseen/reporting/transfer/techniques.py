@@ -13,7 +13,6 @@ import numpy as np
 from unseen.reporting.association import sign_flip_p
 from unseen.reporting.claims import holm, may_be_written
 from unseen.reporting.intervals import Floats, estimate
-from unseen.reporting.transfer.lines import FAMILIES
 from unseen.reporting.transfer.points import Point
 from unseen.reporting.transfer.run_folders import OUTCOMES
 from unseen.wording import listing
@@ -49,7 +48,7 @@ class BestTechnique:
         techniques: All that were compared.
         mean: Of the outcome with the best one.
         p: The largest of its p against each of the others, as it is the best only if it is better than all.
-        p_adjusted: By Holm for all outcomes and encoders, times three for the number of families of tests.
+        p_adjusted: By Holm for all outcomes and encoders.
         may_be_written: Whether a sentence may name it.
     """
 
@@ -99,10 +98,10 @@ def compare_techniques(
         )
     adjusted = holm([one.p for one in differences])
     tested = [one.p for one in best]
-    judged = zip(best, holm(tested), may_be_written(tested, FAMILIES), strict=True)
+    judged = zip(best, holm(tested), may_be_written(tested), strict=True)
     return (
         [replace(one, p_adjusted=p) for one, p in zip(differences, adjusted, strict=True)],
-        [replace(one, p_adjusted=min(1.0, FAMILIES * p), may_be_written=may) for one, p, may in judged],
+        [replace(one, p_adjusted=p, may_be_written=may) for one, p, may in judged],
         notes,
     )
 
@@ -123,6 +122,9 @@ def _common(encoder: str, outcome: str, points: Sequence[Point], notes: list[str
     if len(table) < 2:
         return {}
     every = dict.fromkeys(task for of in table.values() for task in of)
+    replayed = [name for name in table if " + replay " in name]
+    if replayed and outcome == "mean_change":
+        notes.append(f"{encoder}: {listing(replayed)} was trained on images of the other tasks, too.")
     common = [task for task in every if all(task in of for of in table.values())]
     if outcome == "mean_change":
         common = [task for task in common if len({of[task].others for of in table.values()}) == 1]
