@@ -34,23 +34,6 @@ def test_images_are_normalised_and_in_order() -> None:
     assert labels.tolist() == task.test.labels.tolist()
 
 
-def test_an_epoch_shows_each_image_once_in_an_order_of_its_own() -> None:
-    task = digits(train_size=40, test_size=20)
-    cpu = torch.device("cpu")
-
-    def order(seed: int, epoch: int) -> list[list[float]]:
-        return [
-            row.tolist()
-            for images, _ in task.epoch(range(5, 40), 16, cpu, seed, epoch)
-            for row in images.flatten(1).sum(dim=1, keepdim=True)
-        ]
-
-    assert sorted(order(0, 0)) == sorted(order(0, 1))
-    assert len(order(0, 0)) == 35
-    assert order(0, 0) != order(0, 1)
-    assert order(0, 0) == order(0, 0)
-
-
 def test_one_class_is_no_task() -> None:
     with pytest.raises(ValueError, match="a task needs 2 classes at least; there are cat"):
         AllSeen.of(["cat"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,12 +12,15 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from unseen.encoders.added_layers import ProbedEncoder
+from unseen.encoders.added_layers import AdaptedEncoder, ProbedEncoder
 from unseen.encoders.encoder import Encoder
 from unseen.encoders.forgetting import L2ToInit
+from unseen.encoders.image_features import ImageFeatures, trains_image_tower
+from unseen.encoders.tuning import adapter, probe
 from unseen.encoders.zero_shot import class_embeddings, image_embeddings, right_decisions
 from unseen.training.encoder_tuner import EncoderTuner
 
+Examples = list[tuple[Tensor, Tensor]]
 CAPTIONS = (("a red",), ("a green",), ("a blue",))
 
 
@@ -61,7 +64,7 @@ class Normed(Toy):
         return embeddings
 
 
-def colours(count: int, seed: int) -> list[tuple[Tensor, Tensor]]:
+def colours(count: int, seed: int) -> Examples:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, 3, (count,), generator=generator)
     images = 0.3 * torch.rand(count, 3, 4, 4, generator=generator)
@@ -69,27 +72,36 @@ def colours(count: int, seed: int) -> list[tuple[Tensor, Tensor]]:
     return list(zip(images.split(8), labels.split(8), strict=True))
 
 
-def tuner_of(encoder: Encoder, lr: float = 0.5, **against_forgetting: Any) -> EncoderTuner:
-    def held_out() -> Iterator[tuple[Tensor, Tensor]]:
-        yield from colours(16, 9)
-
+def tuner_of(
+    encoder: Encoder, held_out: Examples | None = None, lr: float = 0.5, **settings: Any
+) -> EncoderTuner:
     texts, optimizer = partial(class_embeddings, encoder, CAPTIONS), partial(torch.optim.SGD, lr=lr)
-    return EncoderTuner(encoder, texts, optimizer, held_out, **against_forgetting)
+    return EncoderTuner(encoder, texts, optimizer, lambda: iter(held_out or colours(16, 9)), **settings)
 
 
-def tuned(encoder: Encoder, epochs: int = 5, *, steps: int = -1, **settings: Any) -> EncoderTuner:
-    tuner = tuner_of(encoder, **settings)
+def tuned(
+    encoder: Encoder, epochs: int = 5, *, steps: int = -1, kept: bool = False, **settings: Any
+) -> EncoderTuner:
+    """Train; `kept`: on features of the image tower that were computed before."""
+    train, held_out = colours(64, 0), colours(16, 9)
+    if kept:
+        settings["embed"] = encoder.embed_features
+        train, held_out = (
+            list(ImageFeatures.of(encoder.eval(), images).batches(8, torch.device("cpu")))
+            for images in (train, held_out)
+        )
+    tuner = tuner_of(encoder, held_out, **settings)
     trainer = Trainer(
         accelerator="cpu", devices=1, max_epochs=epochs, max_steps=steps, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
-    trainer.fit(tuner, train_dataloaders=DataLoader(colours(64, 0), batch_size=None))
+    trainer.fit(tuner, train_dataloaders=DataLoader(train, batch_size=None))
     return tuner
 
 
 def accuracy(encoder: Toy) -> float:
     texts = class_embeddings(encoder, CAPTIONS)
-    return float(right_decisions(encoder, colours(64, 5), texts).float().mean())
+    return float(right_decisions(encoder, ImageFeatures.of(encoder, colours(64, 5)), texts).float().mean())
 
 
 def test_training_finds_the_colours() -> None:
@@ -190,6 +202,64 @@ def test_captions_that_nothing_trained_makes_are_embedded_once() -> None:
     assert len(encoder.asked) == 1 + 3
 
 
+class Deep(Toy):
+    """With a batch norm and dropout in a tower that is a network, and captions through a matrix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.tower = nn.Sequential(nn.Linear(48, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 5))
+        self.words = nn.Linear(5, 5)
+        self.passes = 0
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        self.passes += 1
+        embeddings: Tensor = self.tower(images.flatten(1))
+        return embeddings
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        embeddings: Tensor = self.words(super().encode_texts(texts))
+        return embeddings
+
+
+def text_tower(encoder: Encoder) -> Encoder:
+    encoder.requires_grad_(False)
+    encoder.words.requires_grad_(True)
+    return encoder
+
+
+@pytest.mark.parametrize("technique", [text_tower, partial(adapter, reduction=5), partial(probe, classes=3)])
+def test_a_frozen_image_tower_runs_once_and_training_is_the_same(
+    technique: Callable[[Encoder], Encoder],
+) -> None:
+    def trained(*, kept: bool) -> tuple[Encoder, EncoderTuner, int]:
+        inner = Deep()
+        torch.manual_seed(3)
+        encoder = technique(inner).eval()
+        assert not trains_image_tower(encoder, colours(1, 0)[0][0])
+        inner.passes = 0
+        tuner = tuned(encoder, 3, kept=kept)
+        return encoder, tuner, inner.passes
+
+    (kept, of_kept, once), (anew, of_anew, often) = trained(kept=True), trained(kept=False)
+    assert (once, often) == (8 + 2, 3 * (8 + 2))  # batches of images to train on, and of held-out ones
+    assert of_kept.accuracies == of_anew.accuracies
+    start = technique(Deep()).state_dict()
+    changed = [name for name, one in kept.named_parameters() if one.requires_grad]
+    assert any(not torch.equal(kept.state_dict()[name], start[name]) for name in changed)
+    for name, value in anew.state_dict().items():
+        torch.testing.assert_close(kept.state_dict()[name], value, atol=1e-6, rtol=0)
+
+
+def test_a_tower_of_which_something_is_trained_is_not_frozen() -> None:
+    encoder, (images, _) = Deep().eval(), colours(8, 0)[0]
+    assert trains_image_tower(encoder, images)
+    encoder.requires_grad_(False)
+    assert not trains_image_tower(encoder, images)
+    encoder.tower[1].bias.requires_grad_(True)
+    assert trains_image_tower(encoder, images)
+
+
 def test_a_loss_that_is_no_number_stops_training() -> None:
     encoder = Toy()
     with torch.no_grad():
@@ -208,10 +278,11 @@ def test_several_captions_are_the_mean_of_unit_vectors() -> None:
 
 
 def test_embeddings_of_all_batches_in_order() -> None:
-    encoder, batches = Toy(), colours(20, 3)
-    rows, labels = image_embeddings(encoder, batches)
+    encoder, batches = AdaptedEncoder(Toy(), reduction=5, ratio=0.5), colours(20, 3)
+    features = ImageFeatures.of(encoder, batches)
+    rows = image_embeddings(encoder, features, torch.device("cpu"))
     assert rows.shape == (20, 5)
-    assert labels.tolist() == torch.cat([of for _, of in batches]).tolist()
+    assert features.labels.tolist() == torch.cat([of for _, of in batches]).tolist()
     torch.testing.assert_close(rows[8:16], encoder.encode_images(batches[1][0]).detach())
 
 
@@ -219,5 +290,6 @@ def test_embeddings_of_all_batches_in_order() -> None:
 def test_decisions_do_not_depend_on_lengths(lengths: tuple[float, float]) -> None:
     encoder = Toy()
     texts = class_embeddings(encoder, CAPTIONS)
-    first, second = (right_decisions(encoder, colours(32, 2), texts * length) for length in lengths)
+    features = ImageFeatures.of(encoder, colours(32, 2))
+    first, second = (right_decisions(encoder, features, texts * length) for length in lengths)
     assert torch.equal(first, second)

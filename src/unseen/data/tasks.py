@@ -12,7 +12,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from unseen.data.batches import epoch_order
 from unseen.data.canvas_cache import CanvasCache
 from unseen.data.canvases import CanvasStore, Frame, decode_all, decode_into_memory
 from unseen.data.catalog import ImageSource
@@ -77,13 +76,6 @@ class Task:
             canvases = part.take(some).to(device)
             images = to_images(canvases, None, size=self.image_size, mean=self.mean, std=self.std)
             yield images, part.labels[some].to(device)
-
-    def epoch(
-        self, images: Sequence[int], batch_size: int, device: torch.device, seed: int, epoch: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Return batches of these training images, by number, in the order that seed and epoch give."""
-        order = [images[place] for place in epoch_order(len(images), seed, epoch)]
-        return self.batches(self.train, batch_size, device, order)
 
 
 def load_task(

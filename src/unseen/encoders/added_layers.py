@@ -1,6 +1,6 @@
 """Layers behind the towers of an encoder: CLIP-Adapter, and a linear probe.
 
-Legend: B images of a batch, C classes, D features.
+Legend: B images of a batch, C classes, D features, F of the image tower.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ class _Extended(Encoder):
         self.mean, self.std = encoder.mean, encoder.std
 
     def encode_images(self, images: Tensor) -> Tensor:
-        return self.encoder.encode_images(images)
+        return self.embed_features(self.image_features(images))
+
+    def image_features(self, images: Tensor) -> Tensor:
+        return self.encoder.image_features(images)
+
+    def embed_features(self, features: Tensor) -> Tensor:
+        return self.encoder.embed_features(features)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         return self.encoder.encode_texts(texts)
@@ -68,9 +74,9 @@ class AdaptedEncoder(_Extended):
             for _ in range(2)
         )
 
-    def encode_images(self, images: Tensor) -> Tensor:
-        """Return adapted embeddings (B, D)."""
-        return self._mixed(self.image_adapter, self.encoder.encode_images(images))
+    def embed_features(self, features: Tensor) -> Tensor:
+        """Return adapted embeddings (B, D) of features (B, F) of the image tower."""
+        return self._mixed(self.image_adapter, self.encoder.embed_features(features))
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return adapted embeddings (C, D)."""

@@ -1,6 +1,6 @@
 """What every dual encoder offers, whatever library it is from.
 
-Legend: B images of a batch, C texts (one a class), D features, S image size.
+Legend: B images of a batch, C texts (one a class), D features, F of the image tower, S image size.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def encode_images(self, images: Tensor) -> Tensor:
         """Return embeddings (B, D), not normalised, of normalised images (B, 3, S, S); gradients pass."""
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """Return what `encode_images` makes of images before the layers that a technique adds, (B, F)."""
+        return self.encode_images(images)
+
+    def embed_features(self, features: Tensor) -> Tensor:
+        """Return the embeddings (B, D) of `image_features` (B, F), as `encode_images` does of images."""
+        return features
 
     @abstractmethod
     def encode_texts(self, texts: Sequence[str]) -> Tensor:

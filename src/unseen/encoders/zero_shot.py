@@ -1,19 +1,20 @@
 """What an encoder makes of a task without training: embeddings of images and captions, and decisions among classes.
 
-Legend: N images, B batch, C classes, D features, P captions of a class.
+Legend: N images, C classes, D features, P captions of a class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unseen.encoders.encoder import Encoder
+from unseen.encoders.image_features import ImageFeatures
 
-Batches = Iterable[tuple[Tensor, Tensor]]  # images (B, 3, S, S) and labels (B,)
+_AT_ONCE = 4096  # images
 
 
 def class_embeddings(encoder: Encoder, captions: Sequence[Sequence[str]]) -> Tensor:
@@ -34,39 +35,31 @@ def class_embeddings(encoder: Encoder, captions: Sequence[Sequence[str]]) -> Ten
 
 
 @torch.no_grad()
-def image_embeddings(
-    encoder: Encoder, batches: Batches, advance: Callable[[int], None] = lambda _: None
-) -> tuple[Tensor, Tensor]:
-    """Return embeddings (N, D) float32 and labels (N,), both on the CPU.
+def image_embeddings(encoder: Encoder, features: ImageFeatures, device: torch.device) -> Tensor:
+    """Return embeddings (N, D) float32 on the CPU.
 
     Args:
-        encoder: The image tower, in eval mode.
-        batches: N images in all.
-        advance: Called with the number of images of each batch.
+        encoder: In eval mode.
+        features: Of N images, of this encoder's tower.
+        device: Of the encoder.
     """
-    rows, labels = [], []
-    for images, of_images in batches:
-        rows.append(encoder.encode_images(images).float().cpu())
-        labels.append(of_images.cpu())
-        advance(len(images))
-    return torch.cat(rows), torch.cat(labels)
+    rows = [
+        encoder.embed_features(some.to(device)).float().cpu() for some in torch.split(features.rows, _AT_ONCE)
+    ]
+    return torch.cat(rows)
 
 
 @torch.no_grad()
-def right_decisions(
-    encoder: Encoder, batches: Batches, texts: Tensor, advance: Callable[[int], None] = lambda _: None
-) -> Tensor:
+def right_decisions(encoder: Encoder, features: ImageFeatures, texts: Tensor) -> Tensor:
     """Return whether each image is nearest to the caption of its class, (N,) bool on the CPU.
 
     Args:
         encoder: In eval mode.
-        batches: N images in all.
-        texts: (C, D) of `class_embeddings`.
-        advance: Called with the number of images of each batch.
+        features: Of N images, of this encoder's tower.
+        texts: (C, D) of `class_embeddings`, on the encoder's device.
     """
     found = []
-    for images, labels in batches:
-        decisions = encoder.logits(encoder.encode_images(images), texts).argmax(dim=1)
+    for rows, labels in features.batches(_AT_ONCE, texts.device):
+        decisions = encoder.logits(encoder.embed_features(rows), texts).argmax(dim=1)
         found.append((decisions == labels).cpu())
-        advance(len(images))
     return torch.cat(found)

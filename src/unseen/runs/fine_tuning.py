@@ -12,12 +12,14 @@ from unseen.runs.console import say
 from unseen.runs.countermeasures import check_trained_encoder
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import choices
+from unseen.runs.objects import make
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from unseen.encoders.encoder import Encoder
+    from unseen.encoders.image_features import ImageFeatures
     from unseen.runs.build import Run
     from unseen.runs.transfer_parts import Captioned
 
@@ -25,39 +27,54 @@ _HELD_OUT, _MOST_HELD_OUT = 0.1, 5000  # of the training images, as published
 _HELD_OUT_STREAM = 7  # of random numbers of its own
 
 
-def fine_tuned(
-    encoder: Encoder,
-    captioned: Captioned,
-    others: Sequence[Captioned],
-    plain: dict[str, Any],
-    run: Run,
-    device: torch.device,
-) -> Encoder:
-    """Train what the technique chooses; return the encoder with the weights of the best epoch, in eval mode.
+def with_technique(encoder: Encoder, captioned: Captioned, plain: dict[str, Any]) -> Encoder:
+    """Return the encoder to train, of which that requires gradients which the technique trains.
 
-    Args:
-        encoder: As it was loaded.
-        captioned: The task.
-        others: Tasks to replay images of, if that is set.
-        plain: All settings.
-        run: Gets facts.
-        device: Of the encoder.
+    Raises:
+        UserError: The encoder has not what the technique trains, or a setting of the technique is wrong.
     """
-    from lightning.pytorch import Trainer, seed_everything
+    from lightning.pytorch import seed_everything
 
-    from unseen.data.batches import epoch_order
-    from unseen.runs.build import _loggers
-    from unseen.runs.objects import make
-    from unseen.training.encoder_tuner import EncoderTuner
-
-    task, batch_size = captioned.task, plain["batch_size"]
     seed_everything(plain["seed"], workers=True, verbose=False)
     with user_errors():
         technique = make(plain["technique"] | {"_partial_": True}, "technique")
         takes_classes = "classes" in inspect.signature(technique).parameters
-        loaded = encoder
-        encoder = technique(encoder, **({"classes": len(task.classes)} if takes_classes else {})).to(device)
-        check_trained_encoder(loaded, encoder, plain, str(choices()["technique"]))
+        classes = {"classes": len(captioned.task.classes)} if takes_classes else {}
+        made: Encoder = technique(encoder, **classes)
+        check_trained_encoder(encoder, made, plain, str(choices()["technique"]))
+    return made
+
+
+def fine_tune(
+    encoder: Encoder,
+    captioned: Captioned,
+    others: Sequence[Captioned],
+    features: ImageFeatures | None,
+    plain: dict[str, Any],
+    run: Run,
+    device: torch.device,
+) -> None:
+    """Train what requires gradients; leave the encoder with the weights of its best epoch, in eval mode.
+
+    Args:
+        encoder: Of `with_technique`, on the device.
+        captioned: The task.
+        others: Tasks to replay images of, if that is set.
+        features: Of its training images, where the image tower is frozen; None: the tower embeds them in each step.
+        plain: All settings.
+        run: Gets what was found.
+        device: Of the encoder.
+
+    Raises:
+        UserError: There are too few images to hold some out.
+    """
+    from lightning.pytorch import Trainer
+
+    from unseen.data.batches import epoch_order
+    from unseen.runs.build import _loggers
+    from unseen.training.encoder_tuner import EncoderTuner
+
+    task, batch_size = captioned.task, plain["batch_size"]
     trained = sum(one.numel() for one in encoder.parameters() if one.requires_grad)
     total = sum(one.numel() for one in encoder.parameters())
     say(f"{trained:,} of {total:,} parameters are trained ({trained / total:.2%})")
@@ -66,12 +83,19 @@ def fine_tuned(
     kept = sorted(set(order) - set(held))
     if not kept:
         raise UserError("there are too few training images: some are held out to choose the epoch")
+
+    def batches(numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        if features is not None:
+            return features.batches(batch_size, device, numbers)
+        return task.batches(task.train, batch_size, device, numbers)
+
     tuner = EncoderTuner(
         encoder,
         partial(captioned.embeddings, encoder),
         make(plain["model"]["optimizer"] | {"_partial_": True}, "model.optimizer"),
-        lambda: task.batches(task.train, batch_size, device, held),
-        **_against_forgetting(encoder, others, plain, device),
+        lambda: batches(held),
+        embed=encoder.encode_images if features is None else encoder.embed_features,
+        **_against_forgetting(encoder, others, plain, device, same_tower=features is not None),
     )
     loggers, _ = _loggers(run, plain, job_type="transfer")
     trainer = Trainer(
@@ -80,7 +104,7 @@ def fine_tuned(
         precision=_precision(plain["trainer"]["precision"], device), log_every_n_steps=1,
     )  # fmt: skip
     epochs = EpochsOf(
-        lambda: task.epoch(kept, batch_size, device, plain["seed"], tuner.current_epoch),
+        lambda: batches([kept[n] for n in epoch_order(len(kept), plain["seed"], tuner.current_epoch)]),
         math.ceil(len(kept) / batch_size),
     )
     trainer.fit(tuner, train_dataloaders=epochs)
@@ -97,11 +121,15 @@ def fine_tuned(
         trainable_parameters=trained,
         parameters=total,
     )
-    return encoder
 
 
 def _against_forgetting(
-    encoder: Encoder, others: Sequence[Captioned], plain: dict[str, Any], device: torch.device
+    encoder: Encoder,
+    others: Sequence[Captioned],
+    plain: dict[str, Any],
+    device: torch.device,
+    *,
+    same_tower: bool,
 ) -> dict[str, Any]:
     """Return what of a step's loss keeps the encoder from forgetting, as arguments of `EncoderTuner`."""
     from unseen.encoders.forgetting import L2ToInit
@@ -112,8 +140,10 @@ def _against_forgetting(
         penalty = L2ToInit(encoder)
         found["penalty"] = lambda: weight * penalty()
     if share := plain["replay"]:
+        size = plain["batch_size"]
+        kept = [one.features(encoder, "train", size, device) for one in others] if same_tower else None
         found["replayed"] = Replay(
-            others, encoder, share=share, batch_size=plain["batch_size"], seed=plain["seed"], device=device
+            others, encoder, share=share, batch_size=size, seed=plain["seed"], device=device, features=kept
         )
     return found
 

@@ -1,6 +1,6 @@
 """Replay in fine-tuning: images of the other tasks in every step, so that these are not forgotten.
 
-Legend: B images of a batch, T other tasks, C classes, D features, S image size.
+Legend: B images of a batch, T other tasks, C classes, D features, F of the image tower, S image size.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from unseen.encoders.encoder import Encoder
+    from unseen.encoders.image_features import ImageFeatures
     from unseen.runs.transfer_parts import Captioned
 
 
@@ -34,6 +35,7 @@ class Replay:
         batch_size: The largest B.
         seed: Of the draws, which depend on the number of the step alone.
         device: Of the encoder.
+        features: (T,) of the training images, where the image tower is frozen: they are given in place of images.
     """
 
     def __init__(
@@ -45,13 +47,15 @@ class Replay:
         batch_size: int,
         seed: int,
         device: torch.device,
+        features: Sequence[ImageFeatures] | None = None,
     ) -> None:
         self._tasks, self._encoder, self._share = tasks, encoder, share
         self._most, self._seed, self._device = round(share * batch_size), seed, device
+        self._features = features
         self._fixed_texts: dict[int, Tensor] = {}  # where no training changes them
 
     def __call__(self, step: int, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield images (n, 3, S, S), labels (n,) and texts (C, D) of each task that a step of B images draws from.
+        """Yield images or features of n images, labels (n,) and texts (C, D) of each task that a step draws from.
 
         Args:
             step: From 0.
@@ -63,8 +67,12 @@ class Replay:
         for place, images in enumerate(drawn(first, added, sizes, self._seed)):
             if images:
                 task = self._tasks[place].task
-                ((pixels, labels),) = task.batches(task.train, len(images), self._device, images)
-                yield pixels, labels, self._texts(place)
+                if self._features is None:
+                    batches = task.batches(task.train, len(images), self._device, images)
+                else:
+                    batches = self._features[place].batches(len(images), self._device, images)
+                ((inputs, labels),) = batches
+                yield inputs, labels, self._texts(place)
 
     def _texts(self, place: int) -> Tensor:
         if place not in self._fixed_texts:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from unseen.encoders.encoder import Encoder
+    from unseen.encoders.image_features import ImageFeatures
     from unseen.runs.build import Run
     from unseen.runs.interpolation import Curve
     from unseen.runs.transfer_parts import Captioned
@@ -117,10 +118,13 @@ def _transfer(run: Run) -> None:
         f"{len(task.task.train):,} training and {len(task.task.test):,} test images"
     )
     rows = Rows(run.folder.path, name)
-    before = _tested(encoder, [task, *others], plain["batch_size"], device)
-    for captioned, right in zip([task, *others], before, strict=True):
+    tasks, size = [task, *others], plain["batch_size"]
+    test_images = [one.features(encoder, "test", size, device) for one in tasks]
+    before = _tested(encoder, tasks, test_images)
+    for captioned, right in zip(tasks, before, strict=True):
         rows.add(accuracy_row(captioned.task.name, "accuracy_before", right))
-    given = embedded(encoder, task, plain["batch_size"], device)
+    train_images = task.features(encoder, "train", size, device)
+    given = embedded(encoder, task, train_images, device)
     rows.add(*score_rows(task.task.name, given, plain))
     run.folder.add_facts(values=rows.values())
     run.folder.write_summary("running")
@@ -128,7 +132,7 @@ def _transfer(run: Run) -> None:
         console().print(write_sample_need(run.folder.path, name, task.task.name, given, plain))
     curve = None
     if not plain["measure_only"]:
-        curve = _fine_tune(run, plain, encoder, [task, *others], before, rows, device)
+        curve = _fine_tune(run, plain, encoder, tasks, train_images, test_images, before, rows, device)
     log_rows(run, plain, rows)
     run.folder.write_summary("finished")
     console().print(rows.table(f"{encoder.name} on {task.task.name}"))
@@ -142,22 +146,31 @@ def _fine_tune(
     plain: dict[str, Any],
     encoder: Encoder,
     tasks: Sequence[Captioned],
+    train_images: ImageFeatures,
+    test_images: Sequence[ImageFeatures],
     before: Sequence[Tensor],
     rows: Rows,
     device: torch.device,
 ) -> Curve | None:
     """Train on the first task, test on all, add to the rows; return the curve between both ends, if that is wanted."""
     from unseen.encoders.forgetting import copied
-    from unseen.runs.fine_tuning import fine_tuned
+    from unseen.runs.fine_tuning import fine_tune, with_technique
     from unseen.runs.interpolation import Curve, decisions_between
 
     task, *others = tasks
     technique, size = str(run.folder.summary["technique"]), plain["batch_size"]
     zero_shot = copied(encoder) if plain["alphas"] else {}
-    tuned = fine_tuned(encoder, task, others, plain, run, device)
+    tuned = with_technique(encoder, task, plain).to(device)
+    same_tower = not task.trains_image_tower(tuned, device)  # what it made of the images stays
+
+    def test_images_now() -> Sequence[ImageFeatures]:
+        return test_images if same_tower else [one.features(tuned, "test", size, device) for one in tasks]
+
+    fine_tune(tuned, task, others, train_images if same_tower else None, plain, run, device)
+    images = test_images_now()
     # a linear probe serves its task alone, and leaves the encoder as it was
     elsewhere = encoder if technique == "probe" else tuned
-    after = _tested(tuned, [task], size, device) + _tested(elsewhere, others, size, device)
+    after = _tested(tuned, [task], images[:1]) + _tested(elsewhere, others, images[1:])
     rows.add(*change_rows(tasks, before, after, technique))
     run.folder.add_facts(values=rows.values())
     if not plain["alphas"]:
@@ -167,7 +180,7 @@ def _fine_tune(
     curve = Curve(run.folder.path, plain["model"]["name"], technique, names, before)
     known: dict[float, Sequence[Tensor]] = {0: before, 1: after}
     for alpha, right in decisions_between(
-        tuned, zero_shot, plain["alphas"], lambda: _tested(tuned, tasks, size, device), known
+        tuned, zero_shot, plain["alphas"], lambda: _tested(tuned, tasks, test_images_now()), known
     ):
         curve.add(alpha, right)
         run.folder.add_facts(interpolation=curve.facts())
@@ -228,7 +241,5 @@ def _encoder(plain: dict[str, Any]) -> Encoder:
 
 
 # ------------------------------------------------------------------ measuring
-def _tested(
-    encoder: Encoder, tasks: Sequence[Captioned], batch_size: int, device: torch.device
-) -> list[Tensor]:
-    return [captioned.right(encoder, batch_size, device) for captioned in tasks]
+def _tested(encoder: Encoder, tasks: Sequence[Captioned], images: Sequence[ImageFeatures]) -> list[Tensor]:
+    return [captioned.right(encoder, of_task) for captioned, of_task in zip(tasks, images, strict=True)]

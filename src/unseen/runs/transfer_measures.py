@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from unseen.encoders.encoder import Encoder
+    from unseen.encoders.image_features import ImageFeatures
     from unseen.runs.transfer_parts import Captioned
     from unseen.transfer import SampleNeed
 
@@ -29,23 +30,23 @@ _NEED_COLUMNS = (
 )  # fmt: skip
 
 
-def embedded(encoder: Encoder, captioned: Captioned, batch_size: int, device: torch.device) -> dict[str, Any]:
-    """Return the arguments of `unseen.transfer.score_all` for the training images, as arrays."""
+def embedded(
+    encoder: Encoder, captioned: Captioned, features: ImageFeatures, device: torch.device
+) -> dict[str, Any]:
+    """Return the arguments of `unseen.transfer.score_all` for the images of these features, as arrays."""
     import torch
 
-    from unseen.data.canvases import progress
     from unseen.encoders.zero_shot import image_embeddings
 
-    task = captioned.task
-    with progress(f"embedding {task.name}", len(task.train), True) as advance, torch.no_grad():
-        images, labels = image_embeddings(encoder, task.batches(task.train, batch_size, device), advance)
+    with torch.no_grad():
+        images = image_embeddings(encoder, features, device)
         texts = captioned.embeddings(encoder).float().cpu()
         logits = torch.cat(
             [encoder.logits(some.to(device), texts.to(device)).cpu() for some in torch.split(images, 4096)]
         )
     return {
         "images": images.numpy(),
-        "labels": labels.numpy(),
+        "labels": features.labels.numpy(),
         "texts": texts.numpy(),
         "probabilities": logits.softmax(dim=1).numpy(),
     }

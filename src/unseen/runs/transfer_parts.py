@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from unseen.runs.objects import make
 from unseen.wording import suggestion
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from unseen.data.selection import SelectionRule
     from unseen.data.tasks import Task
     from unseen.encoders.encoder import Encoder
+    from unseen.encoders.image_features import ImageFeatures
     from unseen.encoders.prompts import Prompts
 
 
@@ -37,19 +38,33 @@ class Captioned:
 
         return class_embeddings(encoder, self.captions)
 
-    def right(self, encoder: Encoder, batch_size: int, device: torch.device) -> Tensor:
+    def features(
+        self, encoder: Encoder, part: Literal["train", "test"], batch_size: int, device: torch.device
+    ) -> ImageFeatures:
+        """Return what the image tower, in eval mode, makes of the training or the test images."""
+        from unseen.data.canvases import progress
+        from unseen.encoders.image_features import ImageFeatures
+
+        store = self.task.train if part == "train" else self.task.test
+        with progress(f"embedding {self.task.name}", len(store), True) as advance:
+            return ImageFeatures.of(encoder, self.task.batches(store, batch_size, device), advance)
+
+    def trains_image_tower(self, encoder: Encoder, device: torch.device) -> bool:
+        """Return whether features of images change when what requires gradients is trained."""
+        from unseen.encoders.image_features import trains_image_tower
+
+        images, _ = next(self.task.batches(self.task.train, 1, device))
+        return trains_image_tower(encoder, images)
+
+    def right(self, encoder: Encoder, features: ImageFeatures) -> Tensor:
         """Return which test images the encoder, in eval mode, names right as it stands, (N,) bool."""
         import torch
 
-        from unseen.data.canvases import progress
         from unseen.encoders.zero_shot import right_decisions
 
         with torch.no_grad():
             texts = self.embeddings(encoder)
-        with progress(f"testing on {self.task.name}", len(self.task.test), True) as advance:
-            return right_decisions(
-                encoder, self.task.batches(self.task.test, batch_size, device), texts, advance
-            )
+        return right_decisions(encoder, features, texts)
 
 
 def settings_of_others(

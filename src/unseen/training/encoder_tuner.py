@@ -30,6 +30,8 @@ class EncoderTuner(LightningModule):
         class_embeddings: Gives the embeddings of the classes (C, D) as the encoder stands.
         optimizer: Makes one of the trained parameters; the learning rate is constant, as published.
         held_out: Gives batches of held-out images and labels.
+        embed: Gives the embeddings (B, D) of a batch's images; None: the encoder's `encode_images`. Where the image
+            tower is frozen, batches may have its features (B, F), and this be `embed_features`.
         penalty: Gives a scalar that is added to the loss of each step.
         replayed: Gives, for a step and the size of its batch, images of other tasks (n, 3, S, S), their labels (n,) and
             the texts of their task's classes (C, D): each image is told among the classes of its own task.
@@ -42,12 +44,14 @@ class EncoderTuner(LightningModule):
         optimizer: Callable[..., torch.optim.Optimizer],
         held_out: Callable[[], Iterator[tuple[Tensor, Tensor]]],
         *,
+        embed: Callable[[Tensor], Tensor] | None = None,
         penalty: Callable[[], Tensor] | None = None,
         replayed: Callable[[int, int], Iterable[tuple[Tensor, Tensor, Tensor]]] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self._class_embeddings, self._optimizer, self._held_out = class_embeddings, optimizer, held_out
+        self._embed = embed or encoder.encode_images
         self._penalty, self._replayed = penalty, replayed
         self._fixed_texts: Tensor | None = None  # where no training changes them
         self.best: tuple[float, int, Weights] | None = None  # accuracy, epoch, what training changes
@@ -70,7 +74,7 @@ class EncoderTuner(LightningModule):
         if self._replayed is not None:
             parts += self._replayed(self.global_step, len(labels))
         sizes = [len(of_part) for _, of_part, _ in parts]
-        embeddings = self.encoder.encode_images(torch.cat([of_part for of_part, _, _ in parts]))
+        embeddings = self._embed(torch.cat([of_part for of_part, _, _ in parts]))
         losses = [
             len(some) / sum(sizes) * F.cross_entropy(self.encoder.logits(some, texts), of_part)
             for some, (_, of_part, texts) in zip(embeddings.split(sizes), parts, strict=True)
@@ -93,7 +97,7 @@ class EncoderTuner(LightningModule):
             texts = self._class_embeddings()
             right = torch.cat(
                 [
-                    (self.encoder.logits(self.encoder.encode_images(images), texts).argmax(dim=1) == labels)
+                    (self.encoder.logits(self._embed(images), texts).argmax(dim=1) == labels)
                     for images, labels in self._held_out()
                 ]
             )
