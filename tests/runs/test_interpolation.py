@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +40,7 @@ def test_the_ends_are_exactly_what_was_tested(technique: str) -> None:
     model, zero_shot, before, after = tuned(technique)
     inputs = torch.randn(400, 6, generator=torch.Generator().manual_seed(1))
     assert not torch.equal(before.argmax(1), after.argmax(1))
-    found = dict(
-        decisions_between(model, zero_shot, [1, 0.25, 0], lambda: [model(inputs)], {})  # nothing known
-    )
+    found = dict(decisions_between(model, zero_shot, [1, 0.25, 0], lambda: [model(inputs)]))
     assert list(found) == [0, 0.25, 1]
     assert torch.equal(found[0][0], before)
     assert torch.equal(found[1][0], after)
@@ -51,18 +48,6 @@ def test_the_ends_are_exactly_what_was_tested(technique: str) -> None:
         found[0.25][0], 0.75 * before + 0.25 * after
     )  # one layer: linear in its weights
     assert torch.equal(model(inputs), after)
-
-
-def test_what_is_known_is_not_tested_again() -> None:
-    model, zero_shot, before, after = tuned("full")
-    asked: list[int] = []
-
-    def tested() -> Sequence[Tensor]:
-        asked.append(1)
-        return [after]
-
-    list(decisions_between(model, zero_shot, [0, 0.5, 1], tested, {0: [before], 1: [after]}))
-    assert asked == [1]
 
 
 def test_rows_by_hand(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Legend: N test images of a task.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,27 +31,24 @@ COLUMNS = (
 
 
 def decisions_between(
-    encoder: Encoder,
-    zero_shot: Weights,
-    alphas: Sequence[float],
-    tested: Callable[[], Right],
-    known: Mapping[float, Right],
+    encoder: Encoder, zero_shot: Weights, alphas: Sequence[float], tested: Callable[[], Right]
 ) -> Iterator[tuple[float, Right]]:
     """Yield each alpha, in order, with the decisions of the encoder that has the weights there.
+
+    The ends are tested once more, so that a run shows whether they are what was found before and after training.
 
     Args:
         encoder: Fine-tuned, its names of weights those of `zero_shot` once LoRA is merged, which it is from here on.
         zero_shot: State dict of it before training, on the CPU.
         alphas: From 0, zero-shot, to 1, fine-tuned.
         tested: Gives the decisions of the encoder as it stands.
-        known: Decisions that need not be taken again, by alpha: the ends have been tested.
     """
     from unseen.encoders.forgetting import between
     from unseen.encoders.low_rank import merge_low_rank
 
     merge_low_rank(encoder)
     for alpha in between(encoder, zero_shot, sorted(map(float, alphas))):
-        yield alpha, known[alpha] if alpha in known else tested()
+        yield alpha, tested()
 
 
 class Curve:

@@ -178,9 +178,8 @@ def _fine_tune(
     run.folder.write_summary("running")
     names = [captioned.task.name for captioned in tasks]
     curve = Curve(run.folder.path, plain["model"]["name"], technique, names, before)
-    known: dict[float, Sequence[Tensor]] = {0: before, 1: after}
     for alpha, right in decisions_between(
-        tuned, zero_shot, plain["alphas"], lambda: _tested(tuned, tasks, test_images_now()), known
+        tuned, zero_shot, plain["alphas"], lambda: _tested(tuned, tasks, test_images_now())
     ):
         curve.add(alpha, right)
         run.folder.add_facts(interpolation=curve.facts())
