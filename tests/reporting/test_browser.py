@@ -53,6 +53,14 @@ def test_every_figure_is_drawn(browser: Browser) -> None:
     assert empty == []
 
 
+def test_every_figure_keeps_its_label(browser: Browser) -> None:
+    labels = browser.run(
+        "[...document.querySelectorAll('.figure')].map(one => one.getAttribute('aria-label'))"
+    )
+    assert not [label for label in labels if not label or "Vega" in label]
+    assert labels[0].startswith("scores over the layers of ")
+
+
 def test_console_and_network_are_silent(browser: Browser, report: Path) -> None:
     assert browser.problems == []
     assert set(browser.requests) == {(report / "index.html").as_uri()}

@@ -7,7 +7,8 @@
   // ---- figures, one after the other so that the page stays responsive
   const figures = [...document.querySelectorAll(".figure")];
   async function draw(figure) {
-    const spec = specs[figure.dataset.spec];
+    // Vega takes the figure's label from its specification, else it is "Vega visualization"
+    const spec = { ...specs[figure.dataset.spec], description: figure.getAttribute("aria-label") };
     // ast: expressions are interpreted, not compiled, so the page needs no eval
     const made = await vegaEmbed(figure, spec, { mode: "vega-lite", renderer: "svg", actions: false, ast: true });
     views.set(figure, made.view);
