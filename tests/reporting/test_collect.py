@@ -135,14 +135,3 @@ def row(layer: int, probe: str = "nmi", split: str = "unseen") -> Score:
 def test_tables_that_make_no_sense(rows: list[Score], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         arrays_of(ScoreTable(rows))
-
-
-def test_a_run_of_transfer_is_named_as_one(tmp_path: Path) -> None:
-    folder = tmp_path / "transfer"
-    folder.mkdir()
-    (folder / "summary.json").write_text('{"schema": 1, "kind": "transfer", "status": "finished"}')
-    (line,) = collect([tmp_path]).left_out
-    assert (line.status, line.reason) == (
-        "refused",
-        "a run of transfer.py, which this report does not show yet",
-    )

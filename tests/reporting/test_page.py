@@ -14,7 +14,7 @@ from unseen.reporting.analysis import analyse
 from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
 from unseen.reporting.groups import group_runs
-from unseen.reporting.page import run_commands
+from unseen.reporting.rerun_commands import run_commands
 
 
 class Tags(HTMLParser):

@@ -18,6 +18,8 @@ from unseen.reporting.papers import compare_with_papers
 from unseen.reporting.summary import summarise
 from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
+from unseen.reporting.transfer.section import transfer_section
+from unseen.reporting.transfer.tuned_tasks import tuned_tasks
 from unseen.reporting.vega_lite import Spec, write_figures
 from unseen.wording import command_line_of
 
@@ -30,7 +32,7 @@ class Report:
 
     page: Path
     summaries: tuple[str, ...]  # a few sentences for each data set
-    runs: int  # finished runs that numbers come from, those of biases.py among them
+    runs: int  # finished runs that numbers come from, those of biases.py and transfer.py among them
     left_out: int  # folders that were listed only
 
 
@@ -44,28 +46,37 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     """
     read = collect(roots)
     configurations, repeated = group_runs(read.runs)
-    dropped = {folder.name for folder in repeated}
-    counted = tuple(run for run in read.runs if run.name not in dropped)
-    collection = Collection(counted, read.left_out + repeated, read.bias_runs)
+    tuned, study, run_again = tuned_tasks(read.transfer_runs)
+    dropped = {folder.name for folder in (*repeated, *run_again)}
+    collection = Collection(
+        tuple(run for run in read.runs if run.name not in dropped),
+        (*read.left_out, *repeated, *run_again),
+        read.bias_runs,
+        tuple(run for run in read.transfer_runs if run.name not in dropped),
+    )
     analysis = analyse(configurations)
     papers = compare_with_papers(configurations)
-    biases = bias_section(collection.bias_runs)
+    biases, transfer = bias_section(collection.bias_runs), transfer_section(tuned, study)
     tables = all_tables(analysis, papers, collection)
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)
-    write_tables([*tables.values(), *biases.tables.values()], out / "tables")
+    write_tables([*tables.values(), *biases.tables.values(), *transfer.tables.values()], out / "tables")
     of_contests = {
         f"{name}_{contest.identifier}": spec
         for contest in analysis.contests
         for name, spec in _figures(contest).items()
     }
-    write_figures(of_contests | biases.files, out / "figures")
-    write_text(out / "index.html", page(collection, analysis, papers, biases, tables, typed))
+    write_figures(of_contests | biases.files | transfer.files, out / "figures")
+    write_text(out / "index.html", page(collection, analysis, papers, biases, transfer, tables, typed))
     summaries = [summarise(contest, analysis) for contest in analysis.contests]
     return Report(
         out / "index.html",
-        (*(f"{summary.headline} {summary.details}" for summary in summaries), *biases.sentences[:2]),
-        len(collection.runs) + len(collection.bias_runs),
+        (
+            *(f"{summary.headline} {summary.details}" for summary in summaries),
+            *biases.sentences[:2],
+            *transfer.sentences[:2],
+        ),
+        len(collection.runs) + len(collection.bias_runs) + len(collection.transfer_runs),
         len(collection.left_out),
     )
 

@@ -23,6 +23,7 @@ from unseen.reporting.run_files import (
     read_split,
 )
 from unseen.reporting.texts import class_names, one_line, printable, quoted
+from unseen.reporting.transfer.checked_runs import CheckedRun, read_checked_run
 from unseen.run_folder import EMBEDDINGS, SCHEMA
 from unseen.run_state import state_of
 
@@ -75,9 +76,10 @@ class Collection:
     runs: tuple[Run, ...]
     left_out: tuple[LeftOut, ...]
     bias_runs: tuple[BiasRun, ...] = ()  # of biases.py
+    transfer_runs: tuple[CheckedRun, ...] = ()  # of transfer.py
 
 
-_Any = TypeVar("_Any", Run, BiasRun)
+_Any = TypeVar("_Any", Run, BiasRun, CheckedRun)
 
 
 class _LeaveOutError(Exception):
@@ -96,6 +98,7 @@ def collect(roots: Sequence[Path]) -> Collection:
     """
     finished: list[Run] = []
     measured: list[BiasRun] = []
+    tuned: list[CheckedRun] = []
     left_out: list[LeftOut] = []
     for folder in find_folders(roots):
         content: dict[str, Any] = {}
@@ -103,23 +106,23 @@ def collect(roots: Sequence[Path]) -> Collection:
         try:
             content = _read_summary(folder)
             if content.get("kind") == _BIASES:
-                measured.append(_read_bias_run(folder, name, content))
+                measured.append(_read_of(read_bias_run, folder, name, content))
             elif content.get("kind") == _TRANSFER:
-                raise _LeaveOutError("refused", "a run of transfer.py, which this report does not show yet")
+                tuned.append(_read_of(read_checked_run, folder, name, content))
             else:
                 finished.append(_read_run(folder, name, content))
         except _LeaveOutError as error:
             left_out.append(_left_out(name, error.status, str(error), content))
     runs, duplicates = _newest_of_each(finished, _identity)
     runs.sort(key=lambda run: (run.facts.data, run.facts.size, run.facts.model, run.facts.seed, run.name))
-    bias_runs, repeated = _newest_of_each(
-        measured, lambda run: (run.facts.config_hash or "", "" if run.facts.config_hash else run.name)
-    )
+    bias_runs, repeated = _newest_of_each(measured, _hash_of)
     bias_runs.sort(key=lambda run: (run.label, run.name))
-    return Collection(tuple(runs), tuple(left_out + duplicates + repeated), tuple(bias_runs))
+    transfer_runs, again = _newest_of_each(tuned, _hash_of)
+    left_out += duplicates + repeated + again
+    return Collection(tuple(runs), tuple(left_out), tuple(bias_runs), tuple(transfer_runs))
 
 
-def duplicate(run: Run | BiasRun, reason: str) -> LeftOut:
+def duplicate(run: Run | BiasRun | CheckedRun, reason: str) -> LeftOut:
     """Return a finished run as one that does not count."""
     return _left_out(run.name, "duplicate", reason, run.facts.model_dump())
 
@@ -128,7 +131,7 @@ def _left_out(name: str, status: str, reason: str, content: dict[str, Any]) -> L
     about = {key: content.get(key) for key in ("model", "data", "size", "seed")}
     known = {key: printable(value, 60) for key, value in about.items() if value is not None}
     kind = " (evaluation)" if entry_of(content.get("command")) == "eval" else ""
-    kind = " (biases)" if content.get("kind") == _BIASES else kind
+    kind = f" ({content['kind']})" if content.get("kind") in (_BIASES, _TRANSFER) else kind
     return LeftOut(name, status, reason + kind, **known)
 
 
@@ -174,10 +177,12 @@ def _read_run(folder: Path, name: str, content: dict[str, Any]) -> Run:
     return Run(folder, name, facts, config, scores, read_split(folder / "split.json"))
 
 
-def _read_bias_run(folder: Path, name: str, content: dict[str, Any]) -> BiasRun:
+def _read_of(
+    read: Callable[[Path, str, dict[str, Any]], _Any], folder: Path, name: str, content: dict[str, Any]
+) -> _Any:
     _check_finished(folder, content)
     try:
-        return read_bias_run(folder, name, content)
+        return read(folder, name, content)
     except ValueError as error:
         raise _LeaveOutError("unreadable", str(error)) from error
 
@@ -208,6 +213,10 @@ def _identity(run: Run) -> tuple[str, ...]:
     return (facts.entry, facts.config_hash or "", scored if facts.config_hash else run.name)
 
 
+def _hash_of(run: BiasRun | CheckedRun) -> tuple[str, ...]:
+    return (run.facts.config_hash or "", "" if run.facts.config_hash else run.name)
+
+
 def _newest_of_each(
     runs: Sequence[_Any], identity: Callable[[_Any], tuple[str, ...]]
 ) -> tuple[list[_Any], list[LeftOut]]:
@@ -222,7 +231,7 @@ def _newest_of_each(
     return list(newest.values()), [duplicate(run, reason.format(newest[key].name)) for run, key in older]
 
 
-def written(run: Run | BiasRun) -> tuple[str, str]:
+def written(run: Run | BiasRun | CheckedRun) -> tuple[str, str]:
     """Return by what runs are sorted by age."""
     return (run.facts.written or "", run.name)
 

@@ -10,6 +10,7 @@ u class split or seed, k kind of reference level, a accuracy, c class.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from unseen.scores import SPLITS
 MOST_LINES = 16  # more cannot be distinguished
 _MOST_NAMED = 8  # points with their names beside them
 _MOST_CELLS_WITH_TEXT = 8  # columns of a heat map
+_NOTE_WIDTH = 58  # characters, below the title of a file, of each figure in a row
 _NUMBERS = (("v", "mean"), ("lo", "95 % from"), ("hi", "95 % to"), ("sd", "sd"), ("n", "n"))
 _SHOWN = "!isArray(shown) || indexof(shown, datum.model) >= 0"
 _SPLIT_SHAPES = {"domain": list(SPLITS), "range": ["circle", "square"]}
@@ -253,14 +255,33 @@ def destroyed(configurations: Sequence[Configuration], theme: Theme) -> Spec | N
     return _filtered({"data": {"values": rows}, "layer": layers}, theme)
 
 
-def side_by_side(titled: Sequence[tuple[str, Spec]], theme: Theme, title: str, subtitle: str) -> Spec:
-    """Return several figures as one for a file, three in a row, each under its title."""
+def side_by_side(
+    titled: Sequence[tuple[str, Spec]],
+    theme: Theme,
+    title: str,
+    subtitle: str,
+    *,
+    columns: int = 3,
+    rise: int = 0,
+) -> Spec:
+    """Return several figures as one for a file, each under its title.
+
+    Args:
+        titled: Titles and figures.
+        theme: Of files.
+        title: Of all.
+        subtitle: What the marks mean.
+        columns: Figures in a row.
+        rise: Pixels from a figure to its title.
+    """
     parts = [
-        {key: value for key, value in spec.items() if key != "config"} | {"title": name}
+        {key: value for key, value in spec.items() if key != "config"}
+        | {"title": {"text": name, "offset": rise} if rise else name}
         for name, spec in titled
     ]
-    heading = {"text": title, "subtitle": subtitle, "fontSize": 15, "subtitleFontSize": 12, "offset": 12}
-    layout = {"columns": 3, "spacing": 24, "padding": 12}
+    lines = textwrap.wrap(subtitle, _NOTE_WIDTH * min(columns, len(titled)))
+    heading = {"text": title, "subtitle": lines, "fontSize": 15, "subtitleFontSize": 12, "offset": 12}
+    layout = {"columns": columns, "spacing": 24, "padding": 12}
     return {"title": heading, "concat": parts, "config": theme.config()} | layout
 
 

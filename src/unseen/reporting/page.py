@@ -14,26 +14,25 @@ from unseen.probe_table import SHOWN
 from unseen.reporting import figures
 from unseen.reporting.all_tables import what_was_measured
 from unseen.reporting.analysis import Analysis, Contest
-from unseen.reporting.biases.bias_runs import BiasRun
 from unseen.reporting.biases.section import Section
 from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.embeddings import pictures
 from unseen.reporting.papers import PaperRow, why_not_comparable
 from unseen.reporting.render import render
+from unseen.reporting.rerun_commands import bias_commands, run_commands, transfer_commands
 from unseen.reporting.summary import across_data, claims_sentence, findings, paper_sentence, summarise
 from unseen.reporting.tables import Table
 from unseen.reporting.texts import printable
 from unseen.reporting.theme import PAGE
+from unseen.reporting.transfer.section import TransferSection
 from unseen.reporting.vega_lite import Spec
 from unseen.scores import CHANCE_PROBE
-from unseen.wording import command_line_of, count
+from unseen.wording import count
 
 _MOST_CARDS = 40  # configurations with figures of their own; each is about 30 kB
 _MOST_WITH_PICTURES = 12
 _LONGEST_COMMAND = 5000  # characters
-# words of a command that say where and when a job ran
-_NOT_REPEATED = ("-m", "--multirun", "seed=", "hydra.", "ckpt_path=", "resume=", "plan=")
 _DEMO = (
     "Runs marked demo are small networks on small images. They show how layers of such networks compare; they cannot "
     "be compared with the papers' numbers and are not in that table."
@@ -51,6 +50,7 @@ def page(
     analysis: Analysis,
     papers: Sequence[PaperRow],
     biases: Section,
+    transfer: TransferSection,
     tables: dict[str, Table],
     report_command: str,
 ) -> str:
@@ -59,7 +59,7 @@ def page(
     # the best of each data set, as many as the page can hold
     each = max(1, _MOST_CARDS // max(1, len(analysis.contests)))
     chosen = [(to, config) for to in analysis.contests for config in to.configurations[:each]][:_MOST_CARDS]
-    specs: dict[str, Spec] = dict(biases.specs)
+    specs: dict[str, Spec] = biases.specs | transfer.specs
     problems: list[str] = []
     cards = _cards(chosen, specs, problems)
     contests = [_contest(contest, analysis, specs) for contest in analysis.contests]
@@ -71,6 +71,9 @@ def page(
         banner=_DEMO if any(to.size != "paper" for to in analysis.contests) else "",
         contests=contests,
         biases=biases,
+        transfer=transfer,
+        heading=_heading(contests, biases, transfer),
+        of_layers=bool(contests) or not (biases.sentences or transfer.sentences),
         cards=cards,
         more=len(every) - len(cards),
         models=sorted({config.model for config in every}),
@@ -90,7 +93,11 @@ def page(
         no_pictures=not any(card["pictures"] for card in cards) and not problems,
         configs=[(config, _config_text(config)) for _, config in chosen if config.runs[0].config],
         unscored=analysis.unscored,
-        commands=[*run_commands(every), *bias_commands(collection.bias_runs)],
+        commands=[
+            *run_commands(every),
+            *bias_commands(collection.bias_runs),
+            *transfer_commands(collection.transfer_runs),
+        ],
         report_command=printable(report_command, _LONGEST_COMMAND),
         versions=_versions(collection),
     )
@@ -135,11 +142,30 @@ def _contest(contest: Contest, analysis: Analysis, specs: dict[str, Spec]) -> di
     return about | {"has_accuracy": "accuracy" in made, "has_destroyed": made["destroyed"] is not None}
 
 
+def _heading(contests: Sequence[object], biases: Section, transfer: TransferSection) -> tuple[str, str]:
+    """Return the title and the heading of the page, by what it is about."""
+    if contests or not (biases.sentences or transfer.sentences):
+        return (
+            "which network, which layer",
+            "Which network, and which layer of it, generalizes to classes it has never seen",
+        )
+    if not transfer.sentences:
+        return "biases", "Which biases the networks have"
+    if not biases.sentences:
+        return "transfer", "What fine-tuning gains on a task, and what it forgets"
+    return "biases and transfer", "Which biases the networks have; what fine-tuning gains and forgets"
+
+
 def _counts(collection: Collection, analysis: Analysis) -> str:
     runs, measured, others = len(collection.runs), len(collection.bias_runs), len(collection.left_out)
+    tuned = len(collection.transfer_runs)
     counts = [f"{count(runs, 'finished run')} in {count(len(analysis.configurations), 'configuration')}"]
+    if measured or tuned:
+        counts *= bool(runs)
     if measured:
-        counts = counts * bool(runs) + [f"biases of {count(measured, 'network')}"]
+        counts.append(f"biases of {count(measured, 'network')}")
+    if tuned:
+        counts.append(f"{count(tuned, 'run')} of transfer")
     text = ", ".join(counts)
     return text + (f", {count(others, 'folder')} left out (listed below)" if others else "")
 
@@ -161,63 +187,12 @@ def _config_text(config: Configuration) -> str:
     return str(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
 
 
-def run_commands(configurations: Sequence[Configuration]) -> list[str]:
-    """Return lines that run all configurations again; networks and seeds with equal settings share one."""
-    models: dict[tuple[str, ...], dict[int, set[str]]] = {}  # (script, other words) -> seed -> networks
-    for run in (run for config in configurations for run in config.runs if run.facts.command):
-        script, *words = [printable(word) for word in run.facts.command or []]
-        words = _typed(words)
-        networks = ",".join(word.removeprefix("model=") for word in words if word.startswith("model="))
-        others = (script, *(word for word in words if not word.startswith("model=")))
-        models.setdefault(others, {}).setdefault(run.facts.seed, set()).add(networks)
-    lines = []
-    for (script, *words), of_seed in models.items():
-        grids: dict[tuple[str, ...], list[int]] = {}
-        for seed, chosen in sorted(of_seed.items()):
-            grids.setdefault(tuple(sorted(chosen)), []).append(seed)
-        for of_seeds, seeds in grids.items():
-            grid = [f"model={','.join(of_seeds)}"] if of_seeds != ("",) else []
-            grid.append(f"seed={','.join(map(str, seeds))}")
-            sweep = ["-m"] if any("," in word for word in grid) else []
-            lines.append(command_line_of([script, *sweep, *words, *grid]))
-    return sorted(lines)
-
-
-def bias_commands(runs: Sequence[BiasRun]) -> list[str]:
-    """Return lines that measure all networks again; networks of the model group with equal settings share one."""
-    models: dict[tuple[str, ...], dict[str, None]] = {}
-    for run in (run for run in runs if run.facts.command):
-        script, *words = [printable(word) for word in run.facts.command or []]
-        words = _typed(words, ("seed=", "ckpt_path="))
-        named = [word for word in words if word.startswith("model=")]
-        others = (script, *(word for word in words if word not in named))
-        models.setdefault(others, {}).update(dict.fromkeys(word.removeprefix("model=") for word in named))
-    lines = []
-    for (script, *words), names in models.items():
-        grid = [f"model={','.join(names)}"] if names else []
-        lines.append(command_line_of([script, *(["-m"] if len(names) > 1 else []), *words, *grid]))
-    return sorted(lines)
-
-
-def _typed(words: list[str], kept: tuple[str, ...] = ()) -> list[str]:
-    """Return the words of a command that a person typed, without the seed: a sweep adds some for each job.
-
-    Among them are the copies of the folders of settings, `.configs-…`, that its jobs read.
-    """
-    typed, rest = [], iter(words)
-    for word in rest:
-        following = next(rest, "") if word in {"--config-path", "--config-dir"} else None
-        if following is None and (word.startswith(kept) or not word.startswith(_NOT_REPEATED)):
-            typed.append(word)
-        elif following is not None and "/.configs" not in following:
-            typed += [word, following]
-    return typed
-
-
 def _versions(collection: Collection) -> str:
     by_name: dict[str, set[str]] = {}
-    every = [run.facts.versions for run in collection.runs] + [
-        run.facts.versions for run in collection.bias_runs
+    every = [
+        *(run.facts.versions for run in collection.runs),
+        *(run.facts.versions for run in collection.bias_runs),
+        *(run.facts.versions for run in collection.transfer_runs),
     ]
     for versions_of_run in every:
         for name, version in (versions_of_run or {}).items():

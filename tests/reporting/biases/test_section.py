@@ -24,7 +24,7 @@ from unseen.reporting.biases.differences import FEWEST_DIFFERING, paired_differe
 from unseen.reporting.biases.section import Section, bias_section
 from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
-from unseen.reporting.page import bias_commands
+from unseen.reporting.rerun_commands import bias_commands
 from unseen.reporting.tables import Estimate, Table
 from unseen.run_folder import SCHEMA
 

@@ -7,14 +7,13 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path, PurePath
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.biases.own_networks import networks_of
+from unseen.reporting.checked_rows import ROUNDING, MeasuredRow, read_checked_rows
 from unseen.reporting.intervals import Estimate
 from unseen.reporting.run_files import (
     Count,
@@ -31,10 +30,7 @@ from unseen.reporting.texts import one_line
 from unseen.settings import effect_of, flatten
 
 ACCURACY = "accuracy"
-_LARGEST_TABLE = 16 * MEBIBYTE
 _COLUMNS = ("model", "images", "measure", "value", "low", "high", "n")
-_LARGEST = 1e12
-_ROUNDING = 1e-6  # a share that was computed in single precision may exceed 1 by this
 _OF_THE_SCORING = ("trainer.", "callbacks.", "ckpt_path", "seed")  # settings of the run that measured
 
 
@@ -69,37 +65,24 @@ class BiasFacts(BaseModel):
     versions: dict[str, str] | None = None
 
 
-def _or_nan(cell: object) -> object:
-    return math.nan if cell == "" else cell
-
-
-_Maybe = Annotated[float, BeforeValidator(_or_nan)]
-
-
-class _Row(BaseModel):
-    """A row of scores.csv; NaN where there is no value or no interval."""
-
-    model_config = ConfigDict(frozen=True)
+class _Row(MeasuredRow):
+    """A row of scores.csv."""
 
     model: Name
     images: Name
-    measure: Name
-    value: _Maybe
-    low: _Maybe
-    high: _Maybe
     n: Positive
+
+    @property
+    def place(self) -> str:
+        """Measure and images."""
+        return f"{self.measure} on {self.images}"
 
     @property
     def wrong(self) -> str:
         """What no run writes."""
-        known = [number for number in (self.value, self.low, self.high) if not math.isnan(number)]
-        if not all(abs(number) <= _LARGEST for number in known):
-            return "a number that is not finite, or above 1e12"
-        if self.measure == ACCURACY and not all(0 <= number <= 1 + _ROUNDING for number in known):
+        if self.measure == ACCURACY and not all(0 <= number <= 1 + ROUNDING for number in self.known):
             return "an accuracy outside of 0..1"
-        if math.isnan(self.low) != math.isnan(self.high) or self.low > self.high:
-            return "an interval that ends before it begins"
-        return ""
+        return super().wrong
 
 
 Key = tuple[str, str]  # (measure, images)
@@ -165,20 +148,7 @@ def read_bias_run(folder: Path, name: str, content: dict[str, Any]) -> BiasRun:
 
 
 def _rows(path: Path) -> Sequence[_Row]:
-    table = csv.reader(StringIO(read_text(path, _LARGEST_TABLE)))
-    heading = next(table, [])
-    missing = [column for column in _COLUMNS if column not in heading]
-    if missing:
-        raise ValueError(f"it has no column {', '.join(missing)}")
-    rows = [checked(_Row, dict(zip(heading, cells, strict=False))) for cells in table]
+    rows = read_checked_rows(path, _Row, _COLUMNS)
     if len({row.model for row in rows}) != 1:
         raise ValueError("it has no rows" if not rows else "it has rows of several networks")
-    keys: set[Key] = set()
-    for row in rows:
-        place = f"{row.measure} on {row.images}"
-        if row.wrong:
-            raise ValueError(f"{place} has {row.wrong}")
-        if (row.measure, row.images) in keys:
-            raise ValueError(f"{place} is there twice")
-        keys.add((row.measure, row.images))
     return rows

@@ -59,18 +59,9 @@ def sentences_of(
 
 
 def _of_lines(lines: Sequence[Line]) -> list[str]:
-    shown = [line for line in lines if line.may_be_written]
+    sentences = [claim(line) for line in lines if line.may_be_written]
     most = max(line.n for line in lines)
-    sentences = [
-        f"{line.outcome} goes with {line.measure} over {line.n} tasks ({line.encoder}, {line.technique}): slope "
-        f"{line.slope:.3g} [{line.low:.3g}, {line.high:.3g}], R² {line.r2:.2f} [{line.r2_low:.2f}, "
-        f"{line.r2_high:.2f}], τ = {line.tau:.2f} [{line.tau_low:.2f}, {line.tau_high:.2f}]; by the order of outcomes "
-        f"p = {line.p_order:.2g}, {line.p_adjusted:.2g} with all lines counted; on a task left out the "
-        f"line errs by {line.error:.3f}, the mean by {line.error_of_mean:.3f}, lines through shuffled outcomes by "
-        f"{line.error_by_chance:.3f}."
-        for line in shown
-    ]
-    if shown:
+    if sentences:
         sentences.append(
             "Outcomes are means over seeds; intervals and p are over tasks, and take these as independent draws, which "
             "tasks made of the same images are not. A line does not say that the measure is the reason."
@@ -82,6 +73,18 @@ def _of_lines(lines: Sequence[Line]) -> list[str]:
         )
         sentences.append(_what_few_may_show(most, sum(line.measure == PRIMARY for line in lines)))
     return sentences
+
+
+def claim(line: Line) -> str:
+    """Return the sentence on a line that may be claimed."""
+    return (
+        f"{line.outcome} goes with {line.measure} over {line.n} tasks ({line.encoder}, {line.technique}): slope "
+        f"{line.slope:.3g} [{line.low:.3g}, {line.high:.3g}], R² {line.r2:.2f} [{line.r2_low:.2f}, "
+        f"{line.r2_high:.2f}], τ = {line.tau:.2f} [{line.tau_low:.2f}, {line.tau_high:.2f}]; by the order of outcomes "
+        f"p = {line.p_order:.2g}, {line.p_adjusted:.2g} with all lines counted; on a task left out the "
+        f"line errs by {line.error:.3f}, the mean by {line.error_of_mean:.3f}, lines through shuffled outcomes by "
+        f"{line.error_by_chance:.3f}."
+    )
 
 
 def _what_few_may_show(n: int, of_iimm: int) -> str:

@@ -1,0 +1,187 @@
+"""Runs of transfer.py that differ in their seed alone, put together, and how such groups are told apart by name.
+
+A study refuses runs that cannot be compared; the report gives them names of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unseen.reporting.collect import LeftOut, duplicate, written
+from unseen.reporting.intervals import Estimate, estimate
+from unseen.reporting.place import Settings, differing, plain
+from unseen.reporting.transfer.checked_runs import CHANGE, NOT_TRAINED, CheckedRun
+from unseen.reporting.transfer.points import Point, tasks_of
+from unseen.reporting.transfer.run_folders import TransferRun
+from unseen.reporting.transfer.settings_tried import chosen_runs
+from unseen.reporting.transfer.study import TransferStudy, study_of
+
+_TECHNIQUES = (
+    "full",
+    "attention",
+    "bitfit",
+    "lora",
+    "adapter",
+    "probe",
+)  # in this order in tables and legends
+
+
+@dataclass(frozen=True, eq=False)
+class TunedTask:
+    """An encoder on a task by a technique: runs that were trained alike but for their seeds.
+
+    Where runs of one encoder, task or technique cannot be compared, its name has the settings in which they differ.
+
+    Attributes:
+        technique: `none` where the task was measured alone.
+        runs: By seed; of several settings those that held-out accuracy chooses.
+        point: What the study takes of it; None of a task that was measured alone.
+    """
+
+    encoder: str
+    task: str
+    technique: str
+    runs: tuple[CheckedRun, ...]
+    point: Point | None
+
+    @property
+    def composed(self) -> bool:
+        """Whether the encoder is a demonstration and no CLIP."""
+        return self.runs[0].facts.composed
+
+    def own(self, measure: str) -> Estimate:
+        """Return a number of the task that it was trained on, over the seeds."""
+        return self.over_seeds(self.runs[0].facts.data, measure)
+
+    def outcome(self, name: str) -> Estimate:
+        """Return `gain` or `mean_change` over the seeds, without an interval; n = 0 where it is not defined."""
+        if self.point is None or name not in self.point.outcomes:
+            return Estimate()
+        return Estimate(self.point.outcomes[name], self.point.spread[name], n=self.point.runs)
+
+    def over_seeds(self, task: str, measure: str) -> Estimate:
+        """Return the mean of a number over the seeds that have it, with standard deviation and t interval."""
+        values = [run.values.get((task, measure), math.nan) for run in self.runs]
+        return estimate(np.array(values, dtype=float))
+
+    @property
+    def tested(self) -> dict[str, str]:
+        """The tasks whose accuracy changed, the own one first: as they are called here, and in the runs."""
+        found = dict.fromkeys(task for run in self.runs for task, measure in run.values if measure == CHANGE)
+        return {self.task if task == self.runs[0].facts.data else task: task for task in found}
+
+
+def tuned_tasks(runs: Iterable[CheckedRun]) -> tuple[list[TunedTask], TransferStudy | None, list[LeftOut]]:
+    """Put runs together that differ in their seeds alone, and study them.
+
+    Returns:
+        The groups by encoder, task and technique; the study of those that trained, if any; and runs that do not
+        count, because a newer one has their settings and seeds.
+    """
+    kept, left_out = _newest_of_each(sorted(runs, key=written))
+    named = dict(zip((run.folder for run in kept), _renamed([run.of_study for run in kept]), strict=True))
+    by_folder = {run.folder: run for run in kept}
+    trained = any(run.technique for run in named.values())
+    study = study_of(tasks_of(list(named.values()))) if trained else None
+    points = {(one.encoder, one.task, one.technique): one for one in study.tasks.points} if study else {}
+    members: dict[tuple[str, str, str], list[TransferRun]] = defaultdict(list)
+    for run in named.values():
+        members[run.encoder, run.task, run.technique].append(run)
+    groups = []
+    for (encoder, task, technique), of_group in members.items():
+        chosen = chosen_runs(of_group)[0] if technique else sorted(of_group, key=lambda run: run.seeds)
+        of_chosen = tuple(by_folder[run.folder] for run in chosen)
+        point = points.get((encoder, task, technique))
+        groups.append(TunedTask(encoder, task, technique or NOT_TRAINED, of_chosen, point))
+    return (
+        sorted(groups, key=lambda of: (of.encoder, of.task, technique_order(of.technique))),
+        study,
+        left_out,
+    )
+
+
+def technique_order(technique: str) -> tuple[int, str]:
+    """Return by what techniques are sorted: those that train most first, no training last."""
+    name = technique.partition(" ")[0]
+    order = (*_TECHNIQUES, NOT_TRAINED)
+    return (order.index(name) if name in order else len(_TECHNIQUES), technique)
+
+
+def _newest_of_each(runs: Sequence[CheckedRun]) -> tuple[list[CheckedRun], list[LeftOut]]:
+    """Return the newest run of all settings and seeds; runs that tested other tasks have other hashes."""
+    newest: dict[tuple[str, ...], CheckedRun] = {}
+    left_out = []
+    for run in runs:
+        of_study = run.of_study
+        settings = json.dumps(of_study.settings, sort_keys=True)
+        key = (of_study.encoder, of_study.task, of_study.technique, settings, str(of_study.seeds))
+        if key in newest:
+            left_out.append(
+                duplicate(newest[key], f"the same settings and seed were run again: {run.name} is used")
+            )
+        newest[key] = run
+    return list(newest.values()), left_out
+
+
+# ------------------------------------------------------------------ names
+def _renamed(runs: Sequence[TransferRun]) -> list[TransferRun]:
+    """Return the runs with names under which all of one name can be compared."""
+    runs = _told_apart(runs, "encoder", lambda run: (run.encoder,), lambda run: run.of_the_encoder)
+    runs = _told_apart(runs, "task", lambda run: (run.encoder, run.task), lambda run: run.of_the_task)
+    # settings that were chosen for each task do not tell techniques apart
+    return _told_apart(
+        runs,
+        "technique",
+        lambda run: (run.encoder, run.technique),
+        lambda run: run.fixed,
+        lambda run: run.task,
+    )
+
+
+Key = tuple[str, ...]
+
+
+def _told_apart(
+    runs: Sequence[TransferRun],
+    field: str,
+    key: Callable[[TransferRun], Key],
+    settings: Callable[[TransferRun], dict[str, object]],
+    within: Callable[[TransferRun], str] = lambda _: "",
+) -> list[TransferRun]:
+    """Return runs whose encoder, task or technique has the settings in its name in which its runs differ.
+
+    Args:
+        runs: Any.
+        field: encoder, task or technique.
+        key: Which runs have one name.
+        settings: What must not differ among them.
+        within: Of which runs with equal values here the settings are compared.
+    """
+    families: dict[Key, dict[str, list[Settings]]] = defaultdict(lambda: defaultdict(list))
+    texts = [{name: json.dumps(value) for name, value in settings(run).items()} for run in runs]
+    for run, text in zip(runs, texts, strict=True):
+        families[key(run)][within(run)].append(text)
+    differ = {
+        of: list(dict.fromkeys(name for alike in family.values() for name in differing(alike)))
+        for of, family in families.items()
+    }
+    return [_named(run, field, text, differ[key(run)]) for run, text in zip(runs, texts, strict=True)]
+
+
+def _named(run: TransferRun, field: str, settings: Settings, differ: Sequence[str]) -> TransferRun:
+    told = ", ".join(f"{name.rpartition('.')[2]}={plain(settings.get(name))}" for name in differ)
+    if not told or (field == "technique" and not run.technique):
+        return run
+    if field == "encoder":
+        return replace(run, encoder=f"{run.encoder} ({told})")
+    if field == "technique":
+        return replace(run, technique=f"{run.technique} ({told})")
+    task = f"{run.task} ({told})"
+    changes = {task if tested == run.task else tested: value for tested, value in run.changes.items()}
+    return replace(run, task=task, changes=changes)
