@@ -204,6 +204,7 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "batch_size": (_Count, "result"),
     "l2_to_init": (_between(float, 0, 1e6), "result"),
     "replay": (_between(float, 0, 1), "result"),
+    "label_models": (Literal["masked", "faithful"] | None, "result"),
     "shares": (Annotated[list[float], _SHARES] | None, "rows"),
     "alphas": (Annotated[list[float], _ALPHAS], "rows"),
 }

@@ -35,6 +35,9 @@ class Toy(Encoder):
     def encode_texts(self, texts):
         return self.text(torch.tensor([sum(map(ord, text)) % 128 for text in texts]))
 
+    def label_embeddings(self, names):
+        return tuple(self.encode_texts(names).detach() ** power for power in (1, 2, 3))
+
     @property
     def scale(self):
         return torch.tensor(5.0)
@@ -58,7 +61,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def transfer(own: Path, *arguments: str, logs: Path) -> Ran:
     line = (f"--config-dir={own}", "model=toy", *SMALL, *arguments)
-    return run_command("transfer.py", *line, logs=logs, PYTHONPATH=str(own))
+    return run_command("transfer.py", *line, logs=logs, PYTHONPATH=str(own), HF_HUB_OFFLINE="1")
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -128,10 +131,13 @@ def test_measures_are_those_before_training(tuned: Ran, own: Path, tmp_path: Pat
     assert (tenth["iimm"]["images"], tenth["iimm"]["draws"], tenth["iimm"]["encoder"]) == ("20", "5", "toy")
     assert float(tenth["iimm"]["sd"]) > 0
     assert "NCTI needs 64 images" in whole["ncti"]["reason"]
-    for name in ("iimm", "gbc", "sfda", "logme"):
+    for name in ("iimm", "gbc", "sfda", "logme", "emms"):
         assert measured["digits", name]["value"] == both["digits", name]["value"]
     assert ("digits", "accuracy_after") not in measured
+    assert float(measured["digits", "emms"]["value"]) < 0
+    assert "EMMS takes demo label embeddings" in only.err
     summary = only.summary()
+    assert summary["label_models"] == "demo"
     assert (summary["kind"], summary["technique"], summary["encoder"]) == (
         "transfer",
         "none",
@@ -173,6 +179,10 @@ def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) ->
         (("model=composed", "encoder.network=lite"), "encoder.network='lite' is not one of"),
         # before an encoder is loaded
         (("model=composed", "encoder.network=lite", "data.root=here"), "data.root=here has no meaning"),
+        (
+            ("label_models=masked",),
+            "the weights of the label model 'laion/CLIP-ViT-g-14-laion2B-s12B-b42K' are not in",
+        ),
         (("probe.k=3",), "probe.k is not read by transfer.py"),
         (("data.unseen=[1,2]",), "data.unseen is not read by transfer.py"),
         (("epochs=0",), "epochs=0 must be"),

@@ -81,6 +81,16 @@ class TestReal:
             beside = encoder.encode_texts(["a cat", "a photo of something that takes many more words to say"])
         torch.testing.assert_close(alone[0], beside[0], rtol=1e-4, atol=1e-5)
 
+    def test_label_embeddings_are_three_views_of_bare_names(self, encoder: Composed) -> None:
+        names = ["cat", "a longer name"]
+        views = encoder.label_embeddings(names)
+        assert [tuple(view.shape) for view in views] == [(2, 384)] * 3
+        with torch.no_grad():
+            torch.testing.assert_close(F.normalize(views[0], dim=1), encoder.text_tower(names))
+        assert not any(view.requires_grad for view in views)
+        near = [float(F.cosine_similarity(views[0], view).mean()) for view in views[1:]]
+        assert max(near) < 0.95  # they are not one view three times
+
     def test_zero_shot_on_packaged_pictures(self, encoder: Composed) -> None:
         words = ["cat", "dog", "cup of coffee", "palace", "truck", "flower"]
         files = [

@@ -102,6 +102,10 @@ class Composed(Encoder):
         embeddings: Tensor = self.text_tower(texts) - self.mean_text  # (C, D)
         return embeddings
 
+    def label_embeddings(self, names: Sequence[str]) -> tuple[Tensor, ...]:
+        """Return three views of the names by the sentence model: a demonstration, no label models of EMMS's paper."""
+        return self.text_tower.views(names)
+
     @property
     def scale(self) -> Tensor:  # noqa: D102
         return self.log_scale.exp()
@@ -146,12 +150,30 @@ class SentenceModel(nn.Module):
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Return unit embeddings (C, D) of texts: means over their tokens (Reimers and Gurevych, arXiv 1908.10084)."""
+        states, there = self._states(texts)
+        return F.normalize((states[-1] * there).sum(dim=1), dim=1)
+
+    @torch.no_grad()
+    def views(self, texts: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return three embeddings (C, D) of texts.
+
+        Means over the tokens behind the last layer and behind the third of six, and the first token behind the last.
+        """
+        states, there = self._states(texts)
+        return _over_tokens(states[-1], there), _over_tokens(states[3], there), states[-1][:, 0]
+
+    def _states(self, texts: Sequence[str]) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Return the states (C, L, D) of L tokens before and behind each layer, and which are no padding (C, L, 1)."""
         batch = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").to(
             self.model.device
         )
-        tokens: Tensor = self.model(**batch).last_hidden_state  # (C, tokens, D)
-        there = batch["attention_mask"].unsqueeze(2)  # (C, tokens, 1): 1 where a token is no padding
-        return F.normalize((tokens * there).sum(dim=1), dim=1)
+        states: tuple[Tensor, ...] = self.model(**batch, output_hidden_states=True).hidden_states
+        return states, batch["attention_mask"].unsqueeze(2)
+
+
+def _over_tokens(states: Tensor, there: Tensor) -> Tensor:
+    """Return means (C, D) of states (C, L, D) over the tokens that are there (C, L, 1)."""
+    return (states * there).sum(dim=1) / there.sum(dim=1)
 
 
 def ridge(inputs: Tensor, targets: Tensor, penalty: float = _PENALTY) -> Tensor:

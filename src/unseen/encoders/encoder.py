@@ -48,6 +48,10 @@ class Encoder(nn.Module, ABC):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return embeddings (C, D), not normalised, of texts; gradients pass."""
 
+    def label_embeddings(self, names: Sequence[str]) -> tuple[Tensor, ...]:
+        """Return several vectors (C, E) of C bare class names, for EMMS; empty: the encoder has none of its own."""
+        return ()
+
     @property
     @abstractmethod
     def scale(self) -> Tensor:

@@ -51,10 +51,15 @@ class Prompts:
             ValueError: One sentence: a class without a name, or a name without a class.
         """
         return [
-            [template.replace(PLACE, name) for template in self.templates] for name in self._named(classes)
+            [template.replace(PLACE, name) for template in self.templates] for name in self.named(classes)
         ]
 
-    def _named(self, classes: Sequence[str]) -> list[str]:
+    def named(self, classes: Sequence[str]) -> list[str]:
+        """Return what stands for each of C classes in captions, in their order.
+
+        Raises:
+            ValueError: As `captions`.
+        """
         if self.names is None:
             named = [str(of_class) for of_class in classes]
         elif callable(self.names):

@@ -19,7 +19,7 @@ from unseen.runs.countermeasures import check_countermeasures, technique_label
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import choices
 from unseen.runs.recorded import recorded
-from unseen.runs.transfer_measures import embedded, score_rows, write_sample_need
+from unseen.runs.transfer_measures import embedded, label_vectors, score_rows, write_sample_need
 from unseen.runs.transfer_rows import Rows, accuracy_row, change_rows, log_rows
 from unseen.runs.typed_line import key_of
 from unseen.wording import count, one_line, suggestion
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _READ = (
     "encoder", "technique", "data", "optimizer", "seed", "size", "trainer", "logger", "paths", "hydra", "resume",
     "plan", "extras", "local", "others", "measure_only", "templates", "class_names", "epochs", "draws",
-    "batch_size", "shares", "l2_to_init", "replay", "alphas",
+    "batch_size", "label_models", "shares", "l2_to_init", "replay", "alphas",
 )  # fmt: skip
 _READ_OF = {"trainer": ("accelerator", "precision"), "model": ("optimizer",)}
 _OF_DATA = (
@@ -90,6 +90,7 @@ def _transfer(run: Run) -> None:
         encoder = _encoder(plain).to(device).eval()
         gc.enable()
         task = task_of(plain["data"], encoder, plain, captions=captions)
+        vectors = label_vectors(encoder, task.names, plain["label_models"], device)
         others = [task_of(one, encoder, plain, captions={}) for one in settings.values()]
     technique = "none" if plain["measure_only"] else technique_label(chosen, plain)
     name = str(choices()["encoder"])
@@ -100,6 +101,7 @@ def _transfer(run: Run) -> None:
         model=name,
         encoder=encoder.name,
         composed=encoder.composed,
+        label_models=plain["label_models"] or ("demo" if vectors else None),
         data=task.task.name,
         technique=technique,
         l2_to_init=plain["l2_to_init"],
@@ -113,6 +115,8 @@ def _transfer(run: Run) -> None:
     write_text(run.folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain)))
     if encoder.composed:
         notice(f"{encoder.name}: two towers trained apart and joined, a demonstration and no CLIP")
+    if vectors and not plain["label_models"]:
+        notice("EMMS takes demo label embeddings, views of the encoder's own text tower, and no label models")
     say(
         f"{encoder.name} on {task.task.name}: {count(len(task.task.classes), 'class', 'classes')}, "
         f"{len(task.task.train):,} training and {len(task.task.test):,} test images"
@@ -124,12 +128,8 @@ def _transfer(run: Run) -> None:
     for captioned, right in zip(tasks, before, strict=True):
         rows.add(accuracy_row(captioned.task.name, "accuracy_before", right))
     train_images = task.features(encoder, "train", size, device)
-    given = embedded(encoder, task, train_images, device)
-    rows.add(*score_rows(task.task.name, given, plain))
-    run.folder.add_facts(values=rows.values())
-    run.folder.write_summary("running")
-    if plain["shares"]:
-        console().print(write_sample_need(run.folder.path, name, task.task.name, given, plain))
+    given = embedded(encoder, task, train_images, device) | {"label_embeddings": vectors}
+    _measure(run, plain, task.task.name, given, rows)
     curve = None
     if not plain["measure_only"]:
         curve = _fine_tune(run, plain, encoder, tasks, train_images, test_images, before, rows, device)
@@ -139,6 +139,15 @@ def _transfer(run: Run) -> None:
     if curve:
         console().print(curve.table())
     say(f"files in {shown_path(run.folder.path)}")
+
+
+def _measure(run: Run, plain: dict[str, Any], task: str, given: dict[str, Any], rows: Rows) -> None:
+    """Add the measures of the training images to the rows, and write what else of them is wanted."""
+    rows.add(*score_rows(task, given, plain))
+    run.folder.add_facts(values=rows.values())
+    run.folder.write_summary("running")
+    if plain["shares"]:
+        console().print(write_sample_need(run.folder.path, plain["model"]["name"], task, given, plain))
 
 
 def _fine_tune(

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from rich.table import Table
 
 from unseen.atomic_files import csv_text, write_text
@@ -19,6 +21,7 @@ from unseen.runs.written_values import in_csv, on_screen
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from unseen.encoders.encoder import Encoder
     from unseen.encoders.image_features import ImageFeatures
@@ -30,10 +33,33 @@ _NEED_COLUMNS = (
 )  # fmt: skip
 
 
+def label_vectors(
+    encoder: Encoder, names: Sequence[str], kind: str | None, device: torch.device
+) -> list[npt.NDArray[np.float32]]:
+    """Return the vectors (C, E) of C class names that EMMS takes; none where nobody has asked for any.
+
+    Args:
+        encoder: Its own are taken where none were asked for.
+        names: C bare names.
+        kind: `masked` or `faithful`: those of the paper; None: the encoder's own, if it has some.
+        device: On which they are computed.
+
+    Raises:
+        unseen.backbones.weights.WeightsUnavailable: A model of the paper's cannot be had.
+    """
+    from unseen.encoders.label_models import label_embeddings
+
+    if kind is None:
+        found: Sequence[Tensor] = encoder.label_embeddings(names)
+    else:
+        found = label_embeddings(names, padding=kind == "faithful", device=device)
+    return [one.float().cpu().numpy() for one in found]
+
+
 def embedded(
     encoder: Encoder, captioned: Captioned, features: ImageFeatures, device: torch.device
 ) -> dict[str, Any]:
-    """Return the arguments of `unseen.transfer.score_all` for the images of these features, as arrays."""
+    """Return arguments of `unseen.transfer.score_all` for the images of these features, as arrays."""
     import torch
 
     from unseen.encoders.zero_shot import image_embeddings

@@ -27,16 +27,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Captioned:
-    """A task with the captions of its classes."""
+    """A task with the captions of its classes.
+
+    Attributes:
+        task: Its images.
+        prompts: Templates, and the C names of the classes.
+    """
 
     task: Task
-    captions: tuple[tuple[str, ...], ...]  # of each class
+    prompts: Prompts
+
+    @property
+    def names(self) -> list[str]:
+        """What stands for each of the C classes in captions."""
+        return self.prompts.named(self.task.classes)
 
     def embeddings(self, encoder: Encoder) -> Tensor:
         """Return an embedding of each class as the encoder stands, (C, D); gradients pass."""
         from unseen.encoders.zero_shot import class_embeddings
 
-        return class_embeddings(encoder, self.captions)
+        return class_embeddings(encoder, self.prompts.captions(self.task.classes))
 
     def features(
         self, encoder: Encoder, part: Literal["train", "test"], batch_size: int, device: torch.device
@@ -137,8 +147,9 @@ def task_of(
         cache=CanvasCache(folder, limit) if limit > 0 else None,
         skip_bad=data["skip_bad"],
     )
-    made = prompts_of(data["name"], captions).captions(task.classes)
-    return Captioned(task, tuple(tuple(of_class) for of_class in made))
+    prompts = prompts_of(data["name"], captions)
+    prompts.captions(task.classes)  # refuses names that do not fit
+    return Captioned(task, prompts)
 
 
 def check_tasks(
