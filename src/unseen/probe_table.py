@@ -91,12 +91,14 @@ class Probe:
         function: Import path "module:name" of a function (features, labels, **settings) -> {score: value}.
         settings: Which of SETTINGS it takes.
         scores: What it returns; it may leave a score out that its settings do not define.
+        small_on_cpu: Whether many small steps make it slower on a GPU than on a CPU, unless the set is large.
     """
 
     name: str
     function: str
     settings: tuple[str, ...]
     scores: tuple[ScoreFacts, ...]
+    small_on_cpu: bool = False
 
 
 _NEIGHBOR_CHANCE = Chance("mean of (class size - 1) / (images - 1) over the images", "nn_chance")
@@ -207,6 +209,7 @@ PROBES = (
                 "linear_probe_se", "binomial standard error of the accuracy on the test images", control=True
             ),
         ),
+        small_on_cpu=True,
     ),
 )
 

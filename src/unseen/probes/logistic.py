@@ -25,6 +25,8 @@ from unseen.probes.threads import product
 GRADIENT_NORM = 2e-5  # of the summed loss, times N; scikit-learn stops at a largest entry of 1e-4 N
 # Of the objective above its optimum: large features that separate the classes make it tiny.
 RELATIVE_GAP = 1e-5
+# The same as the preconditioner estimates it, which can be a hundred times too little (`_Problem.excess`).
+ESTIMATED_GAP = 1e-7
 MAX_STEPS = 1000
 # Until the preconditioner is computed again; how much longer the next one is used.
 _FIRST_STEPS, _LONGER = 20, 3
@@ -65,7 +67,8 @@ def fit_logistic(
         targets: Class indices (N,); 0..C-1 all occur, C >= 2.
         strength: scikit-learn's C, the inverse of the penalty.
         gradient_norm: Norm of the objective's gradient at which the fit is done; None: GRADIENT_NORM * N, or what makes
-            sure that the objective is within RELATIVE_GAP of its optimum, if that is less.
+            sure that the objective is within RELATIVE_GAP of its optimum, if that is less, or where ESTIMATED_GAP says
+            so.
 
     Returns:
         The classifier; a warning says so if it did not converge.
@@ -83,20 +86,20 @@ def fit_logistic(
         design, targets, num_classes, (2.0 if num_classes == 2 else 1.0) / strength, gradient_norm
     )
     weights = design.new_zeros(num_classes, design.shape[1])  # (C, D+1)
-    norm, goal = problem.gradient_norm(weights)
+    excess = problem.excess(weights, None)
     for dtype in (torch.float32, torch.float64):  # single precision has half the cost, and mostly does
-        if norm > goal and (dtype == torch.float64 or float(design.abs().max()) <= _SINGLE_RANGE):
-            weights = problem.minimize(weights, dtype)
-            norm, goal = problem.gradient_norm(weights)
-    if norm > goal:
+        if excess > 1 and (dtype == torch.float64 or float(design.abs().max()) <= _SINGLE_RANGE):
+            weights, inverse = problem.minimize(weights, dtype)
+            excess = problem.excess(weights, inverse)
+    if excess > 1:
         warnings.warn(
-            f"logistic regression stopped at gradient norm {norm:.1e}, above {goal:.1e}; its accuracy is approximate",
+            f"logistic regression stopped at a gradient {excess:.2g} times its tolerance; its accuracy is approximate",
             ProbeWarning,
             stacklevel=2,
         )
     slopes = weights[:, :-1] if basis is None else weights[:, :-1] @ basis.T  # (C, D)
     bias = weights[:, -1] - weights[:, -1].mean()  # a common shift changes nothing, and nothing else fixes it
-    return LogisticModel(slopes, bias, center, norm <= goal)
+    return LogisticModel(slopes, bias, center, excess <= 1)
 
 
 @dataclass(frozen=True)
@@ -116,40 +119,46 @@ class _Problem:
         # half the squared norm bounds the gap, see `_evaluate`
         return min(GRADIENT_NORM * len(self.design), math.sqrt(2 * RELATIVE_GAP * value))
 
-    def minimize(self, weights: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return weights (C, D+1) where the gradient's norm is at most half the goal, or those that are reached.
+    def minimize(self, weights: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return weights (C, D+1) whose excess is at most half, or those that are reached, and the last preconditioner.
 
         Products have the type `dtype`: what a round adds to the logits of its start is small, and so is its rounding.
         """
-        design, steps, length, norm = self.design.to(dtype), 0, _FIRST_STEPS, torch.inf
-        while steps < MAX_STEPS:
-            before = norm
-            weights, norm, done = self._descend(weights, design, min(length, MAX_STEPS - steps))
-            if done or norm >= before:  # rounding allows no more
-                break
+        design, steps, length, value = self.design.to(dtype), 0, _FIRST_STEPS, torch.inf
+        while True:
+            before = value
+            weights, value, inverse, done = self._descend(weights, design, min(length, MAX_STEPS - steps))
             steps, length = steps + length, _LONGER * length
-        return weights
+            if done or value >= before or steps >= MAX_STEPS:  # no less: rounding allows no more
+                return weights, inverse
 
-    def _descend(self, start: Tensor, design: Tensor, steps: int) -> tuple[Tensor, float, bool]:
-        """Go at most so many steps, preconditioned at the start; return weights, the gradient's norm, whether done."""
+    def _descend(self, start: Tensor, design: Tensor, steps: int) -> tuple[Tensor, float, Tensor, bool]:
+        """Go at most so many steps, preconditioned at the start.
+
+        Returns:
+            The weights with the least loss, that loss, the preconditioner, and whether the weights are good enough.
+        """
         logits = (self.design @ start.T).to(design.dtype)  # (N, C)
         losses, _, curvatures = self._fit(logits)
         value = float(losses.sum(dtype=torch.float64) + self.penalty / 2 * start[:, :-1].square().sum())
         up = 1 / math.sqrt(
             min(value, 1.0)
         )  # torch's L-BFGS has absolute thresholds, for losses of 1 and more
-        inverse = self._preconditioner(design, curvatures) / up
+        inverse = self._preconditioner(design, curvatures)
         moved = torch.zeros_like(start)  # (C, D+1), before preconditioning
-        latest = start, torch.inf, False
+        least, done = (value, start), False
 
         def loss() -> float:
-            nonlocal latest
-            move = product(moved.to(design.dtype), inverse)
+            nonlocal least, done
+            move = product(moved.to(design.dtype), inverse) / up
             value, gradient, norm = self._evaluate(start + move, logits + product(design, move.T), design)
-            latest = start + move, norm, norm <= self.goal(value) / 2
-            if latest[2]:
+            scaled = product(gradient.to(design.dtype), inverse.T).double()
+            done = self._excess(value, norm, scaled) <= 1 / 2
+            if done or value < least[0]:
+                least = value, start + move
+            if done:
                 raise _Converged
-            moved.grad = product(gradient.to(design.dtype), inverse.T).double() * up**2
+            moved.grad = scaled * up
             return value * up**2
 
         optimizer = torch.optim.LBFGS(
@@ -163,13 +172,29 @@ class _Problem:
         )
         with suppress(_Converged):
             optimizer.step(loss)  # type: ignore[no-untyped-call]
-            loss()  # where the last line search ended, which need not be where it looked last
-        return latest
+        return least[1], least[0], inverse, done
 
-    def gradient_norm(self, weights: Tensor) -> tuple[float, float]:
-        """Return the norm of the gradient at weights (C, D+1), see `_evaluate`, and its goal."""
-        value, _, norm = self._evaluate(weights, self.design @ weights.T, self.design)
-        return norm, self.goal(value)
+    def excess(self, weights: Tensor, inverse: Tensor | None) -> float:
+        """Return how many times too large the gradient is at weights (C, D+1); up to 1 the fit is done.
+
+        There are two measures of how far the loss is above its optimum, and the smaller excess counts: the norm of
+        `_evaluate`, a bound that is far too wide where features vary along few directions; and half the squared
+        gradient in the metric of the preconditioner, which would be the gap if all classes had the same curvature
+        (Newton's decrement; Boyd & Vandenberghe 2004, 9.5.1).
+
+        Args:
+            weights: Where.
+            inverse: The preconditioner (D+1, D+1); None: by the norm alone.
+        """
+        value, gradient, norm = self._evaluate(weights, self.design @ weights.T, self.design)
+        return self._excess(value, norm, None if inverse is None else gradient @ inverse.double().T)
+
+    def _excess(self, value: float, norm: float, scaled: Tensor | None) -> float:
+        by_norm = norm / self.goal(value) if norm else 0.0
+        if scaled is None or self.enough is not None:
+            return by_norm
+        estimate = float(scaled.square().sum()) / 2
+        return min(by_norm, math.sqrt(estimate / (ESTIMATED_GAP * value)))
 
     def _evaluate(self, weights: Tensor, logits: Tensor, design: Tensor) -> tuple[float, Tensor, float]:
         """Return the loss, its gradient (C, D+1) and the norm whose half square tells how far it is above the optimum.
