@@ -206,6 +206,7 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "replay": (_between(float, 0, 1), "result"),
     "label_models": (Literal["masked", "faithful"] | None, "result"),
     "shares": (Annotated[list[float], _SHARES] | None, "rows"),
+    "save_embeddings": (bool, "rows"),
     "alphas": (Annotated[list[float], _ALPHAS], "rows"),
 }
 OPTIONAL = (

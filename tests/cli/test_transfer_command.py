@@ -118,9 +118,15 @@ def test_the_ends_of_the_interpolation_are_before_and_after(tuned: Ran) -> None:
     assert curve["mean_change"][1] == float(at["0.5", "other tasks"]["change"])
 
 
-def test_measures_are_those_before_training(tuned: Ran, own: Path, tmp_path: Path) -> None:
-    only = transfer(own, "measure_only=true", "shares=[.1,1]", logs=tmp_path)
-    assert only.code == 0, only.err
+@pytest.fixture(scope="module")
+def only(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    typed = ("measure_only=true", "shares=[.1,1]", "save_embeddings=true")
+    ran = transfer(own, *typed, logs=tmp_path_factory.mktemp("only"))
+    assert ran.code == 0, ran.err
+    return ran
+
+
+def test_measures_are_those_before_training(tuned: Ran, only: Ran) -> None:
     measured, both = rows(only.folder), rows(tuned.folder)
     need = read_csv(only.folder / "sample_need.csv")
     whole, tenth = (
@@ -143,6 +149,42 @@ def test_measures_are_those_before_training(tuned: Ran, own: Path, tmp_path: Pat
         "none",
         "toy of width 8",
     )
+
+
+def test_saved_embeddings_are_measured_again_without_the_encoder(only: Ran, tmp_path: Path) -> None:
+    again = run_command("transfer.py", f"model={only.folder}/embeddings.npz", "draws=5", logs=tmp_path)
+    assert again.code == 0, again.err
+    before, now = rows(only.folder), rows(again.folder)
+    assert {("digits", "leep"), ("digits", "emms")} <= now.keys()
+    assert now.keys() == before.keys() - {("digits", "accuracy_before")}
+    for key, row in now.items():
+        for column in ("value", "low", "high", "n", "percentile"):
+            assert row[column] == before[key][column], (key, column)
+        assert row["encoder"] == "toy of width 8"
+    summary = again.summary()
+    assert (summary["kind"], summary["status"], summary["technique"]) == ("transfer", "finished", "none")
+    assert (summary["data"], summary["encoder"], summary["train_images"]) == ("digits", "toy of width 8", 200)
+    assert summary["values"]["iimm"] == only.summary()["values"]["iimm"]
+    assert summary["label_models"] == only.summary()["label_models"] == "demo"
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ((), "there is no file nowhere.npz"),
+        (("data=digits",), "data is not read with model=nowhere.npz"),
+        (("tuning=lora",), "tuning is not read with model=nowhere.npz"),
+    ],
+)
+def test_a_file_that_cannot_be_measured_leaves_a_failed_run(
+    typed: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    ran = run_command("transfer.py", "model=nowhere.npz", *typed, logs=tmp_path)
+    assert ran.code == 1
+    (line,) = ran.err.splitlines()
+    assert line.startswith(f"error: {sentence}")
+    summary = ran.summary()
+    assert (summary["status"], summary["reason"]) == ("failed", line.removeprefix("error: "))
 
 
 def test_only_a_probe_leaves_the_other_tasks_alone(own: Path, tmp_path: Path) -> None:

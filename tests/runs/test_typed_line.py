@@ -47,6 +47,24 @@ def test_it_is_put_in_order(typed: str, read: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("model=composed tuning=lora", "encoder=composed technique=lora"),
+        ("model=my/a.npz seed=1", "encoder=embeddings_file encoder.path=my/a.npz seed=1"),
+        ("model=a_image_embeddings.csv", "encoder=embeddings_file encoder.path=a_image_embeddings.csv"),
+        ("-m model=a.npz,'b.npz'", "--multirun encoder=embeddings_file encoder.path=a.npz,'b.npz'"),
+    ],
+)
+def test_transfer_calls_encoders_models(typed: str, read: str) -> None:
+    assert prepare(typed.split(), CONFIGS, "transfer") == read.split()
+
+
+def test_a_sweep_over_files_and_encoders_is_refused() -> None:
+    with pytest.raises(UserError, match="a sweep has encoders or files of embeddings, not both"):
+        prepare(["-m", "model=a.npz,composed"], CONFIGS, "transfer")
+
+
+@pytest.mark.parametrize(
     ("typed", "says"),
     [
         ("--foo", "--foo is not a flag"),

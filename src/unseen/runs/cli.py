@@ -135,7 +135,7 @@ def _failed(sentence: str, code: int = 1) -> int:
 
 
 def register_resolvers() -> None:
-    """Make ${project_root:}, ${job_folder:...}, ${run_label:...}, ${scored:...}, ${measured:...} known to OmegaConf."""
+    """Make ${project_root:}, ${job_folder:...}, ${run_label:...} and the names of run folders known to OmegaConf."""
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
     OmegaConf.register_new_resolver("run_label", run_label, replace=True)
@@ -143,6 +143,13 @@ def register_resolvers() -> None:
         "measured",
         lambda study, checkpoint, name: (
             f"{study}_study" if study else ("checkpoint" if checkpoint else _in_name(name))
+        ),
+        replace=True,
+    )
+    OmegaConf.register_new_resolver(
+        "transferred",
+        lambda study, file, name: (
+            f"{study}_study" if study else _in_name(Path(str(file)).stem if file else name)
         ),
         replace=True,
     )

@@ -16,10 +16,11 @@ from unseen.atomic_files import write_text
 from unseen.freed_memory import keep_freed_memory
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path
 from unseen.runs.countermeasures import check_countermeasures, technique_label
+from unseen.runs.embeddings_run import embeddings_run, is_of_embeddings
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import choices
 from unseen.runs.recorded import recorded
-from unseen.runs.transfer_measures import embedded, label_vectors, score_rows, write_sample_need
+from unseen.runs.transfer_measures import DEMO_LABELS, embedded, label_vectors, measure, save_embeddings
 from unseen.runs.transfer_rows import Rows, accuracy_row, change_rows, log_rows
 from unseen.runs.typed_line import key_of
 from unseen.wording import count, one_line, suggestion
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _READ = (
     "encoder", "technique", "data", "optimizer", "seed", "size", "trainer", "logger", "paths", "hydra", "resume",
     "plan", "extras", "local", "others", "measure_only", "templates", "class_names", "epochs", "draws",
-    "batch_size", "label_models", "shares", "l2_to_init", "replay", "alphas",
+    "batch_size", "label_models", "shares", "l2_to_init", "replay", "alphas", "save_embeddings",
 )  # fmt: skip
 _READ_OF = {"trainer": ("accelerator", "precision"), "model": ("optimizer",)}
 _OF_DATA = (
@@ -67,18 +68,21 @@ def transfer_run(config: DictConfig) -> None:
     keep_freed_memory()
     run = begin(config)
     with recorded(run.folder):
-        _transfer(run)
+        plain = _checked(run.config)
+        run.folder.write_summary("running")
+        if is_of_embeddings(plain):
+            embeddings_run(run, plain)
+        else:
+            _transfer(run, plain)
 
 
-def _transfer(run: Run) -> None:
+def _transfer(run: Run, plain: dict[str, Any]) -> None:
     import torch
 
     from unseen.runs.bias_parts import device_of
     from unseen.runs.build import _named_anew
     from unseen.runs.transfer_parts import check_tasks, settings_of_others, task_of
 
-    plain = _checked(run.config)
-    run.folder.write_summary("running")
     with user_errors(ValueError, OSError, RuntimeError):
         device = device_of(plain["trainer"]["accelerator"])
         settings = settings_of_others(plain["data"]["name"], plain["others"] or [], _composed_data)
@@ -115,8 +119,8 @@ def _transfer(run: Run) -> None:
     write_text(run.folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain)))
     if encoder.composed:
         notice(f"{encoder.name}: two towers trained apart and joined, a demonstration and no CLIP")
-    if vectors and not plain["label_models"]:
-        notice("EMMS takes demo label embeddings, views of the encoder's own text tower, and no label models")
+    if run.folder.summary["label_models"] == "demo":
+        notice(DEMO_LABELS)
     say(
         f"{encoder.name} on {task.task.name}: {count(len(task.task.classes), 'class', 'classes')}, "
         f"{len(task.task.train):,} training and {len(task.task.test):,} test images"
@@ -129,7 +133,9 @@ def _transfer(run: Run) -> None:
         rows.add(accuracy_row(captioned.task.name, "accuracy_before", right))
     train_images = task.features(encoder, "train", size, device)
     given = embedded(encoder, task, train_images, device) | {"label_embeddings": vectors}
-    _measure(run, plain, task.task.name, given, rows)
+    measure(run, plain, task.task.name, given, rows)
+    if plain["save_embeddings"]:
+        save_embeddings(run.folder, given, encoder, task.task)
     curve = None
     if not plain["measure_only"]:
         curve = _fine_tune(run, plain, encoder, tasks, train_images, test_images, before, rows, device)
@@ -139,15 +145,6 @@ def _transfer(run: Run) -> None:
     if curve:
         console().print(curve.table())
     say(f"files in {shown_path(run.folder.path)}")
-
-
-def _measure(run: Run, plain: dict[str, Any], task: str, given: dict[str, Any], rows: Rows) -> None:
-    """Add the measures of the training images to the rows, and write what else of them is wanted."""
-    rows.add(*score_rows(task, given, plain))
-    run.folder.add_facts(values=rows.values())
-    run.folder.write_summary("running")
-    if plain["shares"]:
-        console().print(write_sample_need(run.folder.path, plain["model"]["name"], task, given, plain))
 
 
 def _fine_tune(

@@ -14,20 +14,24 @@ import numpy.typing as npt
 from rich.table import Table
 
 from unseen.atomic_files import csv_text, write_text
-from unseen.runs.console import notice
+from unseen.runs.console import console, notice
 from unseen.runs.errors import user_errors
-from unseen.runs.transfer_rows import Row
+from unseen.runs.transfer_rows import Row, Rows
 from unseen.runs.written_values import in_csv, on_screen
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from unseen.data.tasks import Task
     from unseen.encoders.encoder import Encoder
     from unseen.encoders.image_features import ImageFeatures
+    from unseen.run_folder import RunFolder
+    from unseen.runs.build import Run
     from unseen.runs.transfer_parts import Captioned
     from unseen.transfer import SampleNeed
 
+DEMO_LABELS = "EMMS takes demo label embeddings, views of the encoder's own text tower, and no label models"
 _NEED_COLUMNS = (
     "encoder", "task", "share", "images", "measure", "mean", "sd", "deviation", "draws", "seconds", "reason",
 )  # fmt: skip
@@ -78,7 +82,33 @@ def embedded(
     }
 
 
-def score_rows(task: str, given: dict[str, Any], plain: dict[str, Any]) -> list[Row]:
+def save_embeddings(folder: RunFolder, given: dict[str, Any], encoder: Encoder, task: Task) -> None:
+    """Write embeddings.npz, which `model=FILE` measures again without the encoder."""
+    from unseen.encoders.embeddings_file import Embeddings
+
+    vectors = given["label_embeddings"]
+    made = Embeddings(
+        **given | {"label_embeddings": np.stack(vectors) if vectors else None},
+        names=task.classes,
+        encoder=encoder.name,
+        task=task.name,
+        composed=encoder.composed,
+        label_models=folder.summary["label_models"] or "",
+    )
+    with user_errors(OSError):
+        folder.write_embeddings(made.save)
+
+
+def measure(run: Run, plain: dict[str, Any], task: str, given: dict[str, Any], rows: Rows) -> None:
+    """Add the measures of the training images to the rows, and write what else of them is wanted."""
+    rows.add(*_score_rows(task, given, plain))
+    run.folder.add_facts(values=rows.values())
+    run.folder.write_summary("running")
+    if plain["shares"]:
+        console().print(_write_sample_need(run.folder.path, plain["model"]["name"], task, given, plain))
+
+
+def _score_rows(task: str, given: dict[str, Any], plain: dict[str, Any]) -> list[Row]:
     """Return a row for each measure; what a task does not allow is said."""
     from unseen.transfer import score_all
 
@@ -93,7 +123,7 @@ def score_rows(task: str, given: dict[str, Any], plain: dict[str, Any]) -> list[
     ]
 
 
-def write_sample_need(
+def _write_sample_need(
     folder: Path, encoder: str, task: str, given: dict[str, Any], plain: dict[str, Any]
 ) -> Table:
     """Write sample_need.csv, the measures on shares of the images; return the table for the screen."""

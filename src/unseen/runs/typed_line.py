@@ -22,16 +22,27 @@ _HOW = {"callbacks": "; one callback is switched off by its name: callbacks.best
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 
 
-def _of_encoders(text: str) -> str:
-    """Return a setting of transfer.py as its groups are called: there a model is an encoder.
+def _of_encoders(text: str) -> list[str]:
+    """Return a setting of transfer.py as its groups are called: there a model is an encoder, or a file of embeddings.
 
     >>> _of_encoders("model=composed"), _of_encoders("tuning=lora,full"), _of_encoders("model.optimizer.lr=1")
-    ('encoder=composed', 'technique=lora,full', 'model.optimizer.lr=1')
+    (['encoder=composed'], ['technique=lora,full'], ['model.optimizer.lr=1'])
+    >>> _of_encoders("model=a.npz,b.npz")
+    ['encoder=embeddings_file', 'encoder.path=a.npz,b.npz']
+
+    Raises:
+        UserError: A sweep over files and encoders.
     """
     key, equals, value = text.partition("=")
-    return {"model": "encoder", "tuning": "technique"}.get(key, key) + equals + value
+    if key == "model" and (are_files := [name.strip(" '\"").endswith(_ENDINGS) for name in value.split(",")]):
+        if all(are_files):
+            return ["encoder=embeddings_file", f"encoder.path={value}"]
+        if any(are_files):
+            raise UserError(f"{text}: a sweep has encoders or files of embeddings, not both; type two lines")
+    return [{"model": "encoder", "tuning": "technique"}.get(key, key) + equals + value]
 
 
+_ENDINGS = (".npz", ".csv")
 _ALIASES = {"transfer": _of_encoders}
 
 
@@ -68,7 +79,9 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         for group in groups
     }
     prepared = [part for name, value in flags.items() for part in (name, value) if part is not None]
-    for text in map(_ALIASES.get(entry, str), settings):
+    if entry in _ALIASES:
+        settings = [text for typed in settings for text in _ALIASES[entry](typed)]
+    for text in settings:
         prepared += _prepared(text, options, several=several)
     return prepared
 
