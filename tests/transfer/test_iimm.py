@@ -79,7 +79,7 @@ def test_blocks_of_rows_give_what_one_block_gives(
 ) -> None:
     whole = iimm(small.images, small.texts, small.labels)
     # the name `unseen.transfer.iimm` is the function
-    monkeypatch.setattr(sys.modules["unseen.transfer.iimm"], "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(sys.modules["unseen.transfer.iimm"], "ROWS_AT_ONCE", 7)
     assert iimm(small.images, small.texts, small.labels).iimm == pytest.approx(whole.iimm, abs=1e-15)
 
 

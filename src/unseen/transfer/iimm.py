@@ -23,7 +23,7 @@ from unseen.transfer.inputs import (
     zero_row,
 )
 
-_ROWS_AT_ONCE = 512  # of float64: they stay in the processor's cache
+ROWS_AT_ONCE = 512  # of float64: they stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def iimm(images: Matrix, texts: Matrix, labels: Matrix) -> Iimm:
     rows, captions, numbers = _checked(images, texts, labels)
     total = np.zeros(captions.shape[1])  # (D,) sum of unit image vectors
     own = np.empty(len(rows))  # (N,) cosines with the image's own caption
-    for first in range(0, len(rows), _ROWS_AT_ONCE):
-        part = slice(first, first + _ROWS_AT_ONCE)
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        part = slice(first, first + ROWS_AT_ONCE)
         block, scale = _scaled(rows[part], first)
         total += scale @ block
         own[part] = np.einsum("nd,nd->n", block, captions[numbers[part]]) * scale

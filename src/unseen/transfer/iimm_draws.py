@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unseen.transfer.iimm import Iimm
+from unseen.transfer.iimm import ROWS_AT_ONCE, Iimm
 from unseen.transfer.inputs import Floats, Integers
 from unseen.transfer.task import Task, resample, shuffle
 
@@ -52,5 +52,10 @@ def shuffled_parts(task: Task, whole: Iimm, count: int, seed: int) -> dict[str, 
 
 def _own(images: Floats, texts: Floats, labels: Integers) -> Floats:
     """Return the cosine (N,) of each image with its own caption."""
-    cosines: Floats = np.einsum("nd,nd->n", images, texts[labels])
+    cosines = np.empty(len(images))
+    for first in range(
+        0, len(images), ROWS_AT_ONCE
+    ):  # a caption for each image would be as large as the images
+        some = slice(first, first + ROWS_AT_ONCE)
+        cosines[some] = np.einsum("nd,nd->n", images[some], texts[labels[some]])
     return cosines
