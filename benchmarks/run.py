@@ -26,6 +26,9 @@ ROWS = {
 FULL_ROWS = {
     **ROWS,
     "whole_job_500": "whole_job",
+    "transfer_scores_large": "transfer_scores",
+    "transfer_memory": "transfer_scores",
+    "transfer_memory_large": "transfer_scores",
     "image_cache": "commands",
     "busy_machine": "commands",
     "kill_sweep": "commands",

@@ -304,6 +304,13 @@ def test_every_transfer_score_is_timed() -> None:
 
 
 @pytest.mark.slow
+def test_memory_of_a_score_is_the_peak_of_a_fresh_process() -> None:
+    """GBC holds a copy of the features and what a mean for each image takes: 10 MB each."""
+    grown = transfer_scores._in_fresh_process(transfer_scores._growth_of, "gbc", 0, (20_000, 10, 64))
+    assert 10 < grown < 40
+
+
+@pytest.mark.slow
 def test_a_bare_network_takes_turns_with_our_command(artists: Path) -> None:
     found = network.network(Settings("tiny", rounds=1, images=artists))
     assert [row.name for row in found] == ["floor", "training_steps", "inputs", "probing_share"]
