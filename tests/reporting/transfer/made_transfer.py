@@ -6,6 +6,7 @@ techniques, three seeds. PYTHONPATH must have src and tests.
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ from reporting.synthetic import change_summary
 from reporting.transfer.made_runs import write
 
 TASKS = ("digits", "typefaces", "silhouettes", "edges", "artists", "textures", "shapes", "patches")
+CURVE_COLUMNS = (
+    "encoder", "trained_on", "technique", "alpha", "tested_on", "role", "accuracy", "accuracy_low", "accuracy_high",
+    "change", "change_low", "change_high", "n",
+)  # fmt: skip
 WEIGHTS = {"full": 151_277_313, "bitfit": 168_960, "lora": 245_760, "adapter": 262_144, "probe": 5_130}
 
 
@@ -34,9 +39,13 @@ def write_transfer(
     settings: Mapping[str, Any] | None = None,
     measures: Mapping[str, float] | None = None,
     held_out: float = 0.8,
+    alphas: Sequence[float] = (),
     **summary: object,
 ) -> Path:
-    """Write a finished run; `others` are changes of accuracy by task, `settings` have dotted keys."""
+    """Write a finished run; `others` are changes of accuracy by task, `settings` have dotted keys.
+
+    With `alphas` the task gains with the square root of alpha, and the others lose with its square.
+    """
     config: dict[str, Any] = {
         "seed": seed, "data": {"name": task, "split_seed": 0}, "model": {"name": encoder, "optimizer": {"lr": 0.01}},
         "encoder": {"architecture": encoder}, "technique": {"_target_": f"unseen.encoders.tuning.{technique}"},
@@ -60,6 +69,19 @@ def write_transfer(
         "trainable_parameters": WEIGHTS.get(technique), "parameters": 151_277_313, "versions": {"torch": "2.14.1"},
     }  # fmt: skip
     change_summary(folder, **(facts | summary))
+    if alphas:
+        lost = list((others or {}).values())
+        rows = [
+            [encoder, task, technique, alpha, name, role, start + change, "", "", change, "", "", n]
+            for alpha in alphas
+            for name, role, start, change, n in (
+                (task, "task", before, (after - before) * alpha**0.5, 100),
+                *((name, "other", 0.5, moved * alpha**2, 100) for name, moved in (others or {}).items()),
+                ("other tasks", "mean of others", 0.5, sum(lost) / max(1, len(lost)) * alpha**2, len(lost)),
+            )
+        ]
+        with (folder / "interpolation.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([CURVE_COLUMNS, *rows])
     return folder
 
 
@@ -70,6 +92,7 @@ def write_study(
     tasks: Sequence[str] = TASKS[:5],
     techniques: Sequence[str] = ("full", "lora"),
     seeds: int = 2,
+    alphas: Sequence[float] = (),
 ) -> Path:
     """Write a run for each: gain and forgetting rise with IIMM, less so with a technique that trains less."""
     for place, encoder in enumerate(encoders):
@@ -89,12 +112,12 @@ def write_study(
                     write_transfer(
                         root / f"{encoder}-{task}-{technique}-{seed}", encoder, task, technique, seed=seed,
                         iimm=float(iimm[at]), before=before, after=before + gain * (1 - before), others=others,
-                        composed=encoder == "composed", measures={"logme": float(rng.normal())},
+                        alphas=alphas, composed=encoder == "composed", measures={"logme": float(rng.normal())},
                     )  # fmt: skip
     return root
 
 
 if __name__ == "__main__":
-    techniques = ("full", "lora", "bitfit", "adapter")
-    names = ("clip_vit_b32", "composed")
-    write_study(Path(sys.argv[1]), encoders=names, tasks=TASKS, techniques=techniques, seeds=3)
+    names, tried = ("clip_vit_b32", "composed"), ("full", "lora", "bitfit", "adapter")
+    steps = (0, 0.25, 0.5, 0.75, 1)
+    write_study(Path(sys.argv[1]), encoders=names, tasks=TASKS, techniques=tried, seeds=3, alphas=steps)

@@ -113,6 +113,27 @@ def test_settings_without_held_out_accuracies(tmp_path: Path) -> None:
     assert "lacks held_out_accuracies" in left_out(tmp_path)[1]
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("clip,a,full,0.5,a,task,0.6,,,0.1,,,10", "task at alpha 0.5 is there twice"),
+        ("clip,a,full,1.5,a,task,0.6,,,0.1,,,10", "alpha is '1.5'"),
+        ("clip,a,full,nan,a,task,0.6,,,0.1,,,10", "alpha is 'nan'"),
+        ("clip,a,full,0.1,a,task,1.6,,,0.1,,,10", "accuracy is '1.6'"),
+        ("clip,a,lora,0.1,a,task,0.6,,,0.1,,,10", "rows of clip, a, lora, and the run is clip, a, full"),
+        ("clip,a,full,0.1,a,any,0.6,,,0.1,,,10", "role is 'any'"),
+        ("clip,a,full,0.1", "lacks tested_on"),
+    ],
+)
+def test_a_wrong_row_of_a_curve_is_named(tmp_path: Path, line: str, words: str) -> None:
+    folder = write_transfer(tmp_path / "a", "clip", "a", "full", alphas=(0, 0.5, 1))
+    with (folder / "interpolation.csv").open("a") as file:
+        file.write(line + "\n")
+    status, reason = left_out(tmp_path)
+    assert (status, reason.partition(": ")[0]) == ("unreadable", "interpolation.csv")
+    assert words in reason
+
+
 @pytest.mark.parametrize("name", ["scores.csv", "config.yaml", "summary.json"])
 def test_a_missing_file(tmp_path: Path, name: str) -> None:
     (made(tmp_path / "a") / name).unlink()

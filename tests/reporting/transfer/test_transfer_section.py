@@ -72,7 +72,7 @@ def all_three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("all")
     make_run(root / "runs" / "trained", Made(model="cvt"))
     write_runs(root / "runs" / "biases", 2, schema=SCHEMA)
-    write_study(root / "runs" / "transfer", tasks=("digits", "a <b>", "edges", "artists"))
+    write_study(root / "runs" / "transfer", tasks=("digits", "a <b>", "edges", "artists"), alphas=(0, 0.5, 1))
     write_transfer(root / "runs" / "failed", "clip", "x", "full", status="failed", reason="no <weights> left")
     build_report([root / "runs"], root / "out")
     return root
@@ -113,11 +113,13 @@ def test_in_a_browser(all_three: Path, tmp_path: Path) -> None:
             "[...document.querySelectorAll('section[id^=transfer] .figure')].map(one => [one.dataset.drawn, "
             "one.getAttribute('aria-label'), one.querySelectorAll('.mark-symbol path, .mark-rect path').length])"
         )
-        assert len(drawn) == 8  # two encoders: gain, forgetting, changes of two techniques
+        # two encoders: gain, forgetting, changes of two techniques, curves of these on four tasks
+        assert len(drawn) == 8 + 16
         assert all(state == "true" and marks > 3 for state, _, marks in drawn)
         labels = [label for _, label, _ in drawn]
         assert labels[0] == "Gain against IIMM, clip"
-        assert labels[-1] == "change of accuracy of every task, composed, lora"
+        assert labels[7] == "change of accuracy of every task, composed, lora"
+        assert labels[-1] == "accuracy between zero-shot and fine-tuned, composed, lora, edges"
         # every task has its name over the first panel, and none covers another
         boxes = browser.run(
             "[...document.querySelector('#transfer-outcomes .figure').querySelectorAll('.mark-text.role-mark text')]"
@@ -277,6 +279,37 @@ def test_maps_share_one_scale_and_mark_the_task_itself(tmp_path: Path) -> None:
         (row["a"], row["b"]): row["s"] for spec in (full, lora) for row in spec["layer"][1]["data"]["values"]
     }
     assert texts == {("a", "a"): "+.10", ("a", "b"): "−.40", ("b", "b"): "0", ("b", "a"): "0"}
+
+
+def test_curves_between_zero_shot_and_fine_tuned(tmp_path: Path) -> None:
+    for seed, after in enumerate((0.7, 0.9)):
+        write_transfer(
+            tmp_path / "runs" / f"{seed}", "clip", "a", "lora", after=after, seed=seed, alphas=(0, 0.25, 1),
+            others={"b": -0.2, "c": 0.0},
+        )  # fmt: skip
+    write_transfer(tmp_path / "runs" / "without", "clip", "b", "lora")
+    section = section_of(tmp_path / "runs")
+    assert [(heading, file, len(panels)) for heading, file, panels in section.alphas] == [
+        ("clip, lora", "transfer_alphas_clip_lora", 1)
+    ]
+    table = section.tables["transfer_alphas"]
+    assert [row.cells[3] for row in table.rows] == [0, 0.25, 1]
+    middle = cells(table, 1)
+    # accuracy: .5 + .2 √.25, .5 + .4 √.25; the others: .5 - (.2 + 0) / 2 · .25², the same in both seeds
+    assert isinstance(middle["accuracy"], Estimate)
+    assert (middle["accuracy"].mean, middle["accuracy"].std) == pytest.approx((0.65, 0.1 / math.sqrt(2)))
+    assert (middle["n"], middle["other tasks"], middle["their change"]) == (
+        2,
+        pytest.approx(0.49375),
+        pytest.approx(-0.00625),
+    )
+    spec = section.specs[section.alphas[0][2][0].spec]
+    (points,) = marks_of(spec, "point")
+    assert sorted((row["x"], row["r"], row["y"]) for row in points["data"]["values"])[2:4] == [
+        (0.25, "mean of the other tasks", 0.4938), (0.25, "the task", 0.65),
+    ]  # fmt: skip
+    build_report([tmp_path / "runs"], tmp_path / "out")
+    assert (tmp_path / "out/figures/transfer_alphas_clip_lora.svg").is_file()
 
 
 # ------------------------------------------------------------------ which runs are one

@@ -13,6 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from unseen.reporting.checked_rows import LARGEST, ROUNDING, Maybe, MeasuredRow, read_checked_rows
 from unseen.reporting.run_files import Count, Name, Positive, Share, Time, checked, read_config
 from unseen.reporting.texts import one_line
+from unseen.reporting.transfer.interpolations import FILE as INTERPOLATION
+from unseen.reporting.transfer.interpolations import Curve, read_curve
 from unseen.reporting.transfer.run_folders import TransferRun, read_run
 
 BEFORE, AFTER, CHANGE = "accuracy_before", "accuracy_after", "accuracy_change"
@@ -98,6 +100,7 @@ class CheckedRun:
     facts: TransferFacts
     scores: dict[Key, Score]
     of_study: TransferRun  # what a study over tasks takes of it
+    curve: Curve  # empty where weights between zero-shot and fine-tuned were not tested
 
     @property
     def trained(self) -> bool:
@@ -136,12 +139,14 @@ def read_checked_run(folder: Path, name: str, content: dict[str, Any]) -> Checke
         file = "config.yaml"
         _check_numbers(read_config(folder / file))
         of_study = read_run(folder)
+        file = INTERPOLATION
+        curve = read_curve(folder / file, (facts.model, facts.data, facts.technique))
     except FileNotFoundError as error:
         raise ValueError(f"{file} is missing") from error
     except (OSError, ValueError, csv.Error) as error:
         raise ValueError(f"{file}: {one_line(error)}") from error
     assert of_study is not None  # it is finished
-    return CheckedRun(folder, name, facts, scores, of_study)
+    return CheckedRun(folder, name, facts, scores, of_study, curve)
 
 
 def _check_numbers(config: object) -> None:

@@ -11,11 +11,19 @@ from unseen.reporting.place import differing, plain
 from unseen.reporting.tables import Table
 from unseen.reporting.texts import file_name
 from unseen.reporting.theme import FILES, PAGE
+from unseen.reporting.transfer.alpha_curves import (
+    ALPHA_NOTE,
+    SERIES,
+    alpha_panel,
+    domain_of,
+    series_colours,
+)
 from unseen.reporting.transfer.change_maps import CHANGES_NOTE, change_map, reach_of
 from unseen.reporting.transfer.lines import PRIMARY, Line
 from unseen.reporting.transfer.outcome_panels import OUTCOME_NOTE, outcome_panel
 from unseen.reporting.transfer.run_folders import OUTCOMES
 from unseen.reporting.transfer.section_tables import (
+    alphas_table,
     changes_table,
     measures_table,
     settings_table,
@@ -28,6 +36,7 @@ from unseen.reporting.transfer.tuned_tasks import TunedTask, technique_order
 from unseen.reporting.vega_lite import Spec
 from unseen.wording import listing
 
+_MOST_CURVES = 48  # panels of weights between zero-shot and fine-tuned on the page; the files have all
 _MOST_NAMED = 6  # relations at the top of the page
 _HEADINGS = {"gain": "Gain against IIMM", "mean_change": "Change of the other tasks against IIMM"}
 
@@ -51,10 +60,13 @@ class TransferSection:
         tables: By name, those that have rows.
         outcomes: Headings, the name of the file of each, and its panels, one an encoder.
         maps: The panels of changes, one an encoder and technique.
+        alphas: Headings, the name of the file of each, and its panels, one a task.
+        alpha_key: What the curves of these panels are, and their colours.
         specs: The figures of the page by name.
         files: The figures for files by name.
         note: On the panels of outcomes.
         map_note: On those of changes.
+        alpha_note: On those of weights between zero-shot and fine-tuned.
     """
 
     sentences: tuple[str, ...] = ()
@@ -62,10 +74,13 @@ class TransferSection:
     tables: dict[str, Table] = field(default_factory=dict)
     outcomes: tuple[tuple[str, str, tuple[Panel, ...]], ...] = ()
     maps: tuple[Panel, ...] = ()
+    alphas: tuple[tuple[str, str, tuple[Panel, ...]], ...] = ()
+    alpha_key: tuple[tuple[str, str], ...] = tuple(zip(SERIES.values(), series_colours(PAGE), strict=True))
     specs: dict[str, Spec] = field(default_factory=dict)
     files: dict[str, Spec] = field(default_factory=dict)
     note: str = OUTCOME_NOTE
     map_note: str = CHANGES_NOTE
+    alpha_note: str = ALPHA_NOTE
 
 
 def transfer_section(groups: Sequence[TunedTask], study: TransferStudy | None) -> TransferSection:
@@ -73,11 +88,18 @@ def transfer_section(groups: Sequence[TunedTask], study: TransferStudy | None) -
     if not groups:
         return TransferSection()
     tuned = [of for of in groups if of.point]
-    tables = [tuned_table(groups), changes_table(tuned), measures_table(groups), published_table()]
+    tables = [
+        tuned_table(groups),
+        changes_table(tuned),
+        measures_table(groups),
+        alphas_table(tuned),
+        published_table(),
+    ]
     if study:
         tables += [*study_tables(study), settings_table(study.tasks.settings)]
     outcomes, specs, files = _outcomes(tuned, study.lines if study else [])
     maps, map_specs, map_files = _maps(tuned)
+    alphas, alpha_specs, alpha_files = _alphas(tuned)
     sentences, more = _sentences(study)
     return TransferSection(
         (*sentences, *_limits(groups, tuned)),
@@ -85,8 +107,9 @@ def transfer_section(groups: Sequence[TunedTask], study: TransferStudy | None) -
         {table.name: table for table in tables if table.rows},
         tuple(outcomes),
         tuple(maps),
-        specs | map_specs,
-        files | map_files,
+        tuple(alphas),
+        specs=specs | map_specs | alpha_specs,
+        files=files | map_files | alpha_files,
     )
 
 
@@ -132,6 +155,32 @@ def _maps(tuned: Sequence[TunedTask]) -> tuple[list[Panel], dict[str, Spec], dic
     title = "Change of accuracy on every task"
     files = {"transfer_changes": side_by_side(parts, FILES, title, CHANGES_NOTE, columns=3)} if parts else {}
     return panels, specs, files
+
+
+def _alphas(
+    tuned: Sequence[TunedTask],
+) -> tuple[list[tuple[str, str, tuple[Panel, ...]]], dict[str, Spec], dict[str, Spec]]:
+    headed = []
+    specs: dict[str, Spec] = {}
+    files: dict[str, Spec] = {}
+    members: dict[tuple[str, str], list[TunedTask]] = {}
+    for of in tuned:
+        if of.alphas:
+            members.setdefault((of.encoder, of.technique), []).append(of)
+    for (encoder, technique), of_both in members.items():
+        title, file = f"{_titled(of_both[0])}, {technique}", file_name("transfer_alphas", encoder, technique)
+        domain, panels = domain_of(of_both), []
+        for of in of_both[: max(0, _MOST_CURVES - len(specs))]:
+            name = f"{file_name('alphas', encoder, technique, of.task)}-panel"
+            specs[name] = alpha_panel(of, domain, PAGE)
+            label = f"accuracy between zero-shot and fine-tuned, {encoder}, {technique}, {of.task}"
+            panels.append(Panel(name, of.task, label))
+        headed.append((title, file, tuple(panels)))
+        parts = [(of.task, alpha_panel(of, domain, FILES)) for of in of_both]
+        files[file] = side_by_side(
+            parts, FILES, f"Weights between zero-shot and fine-tuned: {title}", ALPHA_NOTE
+        )
+    return headed, specs, files
 
 
 def _by_encoder(tuned: Sequence[TunedTask]) -> dict[str, list[TunedTask]]:

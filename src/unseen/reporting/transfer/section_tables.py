@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from unseen.reporting.intervals import Estimate, is_spread
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.reporting.transfer.checked_runs import AFTER, BEFORE, CHANGE, GAIN, MEAN_CHANGE, NOT_TRAINED
+from unseen.reporting.transfer.interpolations import MEAN_OF_OTHERS, TASK
 from unseen.reporting.transfer.lines import PRIMARY
 from unseen.reporting.transfer.settings_tried import Setting
 from unseen.reporting.transfer.tuned_tasks import TunedTask
@@ -107,6 +108,34 @@ def measures_table(groups: Sequence[TunedTask]) -> Table:
         (
             Column("encoder"), Column("task"), Column("measure"), Column("value"), Column("n", hint="images"),
             Column("percentile", 1, "of shuffled labels"), Column("seconds", 2, "of the value alone"),
+        ),
+        tuple(rows),
+    )  # fmt: skip
+
+
+def alphas_table(groups: Sequence[TunedTask]) -> Table:
+    """Return a row an encoder, technique, task and alpha: accuracies on the task and on the others."""
+    rows = [
+        Row((
+            of.encoder, of.technique, of.task, alpha, of.at_alpha(alpha, TASK).n,
+            *(
+                _over_seeds(of.at_alpha(alpha, role, number))
+                for role in (TASK, MEAN_OF_OTHERS)
+                for number in ("accuracy", "change")
+            ),
+        ))
+        for of in groups
+        for alpha in of.alphas
+    ]  # fmt: skip
+    return Table(
+        "transfer_alphas", "Weights between zero-shot and fine-tuned",
+        "Accuracy with weights (1 − α) zero-shot + α fine-tuned, and its change against zero-shot: mean ± standard "
+        "deviation (ddof 1) over n seeds; intervals over the images of one run are in its interpolation.csv.",
+        (
+            Column("encoder"), Column("technique"), Column("task"), Column("α", 2), Column("n", hint="seeds"),
+            Column("accuracy", hint="on the task"), Column("change", hint="against zero-shot"),
+            Column("other tasks", hint="mean of their accuracies"),
+            Column("their change", hint="mean change of their accuracies against zero-shot"),
         ),
         tuple(rows),
     )  # fmt: skip

@@ -43,9 +43,9 @@ def _of_lines(lines: Sequence[Line]) -> list[Table]:
     note = (
         "Least squares over n tasks of one encoder and technique. 95 % intervals: of the slope by t with n − 2 degrees "
         "of freedom, of R² and of Kendall's τ where there are tasks enough. p of the slope by the order of the "
-        "outcomes; p (all) with all lines and comparisons of techniques counted. Error: mean absolute error on a task "
-        "that the line was made without; beside it that of the mean of the other tasks, which a useful line must beat, "
-        "and that of lines through shuffled outcomes. Tasks are taken as independent draws."
+        "outcomes; p (all) by Holm for all lines of the IIMM, or for all of other measures, times two. Error: mean "
+        "absolute error on a task that the line was made without; beside it that of the mean of the other tasks, which "
+        "a useful line must beat, and that of lines through shuffled outcomes. Tasks are taken as independent draws."
     )
     columns = (
         *_WHERE, Column("against"), _TASKS, Column("slope", spread=False), Column("R²", 2, spread=False),

@@ -71,6 +71,16 @@ class TunedTask:
         return estimate(np.array(values, dtype=float))
 
     @property
+    def alphas(self) -> list[float]:
+        """Where between zero-shot (0) and fine-tuned (1) weights were tested."""
+        return sorted({alpha for run in self.runs for alpha, _ in run.curve})
+
+    def at_alpha(self, alpha: float, role: str, number: str = "accuracy") -> Estimate:
+        """Return accuracy or change over the seeds, of `task` or of the `mean of others`; n = 0 where none has it."""
+        rows = [run.curve.get((alpha, role)) for run in self.runs]
+        return estimate(np.array([getattr(row, number) if row else math.nan for row in rows], dtype=float))
+
+    @property
     def tested(self) -> dict[str, str]:
         """The tasks whose accuracy changed, the own one first: as they are called here, and in the runs."""
         found = dict.fromkeys(task for run in self.runs for task, measure in run.values if measure == CHANGE)
