@@ -37,6 +37,22 @@ def test_the_last_scoring_counts_even_if_an_earlier_was_higher(tmp_path) -> None
     assert (read(folder)["g"], read(folder)["best_layer"]) == (0.5, 0)
 
 
+def test_what_is_recommended_is_the_choice_of_the_selector(tmp_path) -> None:
+    folder = RunFolder(tmp_path, {"recommended_by": "nc1"})
+    rows = [Score(10, 1, "seen", layer, f"l{layer}", float(layer), "nc1", 2.0 - layer) for layer in (0, 1)]
+    found = scoring(10, nmi=(0.5, 0.2))
+    folder.record(Scoring(10, 1, 0.75, found.scores + rows, 2.0))
+    summary = read(folder)
+    assert (summary["best_layer"], summary["recommended_layer"], summary["recommended_layer_name"]) == (
+        0,
+        1,
+        "l1",
+    )
+    assert "seen_nc1" not in summary  # a score of the best layer would be of no use
+    folder.record(scoring(20))
+    assert read(folder)["recommended_layer"] is None
+
+
 def test_a_failure_keeps_what_was_found(tmp_path) -> None:
     folder = RunFolder(tmp_path, {})
     folder.record(scoring(10))

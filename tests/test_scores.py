@@ -15,6 +15,7 @@ from unseen.scores import (
     ScoreTable,
     metric_name,
 )
+from unseen.selector_table import SELECTORS
 
 
 def row(layer: int, value: float, *, step: int = 0, split: str = "unseen", probe: str = "nmi") -> Score:
@@ -108,3 +109,17 @@ def test_metric_names_sort_by_layer() -> None:
     names = [metric_name("unseen", "nmi", layer, f"blocks.{layer}") for layer in (2, 10)]
     assert names == sorted(names) == ["unseen/nmi/02_blocks.2", "unseen/nmi/10_blocks.10"]
     assert metric_name("seen", "nn1", INPUT_LAYER) == "seen/nn1/input"
+
+
+def test_a_selector_chooses_the_shallowest_of_the_best_and_no_nan() -> None:
+    ratio, silhouette = SELECTORS["nc1"], SELECTORS["silhouette"]
+    values = {INPUT_LAYER: 0.0, 0: math.nan, 1: 0.2, 2: 0.2, 3: 0.9}
+    rows = [row(layer, value, split="seen", probe="nc1") for layer, value in values.items()]
+    table = ScoreTable(
+        [*rows, row(0, 0.5, probe="silhouette"), row(1, 0.5, probe="silhouette", split="seen")]
+    )
+    assert table.choice(ratio) == rows[2]  # the smallest of a ratio
+    assert table.choice(silhouette).layer == 0  # of its own split
+    assert table.choice(SELECTORS["seen_nmi"]) is None
+    assert ScoreTable([row(0, math.nan, probe="silhouette")]).choice(silhouette) is None
+    assert ScoreTable().choice(silhouette) is None

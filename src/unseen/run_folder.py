@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Literal
 
 from unseen.atomic_files import write_file, write_json, write_text
 from unseen.scores import HEAD_LAYER, INPUT_LAYER, SPLITS, Generalization, Score, ScoreTable
+from unseen.selector_table import ROWS, SELECTORS
 
 SCHEMA = 1  # of summary.json and scores.csv; raised when a reader of the old files would go wrong
 EMBEDDINGS = "embeddings.npz"
@@ -43,7 +44,8 @@ class RunFolder:
 
     Args:
         path: The folder; made if absent.
-        facts: What is known before the run (model, data, size, seed, ...); it opens summary.json.
+        facts: What is known before the run (model, data, size, seed, ...); it opens summary.json. `recommended_by`, the
+            name of a selector, chooses the layer that summary.json recommends.
         writes: False on all processes of a run but the first.
     """
 
@@ -94,7 +96,7 @@ class RunFolder:
             self._found = {}
         elif best.step != self._found.get("steps"):
             (head,) = self.table.at(best.step, layer=HEAD_LAYER) or (None,)
-            self._found = _findings(self.table, best, None if head is None else head.value)
+            self._found = self._findings(best, None if head is None else head.value)
         if self._writes:
             self.table.write(self.scores_path)
 
@@ -104,7 +106,7 @@ class RunFolder:
         self._probing_seconds += scoring.seconds
         best = self.table.generalization(scoring.step)
         assert best is not None
-        self._found = _findings(self.table, best, scoring.seen_accuracy)
+        self._found = self._findings(best, scoring.seen_accuracy)
         self.table.write(self.scores_path)
         self.write_summary("running")
         return best
@@ -134,22 +136,26 @@ class RunFolder:
         content["written"] = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(self.summary_path, content)
 
-
-def _findings(table: ScoreTable, best: Generalization, seen_accuracy: float | None) -> dict[str, Any]:
-    rows = table.at(best.step)
-    found: dict[str, Any] = {
-        "g": best.g,
-        "best_layer": best.best_layer,
-        "best_layer_name": best.best_layer_name,
-        "best_depth": best.best_depth,
-        "num_layers": best.num_layers,
-        "seen_accuracy": seen_accuracy,
-        "steps": best.step,
-        "epochs": rows[0].epoch,
-    }
-    for split in SPLITS:
-        for row in table.at(best.step, split, layer=best.best_layer):
-            found[f"{split}_{row.probe}"] = row.value
-        for row in table.at(best.step, split, layer=INPUT_LAYER):
-            found[f"input_{split}_{row.probe}"] = row.value
-    return found
+    def _findings(self, best: Generalization, seen_accuracy: float | None) -> dict[str, Any]:
+        rows = self.table.at(best.step)
+        found: dict[str, Any] = {
+            "g": best.g,
+            "best_layer": best.best_layer,
+            "best_layer_name": best.best_layer_name,
+            "best_depth": best.best_depth,
+            "num_layers": best.num_layers,
+            "seen_accuracy": seen_accuracy,
+            "steps": best.step,
+            "epochs": rows[0].epoch,
+        }
+        if selector := self._facts.get("recommended_by"):
+            choice = self.table.choice(SELECTORS[selector], best.step)
+            found["recommended_layer"] = choice.layer if choice else None
+            found["recommended_layer_name"] = choice.layer_name if choice else None
+        for split in SPLITS:
+            for row in self.table.at(best.step, split, layer=best.best_layer):
+                if row.probe not in ROWS:
+                    found[f"{split}_{row.probe}"] = row.value
+            for row in self.table.at(best.step, split, layer=INPUT_LAYER):
+                found[f"input_{split}_{row.probe}"] = row.value
+        return found

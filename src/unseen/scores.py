@@ -18,6 +18,7 @@ from pathlib import Path
 from unseen.atomic_files import write_text
 from unseen.probe_table import SCORES
 from unseen.regular_files import MEBIBYTE, read_text
+from unseen.selector_table import Selector
 
 SPLITS = ("unseen", "seen")
 INPUT_LAYER = -1
@@ -178,6 +179,18 @@ class ScoreTable:
         best = max(finite, key=lambda row: (row.value, -row.layer))
         assert best.depth is not None
         return Generalization(step, best.value, best.layer, best.layer_name, best.depth, len(layers))
+
+    def choice(self, selector: Selector, step: int | None = None) -> Score | None:
+        """Return the row of the layer that a selector chooses at `step` (default: the last step).
+
+        The shallowest of several; None where no layer has a finite score of it.
+        """
+        if not self._rows:
+            return None
+        rows = self.at(self.steps[-1] if step is None else step, selector.split, selector.row)
+        layers = [row for row in rows if row.layer > INPUT_LAYER and math.isfinite(row.value)]
+        sign = 1 if selector.larger_is_better else -1
+        return max(layers, key=lambda row: (sign * row.value, -row.layer), default=None)
 
     def write(self, path: Path) -> None:
         """Write the table as CSV, whole or not at all."""

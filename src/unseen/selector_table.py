@@ -112,9 +112,8 @@ _EVERY = (
 )  # fmt: skip
 SELECTORS = {selector.name: selector for selector in _EVERY}
 DEFAULT = tuple(selector.name for selector in _EVERY if not selector.needs)  # the first recommends
-LABEL_FREE_ROWS = frozenset(
-    selector.row for selector in _EVERY if selector.function
-)  # rows of selectors alone
+# rows of scores.csv that no probe has
+ROWS = tuple(selector.row for selector in _EVERY if selector.function)
 
 
 def chosen(names: str | list[str] | tuple[str, ...]) -> tuple[Selector, ...]:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from unseen.probe_table import SETTINGS as PROBE_SETTINGS
+from unseen.selector_table import SELECTORS
 
 Effect = Literal[
     "result",  # the network, its training or its scores
@@ -71,6 +72,16 @@ _INTERVAL = _rule(
     lambda interval: isinstance(interval, int) or interval <= 1,
     "must be a whole number of steps, or a share of an epoch of at most 1.0",
 )
+
+
+def _check_selectors(value: Any) -> Any:
+    named = isinstance(value, list) and value and all(isinstance(one, str) for one in value)
+    if value not in ("default", "none") and not (
+        named and SELECTORS.keys() >= set(value) and len(set(value)) == len(value)
+    ):
+        says = "must be default, none, or a list of some of {known}, each once"
+        raise PydanticCustomError("selectors", says, {"known": ", ".join(SELECTORS)})
+    return value
 
 
 def _between(kind: type, least: float | None, most: float | None, optional: bool = False) -> Any:
@@ -153,6 +164,7 @@ TABLE: dict[str, tuple[Any, Effect]] = {
         )
         for name, setting in PROBE_SETTINGS.items()
     },
+    "probe.selectors": (Annotated[Any, AfterValidator(_check_selectors)], "rows"),
     "probe.at_start": (bool, "rows"),
     "probe.save_embeddings": (bool, "rows"),
     "probe.noise_levels": (Annotated[list[float], _NOISE], "rows"),
@@ -219,6 +231,7 @@ OPTIONAL = (
     *(f"model.scheduler.{name}" for name in ("_target_", "_partial_", "warmup_steps", "epochs")),
     "data.augment",
     "data.class_balanced",
+    "probe.selectors",
     "trainer.strategy",
     "trainer.deterministic",
     "trainer.benchmark",

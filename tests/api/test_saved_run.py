@@ -61,6 +61,8 @@ def test_the_best_layer_embeds_a_folder_as_the_evaluation_did(
         np.testing.assert_allclose(
             unseen.embed(checkpoint, given).values, made.values[:5], rtol=1e-4, atol=1e-5
         )
+    recommended = unseen.embed(checkpoint, photos, "recommended")
+    assert recommended.layer == run.summary["recommended_layer"]
     # by the command, from a folder that holds no scores
     moved = shutil.copy(checkpoint, tmp_path / "moved.ckpt")
     name = run.network().taps[-1].name
@@ -105,7 +107,8 @@ def test_what_is_wrong_is_a_sentence(trained: Ran, checkpoint: Path, photos: Pat
     layers = len(ScoreTable.read(trained.folder / "scores.csv").at(0, "unseen", "nmi")) - 1
     for call, sentence in (
         ((moved, photos), "layer=best needs the scores of the run"),
-        ((checkpoint, photos, 99), rf"layer=99 is none of best, last, 0..{layers - 1}"),
+        ((moved, photos, "recommended"), "layer=recommended needs the scores of the run"),
+        ((checkpoint, photos, 99), rf"layer=99 is none of best, recommended, last, 0..{layers - 1}"),
         ((checkpoint, photos, "layer9"), r"none of .*\(did you mean "),
         ((checkpoint, bad), r"b\.png cannot be used \(not an image.*skip_bad=true"),
         ((checkpoint, tmp_path / "texts"), "holds no image that can be read"),

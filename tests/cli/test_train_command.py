@@ -28,8 +28,10 @@ def test_the_answer_is_on_the_screen_and_in_the_folder(tiny_run: Ran) -> None:
     lines, summary = tiny_run.out.strip().splitlines(), tiny_run.summary()
     assert lines[0] == "resnet from scratch on digits, seed 0: 4 steps, scored at the start and every 2 steps"
     assert f"{summary['parameters']:,} parameters, all are trained" in lines[2]
-    assert f"seen accuracy {summary['seen_accuracy']:.3f} · g {summary['g']:.3f}" in lines[-3]
-    assert f"raw pixels {summary['input_unseen_nmi']:.3f}" in lines[-2]
+    assert f"seen accuracy {summary['seen_accuracy']:.3f} · g {summary['g']:.3f}" in lines[-4]
+    recommended = f"layer {summary['recommended_layer']} ({summary['recommended_layer_name']})"
+    assert f"recommended without unseen labels: {recommended}" in lines[-2]
+    assert f"raw pixels {summary['input_unseen_nmi']:.3f}" in lines[-3]
     assert tiny_run.folder.name in lines[-1]
     assert "Traceback" not in tiny_run.err
     assert {path.name for path in tiny_run.folder.iterdir()} >= {

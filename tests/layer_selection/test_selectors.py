@@ -172,7 +172,7 @@ def test_starts_agree_on_clear_clusters_and_not_on_none(blobs) -> None:
 
 
 def test_subsets_have_as_many_classes_as_are_unseen(blobs) -> None:
-    """Of six classes there is one subset of six, and three pairs of two threes of them at most."""
+    """Of six classes there is one subset of six, and there are three pairs."""
     points, labels = blobs
     assert selection.subset_nmi(points, labels, 6) == pytest.approx(kmeans_nmi(points, labels))
     assert selection.subset_nmi(points, labels, 9) == pytest.approx(kmeans_nmi(points, labels))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from unseen.layer_selection import kmeans_silhouette, neural_collapse, subset_nmi
 from unseen.probe_table import SCORES
 from unseen.probes import (
     ProbeSuite,
@@ -20,6 +21,8 @@ from unseen.probes import (
     run_probes,
 )
 from unseen.probes.linear import binomial_error
+from unseen.probes.suite import _at_most
+from unseen.selector_table import chosen
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])
@@ -155,3 +158,31 @@ def test_a_dead_layer_is_scored_and_a_diverged_one_refused(blobs):
 def test_wrong_settings(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         ProbeSuite(**settings)
+
+
+def test_selectors_are_computed_on_their_split_beside_the_probes(blobs):
+    embeddings, labels = blobs
+    suite = ProbeSuite(n_init=2, seed=0, probes=["clusters"], selectors=chosen("default"), num_unseen=2)
+    plain = run_probes(embeddings, labels, suite.of(""))
+    unseen, seen = (run_probes(embeddings, labels, suite.of(split)) for split in ("unseen", "seen"))
+    rows = {
+        split: {one.row for one in chosen("default") if one.split == split} for split in ("unseen", "seen")
+    }
+    assert unseen.keys() - plain.keys() == rows["unseen"]
+    assert seen.keys() - plain.keys() == rows["seen"] - {"nmi"}  # a row of the probes
+    assert unseen["silhouette"] == kmeans_silhouette(embeddings, 2, n_init=2, seed=0)
+    assert seen["subset_nmi"] == subset_nmi(embeddings, labels, 2, n_init=2, seed=0)
+    assert suite.only("clusters").selectors == ()
+
+
+def test_a_selector_looks_at_so_many_images_at_most(blobs, monkeypatch):
+    """Drawn by the seed, each once, in their order: the same for any number of processes."""
+    embeddings, labels = blobs
+    suite = ProbeSuite(probes=["clusters"], selectors=chosen(["nc1"]), num_unseen=2)
+    whole = run_probes(embeddings, labels, suite.of("seen"))["nc1"]
+    monkeypatch.setattr("unseen.probes.suite.MOST_IMAGES", 60)
+    rows = _at_most(60, 90, suite.settings["seed"])
+    assert len(rows.unique()) == 60
+    assert rows.tolist() == sorted(rows.tolist())
+    some = run_probes(embeddings, labels, suite.of("seen"))["nc1"]
+    assert some == neural_collapse(embeddings[rows], labels[rows]) != whole

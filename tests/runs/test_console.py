@@ -66,6 +66,11 @@ def test_the_answer_has_what_it_is_to_be_held_against(pixels: float, says: str) 
     assert answer == "seen accuracy 0.500 · g 0.400 · best layer 0 of 0..1 (stem, depth 0.00)"
     assert f"the last layer 0.200, raw pixels {pixels:.3f} (the network {says}), chance 0.010" in against
     assert place == "files in /x/run"
+    rows.append(Score(4, 1, "seen", 1, "blocks.0", 1.0, "nc1", 0.3))
+    with_choice = closing_line(ScoreTable(rows), seen_accuracy=0.5, folder=Path("/x"), recommended_by="nc1")
+    assert with_choice.splitlines()[2] == (
+        "recommended without unseen labels: layer 1 (blocks.0), NMI 0.200; it has the smallest neural-collapse ratio"
+    )
 
 
 def test_a_status_line_is_written_over_on_a_terminal_and_left_out_elsewhere(

@@ -90,6 +90,7 @@ GOOD = {
         "at_start": True,
         "noise_levels": [0.5, 1],
         "save_embeddings": True,
+        "selectors": ["silhouette", "nc1"],
     },
     "trainer": {
         "accelerator": "auto",
@@ -164,6 +165,23 @@ def test_a_good_configuration_passes() -> None:
         ("probe.noise_levels", [1.5, 2], "probe.noise_levels=[1.5, 2] must be shares of noise above 0 and"),
         ("probe.noise_levels", [math.nan], "probe.noise_levels=[nan] must be a finite number"),
         ("probe.noise_levels", [0.5, 0.5], "probe.noise_levels=[0.5, 0.5] must be shares of noise above 0"),
+        (
+            "probe.selectors",
+            "silhouette",
+            "probe.selectors='silhouette' must be default, none, or a list of some of ",
+        ),
+        (
+            "probe.selectors",
+            ["silhouete"],
+            "probe.selectors=['silhouete'] must be default, none, or a list of",
+        ),
+        (
+            "probe.selectors",
+            ["nc1", "nc1"],
+            "probe.selectors=['nc1', 'nc1'] must be default, none, or a list of",
+        ),
+        ("probe.selectors", [], "probe.selectors=[] must be default, none"),
+        ("probe.selectors", [["nc1"]], "probe.selectors=[['nc1']] must be default, none"),
         ("probe.k", 0, "probe.k=0 must be greater than or equal to 1"),
     ],
 )
@@ -320,3 +338,11 @@ def test_what_another_network_reads_is_refused() -> None:
 def test_what_a_size_would_have_said_may_be_typed_over() -> None:
     """model/resnet.yaml has the epochs of its schedule in each size; a typed value leaves them unread."""
     check_job(composed("model=resnet", "model.scheduler.epochs=3"))
+
+
+def test_a_selector_whose_package_is_missing_is_refused_before_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = copy.deepcopy(GOOD)
+    config["probe"]["selectors"] = ["silhouette_umap"]
+    monkeypatch.setattr("unseen.runs.schema.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"silhouette_umap, which needs .*pip install 'unseen\[umap\]'"):
+        check_settings(config)

@@ -31,6 +31,7 @@ from unseen.scores import (
     is_control,
     metric_name,
 )
+from unseen.selector_table import ROWS
 
 _SHARE_OF_GPU = 1 / 4  # of its free memory, for the embeddings of one set of images
 PROBED: ContextVar[str] = ContextVar("PROBED", default="")  # the layer that a probe's warning is about
@@ -170,7 +171,7 @@ class LayerScorer:
                 if embeddings is not None:
                     embeddings = embeddings.to(self._device)
                     with naming(tap.layer, tap.name, split, noise_level):
-                        scores = self._submit(pool, embeddings, targets, noise_level)
+                        scores = self._submit(pool, embeddings, targets, split, noise_level)
                     pending.append((tap, embeddings, scores))
                     del embeddings, scores
             while pending:
@@ -184,14 +185,14 @@ class LayerScorer:
             full_precision(self._device),
             ProbePool(self._device) as pool,
         ):
-            found = self._submit(pool, pixels.to(self._device), labels).result()
+            found = pool.submit(pixels.to(self._device), labels, self._suite.of("")).result()
         return {(split, probe): value for probe, value in found.items()}
 
     def _submit(
-        self, pool: ProbePool, embeddings: Tensor, targets: Tensor, noise_level: float | None = None
+        self, pool: ProbePool, embeddings: Tensor, targets: Tensor, split: str, noise_level: float | None
     ) -> PendingScores:
-        """Begin all probes of a layer, of images with noise k-means only."""
-        suite = self._suite if noise_level is None else self._suite.only("clusters")
+        """Begin all probes and selectors of a layer, of images with noise k-means only."""
+        suite = self._suite.of(split) if noise_level is None else self._suite.only("clusters")
         return pool.submit(embeddings, targets, suite)
 
 
@@ -250,12 +251,12 @@ def score_rows(
 def logged_numbers(rows: Sequence[Score], best: Generalization) -> dict[str, float]:
     """Return {metric name: value} for the loggers.
 
-    The module logs the head's accuracy itself; controls would be hundreds of curves that nobody follows.
+    The module logs the head's accuracy itself; controls and selectors would be hundreds of curves that nobody follows.
     """
     numbers = {
         metric_name(row.split, row.probe, row.layer, row.layer_name): row.value
         for row in rows
-        if row.layer >= INPUT_LAYER and not is_control(row.probe)
+        if row.layer >= INPUT_LAYER and not is_control(row.probe) and row.probe not in ROWS
     }
     numbers[metric_name("unseen", "g")] = best.g
     numbers[metric_name("unseen", "best_layer")] = float(best.best_layer)

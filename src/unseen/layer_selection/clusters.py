@@ -16,7 +16,6 @@ from unseen.probes.inputs import checked_embeddings, checked_labels, unit_scaled
 from unseen.probes.kmeans import Clustering, best_clustering, cluster
 from unseen.probes.threads import one_thread
 
-_PARTITIONS = 3  # of the seen classes into subsets
 _UMAP_NEIGHBORS, _UMAP_DIMENSIONS = 30, 50  # of arXiv 2406.02465
 _UMAP_AT_A_TIME = threading.Lock()  # numba's threads are not made to be started from several
 
@@ -104,8 +103,8 @@ def subset_nmi(
     For seen classes: the number of classes, on which NMI depends, is then that of the unseen ones. The network was
     trained on all of these classes, so they are not unseen; training again without some is `data.split_seed`.
 
-    The classes are shuffled and cut into subsets three times; what is left over is in none. With fewer classes than
-    `num_classes`, all of them are the one subset.
+    The classes are shuffled and cut into subsets; what is left over is in none. With fewer classes than `num_classes`,
+    all of them are the one subset.
 
     Args:
         embeddings: (N, D).
@@ -126,16 +125,10 @@ def subset_nmi(
         raise ValueError(f"num_classes must be at least 2, got {num_classes}")
     if len(names) < 2:
         return math.nan
-    size, random = min(num_classes, len(names)), np.random.RandomState(seed)
-    subsets = set()
-    for _ in range(_PARTITIONS):
-        order = random.permutation(len(names)).tolist()
-        subsets |= {
-            tuple(sorted(order[first : first + size])) for first in range(0, len(order) - size + 1, size)
-        }
+    size, order = min(num_classes, len(names)), np.random.RandomState(seed).permutation(len(names))
     found = []
-    for subset in sorted(subsets):
-        rows = torch.isin(targets, torch.tensor(subset))
+    for first in range(0, len(order) - size + 1, size):
+        rows = torch.isin(targets, torch.from_numpy(order[first : first + size]))
         best = best_clustering(_starts(features[rows.to(features.device)], size, n_init, seed))
         found.append(normalized_mutual_info_score(targets[rows].numpy(), best.assigned.numpy()))
     return float(np.mean(found))

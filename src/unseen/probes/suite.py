@@ -19,6 +19,9 @@ from torch import Tensor
 from unseen.probe_table import PROBES, SCORES, SETTINGS, Probe
 from unseen.probes.inputs import checked_embeddings, checked_labels
 from unseen.probes.threads import one_thread
+from unseen.selector_table import ROWS, Selector
+
+MOST_IMAGES = 2000  # that a selector looks at; several compare all pairs
 
 # Images x features x classes. For 2,500 x 768 and 15 classes an H200 took 0.09 s and a core of its host 0.18 s, for
 # 10,000 x 768 and 100 it was 0.16 s and 0.89 s; the cores take other layers at the same time.
@@ -34,12 +37,21 @@ class ProbeSuite:
             by default the size of the largest class of the labels at hand; the papers use that of the largest unseen
             class for the seen set too, so a caller with several sets gives it. `n_init=1` gives the numbers of
             arXiv 2402.14095 and 2405.01524.
+        selectors: Scores by which a layer can be chosen, of `unseen.selector_table`, that are computed, too.
+        num_unseen: Number of unseen classes, which selectors take; needed where there are selectors.
 
     Raises:
         ValueError: A probe or setting is unknown, or a value not allowed.
     """
 
-    def __init__(self, *, probes: Sequence[str] | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        probes: Sequence[str] | None = None,
+        selectors: Sequence[Selector] = (),
+        num_unseen: int | None = None,
+        **settings: Any,
+    ) -> None:
         known = {probe.name: probe for probe in PROBES}
         for kind, given, allowed in (("probe", probes or (), known), ("setting", settings, SETTINGS)):
             for name in given:
@@ -49,9 +61,17 @@ class ProbeSuite:
         self.settings = {name: setting.default for name, setting in SETTINGS.items()} | settings
         for name, value in self.settings.items():
             SETTINGS[name].check(name, value)
+        self.selectors = tuple(selectors)
+        self.num_unseen = num_unseen
+
+    def of(self, split: str) -> ProbeSuite:
+        """Return the same probes with the selectors that are computed from images of this split."""
+        selectors = [one for one in self.selectors if one.split == split and one.function]
+        names = [probe.name for probe in self.probes]
+        return ProbeSuite(probes=names, selectors=selectors, num_unseen=self.num_unseen, **self.settings)
 
     def only(self, *probes: str) -> ProbeSuite:
-        """Return the same settings with some of the probes."""
+        """Return the same settings with some of the probes and no selectors."""
         return ProbeSuite(probes=probes, **self.settings)
 
 
@@ -84,11 +104,11 @@ class PendingScores:
     def result(self) -> dict[str, float]:
         """Wait for the scores; return one float per name."""
         scores = {name: value for part in self.parts for name, value in part.result().items()}
-        if unknown := scores.keys() - SCORES.keys():
+        if unknown := scores.keys() - {*SCORES, *ROWS}:
             raise ValueError(
                 f"a probe returned scores that are not in the table of probes: {sorted(unknown)}"
             )
-        return {name: scores[name] for name in SCORES if name in scores}
+        return {name: scores[name] for name in (*SCORES, *ROWS) if name in scores}
 
 
 class ProbePool:
@@ -137,16 +157,37 @@ class ProbePool:
             on_cpu = not features.is_cuda or (probe.small_on_cpu and size <= _LARGEST_ON_CPU)
             call = partial(
                 copy_context().run,  # a warning belongs to the layer that the caller names
-                _function(probe),
+                _named(probe.function),
                 features.cpu() if on_cpu else features,
                 labels,
                 **{name: values[name] for name in probe.settings},
             )
             parts.append((self._on_cpu if on_cpu else self._on_gpu).submit(call))
+        if suite.selectors:
+            rows = _at_most(MOST_IMAGES, len(features), values["seed"])
+            some = features[rows.to(features.device)].cpu()
+            values |= {"labels": targets[rows], "num_classes": suite.num_unseen}
+            for selector in suite.selectors:
+                arguments = {name: values[name] for name in selector.arguments}
+                parts.append(
+                    self._on_cpu.submit(copy_context().run, _select, selector, some, arguments)  # type: ignore[arg-type]
+                )
         return PendingScores(parts)
 
 
-def _function(probe: Probe) -> Callable[..., dict[str, float]]:
-    module, name = probe.function.split(":")
-    found: Callable[..., dict[str, float]] = getattr(import_module(module), name)
+def _select(selector: Selector, features: Tensor, arguments: dict[str, Any]) -> dict[str, float]:
+    return {selector.row: _named(selector.function)(features, **arguments)}
+
+
+def _at_most(most: int, images: int, seed: int) -> Tensor:
+    """Return the places of the images, ascending; of more than `most` so many, drawn at random."""
+    if images <= most:
+        return torch.arange(images)
+    drawn = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
+    return drawn[:most].sort().values
+
+
+def _named(function: str) -> Callable[..., Any]:
+    module, name = function.split(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
     return found

@@ -49,6 +49,7 @@ from unseen.runs.schema import check_settings, checkpoint_path, read_places
 from unseen.runs.trainer import check_trainer, make_trainer, processes_to_fit, ranks_of
 from unseen.runs.trust import check_trusted
 from unseen.runs.typed_line import taken_literally
+from unseen.selector_table import Selector, chosen
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -171,7 +172,12 @@ def build(run: Run, *, training: bool) -> Parts:
     _count_parameters(run, module, training=training)
     loggers, view = _loggers(run, plain, job_type="train" if training else "eval")
     probe, callbacks = _callbacks(
-        plain, k["unseen"], view or run.folder, training=training, at=scored.at if scored else None
+        plain,
+        k["unseen"],
+        len(datamodule.split.unseen_names),
+        view or run.folder,
+        training=training,
+        at=scored.at if scored else None,
     )
     trainer = make_trainer(plain["trainer"], callbacks, loggers)
     say(network_line(module.backbone, trainer, training=training))
@@ -258,7 +264,7 @@ def _describe(
     """Write what the run is into its folder, and print what its data are."""
     import torch
 
-    counts = datamodule.counts()
+    counts, selectors = datamodule.counts(), _selectors(plain)
     run.folder.add_facts(
         model=plain["model"]["name"],  # a checkpoint brings its own
         data=plain["data"]["name"],
@@ -273,6 +279,7 @@ def _describe(
         k_seen=k["seen"],
         threads=torch.get_num_threads(),  # their number moves results in the last digits, and training with them
         **counts,
+        **({"recommended_by": selectors[0].name} if selectors else {}),
         **({"trained": training_of(scored)} if scored else {}),
     )
     run.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), datamodule.split.to_dict())
@@ -288,6 +295,11 @@ def _describe(
         notice(f"{len(datamodule.bad_files)} unreadable images were left out (data.skip_bad=true)")
     if datamodule.decode_notice:
         notice(datamodule.decode_notice)
+
+
+def _selectors(plain: dict[str, Any]) -> tuple[Selector, ...]:
+    """Return what chooses a layer without labels of the unseen classes; checkpoints of before name none."""
+    return chosen(plain["probe"].get("selectors", "default"))
 
 
 def _module(
@@ -426,6 +438,7 @@ def _logged_settings(folder: RunFolder, plain: dict[str, Any]) -> dict[str, Any]
 def _callbacks(
     plain: dict[str, Any],
     k: int,
+    num_unseen: int,
     listener: RunFolder | WandbView,
     *,
     training: bool,
@@ -452,7 +465,11 @@ def _callbacks(
                     node,
                     place,
                     LayerProbe,
-                    suite=ProbeSuite(**{name: plain["probe"][name] for name in SETTINGS} | {"k": k}),
+                    suite=ProbeSuite(
+                        selectors=_selectors(plain),
+                        num_unseen=num_unseen,
+                        **{name: plain["probe"][name] for name in SETTINGS} | {"k": k},
+                    ),
                     run_folder=listener,
                     noise_levels=tuple(plain["probe"]["noise_levels"]),
                     save_embeddings=plain["probe"]["save_embeddings"],

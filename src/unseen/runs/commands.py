@@ -138,7 +138,12 @@ def _show(folder: RunFolder, k: Mapping[str, int]) -> None:
     out, facts = console(), folder.summary
     title = f"{facts['model']} on {facts['data']}, step {facts['steps']}"
     out.print(layer_table(folder.table, title=title, k=k, width=out.width))
-    answer = closing_line(folder.table, seen_accuracy=facts["seen_accuracy"], folder=folder.path)
+    answer = closing_line(
+        folder.table,
+        seen_accuracy=facts["seen_accuracy"],
+        folder=folder.path,
+        recommended_by=facts.get("recommended_by"),
+    )
     out.print(answer, soft_wrap=True)
 
 

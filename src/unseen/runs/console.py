@@ -21,6 +21,7 @@ from unseen.probe_table import SCORES, SHOWN
 from unseen.process_rank import is_first_process
 from unseen.run_state import RunState
 from unseen.scores import CHANCE_PROBE, INPUT_LAYER, SPLITS, ScoreTable
+from unseen.selector_table import SELECTORS
 from unseen.wording import about_left, as_typed, count
 
 _WIDTH_IN_FILES = 140  # without a terminal rich would fold everything to 80 columns
@@ -181,8 +182,13 @@ def _cut(name: str, mark: str, room: int) -> str:
     return "…" + name[len(name) + len(mark) + 1 - room :] + mark
 
 
-def closing_line(scores: ScoreTable, *, seen_accuracy: float | None, folder: Path) -> str:
-    """Return the answer: seen accuracy, g and the best layer; what g is to be held against; where the files are."""
+def closing_line(
+    scores: ScoreTable, *, seen_accuracy: float | None, folder: Path, recommended_by: str | None = None
+) -> str:
+    """Return the answer: seen accuracy, g and the best layer; what g is to be held against; where the files are.
+
+    With the name of a selector, also the layer that it chooses.
+    """
     best = scores.generalization()
     assert best is not None
     nmi, chance = (
@@ -208,7 +214,18 @@ def closing_line(scores: ScoreTable, *, seen_accuracy: float | None, folder: Pat
         f"seen accuracy {accuracy} · g {best.g:.3f} · best layer {best.best_layer} of 0..{best.num_layers - 1} "
         f"({best.best_layer_name}, depth {best.best_depth:.2f})\n"
         f"g is the NMI of the unseen classes at the best layer, 1 at most; {', '.join(against)}\n"
+        f"{_recommendation(scores, nmi, recommended_by)}"
         f"files in {shown_path(folder)}"
+    )
+
+
+def _recommendation(scores: ScoreTable, nmi: Mapping[int, float], selector: str | None) -> str:
+    choice = scores.choice(SELECTORS[selector]) if selector else None
+    if selector is None or choice is None:
+        return ""
+    return (
+        f"recommended without unseen labels: layer {choice.layer} ({choice.layer_name}), NMI "
+        f"{_number(nmi[choice.layer])}; it has the {SELECTORS[selector].rule}\n"
     )
 
 

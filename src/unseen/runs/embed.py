@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from unseen.atomic_files import write_file
+from unseen.run_state import read_summary
 from unseen.runs.checkpoints import Checkpoint, load_weights, read_checkpoint
 from unseen.runs.objects import make
 from unseen.runs.trust import check_network_trusted
 from unseen.scores import ScoreTable
+from unseen.selector_table import SELECTORS
 from unseen.wording import count, listing, suggestion
 
 if TYPE_CHECKING:
@@ -114,7 +116,8 @@ def embed(
         checkpoint: Of a run: `.../checkpoints/last.ckpt` or `best.ckpt`; a run folder stands for its last one.
         images: A folder or zip archive, searched at any depth, or a list of files or Pillow images.
         layer: `best`: of the largest NMI on the run's unseen classes at the checkpoint's step (read from scores.csv in
-            the run folder); `last`; a number from 0; or a module path.
+            the run folder); `recommended`: what the run's first selector chooses there without their labels; `last`; a
+            number from 0; or a module path.
         batch_size: Images at a time.
         device: auto: a GPU if there is one.
         skip_bad: Leave out files that are no usable images, instead of refusing them.
@@ -202,9 +205,11 @@ def network_of(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Backbone:
 
 
 def chosen_layer(layer: str | int, taps: Sequence[Tap], checkpoint: Checkpoint) -> Tap:
-    """Return the layer that is meant: best, last, a number, or a module path."""
+    """Return the layer that is meant: best, recommended, last, a number, or a module path."""
     if layer == "best":
         return taps[_best_layer(checkpoint)]
+    if layer == "recommended":
+        return taps[_recommended_layer(checkpoint)]
     if layer == "last":
         return taps[-1]
     text = str(layer)
@@ -213,24 +218,44 @@ def chosen_layer(layer: str | int, taps: Sequence[Tap], checkpoint: Checkpoint) 
             return tap
     names = [tap.name for tap in taps]
     raise ValueError(
-        f"layer={text} is none of best, last, 0..{len(taps) - 1}, {listing(names)}{suggestion(text, names)}"
+        f"layer={text} is none of best, recommended, last, 0..{len(taps) - 1}, {listing(names)}"
+        f"{suggestion(text, names)}"
     )
 
 
 def _best_layer(checkpoint: Checkpoint) -> int:
     """Return the layer of the largest unseen NMI at the checkpoint's step, by the scores of its run."""
+    best = _scores(checkpoint, "best").generalization(checkpoint.at[0])
+    assert best is not None
+    return best.best_layer
+
+
+def _recommended_layer(checkpoint: Checkpoint) -> int:
+    """Return the layer that the run's first selector chooses at the checkpoint's step."""
+    table, folder = _scores(checkpoint, "recommended"), checkpoint.path.resolve().parent.parent
+    selector = SELECTORS.get(str(read_summary(folder).get("recommended_by")))
+    choice = table.choice(selector, checkpoint.at[0]) if selector else None
+    if choice is None:
+        raise ValueError(
+            f"layer=recommended: the run in {folder} has no scores of a selector at step {checkpoint.at[0]} "
+            "(probe.selectors=default writes them); take layer=best, or name a layer by its number or module path"
+        )
+    return choice.layer
+
+
+def _scores(checkpoint: Checkpoint, layer: str) -> ScoreTable:
+    """Return the scores of the checkpoint's run, which has some of its step."""
     path = checkpoint.path.resolve().parent.parent / "scores.csv"
     step = checkpoint.at[0]
     if not path.is_file():
         raise ValueError(
-            f"layer=best needs the scores of the run, and there is no {path}; name a layer by its number or module path"
+            f"layer={layer} needs the scores of the run, and there is no {path}; name a layer by its number or module "
+            "path"
         )
     table = ScoreTable.read(path)
     if step not in table.steps:
-        raise ValueError(f"layer=best: {path} has no scores of step {step}, which {checkpoint.path} is of")
-    best = table.generalization(step)
-    assert best is not None
-    return best.best_layer
+        raise ValueError(f"layer={layer}: {path} has no scores of step {step}, which {checkpoint.path} is of")
+    return table
 
 
 # ------------------------------------------------------------------ images

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unseen.backbones.timm import FILE_OF_WEIGHTS
 from unseen.probe_table import SETTINGS
+from unseen.selector_table import chosen
 from unseen.settings import OF_BIASES, OF_TRANSFER, OPTIONAL, SIZES, TABLE, value_at
 
 Place = tuple[str, ...]  # a path of keys
@@ -76,6 +78,12 @@ def check_settings(plain: dict[str, Any], read: Collection[Place] = ()) -> None:
     pooling = (plain["callbacks"].get("layer_probe") or {}).get("pooling", plain["model"]["pooling"])
     if pooling != plain["model"]["pooling"]:
         raise ValueError(f"callbacks.layer_probe.pooling={pooling} is not what counts; set model.pooling")
+    for selector in chosen((plain.get("probe") or {}).get("selectors", "none")):
+        if selector.needs and find_spec(selector.needs) is None:
+            raise ValueError(
+                f"probe.selectors has {selector.name}, which needs a package that is not installed: "
+                f"pip install 'unseen[{selector.needs}]', or leave it out"
+            )
     sizes = plain["model"].get("sizes") or {}
     known = plain["model"]["backbone"].keys() | (
         {_TYPED_OVER} if all(_TYPED_OVER in size for size in sizes.values()) else set()
