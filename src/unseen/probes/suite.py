@@ -169,9 +169,7 @@ class ProbePool:
             values |= {"labels": targets[rows], "num_classes": suite.num_unseen}
             for selector in suite.selectors:
                 arguments = {name: values[name] for name in selector.arguments}
-                parts.append(
-                    self._on_cpu.submit(copy_context().run, _select, selector, some, arguments)  # type: ignore[arg-type]
-                )
+                parts.append(self._on_cpu.submit(copy_context().run, _select, selector, some, arguments))
         return PendingScores(parts)
 
 

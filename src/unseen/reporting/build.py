@@ -13,6 +13,8 @@ from unseen.reporting.analysis import Contest, analyse
 from unseen.reporting.biases.section import bias_section
 from unseen.reporting.collect import Collection, collect
 from unseen.reporting.groups import group_runs
+from unseen.reporting.layer_choice import layer_choice
+from unseen.reporting.layer_choice_tables import choices_table, regret_table, selection_sentences
 from unseen.reporting.page import page, top_of_heat
 from unseen.reporting.papers import compare_with_papers
 from unseen.reporting.summary import summarise
@@ -57,7 +59,9 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     analysis = analyse(configurations)
     papers = compare_with_papers(configurations)
     biases, transfer = bias_section(collection.bias_runs), transfer_section(tuned, study)
-    tables = all_tables(analysis, papers, collection)
+    tables, choice = all_tables(analysis, papers, collection), layer_choice(analysis.contests)
+    tables |= {table.name: table for table in (regret_table(choice), choices_table(choice))}
+    selection = selection_sentences(choice)
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)
     write_tables([*tables.values(), *biases.tables.values(), *transfer.tables.values()], out / "tables")
@@ -67,7 +71,8 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
         for name, spec in _figures(contest).items()
     }
     write_figures(of_contests | biases.files | transfer.files, out / "figures")
-    write_text(out / "index.html", page(collection, analysis, papers, biases, transfer, tables, typed))
+    html = page(collection, analysis, papers, biases, transfer, tables, selection, typed)
+    write_text(out / "index.html", html)
     summaries = [summarise(contest, analysis) for contest in analysis.contests]
     return Report(
         out / "index.html",

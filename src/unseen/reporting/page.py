@@ -52,9 +52,13 @@ def page(
     biases: Section,
     transfer: TransferSection,
     tables: dict[str, Table],
+    selection: Sequence[str],
     report_command: str,
 ) -> str:
-    """Return the page as HTML; `report_command` is the line that makes it again."""
+    """Return the page as HTML.
+
+    `selection` says what rules that choose a layer are worth, `report_command` is the line that makes the page again.
+    """
     every, most = analysis.configurations, figures.MOST_LINES
     # the best of each data set, as many as the page can hold
     each = max(1, _MOST_CARDS // max(1, len(analysis.contests)))
@@ -84,6 +88,7 @@ def page(
         many_lines=most if any(len(to.configurations) > most for to in analysis.contests) else 0,
         measured=what_was_measured(analysis),
         tables=tables,
+        selection=selection,
         across_data=[across_data(transfer, analysis) for transfer in analysis.transfers],
         claims_sentence=claims_sentence(analysis),
         paper_sentence=paper_sentence(papers),
