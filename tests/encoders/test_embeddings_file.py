@@ -115,7 +115,9 @@ def test_no_file_another_file_and_a_damaged_one(tmp_path: Path) -> None:
         read_embeddings(tmp_path / "task.npy")
     path = written(tmp_path)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ValueError, match=r"cannot be read as an \.npz file"):
+    with pytest.raises(
+        ValueError, match=r"cannot be read as an \.npz file: it is damaged, or of another format"
+    ):
         read_embeddings(path)
     folder = tmp_path / "folder.npz"
     folder.mkdir()

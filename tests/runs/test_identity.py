@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.conf import HydraConf, OverridesConf
@@ -23,10 +24,10 @@ from unseen.settings import OF_BIASES, OF_TRANSFER, TABLE, effect_of
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def composed(*overrides: str) -> DictConfig:
+def composed(*overrides: str, entry: str = "train") -> DictConfig:
     register_resolvers()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("train", overrides=["paths.output_dir=out", "model=swin", *overrides])
+        return compose(entry, overrides=["paths.output_dir=out", "model=swin", *overrides])
 
 
 def test_a_typed_checkpoint_makes_another_run(tmp_path: Path) -> None:
@@ -94,6 +95,17 @@ def test_moved_images_are_the_same_images(tmp_path: Path, photos: Path) -> None:
     archives = [shutil.make_archive(str(tmp_path / name), "zip", photos) for name in ("one", "two")]
     assert found(Path(archives[0])) == found(Path(archives[1]))
     assert found(tmp_path / "nowhere") != found(tmp_path / "elsewhere")
+
+
+def test_other_embeddings_in_a_file_make_another_run(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+
+    def found(value: float) -> str:
+        np.savez(path, images=np.full((2, 2), value))
+        _files_below.cache_clear()
+        return config_hash(composed("encoder=embeddings_file", f"encoder.path={path}", entry="transfer"))
+
+    assert found(1.0) == found(1.0) != found(2.0)
 
 
 def test_a_folder_that_links_lead_to_twice_counts_once(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
+from zipfile import is_zipfile
 
 import numpy as np
 import numpy.typing as npt
@@ -117,8 +118,12 @@ def _arrays(path: Path) -> tuple[dict[str, Array], str]:
         raise ValueError(f"{path} is no .npz file, which holds embeddings; np.savez writes it")
     known = {one.name for one in fields(Embeddings)}
     try:
-        with open_regular(path, _MOST_BYTES) as file, np.load(file, allow_pickle=False) as content:
-            return {name: content[name] for name in content.files if name in known}, path.stem
+        with open_regular(path, _MOST_BYTES) as file:
+            if not is_zipfile(file):  # NumPy would take it for pickled objects
+                raise ValueError("it is damaged, or of another format")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as content:
+                return {name: content[name] for name in content.files if name in known}, path.stem
     except FileNotFoundError:
         raise ValueError(f"there is no file {path}") from None
     except Exception as error:  # broken bytes may cause any

@@ -153,16 +153,18 @@ def config_hash(config: DictConfig, folder: Path | None = None) -> str:
 
 
 def images_hash(plain: dict[str, Any]) -> str | None:
-    """Return a hash of the names and sizes of the files below `data.root`; None where no folder or archive was typed.
+    """Return a hash of the names and sizes of the files below `data.root`, and of a file of embeddings; None for none.
 
     Args:
         plain: A resolved configuration.
     """
     data = plain.get("data") or {}
     source = data.get("source") or {}
-    if not isinstance(source, dict) or source.get("_target_") in _DOWNLOADS:
-        return None
-    roots = {name: node[name] for node in (data, source) for name in IMAGE_ROOTS if node.get(name)}
+    roots = {}
+    if isinstance(source, dict) and source.get("_target_") not in _DOWNLOADS:
+        roots = {name: node[name] for node in (data, source) for name in IMAGE_ROOTS if node.get(name)}
+    if embeddings := (plain.get("encoder") or {}).get("path"):
+        roots["embeddings"] = embeddings
     found = {name: _files_below(str(Path(str(root)).expanduser().absolute())) for name, root in roots.items()}
     return _digest(found) if found else None
 
