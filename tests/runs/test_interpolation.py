@@ -71,13 +71,14 @@ def test_rows_by_hand(tmp_path: Path) -> None:
         ("clip", "a", "full + L2 0.1")
     }
     of_task, mean = rows[4], rows[7]
-    # differences 0, 1, 1, 0: mean .5, standard deviation √(1/3), of the mean √(1/12)
-    half = 1.959964 * math.sqrt(1 / 12)
+    # 2 of 4 images gained; with half an image added to each outcome 2 more of 6
+    middle, half = 2 / 6, 1.959964 * math.sqrt(3 - 4 / 6) / 6
     assert [float(of_task[name]) for name in ("accuracy", "change", "change_low", "change_high")] == (
-        pytest.approx([0.75, 0.5, 0.5 - half, 0.5 + half])
+        pytest.approx([0.75, 0.5, middle - half, middle + half])
     )
     # others: .5 and .5, and changes of -.5 and -.25
     assert (float(mean["accuracy"]), float(mean["change"])) == (0.5, -0.375)
+    assert {rows[0][name] for name in ("change", "change_low", "change_high")} == {"0.0"}  # the same weights
     assert (mean["accuracy_low"], mean["change_low"]) == ("", "")
     assert curve.facts() == {"alphas": [0, 0.5], "accuracy": [0.25, 0.75], "mean_change": [0, -0.375]}
 

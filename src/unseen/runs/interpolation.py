@@ -75,7 +75,7 @@ class Curve:
     def add(self, alpha: float, decisions: Right) -> None:
         """Add what was decided at an alpha and bring the file up to date."""
         found = [
-            (accuracy_row(name, "accuracy", now), change_row(name, then, now))
+            (accuracy_row(name, "accuracy", now), change_row(name, then, now, untrained=alpha == 0))
             for name, then, now in zip(self._tasks, self._zero_shot, decisions, strict=True)
         ]
         for place, (accuracy, change) in enumerate(found):

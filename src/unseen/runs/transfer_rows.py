@@ -49,21 +49,39 @@ def accuracy_row(task: str, measure: str, right: Tensor, technique: str = "") ->
     return Row(task, measure, hits / n, ends.low, ends.high, n, technique=technique)
 
 
-def change_row(task: str, then: Tensor, now: Tensor, technique: str = "") -> Row:
-    """Return the change of a task's accuracy with the 95 % interval of the paired differences of its images."""
-    difference = now.double() - then.double()
-    mean, half = float(difference.mean()), 1.959964 * float(difference.std()) / math.sqrt(len(now))
-    return Row(task, "accuracy_change", mean, mean - half, mean + half, len(now), technique=technique)
+def change_row(task: str, then: Tensor, now: Tensor, technique: str = "", *, untrained: bool = False) -> Row:
+    """Return the change of a task's accuracy with its 95 % interval over images, each of which was decided twice.
+
+    Half an image is added to each of the four outcomes (Agresti and Min, Stat. Med. 24, 2005). Without them few images
+    that change make the interval too short, and none makes it a point.
+
+    Args:
+        task: Its name.
+        then: (N,) bool, which images were named right before.
+        now: (N,) bool, likewise afterwards.
+        technique: Of the row.
+        untrained: Both are decisions of the same weights, so that no change is known and not estimated.
+    """
+    n, gained, lost = len(now), int((now & ~then).sum()), int((then & ~now).sum())
+    value = (gained - lost) / n
+    if untrained:
+        return Row(task, "accuracy_change", value, value, value, n, technique=technique)
+    middle = (gained - lost) / (n + 2)
+    half = 1.959964 * math.sqrt(gained + lost + 1 - (n + 2) * middle**2) / (n + 2)
+    low, high = max(-1.0, middle - half), min(1.0, middle + half)
+    return Row(task, "accuracy_change", value, low, high, n, technique=technique)
 
 
 def change_rows(
     tasks: Sequence[Captioned], before: Sequence[Tensor], after: Sequence[Tensor], technique: str
 ) -> Iterator[Row]:
-    """Yield accuracies after training, and changes with intervals of the paired differences of images."""
+    """Yield accuracies after training, and changes with their intervals; in the end the mean of the other tasks."""
+    changes = []
     for place, (captioned, then, now) in enumerate(zip(tasks, before, after, strict=True)):
         name = captioned.task.name
         yield accuracy_row(name, "accuracy_after", now, technique)
-        change = change_row(name, then, now, technique)
+        change = change_row(name, then, now, technique, untrained=technique == "probe" and place > 0)
+        changes.append(change.value)
         yield change
         wrong = 1 - float(then.double().mean())
         if place == 0:  # the share of the zero-shot errors that is gone (arXiv 2407.15731)
@@ -71,11 +89,9 @@ def change_rows(
                 name, "gain", change.value / wrong if wrong else math.nan, n=len(now), technique=technique
             )
     if len(tasks) > 1:
-        changes = [
-            float(now.double().mean() - then.double().mean())
-            for then, now in zip(before[1:], after[1:], strict=True)
-        ]
-        yield Row("other tasks", "mean_change", float(np.mean(changes)), n=len(changes), technique=technique)
+        yield Row(
+            "other tasks", "mean_change", float(np.mean(changes[1:])), n=len(tasks) - 1, technique=technique
+        )
 
 
 class Rows:
