@@ -49,6 +49,8 @@ _Side = Annotated[int, Field(ge=8, le=2048)]
 _Decay = Annotated[float, Field(ge=0, lt=1)]  # AdamW's range
 _Classes = list[_Name | _Whole]
 _Group = dict[str, Any]
+_Templates = Annotated[list[_Text], Field(min_length=1)]
+_ClassNames = dict[_Name | _Whole, _Text] | list[_Text]  # {1: one}: classes may be numbers
 _NOISE = _rule(
     lambda levels: all(0 < level <= 1 for level in levels) and len(set(levels)) == len(levels),
     "must be shares of noise above 0 and at most 1, each once, such as [0.25,0.5,1.0]",
@@ -154,6 +156,9 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "data.stratified": (bool, "result"),
     "data.eval_deterministic": (bool, "result"),
     "data.num_labels": (_Two | None, "result"),
+    # read by the settings of the same names of transfer.py
+    "data.templates": (_Templates | None, "default"),
+    "data.class_names": (_ClassNames | None, "default"),
     "data.cache_gb": (_between(float, 0, 1e6), "speed"),
     "data.decode": (Literal["auto", "ahead", "on_the_fly"], "speed"),
     "data.workers": (_between(int, 0, 1024) | Literal["auto"], "speed"),
@@ -209,8 +214,8 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "measure_only": (bool, "result"),
     "study": (Literal["own"] | None, "command"),
     "runs": (_Text | Annotated[list[_Text], Field(min_length=1)], "command"),
-    "templates": (Annotated[list[_Text], Field(min_length=1)] | None, "result"),
-    "class_names": (dict[_Name | _Whole, _Text] | list[_Text] | None, "result"),  # {1: one} is typed so
+    "templates": (_Templates | None, "result"),
+    "class_names": (_ClassNames | None, "result"),
     "epochs": (_Count, "result"),
     "draws": (_Whole | None, "result"),
     "batch_size": (_Count, "result"),
@@ -223,6 +228,8 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
 }
 OPTIONAL = (
     "data.num_seen",
+    "data.templates",
+    "data.class_names",
     "model.checkpoint",
     "model.sizes",
     "model.loss",

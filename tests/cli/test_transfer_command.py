@@ -213,6 +213,10 @@ def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) ->
         (("tuning=lorra",), "technique=lorra is not known (did you mean lora?)"),
         (("others=[typeface]",), "others=typeface is not a data set (did you mean typefaces?)"),
         (("others=[{typefaces: {train_size: 9999}}]",), "others.typefaces: train_size=9999 is more than"),
+        (
+            ("others=[{typefaces: {templates: [a text]}}]",),
+            "others.typefaces: templates has 'a text' without",
+        ),
         (("others=[typefaces,typefaces]",), "others has two tasks called typefaces"),
         (("others=[{digits: {tests: 3}}]",), "others.digits.tests is not a setting"),
         (("templates=[a photo]",), "error: templates has 'a photo' without {c}"),
@@ -226,6 +230,7 @@ def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) ->
             "the weights of the label model 'laion/CLIP-ViT-g-14-laion2B-s12B-b42K' are not in",
         ),
         (("probe.k=3",), "probe.k is not read by transfer.py"),
+        (("others=[silhouettes]",), "others.silhouettes: data.root="),
         (("data.unseen=[1,2]",), "data.unseen is not read by transfer.py"),
         (("epochs=0",), "epochs=0 must be"),
         (

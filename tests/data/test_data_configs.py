@@ -13,9 +13,15 @@ NAMES = [
     "calligraphy",
     "cifar100",
     "csv",
+    "cue_conflict_shape",
+    "cue_conflict_texture",
     "digits",
+    "edges",
     "huggingface",
     "image_folder",
+    "silhouettes",
+    "textile",
+    "textures",
     "torch_dataset",
     "torchvision",
     "typefaces",
@@ -29,6 +35,9 @@ FOR_SOURCES = {
     "test_root",
     "dataset",
     "options",
+    "patch_size",
+    "templates",
+    "class_names",
     "subset",
     "image_column",
     "label_column",
@@ -68,9 +77,7 @@ def test_every_configuration_composes(composed, name, size):
     config = composed(f"data={name}", f"size={size}")
     assert set(config) >= PROMISED
     assert config["name"] == name
-    demo = {"calligraphy": 64, "csv": 64, "huggingface": 64, "image_folder": 64, "typefaces": 64}.get(
-        name, 32
-    )
+    demo = 32 if name in ("cifar100", "digits", "torch_dataset", "torchvision") else 64
     assert config["image_size"] == (224 if size == "paper" else demo)
     data = build(config, seed=0)
     assert data.batch_size == 72

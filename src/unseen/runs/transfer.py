@@ -23,6 +23,7 @@ from unseen.runs.recorded import recorded
 from unseen.runs.transfer_measures import DEMO_LABELS, embedded, label_vectors, measure, save_embeddings
 from unseen.runs.transfer_rows import Rows, accuracy_row, change_rows, log_rows
 from unseen.runs.typed_line import key_of
+from unseen.settings import TABLE
 from unseen.wording import count, one_line, suggestion
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _READ = (
 _READ_OF = {"trainer": ("accelerator", "precision"), "model": ("optimizer",)}
 _OF_DATA = (
     "name",
+    "source",
     "root",
     "train_size",
     "test_size",
@@ -52,6 +54,8 @@ _OF_DATA = (
     "stratified",
     "skip_bad",
     "cache_gb",
+    "templates",
+    "class_names",
 )
 
 
@@ -88,14 +92,13 @@ def _transfer(run: Run, plain: dict[str, Any]) -> None:
         settings = settings_of_others(plain["data"]["name"], plain["others"] or [], _composed_data)
         chosen = str(choices()["technique"])
         check_countermeasures(plain, chosen, settings)
-        captions = {"templates": plain["templates"], "class_names": plain["class_names"]}
-        check_tasks(plain["data"], captions, settings)
+        check_tasks(plain["data"], plain, settings)
         torch.manual_seed(plain["seed"])
         encoder = _encoder(plain).to(device).eval()
         gc.enable()
-        task = task_of(plain["data"], encoder, plain, captions=captions)
+        task = task_of(plain["data"], encoder, plain, captions=plain)
         vectors = label_vectors(encoder, task.names, plain["label_models"], device)
-        others = [task_of(one, encoder, plain, captions={}) for one in settings.values()]
+        others = [task_of(one, encoder, plain, captions=one) for one in settings.values()]
     technique = "none" if plain["measure_only"] else technique_label(chosen, plain)
     name = str(choices()["encoder"])
     plain["model"]["name"] = name
@@ -216,7 +219,8 @@ def _checked(config: DictConfig) -> dict[str, Any]:
 def _check_typed(name: str) -> None:
     group, _, key = name.partition(".")
     inner = key.partition(".")[0]
-    if group == "data" and key and inner not in _OF_DATA and inner != "source":
+    # keys that are not in the table belong to some data sets only: data.dataset
+    if group == "data" and f"data.{inner}" in TABLE and inner not in _OF_DATA:
         raise ValueError(f"{name} is not read by transfer.py, which withholds no class of a task")
     if group not in (*_READ, *_READ_OF) or (key and group in _READ_OF and inner not in _READ_OF[group]):
         raise ValueError(f"{name} is not read by transfer.py")

@@ -125,8 +125,8 @@ def task_of(
         data: Settings of the data set.
         encoder: Says the size of the images and how they are normalised.
         plain: All settings.
-        captions: `templates` and `class_names`; None: the published ones of the data set, else a general one and the
-            names of its classes.
+        captions: Has `templates` and `class_names`; None: the published ones of the data set, else a general one and
+            the names of its classes.
 
     Raises:
         ValueError: One sentence.
@@ -168,8 +168,8 @@ def check_tasks(
     _check_task(data, captions)
     for name, settings in others.items():
         try:
-            _check_task(settings, {})
-        except ValueError as error:
+            _check_task(settings, settings)
+        except (ValueError, OSError) as error:
             raise ValueError(f"others.{name}: {error}") from error
 
 
@@ -207,7 +207,7 @@ def prompts_of(name: str, captions: Mapping[str, Any]) -> Prompts:
     from unseen.encoders.prompts import Prompts, published
 
     known = published(name) or Prompts()
-    templates, names = captions.get("templates"), captions.get("class_names")
+    templates, names = captions["templates"], captions["class_names"]
     if isinstance(names, Mapping):
         names = {str(of_class): name for of_class, name in names.items()}  # classes may be numbers
     return Prompts(
