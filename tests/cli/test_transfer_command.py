@@ -110,8 +110,10 @@ def test_the_ends_of_the_interpolation_are_before_and_after(tuned: Ran) -> None:
         assert at["1.0", task]["accuracy"] == found[task, "accuracy_after"]["value"]
         for column in ("change", "change_low", "change_high"):
             of_scores = column.partition("_")[2] or "value"
-            assert at["1.0", task][column] == found[task, "accuracy_change"][of_scores]
-    assert at["1.0", "other tasks"]["change"] == found["other tasks", "mean_change"]["value"]
+            expected = float(found[task, "accuracy_change"][of_scores])
+            assert float(at["1.0", task][column]) == pytest.approx(expected)
+    expected = float(found["other tasks", "mean_change"]["value"])
+    assert float(at["1.0", "other tasks"]["change"]) == pytest.approx(expected)
     curve = tuned.summary()["interpolation"]
     assert curve["alphas"] == [0, 0.5, 1]
     assert curve["accuracy"][1] == float(at["0.5", "digits"]["accuracy"])
