@@ -98,6 +98,13 @@ def test_bytes_that_are_spoilt(
     assert isinstance(found.value.__cause__, raised)
 
 
+@pytest.mark.parametrize("kind", [KeyError, TypeError, MemoryError, RuntimeError])
+def test_errors_of_the_caller_are_no_damage(tmp_path: Path, kind: type[Exception]) -> None:
+    _write(tmp_path / "x.npz", _array())
+    with pytest.raises(kind), opened_arrays(tmp_path / "x.npz"):
+        raise kind
+
+
 def test_a_file_that_ends_too_early(tmp_path: Path) -> None:
     archive = _write(tmp_path / "x.npz", _of_shape("(100_000,)"))
     listed = archive.find(b"PK\1\2")

@@ -47,11 +47,20 @@ def opened_arrays(path: Path) -> Iterator[zipfile.ZipFile]:
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no such file, or it is damaged; also for what is found inside the block.
+        ValueError: It is no such file, or it is damaged.
     """
-    try:
-        with open_regular(path, _LARGEST_FILE) as file, zipfile.ZipFile(_ShortReads(file)) as archive:
+    with open_regular(path, _LARGEST_FILE) as file:
+        with _damage_is_said():
+            archive = zipfile.ZipFile(_ShortReads(file))
+        with archive:
             yield archive
+
+
+@contextmanager
+def _damage_is_said() -> Iterator[None]:
+    """Turn what zipfile and numpy raise into a ValueError; around their calls alone, for others raise the same."""
+    try:
+        yield
     except _DAMAGES as error:
         raise ValueError(f"it is damaged ({error})") from error
 
@@ -66,13 +75,15 @@ def array_of(archive: zipfile.ZipFile, key: str, kinds: str, dimensions: int) ->
         dimensions: That it must have.
 
     Raises:
-        ValueError: It is larger, or another kind of array.
+        OSError: It cannot be read.
+        ValueError: It is not there, damaged, larger, or another kind of array.
     """
-    member = archive.getinfo(f"{key}.npy")
+    with _damage_is_said():
+        member = archive.getinfo(f"{key}.npy")
     # zipfile unpacks no more than the size in its list, whatever the array's own header declares
     if member.file_size > _LARGEST_ARRAY:
         raise ValueError(f"{key} has more than {_LARGEST_ARRAY // MEBIBYTE} MiB")
-    with archive.open(member) as file:
+    with _damage_is_said(), archive.open(member) as file:
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     if array.dtype.kind not in kinds or array.ndim != dimensions:
         raise ValueError(f"{key} is {array.dtype} of the shape {array.shape}")
