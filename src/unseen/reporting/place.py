@@ -162,3 +162,12 @@ def plain(value: str | None) -> str:
         return "(absent)"
     text = value.strip('"')
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… #{digest(text)}"
+
+
+def told(settings: Settings, names: Sequence[str]) -> str:
+    """Return some settings as a label has them, by the last part of their names.
+
+    >>> told({"data.train_size": "100"}, ["data.train_size", "limit"])
+    'train_size=100, limit=(absent)'
+    """
+    return ", ".join(f"{name.rpartition('.')[2]}={plain(settings.get(name))}" for name in names)

@@ -171,6 +171,23 @@ def test_seeds_have_a_mean_with_a_t_interval(tmp_path: Path) -> None:
     assert len(section.tables["biases"].rows) == 4
 
 
+def test_settings_tell_runs_of_one_network_apart(tmp_path: Path) -> None:
+    for place, limit in enumerate((100, 300)):
+        folder = write_run(tmp_path / f"day{place}" / "model-lite0", "lite0", SHAPE, schema=SCHEMA)
+        config = {"limit": limit, "paths": {"output_dir": str(folder)}}
+        (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")
+    write_run(tmp_path / "other", "lite1", SHAPE, schema=SCHEMA)
+    table = section_of(tmp_path).tables["biases"]
+    assert [row.cells[0] for row in table.rows] == ["lite0 (limit=100)", "lite0 (limit=300)", "lite1"]
+
+
+def test_folders_tell_runs_apart_where_no_setting_does(tmp_path: Path) -> None:
+    for day in (1, 2):
+        write_run(tmp_path / f"day{day}" / "model-lite0", "lite0", SHAPE, schema=SCHEMA)
+    table = section_of(tmp_path).tables["biases"]
+    assert [row.cells[0] for row in table.rows] == ["lite0 (day1)", "lite0 (day2)"]
+
+
 def test_other_networks_have_no_seeds(tmp_path: Path) -> None:
     for seed in range(2):
         write_run(tmp_path / f"{seed}", "lite0", SHAPE, schema=SCHEMA, seed=seed)

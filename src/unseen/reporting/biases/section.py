@@ -10,6 +10,7 @@ from unseen.reporting.biases.bias_runs import BiasRun
 from unseen.reporting.biases.correlations import correlate
 from unseen.reporting.biases.differences import Difference, differences
 from unseen.reporting.biases.figure_marks import OWN, category_colours
+from unseen.reporting.biases.network_names import telling_names
 from unseen.reporting.biases.networks import Networks, published_networks
 from unseen.reporting.biases.own_networks import networks_of
 from unseen.reporting.biases.own_study import by_permutation, measured, own_words
@@ -67,7 +68,8 @@ def bias_section(runs: Sequence[BiasRun]) -> Section:
     if not runs:
         return Section()
     own = networks_of([run.folder for run in runs])
-    names = own.names
+    names = tuple(telling_names(runs, own.names))
+    own = replace(own, names=names)
     found, problems = differences(runs, names)
     groups = of_several_seeds(runs)
     tables = [network_table(runs, names)]

@@ -15,7 +15,7 @@ import numpy as np
 
 from unseen.reporting.collect import LeftOut, duplicate, written
 from unseen.reporting.intervals import Estimate, estimate
-from unseen.reporting.place import Settings, differing, plain
+from unseen.reporting.place import Settings, differing, told
 from unseen.reporting.transfer.checked_runs import CHANGE, NOT_TRAINED, CheckedRun
 from unseen.reporting.transfer.points import Point, tasks_of
 from unseen.reporting.transfer.run_folders import TransferRun
@@ -185,13 +185,13 @@ def _told_apart(
 
 
 def _named(run: TransferRun, field: str, settings: Settings, differ: Sequence[str]) -> TransferRun:
-    told = ", ".join(f"{name.rpartition('.')[2]}={plain(settings.get(name))}" for name in differ)
-    if not told or (field == "technique" and not run.technique):
+    text = told(settings, differ)
+    if not text or (field == "technique" and not run.technique):
         return run
     if field == "encoder":
-        return replace(run, encoder=f"{run.encoder} ({told})")
+        return replace(run, encoder=f"{run.encoder} ({text})")
     if field == "technique":
-        return replace(run, technique=f"{run.technique} ({told})")
-    task = f"{run.task} ({told})"
+        return replace(run, technique=f"{run.technique} ({text})")
+    task = f"{run.task} ({text})"
     changes = {task if tested == run.task else tested: value for tested, value in run.changes.items()}
     return replace(run, task=task, changes=changes)
