@@ -251,6 +251,7 @@ SECTIONS = {  # (size, device): title, rows that are listed even if they were no
         "On a GPU: `make bench ARGS='--device cuda --full'`",
         "probe_suite_cuda training_steps_cuda probing_share_cuda",
     ),
+    ("cut", "cuda"): ("Cut, on a GPU: `make bench ARGS='--device cuda'`", ""),
 }
 
 
