@@ -187,6 +187,7 @@ def test_a_file_that_cannot_be_measured_leaves_a_failed_run(
     assert line.startswith(f"error: {sentence}")
     summary = ran.summary()
     assert (summary["status"], summary["reason"]) == ("failed", line.removeprefix("error: "))
+    assert (summary["kind"], summary["model"], summary["data"]) == ("transfer", "embeddings_file", "nowhere")
 
 
 def test_only_a_probe_leaves_the_other_tasks_alone(own: Path, tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def transfer_run(config: DictConfig) -> None:
 
     keep_freed_memory()
     run = begin(config)
+    run.folder.add_facts(kind="transfer", model=str(choices()["encoder"]))  # not the main job's network
     with recorded(run.folder):
         plain = _checked(run.config)
         run.folder.write_summary("running")

@@ -34,6 +34,16 @@ def test_a_good_one(tmp_path: Path) -> None:
     assert (run.facts.technique, run.others, run.of_study.seeds) == ("full", ("b", "c"), (0, 0))
 
 
+def test_embeddings_of_a_file_have_no_accuracy(tmp_path: Path) -> None:
+    folder = made(tmp_path / "a")
+    heading, *rows = (folder / "scores.csv").read_text().splitlines()
+    measured = [row for row in rows if ",full," not in row and "accuracy" not in row]
+    (folder / "scores.csv").write_text("\n".join([heading, *measured]) + "\n")
+    change_summary(folder, technique="none")
+    (run,) = collect([tmp_path]).transfer_runs
+    assert (run.trained, run.others, run.values["a", "iimm"]) == (False, (), 0.3)
+
+
 @pytest.mark.parametrize(
     ("facts", "status", "words"),
     [
@@ -42,7 +52,7 @@ def test_a_good_one(tmp_path: Path) -> None:
         ({"model": "\x1b[31m"}, "unreadable", "model is"),
         ({"model": "siglip"}, "unreadable", "it has rows of clip, and summary.json is of siglip"),
         ({"technique": "lora"}, "unreadable", "it has rows of full, and summary.json is of lora"),
-        ({"data": "z"}, "unreadable", "it lacks accuracy_before of z"),
+        ({"data": "z"}, "unreadable", "it has no row of z"),
         ({"trainable_parameters": -1}, "unreadable", "trainable_parameters is -1"),
         ({"kind": ["transfer"]}, "unreadable", ""),
         ({"status": "failed", "reason": "no images"}, "failed", "no images (transfer)"),
