@@ -55,6 +55,9 @@ _NOISE = _rule(
     lambda levels: all(0 < level <= 1 for level in levels) and len(set(levels)) == len(levels),
     "must be shares of noise above 0 and at most 1, each once, such as [0.25,0.5,1.0]",
 )
+_EACH_ONCE = _rule(
+    lambda names: names and len(set(names)) == len(names), "must name one at least, and none twice"
+)
 _SHARES = _rule(
     lambda shares: shares and all(0 < share <= 1 for share in shares) and len(set(shares)) == len(shares),
     "must be shares of the images above 0 and at most 1, each once, such as [0.01,0.1,0.5,1]",
@@ -222,6 +225,10 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "l2_to_init": (_between(float, 0, 1e6), "result"),
     "replay": (_between(float, 0, 1), "result"),
     "label_models": (Literal["masked", "faithful"] | None, "result"),
+    "prompts": (
+        Annotated[list[Literal["bare", "photo", "published", "ensemble"]], _EACH_ONCE] | None,
+        "rows",
+    ),
     "shares": (Annotated[list[float], _SHARES] | None, "rows"),
     "save_embeddings": (bool, "rows"),
     "alphas": (Annotated[list[float], _ALPHAS], "rows"),

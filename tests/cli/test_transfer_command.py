@@ -122,7 +122,8 @@ def test_the_ends_of_the_interpolation_are_before_and_after(tuned: Ran) -> None:
 
 @pytest.fixture(scope="module")
 def only(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    typed = ("measure_only=true", "shares=[.1,1]", "save_embeddings=true")
+    more = ("shares=[.1,1]", "prompts=[bare,published,ensemble]")
+    typed = ("measure_only=true", *more, "save_embeddings=true")
     ran = transfer(own, *typed, logs=tmp_path_factory.mktemp("only"))
     assert ran.code == 0, ran.err
     return ran
@@ -151,6 +152,22 @@ def test_measures_are_those_before_training(tuned: Ran, only: Ran) -> None:
         "none",
         "toy of width 8",
     )
+
+
+def test_captions_are_compared_over_the_same_images(only: Ran) -> None:
+    measured = rows(only.folder)
+    found = {(row["prompts"], row["measure"]): row for row in read_csv(only.folder / "prompts.csv")}
+    assert len(found) == 3 * 7
+    for name in ("iimm", "gap", "leep"):  # without templates, the published ones are those of scores.csv
+        assert found["published", name]["value"] == measured["digits", name]["value"]
+        assert found["published", name]["low"] == measured["digits", name]["low"]
+    assert found["published", "accuracy"]["value"] == measured["digits", "accuracy_before"]["value"]
+    assert [found[name, "gap"]["templates"] for name in ("bare", "ensemble")] == ["1", "7"]
+    bare, ensemble = found["bare", "iimm"], found["ensemble", "iimm"]
+    assert bare["difference"] == found["ensemble", "gap"]["difference"] == ""
+    assert float(ensemble["difference"]) == pytest.approx(float(ensemble["value"]) - float(bare["value"]))
+    assert "IIMM of training images, against bare: " in only.out
+    assert "(the same 100 images; Holm, 4 tests)" in " ".join(only.out.split())
 
 
 def test_saved_embeddings_are_measured_again_without_the_encoder(only: Ran, tmp_path: Path) -> None:

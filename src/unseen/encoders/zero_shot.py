@@ -15,6 +15,7 @@ from unseen.encoders.encoder import Encoder
 from unseen.encoders.image_features import ImageFeatures
 
 _AT_ONCE = 4096  # images
+_CAPTIONS_AT_ONCE = 1024
 
 
 def class_embeddings(encoder: Encoder, captions: Sequence[Sequence[str]]) -> Tensor:
@@ -28,7 +29,11 @@ def class_embeddings(encoder: Encoder, captions: Sequence[Sequence[str]]) -> Ten
         captions: P captions of each of C classes, as many of each.
     """
     each = len(captions[0])
-    rows = encoder.encode_texts([caption for of_class in captions for caption in of_class])  # (C * P, D)
+    flat = [caption for of_class in captions for caption in of_class]
+    # without gradients, an ensemble of many classes need not be in memory at once
+    at_once = len(flat) if torch.is_grad_enabled() else _CAPTIONS_AT_ONCE
+    parts = [encoder.encode_texts(flat[first : first + at_once]) for first in range(0, len(flat), at_once)]
+    rows = torch.cat(parts)  # (C * P, D)
     if each == 1:
         return rows
     return F.normalize(rows, dim=1).reshape(len(captions), each, -1).mean(dim=1)

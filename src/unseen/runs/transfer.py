@@ -19,6 +19,7 @@ from unseen.runs.countermeasures import check_countermeasures, technique_label
 from unseen.runs.embeddings_run import embeddings_run, is_of_embeddings
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import choices
+from unseen.runs.prompt_study import write_prompts
 from unseen.runs.recorded import recorded
 from unseen.runs.transfer_measures import DEMO_LABELS, embedded, label_vectors, measure, save_embeddings
 from unseen.runs.transfer_rows import Rows, accuracy_row, change_rows, log_rows
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _READ = (
     "encoder", "technique", "data", "optimizer", "seed", "size", "trainer", "logger", "paths", "hydra", "resume",
     "plan", "extras", "local", "others", "measure_only", "templates", "class_names", "epochs", "draws",
-    "batch_size", "label_models", "shares", "l2_to_init", "replay", "alphas", "save_embeddings",
+    "batch_size", "label_models", "prompts", "shares", "l2_to_init", "replay", "alphas", "save_embeddings",
 )  # fmt: skip
 _READ_OF = {"trainer": ("accelerator", "precision"), "model": ("optimizer",)}
 _OF_DATA = (
@@ -138,6 +139,8 @@ def _transfer(run: Run, plain: dict[str, Any]) -> None:
     train_images = task.features(encoder, "train", size, device)
     given = embedded(encoder, task, train_images, device) | {"label_embeddings": vectors}
     measure(run, plain, task.task.name, given, rows)
+    if plain["prompts"]:
+        console().print(write_prompts(run.folder.path, encoder, task, given, test_images[0], plain, device))
     if plain["save_embeddings"]:
         save_embeddings(run.folder, given, encoder, task.task)
     curve = None

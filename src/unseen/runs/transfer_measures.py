@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from unseen.runs.transfer_parts import Captioned
     from unseen.transfer import SampleNeed
 
+Reals = npt.NDArray[np.float32]
 DEMO_LABELS = "EMMS takes demo label embeddings, views of the encoder's own text tower, and no label models"
 _NEED_COLUMNS = (
     "encoder", "task", "share", "images", "measure", "mean", "sd", "deviation", "draws", "seconds", "reason",
@@ -39,7 +40,7 @@ _NEED_COLUMNS = (
 
 def label_vectors(
     encoder: Encoder, names: Sequence[str], kind: str | None, device: torch.device
-) -> list[npt.NDArray[np.float32]]:
+) -> list[Reals]:
     """Return the vectors (C, E) of C class names that EMMS takes; none where nobody has asked for any.
 
     Args:
@@ -69,17 +70,28 @@ def embedded(
     from unseen.encoders.zero_shot import image_embeddings
 
     with torch.no_grad():
-        images = image_embeddings(encoder, features, device)
-        texts = captioned.embeddings(encoder).float().cpu()
-        logits = torch.cat(
-            [encoder.logits(some.to(device), texts.to(device)).cpu() for some in torch.split(images, 4096)]
-        )
+        images = image_embeddings(encoder, features, device).numpy()
+        texts = captioned.embeddings(encoder).float().cpu().numpy()
     return {
-        "images": images.numpy(),
+        "images": images,
         "labels": features.labels.numpy(),
-        "texts": texts.numpy(),
-        "probabilities": logits.softmax(dim=1).numpy(),
+        "texts": texts,
+        "probabilities": class_probabilities(encoder, images, texts, device),
     }
+
+
+def class_probabilities(encoder: Encoder, images: Reals, texts: Reals, device: torch.device) -> Reals:
+    """Return zero-shot probabilities (N, C) of image embeddings (N, D) and caption embeddings (C, D)."""
+    import torch
+
+    table = torch.from_numpy(texts).to(device)
+    with torch.no_grad():
+        logits = [
+            encoder.logits(some.to(device), table).cpu()
+            for some in torch.split(torch.from_numpy(images), 4096)
+        ]
+    probabilities: Reals = torch.cat(logits).softmax(dim=1).numpy()
+    return probabilities
 
 
 def save_embeddings(folder: RunFolder, given: dict[str, Any], encoder: Encoder, task: Task) -> None:
