@@ -68,7 +68,7 @@ def test_every_kind_of_sentence(tmp_path: Path) -> None:
         "new, not tuned by full (clip): gain forecast",
         "Its IIMM is beyond theirs: nothing shows that the line goes on there.",
         "g, not tuned by lora (clip): mean_change forecast",
-        "full gains most over 6 common tasks (clip), better than lora: mean gain 0.",
+        "full gains most over 6 common tasks (clip), better than lora: mean 0.",
         "Which technique forgets least cannot be said over 6 common tasks",
         "clip, full: tasks were not trained with the same settings to choose from.",
         "techniques are compared in gain over 6 of 7 tasks",

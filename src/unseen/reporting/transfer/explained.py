@@ -20,7 +20,7 @@ def interval(r: float, n: int) -> tuple[float, float]:
 
     Of all true correlations at which one as low, or as high, as the one found has a probability above 2.5 %, the
     squares. With six points and R² = .8 it reaches from .07 to .96. `benchmarks/transfer_lines.py` simulates its
-    coverage, also without normality.
+    coverage: 94 to 98 % of normal pairs, 87 to 98 % with skewed, heavy-tailed or unequal errors.
 
     Args:
         r: The correlation found; its sign matters where zero is inside.

@@ -142,7 +142,7 @@ def forecasts(
         ]
         for outcome in OUTCOMES if new else ():
             x, y = pairs(members, measure, outcome)
-            if len(x) >= FEWEST and varies(x):
+            if len(x) >= FEWEST and varies(x) and varies(y):
                 found += [_forecast(technique, outcome, measure, x, y, task) for task in new]
     return found
 

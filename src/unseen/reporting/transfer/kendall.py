@@ -14,7 +14,8 @@ from unseen.reporting.transfer.shuffles import orders, share_reaching
 FEWEST = 5  # below, hardly a value of tau is left out by the interval
 MOST = 30  # points of which an interval is found: the simulated samples are of n² pairs
 _SAMPLES = 2000  # and their mirror images
-_TAUS = np.linspace(-1, 1, 101)
+_TAUS = np.linspace(-1, 1, 101).round(2)
+_HALF_A_STEP = 0.01
 _SEED = 20240731
 _ROUNDING = 1e-9
 
@@ -50,9 +51,9 @@ def interval(tau: float, n: int) -> tuple[float, float]:
     """Return the ends of a 95 % interval of Kendall's tau.
 
     All true values at which a tau as low, or as high, as the one found has a probability above 2.5 %, where the points
-    are draws of a normal copula; one half of an interval more is added at each end of the grid of values.
-    `benchmarks/transfer_lines.py` simulates its coverage, also with other dependences: the bootstrap, which has no
-    interval for points in one order, covers 55 to 90 % where the true tau is .8.
+    are draws of a normal copula, on a grid of values .02 apart, and half of that more at each end.
+    `benchmarks/transfer_lines.py` simulates its coverage, also with other dependences: 94 to 99 % with 5 to 9
+    points, where the bootstrap, which has no width for points in one order, falls to 63 %.
 
     Returns:
         NaN for n < 5 and n > 30.
@@ -63,10 +64,9 @@ def interval(tau: float, n: int) -> tuple[float, float]:
     tail = (1 - CONFIDENCE) / 2
     not_below = (simulated >= tau - _ROUNDING).mean(axis=1) > tail
     not_above = (simulated <= tau + _ROUNDING).mean(axis=1) > tail
-    step = _TAUS[1] - _TAUS[0]
-    low = _TAUS[np.argmax(not_below)] - step / 2
-    high = _TAUS[len(_TAUS) - 1 - np.argmax(not_above[::-1])] + step / 2
-    return max(-1.0, float(low)), min(1.0, float(high))
+    low = float(_TAUS[np.argmax(not_below)]) - _HALF_A_STEP
+    high = float(_TAUS[len(_TAUS) - 1 - np.argmax(not_above[::-1])]) + _HALF_A_STEP
+    return max(-1.0, round(low, 2)), min(1.0, round(high, 2))
 
 
 @lru_cache(maxsize=16)

@@ -151,7 +151,7 @@ def _of_techniques(best: Sequence[BestTechnique]) -> list[str]:
         over = f"over {count(one.n, 'common task')} ({one.encoder})"
         if one.may_be_written:
             sentences.append(
-                f"{one.technique} {what} {over}, better than {listing(others)}: mean {one.outcome} {one.mean:.3f}, "
+                f"{one.technique} {what} {over}, better than {listing(others)}: mean {one.mean:.3f}, "
                 f"largest p {one.p:.2g} by flipping signs, {one.p_adjusted:.2g} with all comparisons counted."
             )
         else:
