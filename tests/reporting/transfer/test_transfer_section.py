@@ -225,6 +225,23 @@ def test_the_row_of_a_line(tmp_path: Path) -> None:
     assert "does not say that the measure is the reason" in " ".join(section.sentences)
 
 
+def test_forecasts_stand_by_themselves(tmp_path: Path) -> None:
+    for place, task in enumerate("abcd"):
+        write_transfer(
+            tmp_path / task, "clip", task, "full", iimm=0.2 + 0.1 * place, after=0.6 + 0.05 * place
+        )
+    write_transfer(tmp_path / "new", "clip", "new", "none", iimm=0.25)
+    section = section_of(tmp_path)
+    (text,) = section.forecasts
+    assert text.startswith("new, not tuned by full (clip): gain forecast 0.2")
+    assert text not in section.sentences
+    row = cells(section.tables["new_tasks"])
+    assert (row["task"], row["n"], row["IIMM"], row["beyond them"]) == ("new", 4, 0.25, "no")
+    # gain = .2 + .1 (iimm - .2) / .1
+    assert isinstance(row["forecast"], Estimate)
+    assert row["forecast"].mean == pytest.approx(0.25)
+
+
 def test_many_relations_are_folded(tmp_path: Path) -> None:
     for place, task in enumerate("abcdefgh"):
         for technique in ("full", "lora", "bitfit"):

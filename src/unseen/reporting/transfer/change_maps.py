@@ -16,7 +16,7 @@ from unseen.reporting.vega_lite import Spec, marks, short, tooltip
 
 _CELL = (40, 26)  # pixels
 _FRAME = (0.84, 0.76)  # of a cell
-_LONGEST_NAME = 110  # pixels
+_LONGEST_NAME = 150  # pixels
 CHANGES_NOTE = (
     "Change of accuracy on the task of a column after training on that of a row, mean over seeds; framed: the task "
     "itself. Blue: more accurate than before, orange: less; one scale for all panels. No cell: not tested."

@@ -31,6 +31,10 @@ OUTCOME_NOTE = (
 )
 _PLACES = 41  # of a line, that its band is drawn at
 _MARGIN = 0.06  # of the axes, on each side
+_SMALLEST, _ALONE = (
+    1e-3,
+    0.02,
+)  # of an axis: what lies closer together is at one place, with this on each side
 _NAME_GAP = 0.055  # of the width, between the names of two tasks
 _RISE = 26  # pixels from the plot to the names
 _LONG_LABEL = 14  # characters: with longer ones a legend has a column less
@@ -154,7 +158,7 @@ def _names(points: Sequence[Spec]) -> list[Spec]:
     mean = {task: float(np.mean(found)) for task, found in of_task.items()}
     tasks = sorted(mean, key=mean.__getitem__)
     x = np.array([mean[task] for task in tasks])
-    places = apart(x, _NAME_GAP * max(float(np.ptp(x)), 1e-3) * (1 + 2 * _MARGIN))
+    places = apart(x, _NAME_GAP * max(float(np.ptp(x)), _SMALLEST) * (1 + 2 * _MARGIN))
     return [
         {"k": task, "x": short(at), "p": short(place)}
         for task, at, place in zip(tasks, x.tolist(), places.tolist(), strict=True)
@@ -177,13 +181,13 @@ def _name_layers(names: Sequence[Spec], x: Spec, theme: Theme) -> list[Spec]:
     text = {"x": at_name, "y": {"value": -_RISE}, "text": {"field": "k"}, "color": {"value": theme.ink}}
     return [
         marks("rule", leader | {"color": {"value": theme.line}}, names),
-        marks("text", text, names, angle=-40, align="left", baseline="middle", fontSize=10, limit=110),
+        marks("text", text, names, angle=-40, align="left", baseline="middle", fontSize=10, limit=130),
     ]
 
 
 def _domain(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    margin = _MARGIN * max(high - low, 1e-3)
+    margin = _MARGIN * (high - low) if high - low > _SMALLEST else _ALONE
     return low - margin, high + margin
 
 

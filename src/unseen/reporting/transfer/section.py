@@ -31,7 +31,7 @@ from unseen.reporting.transfer.section_tables import (
 )
 from unseen.reporting.transfer.study import TransferStudy
 from unseen.reporting.transfer.study_tables import measure_order, published_table, study_tables
-from unseen.reporting.transfer.study_texts import claim
+from unseen.reporting.transfer.study_texts import claim, forecast_sentences
 from unseen.reporting.transfer.tuned_tasks import TunedTask, technique_order
 from unseen.reporting.vega_lite import Spec
 from unseen.wording import listing
@@ -56,7 +56,8 @@ class TransferSection:
 
     Attributes:
         sentences: What was found, the most important first.
-        more: Relations that may be written beyond those of the sentences.
+        more: Lines that may be claimed beyond those of the sentences.
+        forecasts: What is forecast of tasks that were measured alone.
         tables: By name, those that have rows.
         outcomes: Headings, the name of the file of each, and its panels, one an encoder.
         maps: The panels of changes, one an encoder and technique.
@@ -71,6 +72,7 @@ class TransferSection:
 
     sentences: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
+    forecasts: tuple[str, ...] = ()
     tables: dict[str, Table] = field(default_factory=dict)
     outcomes: tuple[tuple[str, str, tuple[Panel, ...]], ...] = ()
     maps: tuple[Panel, ...] = ()
@@ -104,6 +106,7 @@ def transfer_section(groups: Sequence[TunedTask], study: TransferStudy | None) -
     return TransferSection(
         (*sentences, *_limits(groups, tuned)),
         tuple(more),
+        tuple(forecast_sentences(study.forecasts)) if study else (),
         {table.name: table for table in tables if table.rows},
         tuple(outcomes),
         tuple(maps),
@@ -206,7 +209,8 @@ def _sentences(study: TransferStudy | None) -> tuple[list[str], list[str]]:
         (line for line in study.lines if line.may_be_written), key=lambda line: measure_order(line.measure)
     )
     folded = [claim(line) for line in shown[_MOST_NAMED:]]
-    return [text for text in (*study.sentences, *study.notes) if text not in folded], folded
+    elsewhere = {*folded, *forecast_sentences(study.forecasts)}
+    return [text for text in (*study.sentences, *study.notes) if text not in elsewhere], folded
 
 
 def _limits(groups: Sequence[TunedTask], tuned: Sequence[TunedTask]) -> list[str]:

@@ -53,7 +53,7 @@ def sentences_of(
         sentences += _of_lines(lines)
     sentences += _of_weights(weight_choices)
     sentences += _of_known(known_tasks)
-    sentences += _of_forecasts(forecasts)
+    sentences += forecast_sentences(forecasts)
     sentences += _of_techniques(best_techniques)
     return sentences
 
@@ -126,7 +126,8 @@ def _of_known(rows: Sequence[KnownTasks]) -> list[str]:
     ]
 
 
-def _of_forecasts(found: Sequence[Forecast]) -> list[str]:
+def forecast_sentences(found: Sequence[Forecast]) -> list[str]:
+    """Return the sentences on forecasts, and how many more there are."""
     sentences = [
         f"{one.task}, not tuned by {one.technique} ({one.encoder}): {one.outcome} forecast {one.forecast:.3f} "
         f"[{one.low:.3f}, {one.high:.3f}] by the IIMM of {one.n} tasks, {one.mean:.3f} [{one.mean_low:.3f}, "
