@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "encoders": {"backbones", "regular_files", "wording"},
     "image_sets": {"data", "process_rank", "regular_files", "atomic_files", "threads", "wording"},
     "data": {"process_rank", "regular_files", "threads", "wording"},
-    "training": {"atomic_files", "backbones", "full_precision", "scores"},
+    "training": {"atomic_files", "backbones", "full_precision", "scores", "wording"},
     "callbacks": {
         "backbones",
         "biases",
@@ -59,6 +59,7 @@ ALLOWED: dict[str, set[str]] = {
         "encoders",
         "transfer",
         "image_sets",
+        "distributed",
         "freed_memory",
         "full_precision",
         "data",
@@ -79,7 +80,7 @@ ALLOWED: dict[str, set[str]] = {
         "wording",
     },
     # what people call from Python, beside the commands
-    "__init__": {"api", "probe_metric", "runs", "saved_run"},
+    "__init__": {"api", "fine_tuned", "probe_metric", "runs", "saved_run"},
     "api": {
         "backbones",
         "callbacks",
@@ -90,6 +91,7 @@ ALLOWED: dict[str, set[str]] = {
         "wording",
     },
     "probe_metric": {"probes"},
+    "fine_tuned": {"encoders", "runs"},
     "__main__": {"runs", "wording"},
     "saved_run": {"api", "backbones", "reporting", "run_folder", "run_state", "runs", "scores", "wording"},
 }

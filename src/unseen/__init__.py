@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unseen.api import LayerScores, probe, probe_layers
+    from unseen.fine_tuned import FineTuned, load_encoder
     from unseen.probe_metric import ProbeMetric
     from unseen.runs.embed import Embeddings, embed
     from unseen.saved_run import SavedRun, load_run
@@ -15,17 +16,20 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _HOMES = {
     "Embeddings": "unseen.runs.embed",
+    "FineTuned": "unseen.fine_tuned",
     "LayerScores": "unseen.api",
     "ProbeMetric": "unseen.probe_metric",
     "SavedRun": "unseen.saved_run",
     "embed": "unseen.runs.embed",
+    "load_encoder": "unseen.fine_tuned",
     "load_run": "unseen.saved_run",
     "probe": "unseen.api",
     "probe_layers": "unseen.api",
 }
 _PACKAGES = ("biases", "transfer")  # unseen.biases.low_pass(...), unseen.transfer.iimm(...)
 __all__ = [
-    "Embeddings", "LayerScores", "ProbeMetric", "SavedRun", "embed", "load_run", "probe", "probe_layers",
+    "Embeddings", "FineTuned", "LayerScores", "ProbeMetric", "SavedRun", "embed", "load_encoder", "load_run", "probe",
+    "probe_layers",
 ]  # fmt: skip
 
 

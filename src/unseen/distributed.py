@@ -76,6 +76,32 @@ class ProcessGroup:
                 table[piece] = received
         return table
 
+    def everywhere(self, rows: Tensor, numbers: Tensor, count: int) -> Tensor:
+        """Return all rows in order on every rank. Called by every rank.
+
+        Args:
+            rows: (n, D) of this rank, on the CPU, n >= 1.
+            numbers: (n,) of its rows in the whole table.
+            count: N rows of the table.
+
+        Returns:
+            (N, D) on the CPU.
+
+        Raises:
+            RuntimeError: A row is there twice or not at all.
+        """
+        check_places(list(self.share({self.rank: numbers}).values()), count)
+        table = rows.new_zeros(count, rows.shape[1])
+        table[numbers] = rows
+        if self._active:
+            for piece in torch.split(table, _rows_a_piece(table)):
+                dist.all_reduce(piece, group=self._group)  # the other ranks have zeros there
+        return table
+
+    def wait(self) -> None:
+        """Return when every rank is here, for hours if need be."""
+        self.share({})
+
     def bring(self, rows: Tensor | None, *, source: int) -> Tensor | None:
         """Return at rank 0 the table that rank `source` holds on the CPU, None elsewhere. Called by every rank.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -72,30 +73,34 @@ def colours(count: int, seed: int) -> Examples:
     return list(zip(images.split(8), labels.split(8), strict=True))
 
 
-def tuner_of(
-    encoder: Encoder, held_out: Examples | None = None, lr: float = 0.5, **settings: Any
-) -> EncoderTuner:
-    texts, optimizer = partial(class_embeddings, encoder, CAPTIONS), partial(torch.optim.SGD, lr=lr)
-    return EncoderTuner(encoder, texts, optimizer, lambda: iter(held_out or colours(16, 9)), **settings)
+def tuner_of(encoder: Encoder, lr: float = 0.5, momentum: float = 0, **settings: Any) -> EncoderTuner:
+    optimizer = partial(torch.optim.SGD, lr=lr, momentum=momentum)
+    texts = partial(class_embeddings, encoder, CAPTIONS)
+    return EncoderTuner(encoder, texts, optimizer, **settings)
+
+
+def trainer_of(epochs: int, **settings: Any) -> Trainer:
+    return Trainer(
+        accelerator="cpu", devices=1, max_epochs=epochs, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, **settings,
+    )  # fmt: skip
+
+
+def loader(encoder: Encoder, examples: Examples, *, kept: bool) -> DataLoader[Any]:
+    """Give batches of images, or of features of the image tower that are computed before."""
+    if kept:
+        features = ImageFeatures.of(encoder.eval(), examples)
+        examples = list(features.batches(8, torch.device("cpu")))
+    return DataLoader([(*batch, torch.arange(len(batch[1]))) for batch in examples], batch_size=None)
 
 
 def tuned(
     encoder: Encoder, epochs: int = 5, *, steps: int = -1, kept: bool = False, **settings: Any
 ) -> EncoderTuner:
-    """Train; `kept`: on features of the image tower that were computed before."""
-    train, held_out = colours(64, 0), colours(16, 9)
-    if kept:
-        settings["embed"] = encoder.embed_features
-        train, held_out = (
-            list(ImageFeatures.of(encoder.eval(), images).batches(8, torch.device("cpu")))
-            for images in (train, held_out)
-        )
-    tuner = tuner_of(encoder, held_out, **settings)
-    trainer = Trainer(
-        accelerator="cpu", devices=1, max_epochs=epochs, max_steps=steps, logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
-    trainer.fit(tuner, train_dataloaders=DataLoader(train, batch_size=None))
+    """Train; `kept`: on features of the image tower."""
+    loaders = [loader(encoder, examples, kept=kept) for examples in (colours(64, 0), colours(16, 9))]
+    tuner = tuner_of(encoder, embed=encoder.embed_features if kept else None, **settings)
+    trainer_of(epochs, max_steps=steps).fit(tuner, *loaders)
     return tuner
 
 
@@ -184,12 +189,54 @@ def test_replayed_images_are_told_among_the_classes_of_their_own_task() -> None:
         return [(others, theirs, texts)]
 
     with_them = tuner_of(encoder, replayed=replayed)
-    with_them.log = lambda *_: None  # type: ignore[method-assign, assignment]
-    loss = with_them.training_step((images, labels), 0)
+    with_them.trainer = trainer_of(1)
+    loss = with_them.training_step((images, labels, labels), 0)
     own = nn.functional.cross_entropy(encoder.logits(encoder.encode_images(images), encoder.text[:3]), labels)
     of_others = nn.functional.cross_entropy(encoder.logits(encoder.encode_images(others), texts), theirs)
     torch.testing.assert_close(loss, (8 * own + 2 * of_others) / 10)
     assert asked == [(0, 8)]
+
+
+def test_training_goes_on_where_it_was_saved(tmp_path: Path) -> None:
+    """With dropout, momentum, batch norms and frozen captions; no epoch is better than the first."""
+
+    def made(**settings: Any) -> tuple[Normed, EncoderTuner, list[Any], Trainer]:
+        encoder = Normed()
+        encoder.text.requires_grad_(False)
+        tuner = tuner_of(encoder, lr=1e-4, momentum=0.9, seed=3)
+        loaders = [loader(encoder, examples, kept=False) for examples in (colours(64, 0), colours(16, 9))]
+        return encoder, tuner, loaders, trainer_of(4, **settings)
+
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    class Saver(Callback):
+        def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            trainer.save_checkpoint(tmp_path / "last.ckpt")
+            if trainer.current_epoch == 1:
+                raise Stopped
+
+    whole, of_whole, loaders, trainer = made()
+    trainer.fit(of_whole, *loaders)
+    _, stopped, loaders, trainer = made(callbacks=[Saver()])
+    with pytest.raises(Stopped):
+        trainer.fit(stopped, *loaders)
+    resumed, of_resumed, loaders, trainer = made()
+    trainer.fit(of_resumed, *loaders, ckpt_path=tmp_path / "last.ckpt")
+    assert of_resumed.accuracies == of_whole.accuracies
+    assert of_whole.best is not None
+    assert of_resumed.best is not None
+    assert of_resumed.best[:2] == of_whole.best[:2] == (of_whole.accuracies[0], 0)
+    assert "text" not in of_whole.best.weights
+    for name, value in of_whole.best.weights.items():
+        assert torch.equal(of_resumed.best.weights[name], value), name
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+    other = tuner_of(Normed())
+    with pytest.raises(
+        ValueError, match=r"the checkpoint holds other weights than are trained here: encoder\.text"
+    ):
+        trainer_of(4).fit(other, *loaders, ckpt_path=tmp_path / "last.ckpt")
 
 
 def test_captions_that_nothing_trained_makes_are_embedded_once() -> None:
@@ -199,7 +246,7 @@ def test_captions_that_nothing_trained_makes_are_embedded_once() -> None:
     encoder.text.requires_grad_(False)
     encoder.asked.clear()
     tuned(encoder, epochs=3)
-    assert len(encoder.asked) == 1 + 3
+    assert len(encoder.asked) == 1
 
 
 class Deep(Toy):

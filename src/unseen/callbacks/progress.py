@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,12 @@ from rich.text import Text
 
 from unseen.scores import ACCURACY, metric_name
 from unseen.wording import about_left
+
+_SHOWN = (
+    ("seen loss", metric_name("seen", "loss")),
+    ("seen accuracy", metric_name("seen", ACCURACY)),
+    ("g", metric_name("unseen", "g")),
+)
 
 
 class TimeLeft(ProgressColumn):
@@ -45,12 +52,22 @@ class PhaseProgress(ProgressBar):
     Args:
         console: Where.
         at: Step and epoch of a checkpoint that is scored without training.
+        images: Which images the trainer evaluates.
+        shown: Label and name of the metrics that the line of an evaluation has, if they are there.
     """
 
-    def __init__(self, console: Console, at: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        at: tuple[int, int] | None = None,
+        *,
+        images: str = "seen images",
+        shown: Sequence[tuple[str, str]] = _SHOWN,
+    ) -> None:
         super().__init__()
         self._console = console
         self._at = at
+        self._images, self._shown = images, shown
         self._bars: Progress | None = None
         self._training: Any = None
         self._phase: Any = None
@@ -119,9 +136,9 @@ class PhaseProgress(ProgressBar):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Name the pass over the seen test images."""
+        """Name the pass over the images."""
         total = trainer.num_val_batches[0] if trainer.num_val_batches else 0
-        self.phase("evaluating seen images", batch_idx, int(total))
+        self.phase(f"evaluating {self._images}", batch_idx, int(total))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave one line that stays."""
@@ -130,11 +147,7 @@ class PhaseProgress(ProgressBar):
             return
         metrics = trainer.callback_metrics
         parts = [f"step {self._at[0]}" if self._at else f"step {trainer.global_step}/{_planned(trainer)}"]
-        for label, name in (
-            ("seen loss", metric_name("seen", "loss")),
-            ("seen accuracy", metric_name("seen", ACCURACY)),
-            ("g", metric_name("unseen", "g")),
-        ):
+        for label, name in self._shown:
             if name in metrics:
                 parts.append(f"{label} {float(metrics[name]):.3f}")
         if (best := metric_name("unseen", "best_layer")) in metrics:

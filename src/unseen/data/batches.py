@@ -298,12 +298,21 @@ class BatchLoader(DataLoader[CanvasBatch]):
         Raises:
             ValueError: The checkpoint's run had other batches, so that this one cannot continue it.
         """
-        for key, mine in self._identity.items():
-            if key in state and state[key] != mine:
-                raise ValueError(
-                    f"the checkpoint cannot be resumed: it was written with {key}={state[key]}, "
-                    f"and this run has {key}={mine}"
-                )
+        check_identity(state, self._identity)
+
+
+def check_identity(state: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Compare what makes a sequence of batches with a checkpoint's.
+
+    Raises:
+        ValueError: They differ, so that a run cannot continue the checkpoint's.
+    """
+    for key, mine in identity.items():
+        if key in state and state[key] != mine:
+            raise ValueError(
+                f"the checkpoint cannot be resumed: it was written with {key}={state[key]}, "
+                f"and this run has {key}={mine}"
+            )
 
 
 def _unchanged(batch: Any) -> Any:

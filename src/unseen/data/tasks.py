@@ -60,6 +60,12 @@ class Task:
     mean: Tensor = field(repr=False)
     std: Tensor = field(repr=False)
 
+    def take(self, part: CanvasStore, numbers: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return normalised images (B, 3, S, S) and labels (B,) of `train` or `test` by number, on a device."""
+        canvases = part.take(numbers).to(device)
+        images = to_images(canvases, None, size=self.image_size, mean=self.mean, std=self.std)
+        return images, part.labels[numbers].to(device)
+
     def batches(
         self, part: CanvasStore, batch_size: int, device: torch.device, order: Sequence[int] | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -73,9 +79,7 @@ class Task:
         """
         indices = torch.arange(len(part)) if order is None else torch.as_tensor(order)
         for some in torch.split(indices, batch_size):
-            canvases = part.take(some).to(device)
-            images = to_images(canvases, None, size=self.image_size, mean=self.mean, std=self.std)
-            yield images, part.labels[some].to(device)
+            yield self.take(part, some, device)
 
 
 def load_task(

@@ -29,6 +29,10 @@ class ImageFeatures:
     rows: Tensor
     labels: Tensor
 
+    def take(self, numbers: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return features (B, F) and labels (B,) of images (B,) by number, on a device."""
+        return self.rows[numbers].to(device), self.labels[numbers].to(device)
+
     @classmethod
     @torch.no_grad()
     def of(cls, encoder: Encoder, batches: Batches, advance: Callable[[int], None] = lambda _: None) -> Self:
@@ -58,7 +62,7 @@ class ImageFeatures:
         """
         indices = torch.arange(len(self.labels)) if order is None else torch.as_tensor(order)
         for some in torch.split(indices, batch_size):
-            yield self.rows[some].to(device), self.labels[some].to(device)
+            yield self.take(some, device)
 
 
 def trains_image_tower(encoder: Encoder, images: Tensor) -> bool:

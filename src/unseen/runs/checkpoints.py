@@ -130,6 +130,22 @@ def read_checkpoint(path: Path, *, resume: bool) -> Checkpoint:
     Raises:
         ValueError: The file is missing, unreadable, damaged, or not one of ours.
     """
+    content = loaded(path)
+    if content["unseen"].get("kind") == "encoder":
+        raise _refused(
+            path, "holds an encoder that transfer.py has fine-tuned; unseen.load_encoder(path) gives it"
+        )
+    if resume and "optimizer_states" not in content:
+        raise _refused(path, "holds weights only, as best.ckpt does; training goes on from a last.ckpt")
+    return checked(path, content, _Resumable if resume else _Weights)
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint of this program, of which only the schema was checked.
+
+    Raises:
+        ValueError: The file is missing, unreadable, damaged, or not one of ours.
+    """
     import pickle
 
     import torch
@@ -154,10 +170,17 @@ def read_checkpoint(path: Path, *, resume: bool) -> Checkpoint:
         raise _refused(path, "was not written by this program")
     if (schema := content["unseen"].get("schema")) != SCHEMA:
         raise _refused(path, f"has schema {short(schema)}, this version reads {SCHEMA}")
-    if resume and "optimizer_states" not in content:
-        raise _refused(path, "holds weights only, as best.ckpt does; training goes on from a last.ckpt")
+    return content
+
+
+def checked(path: Path, content: dict[str, Any], structure: type[BaseModel]) -> Checkpoint:
+    """Return the content as a checkpoint.
+
+    Raises:
+        ValueError: It does not have the structure.
+    """
     try:
-        (_Resumable if resume else _Weights).model_validate(content)
+        structure.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Input ").replace("should be", "must be")

@@ -39,6 +39,7 @@ _IMPORTANCE = sorted(
 _SHORTEST_NAME = 19  # a layer's name and mark may be cut to so many letters, a number never
 _NOISY_LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric.utilities.distributed",
     "lightning.fabric.utilities.seed",
     "lightning.pytorch",
 )
@@ -50,6 +51,7 @@ _IGNORED_WARNINGS = (
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # between Lightning and torch
     ".*module\\(s\\) in eval mode at the start of training.*",  # batch norms that are not trained
     ".*smaller than the logging interval.*",  # a short run logs its first step
+    ".*It is recommended to use `self.log\\(.*sync_dist=True.*",  # what is logged is the same in all processes
     ".*Encountered `nan` values in tensor.*",  # a diverged run is an error of its own
 )
 

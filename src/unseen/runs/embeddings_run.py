@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from unseen.atomic_files import write_text
-from unseen.runs.build import Run, _named_anew
+from unseen.runs.build import Run, _loggers, _named_anew
 from unseen.runs.console import console, notice, say, shown_path
 from unseen.runs.errors import user_errors
 from unseen.runs.transfer_measures import DEMO_LABELS, measure
@@ -80,9 +80,10 @@ def embeddings_run(run: Run, plain: dict[str, Any]) -> None:
         f"{path}: {found.task} by {name}, {count(len(found.labels), 'image')} of "
         f"{count(len(found.names), 'class', 'classes')}, measured without encoder; nothing is trained"
     )
+    loggers, _ = _loggers(run, plain, job_type="transfer")
     rows = Rows(run.folder.path, name)
     measure(run, plain, found.task, found.arguments(), rows)
-    log_rows(run, plain, rows)
+    log_rows(loggers, rows, 0)
     run.folder.write_summary("finished")
     console().print(rows.table(f"{name} on {found.task}"))
     say(f"files in {shown_path(run.folder.path)}")

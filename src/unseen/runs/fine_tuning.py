@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unseen.runs.console import say
+from unseen.runs.console import console, say, shown_path
 from unseen.runs.countermeasures import check_trained_encoder
+from unseen.runs.encoder_checkpoints import tuned_provenance
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import choices
 from unseen.runs.objects import make
+from unseen.runs.trainer import interrupts_of, make_trainer, ranks_of
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.loggers import Logger
 
     from unseen.encoders.encoder import Encoder
     from unseen.encoders.image_features import ImageFeatures
     from unseen.runs.build import Run
+    from unseen.runs.embedding import Embedder
     from unseen.runs.transfer_parts import Captioned
 
 _HELD_OUT, _MOST_HELD_OUT = 0.1, 5000  # of the training images, as published
@@ -52,9 +55,12 @@ def fine_tune(
     features: ImageFeatures | None,
     plain: dict[str, Any],
     run: Run,
-    device: torch.device,
+    trainer: Trainer,
+    embedder: Embedder,
 ) -> None:
     """Train what requires gradients; leave the encoder with the weights of its best epoch, in eval mode.
+
+    Where `run` was killed before, training goes on from its last finished epoch. Called by every process.
 
     Args:
         encoder: Of `with_technique`, on the device.
@@ -63,71 +69,144 @@ def fine_tune(
         features: Of its training images, where the image tower is frozen; None: the tower embeds them in each step.
         plain: All settings.
         run: Gets what was found.
-        device: Of the encoder.
+        trainer: Of `fine_tuning_trainer`.
+        embedder: Embeds images with the trainer's processes.
 
     Raises:
-        UserError: There are too few images to hold some out.
+        UserError: There are too few images to hold some out, or the checkpoint of the killed run does not fit.
     """
-    from lightning.pytorch import Trainer
-
-    from unseen.data.batches import epoch_order
-    from unseen.runs.build import _loggers
+    from unseen.data.task_loaders import TrainAndHeldOut
     from unseen.training.encoder_tuner import EncoderTuner
 
-    task, batch_size = captioned.task, plain["batch_size"]
+    task, device = captioned.task, embedder.device
     trained = sum(one.numel() for one in encoder.parameters() if one.requires_grad)
     total = sum(one.numel() for one in encoder.parameters())
     say(f"{trained:,} of {total:,} parameters are trained ({trained / total:.2%})")
-    order = epoch_order(len(task.train), plain["seed"], _HELD_OUT_STREAM).tolist()
-    held = order[: min(max(1, round(_HELD_OUT * len(order))), _MOST_HELD_OUT)]
-    kept = sorted(set(order) - set(held))
-    if not kept:
-        raise UserError("there are too few training images: some are held out to choose the epoch")
-
-    def batches(numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        if features is not None:
-            return features.batches(batch_size, device, numbers)
-        return task.batches(task.train, batch_size, device, numbers)
-
+    run.folder.add_facts(trainable_parameters=trained, parameters=total)
+    kept, held_out = _divided(len(task.train), plain["seed"])
+    take = partial(task.take, task.train) if features is None else features.take
+    images = TrainAndHeldOut(
+        partial(take, device=device),
+        train=kept,
+        held_out=held_out,
+        batch_size=plain["batch_size"],
+        seed=plain["seed"],
+    )
     tuner = EncoderTuner(
         encoder,
         partial(captioned.embeddings, encoder),
         make(plain["model"]["optimizer"] | {"_partial_": True}, "model.optimizer"),
-        lambda: batches(held),
         embed=encoder.encode_images if features is None else encoder.embed_features,
-        **_against_forgetting(encoder, others, plain, device, same_tower=features is not None),
+        **_against_forgetting(encoder, others, plain, embedder, same_tower=features is not None),
+        seed=plain["seed"],
+        provenance=tuned_provenance(encoder, captioned, plain, str(choices()["technique"]), run.config_hash),
+        eval_precision=plain["trainer"]["eval_precision"],
     )
-    loggers, _ = _loggers(run, plain, job_type="transfer")
-    trainer = Trainer(
-        accelerator=device.type, devices=1, max_epochs=plain["epochs"], logger=loggers, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        precision=_precision(plain["trainer"]["precision"], device), log_every_n_steps=1,
-    )  # fmt: skip
-    epochs = EpochsOf(
-        lambda: batches([kept[n] for n in epoch_order(len(kept), plain["seed"], tuner.current_epoch)]),
-        math.ceil(len(kept) / batch_size),
-    )
-    trainer.fit(tuner, train_dataloaders=epochs)
-    assert tuner.best is not None
-    accuracy, epoch, _ = tuner.best
+    last = unfinished(run)
+    if last is not None:
+        say(f"training goes on from {shown_path(last)}")
+    with user_errors(ValueError), interrupts_of(trainer):
+        trainer.fit(tuner, datamodule=images, ckpt_path=last)
+    best = tuner.best
+    assert best is not None
     tuner.load_best()
     encoder.to(device).eval()
+    _match_best_file(run.folder.path, best.epoch, trainer)
     say(
-        f"best of {plain['epochs']} epochs: {epoch + 1}, accuracy {accuracy:.3f} on {len(held):,} held-out images"
+        f"best of {plain['epochs']} epochs: {best.epoch + 1}, accuracy {best.accuracy:.3f} on {len(held_out):,} "
+        "held-out images"
     )
-    run.folder.add_facts(
-        best_epoch=epoch + 1,
-        held_out_accuracies=tuner.accuracies,
-        trainable_parameters=trained,
-        parameters=total,
-    )
+    run.folder.add_facts(best_epoch=best.epoch + 1, held_out_accuracies=tuner.accuracies)
+
+
+def _divided(count: int, seed: int) -> tuple[list[int], list[int]]:
+    """Return which of the training images to train on, and which to hold out."""
+    from unseen.data.batches import epoch_order
+
+    order = epoch_order(count, seed, _HELD_OUT_STREAM).tolist()
+    held_out = order[: min(max(1, round(_HELD_OUT * count)), _MOST_HELD_OUT)]
+    kept = sorted(set(order) - set(held_out))
+    if not kept:
+        raise UserError("there are too few training images: some are held out to choose the epoch")
+    return kept, held_out
+
+
+def check_shares(tasks: Sequence[Captioned], plain: dict[str, Any]) -> None:
+    """Refuse more processes than there are images of a kind, before the first one starts the others.
+
+    Raises:
+        UserError: One sentence.
+    """
+    processes = ranks_of(plain["trainer"])
+    counts = {f"test images of {one.task.name}": len(one.task.test) for one in tasks}
+    counts[f"training images of {tasks[0].task.name}"] = len(tasks[0].task.train)
+    if not plain["measure_only"]:
+        counts["held-out images"] = len(_divided(len(tasks[0].task.train), plain["seed"])[1])
+    for what, images in counts.items():
+        if images < processes:
+            raise UserError(f"trainer.devices: {processes} processes cannot share {images} {what}")
+
+
+def trainer_settings(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return the `trainer` group as fine-tuning has it: whole epochs, each evaluated, and no gradient is clipped."""
+    length = {"max_steps": -1, "max_epochs": plain["epochs"], "val_check_interval": 1.0}
+    settings: dict[str, Any] = plain["trainer"]
+    return settings | length | {"gradient_clip_val": None, "accumulate_grad_batches": 1}
+
+
+def fine_tuning_trainer(plain: dict[str, Any], loggers: Sequence[Logger]) -> Trainer:
+    """Return the trainer of a run."""
+    from lightning.pytorch.callbacks import Callback
+
+    from unseen.callbacks.evaluation_steps import StepAxis
+    from unseen.callbacks.progress import PhaseProgress
+    from unseen.scores import ACCURACY, metric_name
+    from unseen.training.encoder_tuner import HELD_OUT
+
+    shown = [("loss", metric_name("train", "loss")), ("held-out accuracy", metric_name(HELD_OUT, ACCURACY))]
+    progress = PhaseProgress(console(), images="held-out images", shown=shown)
+    with user_errors():
+        kept = [
+            make(plain["callbacks"][name], f"callbacks.{name}", Callback)
+            for name in (
+                "best_checkpoint",
+                "last_checkpoint",
+            )  # the last one knows the best of the same evaluation
+            if plain["callbacks"].get(name) is not None
+        ]
+    return make_trainer(trainer_settings(plain), [StepAxis(), *kept, progress], loggers)
+
+
+def unfinished(run: Run) -> Path | None:
+    """Return the checkpoint of the last finished epoch of a run that was killed in this folder, None for a new run."""
+    from unseen.runs.encoder_checkpoints import read_encoder_checkpoint
+
+    path = run.folder.path / "checkpoints" / "last.ckpt"
+    if not path.is_file():
+        return None
+    with user_errors():
+        checkpoint = read_encoder_checkpoint(path, resume=True)
+    return path if checkpoint.made_by["config_hash"] == run.config_hash else None
+
+
+def _match_best_file(folder: Path, epoch: int, trainer: Trainer) -> None:
+    """Write best.ckpt again if it is of another epoch than the best one, whose weights the trainer's module has.
+
+    A run may have been killed after it wrote the file and before it wrote last.ckpt. Then one epoch comes twice, and on
+    a GPU, where sums are not always added in one order, it may be the best the first time alone.
+    """
+    from unseen.runs.encoder_checkpoints import read_encoder_checkpoint
+
+    path = folder / "checkpoints" / "best.ckpt"
+    if path.is_file() and read_encoder_checkpoint(path).content["fine_tuning"]["epoch"] != epoch:
+        trainer.save_checkpoint(path, weights_only=True)
 
 
 def _against_forgetting(
     encoder: Encoder,
     others: Sequence[Captioned],
     plain: dict[str, Any],
-    device: torch.device,
+    embedder: Embedder,
     *,
     same_tower: bool,
 ) -> dict[str, Any]:
@@ -140,33 +219,14 @@ def _against_forgetting(
         penalty = L2ToInit(encoder)
         found["penalty"] = lambda: weight * penalty()
     if share := plain["replay"]:
-        size = plain["batch_size"]
-        kept = [one.features(encoder, "train", size, device) for one in others] if same_tower else None
+        kept = [embedder.features(encoder, one, "train") for one in others] if same_tower else None
         found["replayed"] = Replay(
-            others, encoder, share=share, batch_size=size, seed=plain["seed"], device=device, features=kept
+            others,
+            encoder,
+            share=share,
+            batch_size=plain["batch_size"],
+            seed=plain["seed"],
+            device=embedder.device,
+            features=kept,
         )
     return found
-
-
-def _precision(typed: str, device: torch.device) -> Any:
-    if typed != "auto":
-        return typed
-    return "16-mixed" if device.type == "cuda" else "32-true"
-
-
-class EpochsOf:
-    """Batches of one epoch after the other, each in an order of its own.
-
-    Args:
-        batches: Of the epoch that begins.
-        length: Number of batches; Lightning asks for no more, so that an epoch's iterator is left before its end.
-    """
-
-    def __init__(self, batches: Callable[[], Iterator[tuple[Tensor, Tensor]]], length: int) -> None:
-        self._batches, self._length = batches, length
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self._batches()

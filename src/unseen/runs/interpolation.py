@@ -13,6 +13,7 @@ import numpy as np
 from rich.table import Table
 
 from unseen.atomic_files import csv_text, write_text
+from unseen.process_rank import is_first_process
 from unseen.runs.transfer_rows import accuracy_row, change_row
 from unseen.runs.written_values import in_csv, on_screen
 
@@ -90,7 +91,8 @@ class Curve:
             nan = float("nan")
             numbers = [accuracy_of, nan, nan, change_of, nan, nan]
             self._add_line(alpha, "other tasks", "mean of others", numbers, len(others))
-        write_text(self._folder / FILE, csv_text(COLUMNS, self._lines))
+        if is_first_process():
+            write_text(self._folder / FILE, csv_text(COLUMNS, self._lines))
 
     def _add_line(self, alpha: float, tested_on: str, role: str, numbers: Sequence[float], n: int) -> None:
         where = (self._encoder, self._tasks[0], self._technique, alpha, tested_on, role)

@@ -209,16 +209,25 @@ def _finishing(run_folder: RunFolder, trainer: Trainer) -> Iterator[None]:
     from unseen.data.canvases import UnreadableImageError
 
     try:
-        with user_errors(UnreadableImageError):
+        with user_errors(UnreadableImageError), interrupts_of(trainer):
             yield
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
+    except KeyboardInterrupt:
         from unseen.callbacks.last_checkpoint import LastCheckpoint
 
         last = next((made for made in trainer.callbacks if isinstance(made, LastCheckpoint)), None)  # type: ignore[attr-defined]
-        if last is not None and last.step is not None:
+        if trainer.interrupted and last is not None and last.step is not None:
             run_folder.keep_until(last.step)
-        raise KeyboardInterrupt from None
+        raise
     if trainer.is_global_zero:
         run_folder.write_summary("finished")
+
+
+@contextmanager
+def interrupts_of(trainer: Trainer) -> Iterator[None]:
+    """Raise KeyboardInterrupt for Ctrl-C inside, which Lightning turns into an exit."""
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -14,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from unseen.atomic_files import write_text
 from unseen.freed_memory import keep_freed_memory
+from unseen.process_rank import is_first_process
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path
 from unseen.runs.countermeasures import check_countermeasures, technique_label
 from unseen.runs.embeddings_run import embeddings_run, is_of_embeddings
@@ -22,18 +24,22 @@ from unseen.runs.identity import choices
 from unseen.runs.prompt_study import write_prompts
 from unseen.runs.recorded import recorded
 from unseen.runs.transfer_measures import DEMO_LABELS, embedded, label_vectors, measure, save_embeddings
-from unseen.runs.transfer_rows import Rows, accuracy_row, change_rows, log_rows
+from unseen.runs.transfer_rows import Row, Rows, accuracy_row, change_rows, log_rows
 from unseen.runs.typed_line import key_of
 from unseen.settings import TABLE
 from unseen.wording import count, one_line, suggestion
 
 if TYPE_CHECKING:
-    import torch
+    import numpy as np
+    import numpy.typing as npt
+    from lightning.pytorch import Trainer
     from torch import Tensor
 
     from unseen.encoders.encoder import Encoder
     from unseen.encoders.image_features import ImageFeatures
     from unseen.runs.build import Run
+    from unseen.runs.embedding import Embedder
+    from unseen.runs.ending import Ranks
     from unseen.runs.interpolation import Curve
     from unseen.runs.transfer_parts import Captioned
 
@@ -43,7 +49,20 @@ _READ = (
     "plan", "extras", "local", "others", "measure_only", "templates", "class_names", "epochs", "draws",
     "batch_size", "label_models", "prompts", "shares", "l2_to_init", "replay", "alphas", "save_embeddings",
 )  # fmt: skip
-_READ_OF = {"trainer": ("accelerator", "precision"), "model": ("optimizer",)}
+_READ_OF = {
+    "trainer": (
+        "accelerator",
+        "precision",
+        "eval_precision",
+        "devices",
+        "num_nodes",
+        "strategy",
+        "deterministic",
+        "benchmark",
+    ),
+    "model": ("optimizer",),
+    "callbacks": ("best_checkpoint", "last_checkpoint"),
+}
 _OF_DATA = (
     "name",
     "source",
@@ -73,46 +92,93 @@ def transfer_run(config: DictConfig) -> None:
     keep_freed_memory()
     run = begin(config)
     run.folder.add_facts(kind="transfer", model=str(choices()["encoder"]))  # not the main job's network
-    with recorded(run.folder):
+    goes_on = f"the same line with hydra.run.dir={shown_path(run.folder.path)} goes on"
+    with recorded(run.folder, goes_on) as ranks:
         plain = _checked(run.config)
         run.folder.write_summary("running")
         if is_of_embeddings(plain):
             embeddings_run(run, plain)
         else:
-            _transfer(run, plain)
+            _transfer(_prepared(run, plain, ranks))
 
 
-def _transfer(run: Run, plain: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class _Work:
+    """What a run works with.
+
+    Attributes:
+        run: Its folder.
+        plain: All settings.
+        encoder: As it was loaded.
+        tasks: The one to train on, and the other ones.
+        technique: With its countermeasures; none where nothing is trained.
+        trainer: Of all processes.
+        embedder: Runs image towers with them.
+        vectors: Of the class names, (C, E) each, for EMMS.
+        rows: What was found so far.
+        measured: Rows of the measures that a killed run in this folder has left.
+    """
+
+    run: Run
+    plain: dict[str, Any]
+    encoder: Encoder
+    tasks: Sequence[Captioned]
+    technique: str
+    trainer: Trainer
+    embedder: Embedder
+    vectors: Sequence[npt.NDArray[np.float32]]
+    rows: Rows
+    measured: Sequence[Row]
+
+
+def _prepared(run: Run, plain: dict[str, Any], ranks: Ranks) -> _Work:
+    """Check what can be checked cheaply, load encoder and images, and say and write what they are."""
     import torch
 
-    from unseen.runs.bias_parts import device_of
-    from unseen.runs.build import _named_anew
+    from unseen.runs.build import _loggers, _named_anew
+    from unseen.runs.embedding import Embedder
+    from unseen.runs.fine_tuning import check_shares, fine_tuning_trainer, unfinished
     from unseen.runs.transfer_parts import check_tasks, settings_of_others, task_of
 
     with user_errors(ValueError, OSError, RuntimeError):
-        device = device_of(plain["trainer"]["accelerator"])
         settings = settings_of_others(plain["data"]["name"], plain["others"] or [], _composed_data)
         chosen = str(choices()["technique"])
         check_countermeasures(plain, chosen, settings)
         check_tasks(plain["data"], plain, settings)
         torch.manual_seed(plain["seed"])
-        encoder = _encoder(plain).to(device).eval()
+        encoder = _encoder(plain).eval()
         gc.enable()
         task = task_of(plain["data"], encoder, plain, captions=plain)
-        vectors = label_vectors(encoder, task.names, plain["label_models"], device)
         others = [task_of(one, encoder, plain, captions=one) for one in settings.values()]
+    tasks = [task, *others]
+    check_shares(tasks, plain)
     technique = "none" if plain["measure_only"] else technique_label(chosen, plain)
-    name = str(choices()["encoder"])
-    plain["model"]["name"] = name
+    plain["model"]["name"] = name = str(choices()["encoder"])
     plain["logger"] = _named_anew(run.config.logger, plain)
+    known = Rows.read(run.folder.path) if unfinished(run) else []
+    loggers, _ = _loggers(run, plain, job_type="transfer")
+    trainer = fine_tuning_trainer(plain, loggers)
+    ranks.look_after(trainer)
+    embedder = Embedder(trainer, plain["batch_size"], plain["trainer"]["eval_precision"])
+    with user_errors(ValueError, OSError, RuntimeError):
+        vectors = label_vectors(encoder, task.names, plain["label_models"], embedder.device)
+    rows = Rows(run.folder.path, name)
+    measured = [row for row in known if not row.technique and not row.measure.startswith("accuracy")]
+    work = _Work(run, plain, encoder, tasks, technique, trainer, embedder, vectors, rows, measured)
+    _describe(work)
+    return work
+
+
+def _describe(work: _Work) -> None:
+    run, plain, encoder, (task, *others) = work.run, work.plain, work.encoder, work.tasks
     run.folder.add_facts(
         kind="transfer",
-        model=name,
+        model=plain["model"]["name"],
         encoder=encoder.name,
         composed=encoder.composed,
-        label_models=plain["label_models"] or ("demo" if vectors else None),
+        label_models=plain["label_models"] or ("demo" if work.vectors else None),
         data=task.task.name,
-        technique=technique,
+        technique=work.technique,
         l2_to_init=plain["l2_to_init"],
         replay=plain["replay"],
         classes=len(task.task.classes),
@@ -121,7 +187,8 @@ def _transfer(run: Run, plain: dict[str, Any]) -> None:
         others=[other.task.name for other in others],
         config_hash=run.config_hash,
     )
-    write_text(run.folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain)))
+    if is_first_process():
+        write_text(run.folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain)))
     if encoder.composed:
         notice(f"{encoder.name}: two towers trained apart and joined, a demonstration and no CLIP")
     if run.folder.summary["label_models"] == "demo":
@@ -130,67 +197,84 @@ def _transfer(run: Run, plain: dict[str, Any]) -> None:
         f"{encoder.name} on {task.task.name}: {count(len(task.task.classes), 'class', 'classes')}, "
         f"{len(task.task.train):,} training and {len(task.task.test):,} test images"
     )
-    rows = Rows(run.folder.path, name)
-    tasks, size = [task, *others], plain["batch_size"]
-    test_images = [one.features(encoder, "test", size, device) for one in tasks]
-    before = _tested(encoder, tasks, test_images)
-    for captioned, right in zip(tasks, before, strict=True):
+
+
+def _transfer(work: _Work) -> None:
+    run, rows, encoder, task = work.run, work.rows, work.encoder, work.tasks[0]
+    test_images = [work.embedder.features(encoder, one, "test") for one in work.tasks]
+    before = _tested(encoder, work.tasks, test_images)
+    for captioned, right in zip(work.tasks, before, strict=True):
         rows.add(accuracy_row(captioned.task.name, "accuracy_before", right))
-    train_images = task.features(encoder, "train", size, device)
-    given = embedded(encoder, task, train_images, device) | {"label_embeddings": vectors}
-    measure(run, plain, task.task.name, given, rows)
-    if plain["prompts"]:
-        console().print(write_prompts(run.folder.path, encoder, task, given, test_images[0], plain, device))
-    if plain["save_embeddings"]:
-        save_embeddings(run.folder, given, encoder, task.task)
+    train_images = work.embedder.features(encoder, task, "train")
+    if is_first_process():
+        _measure(work, train_images, test_images[0])
+    work.embedder.wait()  # for the first process
     curve = None
-    if not plain["measure_only"]:
-        curve = _fine_tune(run, plain, encoder, tasks, train_images, test_images, before, rows, device)
-    log_rows(run, plain, rows)
-    run.folder.write_summary("finished")
-    console().print(rows.table(f"{encoder.name} on {task.task.name}"))
-    if curve:
-        console().print(curve.table())
+    if not work.plain["measure_only"]:
+        curve = _fine_tune(work, train_images, test_images, before)
+    if is_first_process():
+        log_rows(work.trainer.loggers, rows, work.trainer.global_step)
+        run.folder.write_summary("finished")
+        console().print(rows.table(f"{encoder.name} on {task.task.name}"))
+        if curve:
+            console().print(curve.table())
     say(f"files in {shown_path(run.folder.path)}")
 
 
+def _measure(work: _Work, images: ImageFeatures, test_images: ImageFeatures) -> None:
+    """Add to the rows what is measured of the untrained encoder on the training images, and write what is wanted."""
+    if work.measured:
+        work.rows.add(*work.measured)
+        work.run.folder.add_facts(values=work.rows.values())
+        work.run.folder.write_summary("running")
+        return
+    folder, plain, encoder, task, device = (
+        work.run.folder,
+        work.plain,
+        work.encoder,
+        work.tasks[0],
+        work.embedder.device,
+    )
+    given = embedded(encoder, task, images, device) | {"label_embeddings": work.vectors}
+    measure(work.run, plain, task.task.name, given, work.rows)
+    if plain["prompts"]:
+        console().print(write_prompts(folder.path, encoder, task, given, test_images, plain, device))
+    if plain["save_embeddings"]:
+        save_embeddings(folder, given, encoder, task.task)
+
+
 def _fine_tune(
-    run: Run,
-    plain: dict[str, Any],
-    encoder: Encoder,
-    tasks: Sequence[Captioned],
+    work: _Work,
     train_images: ImageFeatures,
     test_images: Sequence[ImageFeatures],
     before: Sequence[Tensor],
-    rows: Rows,
-    device: torch.device,
 ) -> Curve | None:
     """Train on the first task, test on all, add to the rows; return the curve between both ends, if that is wanted."""
     from unseen.encoders.forgetting import copied
     from unseen.runs.fine_tuning import fine_tune, with_technique
     from unseen.runs.interpolation import Curve, decisions_between
 
+    run, plain, rows, tasks, embedder = work.run, work.plain, work.rows, work.tasks, work.embedder
     task, *others = tasks
-    technique, size = str(run.folder.summary["technique"]), plain["batch_size"]
-    zero_shot = copied(encoder) if plain["alphas"] else {}
-    tuned = with_technique(encoder, task, plain).to(device)
-    same_tower = not task.trains_image_tower(tuned, device)  # what it made of the images stays
+    zero_shot = copied(work.encoder) if plain["alphas"] else {}
+    tuned = with_technique(work.encoder, task, plain).to(embedder.device)
+    same_tower = not task.trains_image_tower(tuned, embedder.device)  # what it made of the images stays
 
     def test_images_now() -> Sequence[ImageFeatures]:
-        return test_images if same_tower else [one.features(tuned, "test", size, device) for one in tasks]
+        return test_images if same_tower else [embedder.features(tuned, one, "test") for one in tasks]
 
-    fine_tune(tuned, task, others, train_images if same_tower else None, plain, run, device)
+    fine_tune(tuned, task, others, train_images if same_tower else None, plain, run, work.trainer, embedder)
     images = test_images_now()
     # a linear probe serves its task alone, and leaves the encoder as it was
-    elsewhere = encoder if technique == "probe" else tuned
+    elsewhere = work.encoder if work.technique == "probe" else tuned
     after = _tested(tuned, [task], images[:1]) + _tested(elsewhere, others, images[1:])
-    rows.add(*change_rows(tasks, before, after, technique))
+    rows.add(*change_rows(tasks, before, after, work.technique))
     run.folder.add_facts(values=rows.values())
     if not plain["alphas"]:
         return None
     run.folder.write_summary("running")
     names = [captioned.task.name for captioned in tasks]
-    curve = Curve(run.folder.path, plain["model"]["name"], technique, names, before)
+    curve = Curve(run.folder.path, plain["model"]["name"], work.technique, names, before)
     for alpha, right in decisions_between(
         tuned, zero_shot, plain["alphas"], lambda: _tested(tuned, tasks, test_images_now())
     ):
@@ -202,7 +286,9 @@ def _fine_tune(
 # ------------------------------------------------------------------ settings
 def _checked(config: DictConfig) -> dict[str, Any]:
     """Return the resolved settings, after all that can be checked without loading anything large."""
+    from unseen.runs.fine_tuning import trainer_settings
     from unseen.runs.schema import check_settings, read_places
+    from unseen.runs.trainer import check_trainer
 
     with user_errors(OmegaConfBaseException):
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
@@ -215,6 +301,8 @@ def _checked(config: DictConfig) -> dict[str, Any]:
                 f"draws={plain['draws']} is too few for shares, which need 2 draws of each at least"
             )
     quiet_libraries()
+    with user_errors():
+        check_trainer(trainer_settings(plain))
     if plain["extras"]["print_config"]:
         console().print(settings_tree(plain))
     return plain
@@ -226,7 +314,8 @@ def _check_typed(name: str) -> None:
     # keys that are not in the table belong to some data sets only: data.dataset
     if group == "data" and f"data.{inner}" in TABLE and inner not in _OF_DATA:
         raise ValueError(f"{name} is not read by transfer.py, which withholds no class of a task")
-    if group not in (*_READ, *_READ_OF) or (key and group in _READ_OF and inner not in _READ_OF[group]):
+    unread = group in _READ_OF and (inner not in _READ_OF[group] if key else group == "callbacks")
+    if group not in (*_READ, *_READ_OF) or unread:
         raise ValueError(f"{name} is not read by transfer.py")
 
 

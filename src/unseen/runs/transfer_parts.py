@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from unseen.runs.objects import make
+from unseen.runs.trainer import processes_to_fit
 from unseen.wording import suggestion
 
 if TYPE_CHECKING:
@@ -47,17 +48,6 @@ class Captioned:
         from unseen.encoders.zero_shot import class_embeddings
 
         return class_embeddings(encoder, self.prompts.captions(self.task.classes))
-
-    def features(
-        self, encoder: Encoder, part: Literal["train", "test"], batch_size: int, device: torch.device
-    ) -> ImageFeatures:
-        """Return what the image tower, in eval mode, makes of the training or the test images."""
-        from unseen.data.canvases import progress
-        from unseen.encoders.image_features import ImageFeatures
-
-        store = self.task.train if part == "train" else self.task.test
-        with progress(f"embedding {self.task.name}", len(store), True) as advance:
-            return ImageFeatures.of(encoder, self.task.batches(store, batch_size, device), advance)
 
     def trains_image_tower(self, encoder: Encoder, device: torch.device) -> bool:
         """Return whether features of images change when what requires gradients is trained."""
@@ -144,7 +134,7 @@ def task_of(
         mean=encoder.mean,
         std=encoder.std,
         rule=rule,
-        cache=CanvasCache(folder, limit) if limit > 0 else None,
+        cache=CanvasCache(folder, limit, processes_to_fit(plain["trainer"])) if limit > 0 else None,
         skip_bad=data["skip_bad"],
     )
     prompts = prompts_of(data["name"], captions)

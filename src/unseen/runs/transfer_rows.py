@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
 
 from unseen.atomic_files import csv_text, write_text
+from unseen.process_rank import is_first_process
 from unseen.runs.written_values import in_csv, on_screen
 
 if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
     from torch import Tensor
 
-    from unseen.runs.build import Run
     from unseen.runs.transfer_parts import Captioned
 
 COLUMNS = (
@@ -111,7 +113,27 @@ class Rows:
             )
             for row in self._rows
         )  # fmt: skip
-        write_text(self._folder / "scores.csv", csv_text(COLUMNS, lines))
+        if is_first_process():
+            write_text(self._folder / "scores.csv", csv_text(COLUMNS, lines))
+
+    @staticmethod
+    def read(folder: Path) -> list[Row]:
+        """Return the rows of a folder's scores.csv, none if it has no such file."""
+        path = folder / "scores.csv"
+        if not path.is_file():
+            return []
+
+        def number(text: str) -> float:
+            return float(text) if text else math.nan
+
+        with path.open(encoding="utf-8", newline="") as file:
+            return [
+                Row(
+                    line["task"], line["measure"], number(line["value"]), number(line["low"]), number(line["high"]),
+                    int(line["n"]), number(line["seconds"]), number(line["percentile"]), line["technique"],
+                )
+                for line in csv.DictReader(file)
+            ]  # fmt: skip
 
     def values(self) -> dict[str, dict[str, float]]:
         """Return the values by measure and task."""
@@ -135,11 +157,8 @@ class Rows:
         return table
 
 
-def log_rows(run: Run, plain: dict[str, Any], rows: Rows) -> None:
-    """Give the values to the loggers: transfer/MEASURE/TASK."""
-    from unseen.runs.build import _loggers
-
-    loggers, _ = _loggers(run, plain, job_type="transfer")
+def log_rows(loggers: Sequence[Logger], rows: Rows, step: int) -> None:
+    """Give the values to the loggers: transfer/MEASURE/TASK, at the last step of training."""
     metrics: Mapping[str, float] = {
         f"transfer/{measure}/{task}": value
         for measure, of_tasks in rows.values().items()
@@ -147,6 +166,6 @@ def log_rows(run: Run, plain: dict[str, Any], rows: Rows) -> None:
         if not math.isnan(value)
     }
     for logger in loggers:
-        logger.log_metrics(dict(metrics), step=0)
+        logger.log_metrics(dict(metrics), step=step)
         logger.save()
         logger.finalize("success")

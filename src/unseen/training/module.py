@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from lightning.pytorch import LightningModule
-from numpy.random import SeedSequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
@@ -27,6 +26,7 @@ from unseen.full_precision import EvalPrecision, full_precision
 from unseen.scores import ACCURACY, metric_name
 from unseen.training.losses import EmbeddingLoss
 from unseen.training.schedule import linear
+from unseen.training.step_seeds import seed_step
 
 _ADAMW = partial(torch.optim.AdamW, lr=2e-4, weight_decay=0.0)  # the papers'
 _DIVERGENCE_CHECK_STEPS = 10  # reading the loss every step would make the device wait for it
@@ -112,10 +112,7 @@ class SeenClassifier(LightningModule):
 
     def on_train_batch_start(self, batch: LabelledImages, batch_idx: int) -> None:
         """Seed dropout and drop path for this step."""
-        words = SeedSequence((self.hparams["seed"], self.global_step, self.global_rank)).generate_state(
-            1, "uint64"
-        )
-        torch.manual_seed(int(words[0]))
+        seed_step(self.hparams["seed"], self.global_step, self.global_rank)
 
     def training_step(self, batch: LabelledImages, batch_idx: int) -> Tensor:
         """Return the mean loss of the batch."""
