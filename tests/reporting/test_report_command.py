@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from reporting.synthetic import Made, make_run
+from reporting.transfer.made_transfer import write_transfer
 
 PROJECT = Path(__file__).parents[2]
 
@@ -21,10 +22,12 @@ def report(*words: str, where: Path) -> "subprocess.CompletedProcess[str]":
 
 def test_the_default_reads_all_logs(tmp_path: Path) -> None:
     make_run(tmp_path / "logs" / "train" / "runs" / "a", Made(model="cvt", data="digits"))
+    write_transfer(tmp_path / "logs" / "transfer" / "runs" / "a", "clip", "digits", "full")
     done = report(where=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "On digits (demo size), for its unseen classes, cvt reaches g = " in done.stdout
-    assert "logs/report/index.html" in done.stdout
+    assert "1 run: 1 task (digits), tuned by full." in done.stdout
+    assert "2 runs, 0 folders left out · page in logs/report/index.html" in done.stdout
     made = sorted(path.name for path in (tmp_path / "logs" / "report").iterdir())
     assert made == ["figures", "index.html", "tables"]  # nothing of Hydra's
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs"]
