@@ -35,6 +35,8 @@ def test_ridge_against_scikit_learn() -> None:
 def test_unknown_networks_and_absent_packages_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="'resnet18' is not one of efficientnet_lite0"):
         Composed("resnet18")
+    with pytest.raises(ValueError, match=r"encoder\.image_size=16 must be at least 32, or null"):
+        Composed(image_size=16)
     monkeypatch.setattr(composed, "_PACKAGE", "no_such_package")
     with pytest.raises(WeightsUnavailable, match=r"no_such_package, which is not installed.*transfer_demo"):
         Composed()
