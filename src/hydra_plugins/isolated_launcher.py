@@ -12,7 +12,14 @@ from omegaconf import DictConfig, open_dict
 
 
 class IsolatedLauncher(Launcher):
-    """Composes the jobs and hands them to `unseen.runs.sweep`."""
+    """Composes the jobs and hands them to `unseen.runs.sweep`.
+
+    Args:
+        n_jobs: How many run at once; None: one, or as many as there are groups of `trainer.devices` GPUs.
+    """
+
+    def __init__(self, n_jobs: int | None = None) -> None:
+        self._n_jobs = n_jobs
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra gives."""
@@ -28,6 +35,9 @@ class IsolatedLauncher(Launcher):
         from unseen.runs.search import Search
         from unseen.runs.sweep import Sweep
 
+        n_jobs = self._n_jobs
+        if n_jobs is not None and (not isinstance(n_jobs, int) or n_jobs < 1):
+            raise UserError(f"hydra.launcher.n_jobs={n_jobs} must be a whole number of at least 1, or null")
         composed: list[tuple[list[str], Any]] = []
         for number, overrides in enumerate(job_overrides):
             config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
@@ -52,7 +62,7 @@ class IsolatedLauncher(Launcher):
                 planned=sweeper.n_trials,
                 fixed=frozenset(self.config.hydra.overrides.task),
             )
-        sweep = Sweep(self._folder, sys.argv[0], command, configs, search=self._search)
+        sweep = Sweep(self._folder, sys.argv[0], command, configs, n_jobs=n_jobs, search=self._search)
         sweep.launch(composed)
         if self._search:
             self._folder = sweep.folder  # with resume=true an earlier one

@@ -270,6 +270,17 @@ def test_jobs_side_by_side_have_gpus_and_cores_of_their_own(
         assert {slot["OMP_NUM_THREADS"] for slot in slots} == {str(12 // len(places))}
 
 
+def test_as_many_jobs_run_at_once_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("unseen.threads.cores", lambda processes: 12 // processes)
+    trainer = {"accelerator": "cpu", "devices": 1, "num_nodes": 1}
+    assert _slots(trainer) == _slots(trainer, 1) == [{}]
+    assert _slots(trainer, 3) == [{"OMP_NUM_THREADS": "4", "UNSEEN_JOBS_AT_ONCE": "3"}] * 3
+    monkeypatch.setattr("unseen.runs.sweep._gpu_groups", lambda _: [{"GPUS": "0,1"}, {"GPUS": "2,3"}])
+    assert [slot["GPUS"] for slot in _slots(trainer, 3)] == ["0,1", "2,3", "0,1"]
+    assert [slot["GPUS"] for slot in _slots(trainer)] == ["0,1", "2,3"]
+
+
 def test_no_cell_of_the_table_is_a_formula(tmp_path: Path) -> None:
     """`+callbacks.x=1` is what people type, and what a spreadsheet would compute."""
     write_csv([Job(["+a=1"], tmp_path / "a", "x", label="+a=1")], tmp_path)

@@ -34,7 +34,7 @@ _POLL_SECONDS = 0.05
 
 @dataclass
 class Sweep:
-    """Plans jobs and runs them, several at a time where each can have its own GPUs.
+    """Plans jobs and runs them, several at a time where each can have its own GPUs, or where that is asked for.
 
     Args:
         folder: Of a new sweep; gets sweep.csv.
@@ -44,6 +44,7 @@ class Sweep:
             the sweep's folder.
         jobs: The grid, set by `launch`.
         resume: Jobs may have run before, or run in another sweep now; set by `launch`.
+        n_jobs: How many run at once; None: one, or one for each group of GPUs.
         search: What the jobs are a part of; None: they are all there is.
     """
 
@@ -53,6 +54,7 @@ class Sweep:
     configs: Mapping[str, Path]
     jobs: list[Job] = field(default_factory=list)
     resume: bool = False
+    n_jobs: int | None = None
     search: Search | None = None
     _ended: int = field(default=0, init=False)
     _took: list[float] = field(default_factory=list, init=False)  # seconds of the jobs that this sweep ran
@@ -135,7 +137,7 @@ class Sweep:
             warm_up()
             with _no_job_started():  # what only the loaded libraries know: a device that is not here
                 in_child(check_with_libraries, [job.settings for job in waiting])
-            free = _slots(waiting[0].settings["trainer"])
+            free = _slots(waiting[0].settings["trainer"], self.n_jobs)
             places = len(free)
             running: dict[ForkProcess, tuple[Job, dict[str, str], float]] = {}
             end_on_signals()
@@ -230,8 +232,22 @@ def _no_job_started(*kinds: type[Exception]) -> Iterator[None]:
         raise UserError(f"{error}; no job of the sweep was started") from error
 
 
-def _slots(trainer: dict[str, Any]) -> list[dict[str, str]]:
-    """Return the environments of the places at which jobs run: one for each `devices` GPUs, or a single one."""
+def _slots(trainer: dict[str, Any], n_jobs: int | None = None) -> list[dict[str, str]]:
+    """Return the environments of the places at which jobs run.
+
+    Args:
+        trainer: Settings of one of the jobs.
+        n_jobs: How many run at once; groups of GPUs are taken by turns. None: one for each group, else a single one.
+    """
+    groups = _gpu_groups(trainer)
+    number = n_jobs or max(1, len(groups))
+    if number == 1:
+        return groups[:1] if len(groups) > 1 else [{}]
+    return [(groups[place % len(groups)] if groups else {}) | share(number) for place in range(number)]
+
+
+def _gpu_groups(trainer: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the variable that shows a job each group of `devices` GPUs; nothing where there are not two groups."""
     devices = trainer["devices"]
     if (
         trainer["accelerator"] not in {"auto", "gpu", "cuda"}
@@ -239,7 +255,7 @@ def _slots(trainer: dict[str, Any]) -> list[dict[str, str]]:
         or devices < 1  # all of them
         or trainer["num_nodes"] != 1
     ):
-        return [{}]
+        return []
     variable = "HIP_VISIBLE_DEVICES"
     if "CUDA_VISIBLE_DEVICES" in os.environ or variable not in os.environ:
         variable = "CUDA_VISIBLE_DEVICES"
@@ -247,9 +263,9 @@ def _slots(trainer: dict[str, Any]) -> list[dict[str, str]]:
     named = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
     gpus = (named or [str(number) for number in range(count)])[:count]
     if len(gpus) < 2 * devices:
-        return [{}]
+        return []
     places = [gpus[first : first + devices] for first in range(0, len(gpus) - devices + 1, devices)]
-    return [{variable: ",".join(place)} | share(len(places)) for place in places]
+    return [{variable: ",".join(place)} for place in places]
 
 
 def _count_gpus() -> int:
