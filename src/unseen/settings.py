@@ -219,6 +219,7 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "runs": (_Text | Annotated[list[_Text], Field(min_length=1)], "command"),
     "templates": (_Templates | None, "result"),
     "class_names": (_ClassNames | None, "result"),
+    "limit": (_Count | None, "result"),
     "epochs": (_Count, "result"),
     "draws": (_Whole | None, "result"),
     "batch_size": (_Count, "result"),

@@ -8,8 +8,9 @@ from unseen.data.sources.digits import Digits
 from unseen.data.tasks import AllSeen, load_task
 
 
-def digits(**sizes: int):
-    return load_task("digits", Digits(), 32, mean=(0.5,) * 3, std=(0.25,) * 3, rule=SelectionRule(**sizes))
+def digits(limit: int | None = None, **sizes: int):
+    rule = SelectionRule(**sizes)
+    return load_task("digits", Digits(), 32, mean=(0.5,) * 3, std=(0.25,) * 3, rule=rule, limit=limit)
 
 
 def test_every_class_is_trained_and_tested_on() -> None:
@@ -20,6 +21,13 @@ def test_every_class_is_trained_and_tested_on() -> None:
     )
     assert (len(task.train), len(task.test)) == (100, 50)
     assert not set(task.train.references) & set(task.test.references)
+
+
+def test_a_limit_takes_away_and_adds_nothing() -> None:
+    task = digits(limit=60, test_size=20)
+    assert (len(task.train), len(task.test)) == (60, 20)
+    assert torch.bincount(task.train.labels).min() >= 5  # class by class
+    assert len(digits(limit=10_000).test) == 359  # all
 
 
 def test_images_are_normalised_and_in_order() -> None:

@@ -18,6 +18,11 @@ def settings(**more: Any) -> dict[str, Any]:
     return {"name": "digits", "source": source, **sizes, **captions, **more}
 
 
+def check(*, limit: int | None = None, task: dict[str, Any] | None = None, **others: dict[str, Any]) -> None:
+    data = task or settings()
+    check_tasks({"data": data, "templates": None, "class_names": None, "limit": limit}, others)
+
+
 def test_settings_of_some_data_sets_alone_are_read() -> None:
     for name in ("data.dataset", "data.patch_size", "data.test_root", "data.templates", "data.source.root"):
         _check_typed(name)
@@ -35,8 +40,14 @@ def test_captions_are_the_typed_ones_then_the_files_then_the_published() -> None
 
 
 def test_each_task_is_checked_with_its_own_captions() -> None:
-    check_tasks(settings(), settings(), {"more": settings(class_names=list("abcdefghij"))})
+    check(more=settings(class_names=list("abcdefghij")))
     with pytest.raises(ValueError, match=r"^others\.more: class_names has more names than classes: 11 names"):
-        check_tasks(settings(), settings(), {"more": settings(class_names=list("abcdefghijk"))})
+        check(more=settings(class_names=list("abcdefghijk")))
     with pytest.raises(ValueError, match=r"^train_size=5 is less than"):
-        check_tasks(settings(train_size=5), settings(), {})
+        check(task=settings(train_size=5))
+
+
+def test_a_limit_leaves_every_class_an_image() -> None:
+    check(limit=10, more=settings(train_size=500))
+    with pytest.raises(ValueError, match=r"^limit=9 is less than one image for each of the 10 classes"):
+        check(limit=9)

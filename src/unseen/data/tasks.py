@@ -6,7 +6,7 @@ Legend: N images, B batch, C classes, S image size.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from unseen.data.canvas_cache import CanvasCache
 from unseen.data.canvases import CanvasStore, Frame, decode_all, decode_into_memory
-from unseen.data.catalog import ImageSource
-from unseen.data.selection import Chosen, SelectionRule, refuse_bad_files, select
+from unseen.data.catalog import Counts, ImageSource
+from unseen.data.selection import Chosen, SelectionRule, planned_sizes, refuse_bad_files, select
 from unseen.data.splits import MIN_CLASSES, ClassSplit
 from unseen.data.transforms import to_images
 from unseen.wording import listing
@@ -82,6 +82,20 @@ class Task:
             yield self.take(part, some, device)
 
 
+def limited(rule: SelectionRule, counts: Counts, split: ClassSplit, limit: int | None) -> SelectionRule:
+    """Return the rule that takes at most `limit` training and as many test images; None: all that this one takes.
+
+    Raises:
+        ValueError: One sentence: this rule is impossible, or the limit leaves a class without an image.
+    """
+    train, test, _ = planned_sizes(counts, split, rule)
+    if limit is None:
+        return rule
+    if limit < len(split.seen):
+        raise ValueError(f"limit={limit} is less than one image for each of the {len(split.seen)} classes")
+    return replace(rule, train_size=min(train, limit), test_size=min(test, limit))
+
+
 def load_task(
     name: str,
     source: ImageSource,
@@ -90,6 +104,7 @@ def load_task(
     mean: Sequence[float],
     std: Sequence[float],
     rule: SelectionRule | None = None,
+    limit: int | None = None,
     cache: CanvasCache | None = None,
     skip_bad: bool = False,
 ) -> Task:
@@ -102,6 +117,7 @@ def load_task(
         mean: Of each channel, for pixels in 0..1.
         std: Standard deviation of each channel.
         rule: How many images are taken, and how classes without test images of their own are divided.
+        limit: At most so many training and so many test images, whatever the rule takes; None: no limit.
         cache: Where decoded images are kept on disk; None: in memory.
         skip_bad: Leave out files that are no usable images instead of refusing them.
 
@@ -115,7 +131,7 @@ def load_task(
     catalog = source.list()
     rule = rule or SelectionRule()
     split = AllSeen.of(catalog.classes(), rule.seed)
-    chosen = select(catalog, split, rule)
+    chosen = select(catalog, split, limited(rule, catalog.counts(), split, limit))
     decode = decode_into_memory if cache is None else partial(cache.decode, source.stamps)
     kinds: tuple[Chosen, Chosen] = (chosen.train, chosen.test)
     (train, test), bad = decode_all(source.read, kinds, Frame(image_size, 0, 0), decode=decode)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 # What can be typed; the rest of the configuration belongs to other commands.
 _READ = (
     "encoder", "technique", "data", "optimizer", "seed", "size", "trainer", "logger", "paths", "hydra", "resume",
-    "plan", "extras", "local", "others", "measure_only", "templates", "class_names", "epochs", "draws",
+    "plan", "extras", "local", "others", "measure_only", "templates", "class_names", "limit", "epochs", "draws",
     "batch_size", "label_models", "prompts", "shares", "l2_to_init", "replay", "alphas", "save_embeddings",
 )  # fmt: skip
 _READ_OF = {
@@ -144,7 +144,7 @@ def _prepared(run: Run, plain: dict[str, Any], ranks: Ranks) -> _Work:
         settings = settings_of_others(plain["data"]["name"], plain["others"] or [], _composed_data)
         chosen = str(choices()["technique"])
         check_countermeasures(plain, chosen, settings)
-        check_tasks(plain["data"], plain, settings)
+        check_tasks(plain, settings)
         torch.manual_seed(plain["seed"])
         encoder = _encoder(plain).eval()
         gc.enable()

@@ -134,6 +134,7 @@ def task_of(
         mean=encoder.mean,
         std=encoder.std,
         rule=rule,
+        limit=plain["limit"],
         cache=CanvasCache(folder, limit, processes_to_fit(plain["trainer"])) if limit > 0 else None,
         skip_bad=data["skip_bad"],
     )
@@ -142,37 +143,33 @@ def task_of(
     return Captioned(task, prompts)
 
 
-def check_tasks(
-    data: dict[str, Any], captions: Mapping[str, Any], others: Mapping[str, dict[str, Any]]
-) -> None:
+def check_tasks(plain: dict[str, Any], others: Mapping[str, dict[str, Any]]) -> None:
     """Refuse, before an encoder is loaded, what can be known to be impossible; downloads nothing.
 
     Args:
-        data: Settings of the task's data set.
-        captions: As of `task_of`.
+        plain: All settings, of which `data` are those of the task.
         others: Settings of the other data sets, by name.
 
     Raises:
         ValueError: One sentence.
     """
-    _check_task(data, captions)
+    _check_task(plain["data"], plain, plain["limit"])
     for name, settings in others.items():
         try:
-            _check_task(settings, settings)
+            _check_task(settings, settings, plain["limit"])
         except (ValueError, OSError) as error:
             raise ValueError(f"others.{name}: {error}") from error
 
 
-def _check_task(data: dict[str, Any], captions: Mapping[str, Any]) -> None:
-    from unseen.data.selection import planned_sizes
-    from unseen.data.tasks import AllSeen
+def _check_task(data: dict[str, Any], captions: Mapping[str, Any], limit: int | None) -> None:
+    from unseen.data.tasks import AllSeen, limited
 
     source, rule = _images_of(data)
     source.check()
     prompts, counts = prompts_of(data["name"], captions), source.known_counts()
     if counts is not None:
         split = AllSeen.of(tuple(counts), rule.seed)
-        planned_sizes(counts, split, rule)
+        limited(rule, counts, split, limit)
         prompts.captions(split.seen_names)
 
 
