@@ -101,3 +101,23 @@ def test_a_model_that_is_not_here_is_told(monkeypatch: pytest.MonkeyPatch, tmp_p
         match=r"the weights of the label model 'laion/.*HF_HUB_OFFLINE is set.*label_models=null",
     ):
         label_embeddings(NAMES)
+
+
+def test_weights_of_heads_are_not_listed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As in BERT's own files, which hold a head and no weights of the pooler that the library adds."""
+    config = transformers.BertConfig(**SMALL, hidden_size=16)
+    transformers.BertForMaskedLM(config).save_pretrained(tmp_path)
+    tokenizer("BertModel").save_pretrained(tmp_path)
+    capfd.readouterr()
+    (rows,) = label_embeddings(NAMES, [LabelModel(str(tmp_path), "BertModel")])
+    assert rows.shape == (3, 16)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
+    few, more = (transformers.BertConfig(**SMALL | {"num_hidden_layers": n}, hidden_size=16) for n in (1, 2))
+    transformers.BertModel(few).save_pretrained(tmp_path)
+    more.save_pretrained(tmp_path)
+    tokenizer("BertModel").save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"lacks weights of BertModel: encoder\.layer\.1"):
+        label_embeddings(NAMES, [LabelModel(str(tmp_path), "BertModel")])

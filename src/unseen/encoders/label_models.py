@@ -6,12 +6,15 @@ Legend: C class names, L tokens of the longest one, E features.
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from unseen.wording import listing
 
 _AT_ONCE = 100  # names
 
@@ -57,6 +60,7 @@ def label_embeddings(
 
     Raises:
         unseen.backbones.weights.WeightsUnavailable: A model is neither here nor can it be fetched.
+        ValueError: A model lacks weights.
     """
     return [_embeddings(list(names), model, padding, device) for model in models]
 
@@ -71,7 +75,15 @@ def _embeddings(names: list[str], model: LabelModel, padding: bool, device: torc
         model.source, "weights of the label model", otherwise="leave EMMS out with label_models=null"
     ):
         tokenizer = transformers.AutoTokenizer.from_pretrained(model.source)
-        network: Any = getattr(transformers, model.architecture).from_pretrained(model.source)
+        with _quiet():
+            network, report = getattr(transformers, model.architecture).from_pretrained(
+                model.source, output_loading_info=True
+            )
+    # the pooler makes no token's state
+    if missing := sorted(name for name in report["missing_keys"] if not name.startswith("pooler.")):
+        raise ValueError(
+            f"the label model {model.source} lacks weights of {model.architecture}: {listing(missing, 4)}"
+        )
     network.to(device).eval()
     if tokenizer.pad_token is None:  # GPT-2 has none
         tokenizer.pad_token = tokenizer.eos_token
@@ -88,6 +100,22 @@ def _embeddings(names: list[str], model: LabelModel, padding: bool, device: torc
     del network
     gc.collect()  # the next one may be as large
     return torch.cat(rows)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from listing weights of heads that are not used, and from drawing a bar while it loads."""
+    from transformers.utils import logging
+
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
 
 
 def _mean(outputs: Any, tokens: dict[str, Tensor], padding: bool) -> Tensor:
