@@ -18,7 +18,12 @@ from unseen.encoders.encoder import Encoder
 from unseen.encoders.forgetting import L2ToInit
 from unseen.encoders.image_features import ImageFeatures, trains_image_tower
 from unseen.encoders.tuning import adapter, probe
-from unseen.encoders.zero_shot import class_embeddings, image_embeddings, right_decisions
+from unseen.encoders.zero_shot import (
+    class_embeddings,
+    image_embeddings,
+    kept_text_features,
+    right_decisions,
+)
 from unseen.training.encoder_tuner import EncoderTuner
 
 Examples = list[tuple[Tensor, Tensor]]
@@ -73,9 +78,12 @@ def colours(count: int, seed: int) -> Examples:
     return list(zip(images.split(8), labels.split(8), strict=True))
 
 
-def tuner_of(encoder: Encoder, lr: float = 0.5, momentum: float = 0, **settings: Any) -> EncoderTuner:
+def tuner_of(
+    encoder: Encoder, lr: float = 0.5, momentum: float = 0, *, keep_texts: bool = True, **settings: Any
+) -> EncoderTuner:
     optimizer = partial(torch.optim.SGD, lr=lr, momentum=momentum)
-    texts = partial(class_embeddings, encoder, CAPTIONS)
+    features = kept_text_features(encoder, CAPTIONS) if keep_texts else None
+    texts = partial(class_embeddings, encoder, CAPTIONS, features)
     return EncoderTuner(encoder, texts, optimizer, **settings)
 
 
@@ -99,7 +107,7 @@ def tuned(
 ) -> EncoderTuner:
     """Train; `kept`: on features of the image tower."""
     loaders = [loader(encoder, examples, kept=kept) for examples in (colours(64, 0), colours(16, 9))]
-    tuner = tuner_of(encoder, embed=encoder.embed_features if kept else None, **settings)
+    tuner = tuner_of(encoder, embed=encoder.embed_image_features if kept else None, **settings)
     trainer_of(epochs, max_steps=steps).fit(tuner, *loaders)
     return tuner
 
@@ -242,11 +250,20 @@ def test_training_goes_on_where_it_was_saved(tmp_path: Path) -> None:
 def test_captions_that_nothing_trained_makes_are_embedded_once() -> None:
     encoder = Toy()
     tuned(encoder, epochs=1)
-    assert len(encoder.asked) == 8 + 1  # steps, and the held-out images
+    assert len(encoder.asked) == 1 + 8 + 1  # whether they are fixed; steps, and the held-out images
     encoder.text.requires_grad_(False)
     encoder.asked.clear()
     tuned(encoder, epochs=3)
     assert len(encoder.asked) == 1
+    adapted = adapter(Toy(), reduction=5)
+    before = {name: value.clone() for name, value in adapted.state_dict().items()}
+    adapted.encoder.asked.clear()
+    tuned(adapted, epochs=3)
+    assert len(adapted.encoder.asked) == 1
+    after = adapted.state_dict()
+    assert any(
+        not torch.equal(after[name], before[name]) for name in after if name.startswith("text_adapter")
+    )
 
 
 class Deep(Toy):
@@ -276,7 +293,7 @@ def text_tower(encoder: Encoder) -> Encoder:
 
 
 @pytest.mark.parametrize("technique", [text_tower, partial(adapter, reduction=5), partial(probe, classes=3)])
-def test_a_frozen_image_tower_runs_once_and_training_is_the_same(
+def test_a_frozen_tower_runs_once_and_training_is_the_same(
     technique: Callable[[Encoder], Encoder],
 ) -> None:
     def trained(*, kept: bool) -> tuple[Encoder, EncoderTuner, int]:
@@ -285,7 +302,7 @@ def test_a_frozen_image_tower_runs_once_and_training_is_the_same(
         encoder = technique(inner).eval()
         assert not trains_image_tower(encoder, colours(1, 0)[0][0])
         inner.passes = 0
-        tuner = tuned(encoder, 3, kept=kept)
+        tuner = tuned(encoder, 3, kept=kept, keep_texts=kept)
         return encoder, tuner, inner.passes
 
     (kept, of_kept, once), (anew, of_anew, often) = trained(kept=True), trained(kept=False)

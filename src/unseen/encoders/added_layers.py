@@ -1,6 +1,6 @@
 """Layers behind the towers of an encoder: CLIP-Adapter, and a linear probe.
 
-Legend: B images of a batch, C classes, D features, F of the image tower.
+Legend: B images of a batch, C classes, D features, F of a tower.
 """
 
 from __future__ import annotations
@@ -23,16 +23,22 @@ class _Extended(Encoder):
         self.mean, self.std = encoder.mean, encoder.std
 
     def encode_images(self, images: Tensor) -> Tensor:
-        return self.embed_features(self.image_features(images))
+        return self.embed_image_features(self.image_features(images))
 
     def image_features(self, images: Tensor) -> Tensor:
         return self.encoder.image_features(images)
 
-    def embed_features(self, features: Tensor) -> Tensor:
-        return self.encoder.embed_features(features)
+    def embed_image_features(self, features: Tensor) -> Tensor:
+        return self.encoder.embed_image_features(features)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        return self.encoder.encode_texts(texts)
+        return self.embed_text_features(self.text_features(texts))
+
+    def text_features(self, texts: Sequence[str]) -> Tensor:
+        return self.encoder.text_features(texts)
+
+    def embed_text_features(self, features: Tensor) -> Tensor:
+        return self.encoder.embed_text_features(features)
 
     @property
     def scale(self) -> Tensor:
@@ -74,13 +80,13 @@ class AdaptedEncoder(_Extended):
             for _ in range(2)
         )
 
-    def embed_features(self, features: Tensor) -> Tensor:
+    def embed_image_features(self, features: Tensor) -> Tensor:
         """Return adapted embeddings (B, D) of features (B, F) of the image tower."""
-        return self._mixed(self.image_adapter, self.encoder.embed_features(features))
+        return self._mixed(self.image_adapter, self.encoder.embed_image_features(features))
 
-    def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return adapted embeddings (C, D)."""
-        return self._mixed(self.text_adapter, self.encoder.encode_texts(texts))
+    def embed_text_features(self, features: Tensor) -> Tensor:
+        """Return adapted embeddings (C, D) of features (C, F) of the text tower."""
+        return self._mixed(self.text_adapter, self.encoder.embed_text_features(features))
 
     def _mixed(self, adapter: nn.Module, embeddings: Tensor) -> Tensor:
         mixed: Tensor = self.ratio * adapter(embeddings) + (1 - self.ratio) * embeddings

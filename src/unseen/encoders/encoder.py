@@ -1,6 +1,6 @@
 """What every dual encoder offers, whatever library it is from.
 
-Legend: B images of a batch, C texts (one a class), D features, F of the image tower, S image size.
+Legend: B images of a batch, C texts (one a class), D features, F of a tower, S image size.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Encoder(nn.Module, ABC):
         """Return what `encode_images` makes of images before the layers that a technique adds, (B, F)."""
         return self.encode_images(images)
 
-    def embed_features(self, features: Tensor) -> Tensor:
+    def embed_image_features(self, features: Tensor) -> Tensor:
         """Return the embeddings (B, D) of `image_features` (B, F), as `encode_images` does of images."""
         return features
 
@@ -51,6 +51,14 @@ class Encoder(nn.Module, ABC):
     def label_embeddings(self, names: Sequence[str]) -> tuple[Tensor, ...]:
         """Return several vectors (C, E) of C bare class names, for EMMS; empty: the encoder has none of its own."""
         return ()
+
+    def text_features(self, texts: Sequence[str]) -> Tensor:
+        """Return what `encode_texts` makes of texts before the layers that a technique adds, (C, F)."""
+        return self.encode_texts(texts)
+
+    def embed_text_features(self, features: Tensor) -> Tensor:
+        """Return the embeddings (C, D) of `text_features` (C, F), as `encode_texts` does of texts."""
+        return features
 
     @property
     @abstractmethod

@@ -18,7 +18,9 @@ _AT_ONCE = 4096  # images
 _CAPTIONS_AT_ONCE = 1024
 
 
-def class_embeddings(encoder: Encoder, captions: Sequence[Sequence[str]]) -> Tensor:
+def class_embeddings(
+    encoder: Encoder, captions: Sequence[Sequence[str]], features: Tensor | None = None
+) -> Tensor:
     """Return an embedding of each class, (C, D); gradients pass.
 
     Of several captions it is the mean of their unit vectors (a prompt ensemble, Radford et al., arXiv 2103.00020,
@@ -27,16 +29,31 @@ def class_embeddings(encoder: Encoder, captions: Sequence[Sequence[str]]) -> Ten
     Args:
         encoder: The text tower.
         captions: P captions of each of C classes, as many of each.
+        features: Of `kept_text_features`, where they are known.
     """
     each = len(captions[0])
-    flat = [caption for of_class in captions for caption in of_class]
-    # without gradients, an ensemble of many classes need not be in memory at once
-    at_once = len(flat) if torch.is_grad_enabled() else _CAPTIONS_AT_ONCE
-    parts = [encoder.encode_texts(flat[first : first + at_once]) for first in range(0, len(flat), at_once)]
-    rows = torch.cat(parts)  # (C * P, D)
+    if features is None:
+        features = encoder.text_features(_all_of(captions))
+    rows = encoder.embed_text_features(features)  # (C * P, D)
     if each == 1:
         return rows
     return F.normalize(rows, dim=1).reshape(len(captions), each, -1).mean(dim=1)
+
+
+def kept_text_features(encoder: Encoder, captions: Sequence[Sequence[str]]) -> Tensor | None:
+    """Return features of the captions (C * P, F); None where they depend on anything that requires gradients.
+
+    Args:
+        encoder: In eval mode.
+        captions: P captions of each of C classes.
+    """
+    with torch.enable_grad():
+        features = encoder.text_features(_all_of(captions))
+    return None if features.requires_grad else features
+
+
+def _all_of(captions: Sequence[Sequence[str]]) -> list[str]:
+    return [caption for of_class in captions for caption in of_class]
 
 
 @torch.no_grad()
@@ -49,7 +66,8 @@ def image_embeddings(encoder: Encoder, features: ImageFeatures, device: torch.de
         device: Of the encoder.
     """
     rows = [
-        encoder.embed_features(some.to(device)).float().cpu() for some in torch.split(features.rows, _AT_ONCE)
+        encoder.embed_image_features(some.to(device)).float().cpu()
+        for some in torch.split(features.rows, _AT_ONCE)
     ]
     return torch.cat(rows)
 
@@ -65,6 +83,6 @@ def right_decisions(encoder: Encoder, features: ImageFeatures, texts: Tensor) ->
     """
     found = []
     for rows, labels in features.batches(_AT_ONCE, texts.device):
-        decisions = encoder.logits(encoder.embed_features(rows), texts).argmax(dim=1)
+        decisions = encoder.logits(encoder.embed_image_features(rows), texts).argmax(dim=1)
         found.append((decisions == labels).cpu())
     return torch.cat(found)

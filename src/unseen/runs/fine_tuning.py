@@ -94,9 +94,9 @@ def fine_tune(
     )
     tuner = EncoderTuner(
         encoder,
-        partial(captioned.embeddings, encoder),
+        captioned.embeddings_in_training(encoder),
         make(plain["model"]["optimizer"] | {"_partial_": True}, "model.optimizer"),
-        embed=encoder.encode_images if features is None else encoder.embed_features,
+        embed=encoder.encode_images if features is None else encoder.embed_image_features,
         **_against_forgetting(encoder, others, plain, embedder, same_tower=features is not None),
         seed=plain["seed"],
         provenance=tuned_provenance(encoder, captioned, plain, str(choices()["technique"]), run.config_hash),

@@ -49,10 +49,10 @@ class Replay:
         device: torch.device,
         features: Sequence[ImageFeatures] | None = None,
     ) -> None:
-        self._tasks, self._encoder, self._share = tasks, encoder, share
+        self._tasks, self._share = tasks, share
         self._most, self._seed, self._device = round(share * batch_size), seed, device
         self._features = features
-        self._fixed_texts: dict[int, Tensor] = {}  # where no training changes them
+        self._class_embeddings = [one.embeddings_in_training(encoder) for one in tasks]
 
     def __call__(self, step: int, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield images or features of n images, labels (n,) and texts (C, D) of each task that a step draws from.
@@ -72,15 +72,7 @@ class Replay:
                 else:
                     batches = self._features[place].batches(len(images), self._device, images)
                 ((inputs, labels),) = batches
-                yield inputs, labels, self._texts(place)
-
-    def _texts(self, place: int) -> Tensor:
-        if place not in self._fixed_texts:
-            texts = self._tasks[place].embeddings(self._encoder)
-            if texts.requires_grad:
-                return texts
-            self._fixed_texts[place] = texts
-        return self._fixed_texts[place]
+                yield inputs, labels, self._class_embeddings[place]()
 
 
 def drawn(first: int, count: int, sizes: Sequence[int], seed: int) -> list[list[int]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,13 @@ class Captioned:
         from unseen.encoders.zero_shot import class_embeddings
 
         return class_embeddings(encoder, self.prompts.captions(self.task.classes))
+
+    def embeddings_in_training(self, encoder: Encoder) -> Callable[[], Tensor]:
+        """Return what gives `embeddings` as the encoder stands; a text tower that is frozen runs once, now."""
+        from unseen.encoders.zero_shot import class_embeddings, kept_text_features
+
+        captions = self.prompts.captions(self.task.classes)
+        return partial(class_embeddings, encoder, captions, kept_text_features(encoder, captions))
 
     def trains_image_tower(self, encoder: Encoder, device: torch.device) -> bool:
         """Return whether features of images change when what requires gradients is trained."""

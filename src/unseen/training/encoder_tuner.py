@@ -37,20 +37,20 @@ class Best(NamedTuple):
 class EncoderTuner(LightningModule):
     """Softmax cross-entropy of images against the captions of all classes, as published for every encoder.
 
-    The captions are embedded anew in each step, so that gradients reach the text tower; where nothing that they pass is
-    trained, once. After each epoch the accuracy on held-out images is taken; the weights of the best epoch are kept
-    (arXiv 2407.15731: 10 % of the training images, 5,000 at most), and with them the running statistics of batch norms.
-    What is frozen stays in eval mode, so that it returns what it returned before training.
+    The captions are embedded anew in each step, so that gradients reach what is trained. After each epoch the accuracy
+    on held-out images is taken; the weights of the best epoch are kept (arXiv 2407.15731: 10 % of the training images,
+    5,000 at most), and with them the running statistics of batch norms. What is frozen stays in eval mode, so that it
+    returns what it returned before training.
 
     Batches are inputs (B, ...), labels (B,), and numbers of images, which are not read. Checkpoints hold what training
     changes, and of the epochs what a resumed run has to know; what is frozen must be there already when one is loaded.
 
     Args:
         encoder: Its parameters that require gradients are trained.
-        class_embeddings: Gives the embeddings of the classes (C, D) as the encoder stands.
+        class_embeddings: Gives the embeddings of the classes (C, D) as the encoder stands; gradients pass.
         optimizer: Makes one of the trained parameters; the learning rate is constant, as published.
         embed: Gives the embeddings (B, D) of a batch's inputs; None: the encoder's `encode_images`. Where the image
-            tower is frozen, inputs may be its features (B, F), and this be `embed_features`.
+            tower is frozen, inputs may be its features (B, F), and this be `embed_image_features`.
         penalty: Gives a scalar that is added to the loss of each step.
         replayed: Gives, for the number of a batch over all processes and its size, images of other tasks
             (n, 3, S, S), their labels (n,) and the texts of their task's classes (C, D): each image is told among the
@@ -85,7 +85,6 @@ class EncoderTuner(LightningModule):
         self._penalty, self._replayed = penalty, replayed
         self._seed, self._provenance = seed, dict(provenance or {})
         self._eval_precision: EvalPrecision = eval_precision
-        self._fixed_texts: Tensor | None = None  # where no training changes them
         self._texts_now: Tensor | None = None  # in an evaluation
         self._losses = MeanMetric(nan_strategy="disable")  # of the steps since the last evaluation
         self._right, self._held_out = SumMetric(), SumMetric()  # images
@@ -110,7 +109,7 @@ class EncoderTuner(LightningModule):
         inputs, labels, _ = batch
         step, processes = self.global_step, self.trainer.world_size
         seed_step(self._seed, step)
-        parts = [(inputs, labels, self._texts())]
+        parts = [(inputs, labels, self._class_embeddings())]
         if self._replayed is not None:
             parts += self._replayed(step * processes + self.global_rank, len(labels))
         sizes = [len(of_part) for _, of_part, _ in parts]
@@ -132,18 +131,6 @@ class EncoderTuner(LightningModule):
         """Return the optimizer of what is trained."""
         return self._optimizer([one for one in self.encoder.parameters() if one.requires_grad])
 
-    def _texts(self) -> Tensor:
-        """Return the embeddings of the classes (C, D) for a step."""
-        if self._fixed_texts is not None:
-            return self._fixed_texts
-        texts = self._class_embeddings()
-        if not texts.requires_grad:
-            if torch.is_autocast_enabled(self.device.type):
-                with full_precision(self.device, self._eval_precision):
-                    texts = self._class_embeddings()
-            self._fixed_texts = texts
-        return texts
-
     # ------------------------------------------------------------------ held-out images
     def on_validation_epoch_start(self) -> None:
         """Embed the classes as the encoder stands.
@@ -153,11 +140,8 @@ class EncoderTuner(LightningModule):
         if self.trainer.world_size > 1:
             for buffer in self.encoder.buffers():
                 torch.distributed.broadcast(buffer, src=0)
-        if self._fixed_texts is not None:
-            self._texts_now = self._fixed_texts
-        else:
-            with full_precision(self.device, self._eval_precision):
-                self._texts_now = self._class_embeddings()
+        with full_precision(self.device, self._eval_precision):
+            self._texts_now = self._class_embeddings()
 
     def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         """Count the right decisions, in float32."""
