@@ -41,7 +41,7 @@ def test_embeddings_of_a_file_have_no_accuracy(tmp_path: Path) -> None:
     (folder / "scores.csv").write_text("\n".join([heading, *measured]) + "\n")
     change_summary(folder, technique="none")
     (run,) = collect([tmp_path]).transfer_runs
-    assert (run.trained, run.others, run.values["a", "iimm"]) == (False, (), 0.3)
+    assert (run.facts.technique, run.others, run.values["a", "iimm"]) == ("none", (), 0.3)
 
 
 @pytest.mark.parametrize(

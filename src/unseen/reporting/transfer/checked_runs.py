@@ -103,11 +103,6 @@ class CheckedRun:
     curve: Curve  # empty where weights between zero-shot and fine-tuned were not tested
 
     @property
-    def trained(self) -> bool:
-        """Whether it fine-tuned."""
-        return self.facts.technique != NOT_TRAINED
-
-    @property
     def values(self) -> dict[Key, float]:
         """The finite values."""
         return {key: row.value for key, row in self.scores.items() if math.isfinite(row.value)}
