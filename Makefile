@@ -10,6 +10,8 @@ SEEDS ?= 0,1,2
 SPLITS ?=
 NUM_UNSEEN ?= 5
 STUDY ?=
+TASKS ?= digits,typefaces,textures,textile
+JOBS ?= 2
 BIAS_NETWORKS := efficientnet_lite0,efficientnet_lite1,efficientnet_lite2
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
@@ -46,8 +48,8 @@ sweep: $(VENV)/.installed  ## every backbone x seed 0,1,2, resumable; EXPERIMENT
 biases: $(VENV)/.installed-biases  ## shape, frequency and band biases of three networks; ARGS="limit=60", STUDY=published
 	$(RUN) src/biases.py $(if $(STUDY),study=$(STUDY),-m model=$(BIAS_NETWORKS) resume=true) $(ARGS)
 
-transfer: $(VENV)/.installed-transfer  ## what fine-tuning a vision-language encoder gains and forgets; ARGS="model=clip_vit_b32"
-	$(RUN) src/transfer.py $(ARGS)
+transfer: $(VENV)/.installed-transfer  ## what fine-tuning a demonstration encoder gains and forgets; TASKS=digits,edges,..., STUDY=own
+	$(RUN) src/transfer.py $(if $(STUDY),study=$(STUDY),-m experiment=demo data=$(TASKS) 'others=[$(TASKS)]' seed=$(SEEDS) resume=true hydra.launcher.n_jobs=$(JOBS)) $(ARGS)
 
 report: $(VENV)/.installed  ## logs/ to a page with the answer: logs/report/index.html
 	$(RUN) src/report.py $(ARGS)

@@ -20,8 +20,14 @@ from unseen.runs.trust import KNOWN_CLASSES, KNOWN_PARTS, targets
 from unseen.settings import _WITHIN, TABLE, effect_of, flatten
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-OF_BIASES = {"measures", "benchmark", "technique", "encoder"}  # groups of other entries
-GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name not in OF_BIASES)
+OF_OTHERS = {
+    "measures",
+    "benchmark",
+    "technique",
+    "encoder",
+    "transfer_experiment",
+}  # groups of other entries
+GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name not in OF_OTHERS)
 OPTIONS = [
     (group, path.stem)
     for group in GROUPS
@@ -71,6 +77,15 @@ def test_every_yaml_composes_and_each_setting_has_one_effect(group: str, option:
 @pytest.mark.parametrize("config", ["train", "eval"])
 def test_the_entries_compose(config: str) -> None:
     check_settings(resolved(config=config))
+
+
+@pytest.mark.parametrize("technique", sorted(path.stem for path in (CONFIGS / "technique").glob("*.yaml")))
+def test_the_demonstration_has_a_learning_rate_for_each_technique(technique: str) -> None:
+    plain = resolved("transfer_experiment=demo", f"technique={technique}", config="transfer")
+    rates = plain.pop("rates")["unseen"]["encoders"]["tuning"]
+    check_settings(plain)
+    assert plain["model"]["optimizer"]["lr"] == rates[technique]
+    assert plain["limit"] == 240  # it comes after the settings of transfer.yaml
 
 
 def test_the_papers_experiment_is_the_papers() -> None:

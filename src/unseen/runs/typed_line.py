@@ -15,11 +15,14 @@ from hydra.core.override_parser.types import Glob, Override
 from unseen.runs.errors import UsageError, UserError
 from unseen.wording import suggestion
 
-_MAY_BE_NONE = {"experiment", "debug", "hparams_search"}  # groups with nothing chosen by default
+# groups with nothing chosen by default
+_MAY_BE_NONE = {"experiment", "transfer_experiment", "debug", "hparams_search"}
 _EXTEND_TRAIN = ("eval", "biases", "transfer")  # configurations that begin with train's
 _OFF = {"logger": "none", "benchmark": "none"}  # groups that can be switched off, and the file that does so
 _HOW = {"callbacks": "; one callback is switched off by its name: callbacks.best_checkpoint=null"}
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+# An experiment of train.py comes before the settings of transfer.py, and could not change them.
+_OF_TRANSFER = {"model": "encoder", "tuning": "technique", "experiment": "transfer_experiment"}
 
 
 def _of_encoders(text: str) -> list[str]:
@@ -27,6 +30,8 @@ def _of_encoders(text: str) -> list[str]:
 
     >>> _of_encoders("model=composed"), _of_encoders("tuning=lora,full"), _of_encoders("model.optimizer.lr=1")
     (['encoder=composed'], ['technique=lora,full'], ['model.optimizer.lr=1'])
+    >>> _of_encoders("experiment=demo")
+    ['transfer_experiment=demo']
     >>> _of_encoders("model=a.npz,b.npz")
     ['encoder=embeddings_file', 'encoder.path=a.npz,b.npz']
 
@@ -39,7 +44,7 @@ def _of_encoders(text: str) -> list[str]:
             return ["encoder=embeddings_file", f"encoder.path={value}"]
         if any(are_files):
             raise UserError(f"{text}: a sweep has encoders or files of embeddings, not both; type two lines")
-    return [{"model": "encoder", "tuning": "technique"}.get(key, key) + equals + value]
+    return [_OF_TRANSFER.get(key, key) + equals + value]
 
 
 _ENDINGS = (".npz", ".csv")
