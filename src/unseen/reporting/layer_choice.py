@@ -27,6 +27,7 @@ from unseen.reporting.crossed import Error
 from unseen.reporting.intervals import FEWEST, Estimate, Floats, complete, estimate, mean_with_error, p_above
 from unseen.reporting.units import CLASS_SPLITS, Units
 from unseen.selector_table import SELECTORS
+from unseen.wording import count
 
 LAST, PENULTIMATE, RANDOM = "always the last layer", "always the penultimate layer", "a layer at random"
 OTHER_SPLITS = "best layer of other splits"
@@ -200,8 +201,9 @@ class _Design:
         return cls(contest.configurations, Units.of(Units.of(shared, kind=kind).counted, kind=kind))
 
     def __str__(self) -> str:
-        networks = len(self.configurations)
-        return f"{networks} network{'s' * (networks > 1)} on {self.configurations[0].data} ({self.units})"
+        members = self.configurations
+        noun = "network" if len({config.model for config in members}) == len(members) else "configuration"
+        return f"{count(len(members), noun)} on {members[0].data} ({self.units})"
 
     def places(self, config: Configuration) -> list[int]:
         """Return the places of its runs, in the order of the units' cells."""
