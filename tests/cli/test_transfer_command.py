@@ -250,7 +250,10 @@ def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) ->
             "the weights of the label model 'laion/CLIP-ViT-g-14-laion2B-s12B-b42K' are not in",
         ),
         (("probe.k=3",), "probe.k is not read by transfer.py"),
-        (("others=[silhouettes]",), "others.silhouettes: data.root="),
+        (
+            ("others=[silhouettes]", "paths.data_dir=/no/data"),
+            "others.silhouettes: data.root=/no/data/cue_conflict",
+        ),
         (("data.unseen=[1,2]",), "data.unseen is not read by transfer.py"),
         (("epochs=0",), "epochs=0 must be"),
         (

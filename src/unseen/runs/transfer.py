@@ -321,15 +321,20 @@ def _check_typed(name: str) -> None:
 
 
 def _composed_data(name: str) -> dict[str, Any]:
-    """Return the settings of a data set as its file has them."""
+    """Return the settings of a data set as its file has them, in the folders and at the size that were typed."""
     loader = GlobalHydra.instance().config_loader()
     known = [one for one in loader.get_group_options("data") if not one.startswith("_")]
     if name not in known:
         raise ValueError(
             f"others={name} is not a data set{suggestion(name, known)}; choose among {', '.join(known)}"
         )
+    typed = [
+        text
+        for text in HydraConfig.get().overrides.task
+        if key_of(text) == "size" or key_of(text).startswith("paths.")
+    ]
     try:
-        config = loader.load_configuration("transfer", [f"data={name}"], RunMode.RUN)
+        config = loader.load_configuration("transfer", [*typed, f"data={name}"], RunMode.RUN)
         return OmegaConf.to_container(config.data, resolve=True)  # type: ignore[return-value]
     except Exception as error:
         raise ValueError(f"others={name}: {one_line(error)}") from error
