@@ -249,6 +249,9 @@ def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) ->
             ("label_models=masked",),
             "the weights of the label model 'laion/CLIP-ViT-g-14-laion2B-s12B-b42K' are not in",
         ),
+        (("++technique.foo=1", "measure_only=true"), "technique.foo is not a setting: full does not take it"),
+        (("++model.optimizer.foo=1",), "model.optimizer.foo is not a setting: SGD does not take it"),
+        (("class_names=[a,b,c,d,e,f,g,h,i,j,k]",), "class_names has more names than classes: 11 names"),
         (("probe.k=3",), "probe.k is not read by transfer.py"),
         (
             ("others=[silhouettes]", "paths.data_dir=/no/data"),
@@ -271,6 +274,7 @@ def test_mistakes_get_a_sentence(typed: tuple[str, ...], sentence: str, own: Pat
     assert ran.code == 1, ran.out
     (line,) = [line for line in ran.err.splitlines() if line.startswith("error:")]
     assert sentence in line
+    assert not list(tmp_path.rglob("scores.csv"))  # before anything was measured
 
 
 def test_the_study_of_few_tasks_draws_no_line(tuned: Ran, tmp_path: Path) -> None:

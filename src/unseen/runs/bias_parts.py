@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from unseen.biases.measure import Batch, Classifier, Measure
 from unseen.run_state import read_summary
 from unseen.runs.checkpoints import Checkpoint
-from unseen.runs.objects import make
+from unseen.runs.objects import check_object, make
 from unseen.runs.provenance import trained_before, training_of
 from unseen.wording import listing, suggestion
 
@@ -267,10 +267,12 @@ def measures_of(plain: dict[str, Any]) -> dict[str, Measure]:
     Raises:
         ValueError: One of them cannot be made, or there is none.
     """
+    nodes = {name: node for name, node in plain["measures"].items() if node is not None}
+    for name, node in nodes.items():
+        check_object(node, f"measures.{name}")
     made = {
         name: make(node, f"measures.{name}", methods=("columns", "passes", "observe", "values"))
-        for name, node in plain["measures"].items()
-        if node is not None
+        for name, node in nodes.items()
     }
     if not made and not plain["benchmark"]:
         raise ValueError("there is nothing to measure: choose measures=[shape_bias] or a benchmark")

@@ -215,9 +215,11 @@ def _chosen(images: str | list[str]) -> list[str] | None:
 
 def _benchmarks(plain: dict[str, Any]) -> tuple[dict[str, ImageSet], dict[str, str]]:
     from unseen.image_sets.benchmark import available
-    from unseen.runs.objects import make
+    from unseen.runs.objects import check_object, make
 
     nodes = {name: node for name, node in (plain["benchmark"] or {}).items() if node is not None}
+    for name, node in nodes.items():
+        check_object(node, f"benchmark.{name}")
     return available(
         {name: make(node, f"benchmark.{name}", methods=("open",)) for name, node in nodes.items()}
     )

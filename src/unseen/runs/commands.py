@@ -202,7 +202,10 @@ def embed_job(config: DictConfig) -> None:
             skip_bad=config.skip_bad,
             trust=tuple(map(str, config.trust)),
         )
-        made.save(out)
+        try:
+            made.save(out)
+        except OSError as error:
+            raise UserError(f"out={out} cannot be written: {one_line(error)}") from error
     if reasons := Counter(LeftOut(reason) for reason in made.left_out.values()):
         notice(str(left_out_sentence(reasons)))
     rows, width = made.values.shape

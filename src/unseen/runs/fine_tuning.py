@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Sequence
 from functools import partial
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
 
 _HELD_OUT, _MOST_HELD_OUT = 0.1, 5000  # of the training images, as published
 _HELD_OUT_STREAM = 7  # of random numbers of its own
+
+
+def check_technique(encoder: Encoder, captioned: Captioned, plain: dict[str, Any]) -> None:
+    """Refuse, before the images are embedded, what `with_technique` refuses; the encoder stays as it is.
+
+    Raises:
+        UserError: As `with_technique`.
+    """
+    with_technique(copy.deepcopy(encoder), captioned, plain)
 
 
 def with_technique(encoder: Encoder, captioned: Captioned, plain: dict[str, Any]) -> Encoder:

@@ -38,21 +38,62 @@ def check_objects(plain: dict[str, Any], *, training: bool = True) -> None:
     Raises:
         ValueError: One sentence that names the key and the nearest one that is known.
     """
-    _check(plain["model"]["backbone"], "model.backbone")
-    _check(plain["data"]["source"], "data.source")
+    check_object(plain["model"]["backbone"], "model.backbone")
+    check_object(plain["data"]["source"], "data.source")
     if plain["model"].get("tuning"):
-        _check(plain["model"]["tuning"], "model.tuning")
+        check_object(plain["model"]["tuning"], "model.tuning")
     if training:
         if plain["data"].get("augment"):
-            _check(plain["data"]["augment"], "data.augment")
-        _check(plain["model"]["loss"], "model.loss")
-        _check(plain["model"]["optimizer"], "model.optimizer")
+            check_object(plain["data"]["augment"], "data.augment")
+        check_object(plain["model"]["loss"], "model.loss")
+        check_object(plain["model"]["optimizer"], "model.optimizer")
         _check_scheduler(plain["model"]["scheduler"])
-    _check({key: value for key, value in plain["trainer"].items() if key != "eval_precision"}, "trainer")
+    check_object(
+        {key: value for key, value in plain["trainer"].items() if key != "eval_precision"}, "trainer"
+    )
     for group in ("callbacks", "logger"):
         for name, node in plain[group].items():
             if node is not None:
-                _check(node, f"{group}.{name}")
+                check_object(node, f"{group}.{name}")
+
+
+def check_object(node: Any, place: str) -> None:
+    """Check one object, and those within it: that it can be imported and takes the keys beside it, by name and type.
+
+    Args:
+        node: Plain containers.
+        place: Where the node is, for messages.
+
+    Raises:
+        ValueError: As `check_objects`.
+    """
+    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+        raise ValueError(f"{place} needs a _target_: the class or function that makes it")
+    target = node["_target_"]
+    for pattern, (package, extra) in _NEEDS.items():
+        if fnmatchcase(target, pattern) and find_spec(package) is None:
+            raise ValueError(
+                f"{place} needs {package}, which is not installed: pip install 'unseen[{extra}]'"
+            )
+    try:
+        made_by: Callable[..., Any] = get_object(target)
+    except Exception as error:  # importing may raise any
+        raise ValueError(f"{place}._target_={target} cannot be imported: {one_line(error)}") from error
+    if not callable(made_by):
+        raise ValueError(f"{place}._target_={target} is neither a class nor a function")
+    known, takes_more = parameters(made_by)
+    for key, value in node.items():
+        types = known.get(key)
+        # to Python a bool is an int
+        if types and not ("bool" in types if isinstance(value, bool) else _is_one_of(value, types)):
+            raise ValueError(f"{place}.{key}={value!r} must be {' or '.join(sorted(types))}")
+        if key not in _HYDRA_KEYS and types is None and not takes_more:
+            raise ValueError(
+                f"{place}.{key} is not a setting: {target.rpartition('.')[2]} does not take it"
+                f"{suggestion(str(key), sorted(known))}"
+            )
+        for name, inner in _objects(value, f"{place}.{key}"):
+            check_object(inner, name)
 
 
 def make(
@@ -122,7 +163,7 @@ def parameters(made_by: Callable[..., Any]) -> tuple[dict[str, set[str]], bool]:
 
 def _check_scheduler(node: dict[str, Any]) -> None:
     """Check a schedule; one that takes the number of its steps may be given that in epochs."""
-    _check({key: value for key, value in node.items() if key != "epochs"}, "model.scheduler")
+    check_object({key: value for key, value in node.items() if key != "epochs"}, "model.scheduler")
     target = node["_target_"]
     known, _ = parameters(get_object(target))
     if "epochs" in node and "total_steps" not in known:
@@ -133,36 +174,6 @@ def _check_scheduler(node: dict[str, Any]) -> None:
         raise ValueError(
             f"model.scheduler._target_={target} waits for a metric; schedules here know the step only"
         )
-
-
-def _check(node: Any, place: str) -> None:
-    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
-        raise ValueError(f"{place} needs a _target_: the class or function that makes it")
-    target = node["_target_"]
-    for pattern, (package, extra) in _NEEDS.items():
-        if fnmatchcase(target, pattern) and find_spec(package) is None:
-            raise ValueError(
-                f"{place} needs {package}, which is not installed: pip install 'unseen[{extra}]'"
-            )
-    try:
-        made_by: Callable[..., Any] = get_object(target)
-    except Exception as error:  # importing may raise any
-        raise ValueError(f"{place}._target_={target} cannot be imported: {one_line(error)}") from error
-    if not callable(made_by):
-        raise ValueError(f"{place}._target_={target} is neither a class nor a function")
-    known, takes_more = parameters(made_by)
-    for key, value in node.items():
-        types = known.get(key)
-        # to Python a bool is an int
-        if types and not ("bool" in types if isinstance(value, bool) else _is_one_of(value, types)):
-            raise ValueError(f"{place}.{key}={value!r} must be {' or '.join(sorted(types))}")
-        if key not in _HYDRA_KEYS and types is None and not takes_more:
-            raise ValueError(
-                f"{place}.{key} is not a setting: {target.rpartition('.')[2]} does not take it"
-                f"{suggestion(str(key), sorted(known))}"
-            )
-        for name, inner in _objects(value, f"{place}.{key}"):
-            _check(inner, name)
 
 
 def _is_one_of(value: Any, types: set[str]) -> bool:

@@ -138,7 +138,7 @@ def _prepared(run: Run, plain: dict[str, Any], ranks: Ranks) -> _Work:
 
     from unseen.runs.build import _loggers, _named_anew
     from unseen.runs.embedding import Embedder
-    from unseen.runs.fine_tuning import check_shares, fine_tuning_trainer, unfinished
+    from unseen.runs.fine_tuning import check_shares, check_technique, fine_tuning_trainer, unfinished
     from unseen.runs.transfer_parts import check_tasks, settings_of_others, task_of
 
     with user_errors(ValueError, OSError, RuntimeError):
@@ -153,6 +153,8 @@ def _prepared(run: Run, plain: dict[str, Any], ranks: Ranks) -> _Work:
         others = [task_of(one, encoder, plain, captions=one) for one in settings.values()]
     tasks = [task, *others]
     check_shares(tasks, plain)
+    if not plain["measure_only"]:
+        check_technique(encoder, task, plain)
     technique = "none" if plain["measure_only"] else technique_label(chosen, plain)
     plain["model"]["name"] = name = str(choices()["encoder"])
     plain["logger"] = _named_anew(run.config.logger, plain)
@@ -224,18 +226,14 @@ def _transfer(work: _Work) -> None:
 
 def _measure(work: _Work, images: ImageFeatures, test_images: ImageFeatures) -> None:
     """Add to the rows what is measured of the untrained encoder on the training images, and write what is wanted."""
-    if work.measured:
+    folder, plain, encoder, task = work.run.folder, work.plain, work.encoder, work.tasks[0]
+    device = work.embedder.device
+    further = {"shares": "sample_need.csv", "prompts": "prompts.csv", "save_embeddings": "embeddings.npz"}
+    if work.measured and all((folder.path / file).exists() for key, file in further.items() if plain[key]):
         work.rows.add(*work.measured)
-        work.run.folder.add_facts(values=work.rows.values())
-        work.run.folder.write_summary("running")
+        folder.add_facts(values=work.rows.values())
+        folder.write_summary("running")
         return
-    folder, plain, encoder, task, device = (
-        work.run.folder,
-        work.plain,
-        work.encoder,
-        work.tasks[0],
-        work.embedder.device,
-    )
     given = embedded(encoder, task, images, device) | {"label_embeddings": work.vectors}
     measure(work.run, plain, task.task.name, given, work.rows)
     if plain["prompts"]:
@@ -288,8 +286,10 @@ def _fine_tune(
 def _checked(config: DictConfig) -> dict[str, Any]:
     """Return the resolved settings, after all that can be checked without loading anything large."""
     from unseen.runs.fine_tuning import trainer_settings
+    from unseen.runs.objects import check_object
     from unseen.runs.schema import check_settings, read_places
     from unseen.runs.trainer import check_trainer
+    from unseen.settings import value_at
 
     with user_errors(OmegaConfBaseException):
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
@@ -297,6 +297,12 @@ def _checked(config: DictConfig) -> dict[str, Any]:
         for text in HydraConfig.get().overrides.task:
             _check_typed(key_of(text))
         check_settings(plain, read_places(config, HydraConfig.instance().cfg))
+        places = ("encoder", "technique", "data.source", "model.optimizer")
+        for place in () if is_of_embeddings(plain) else places:
+            check_object(value_at(plain, place.split(".")), place)
+        for logger, node in plain["logger"].items():
+            if node is not None:
+                check_object(node, f"logger.{logger}")
         if plain["shares"] and plain["draws"] in {0, 1}:
             raise ValueError(
                 f"draws={plain['draws']} is too few for shares, which need 2 draws of each at least"
