@@ -1,6 +1,6 @@
 """Command lines without end, by kind, each with what must come of it.
 
-Each kind is a generator of lines that a seed makes (good_lines.py, bad_lines.py, other_commands.py); `draw` takes from
+Each kind is a generator of lines that a seed makes (*_lines.py, other_commands.py); `draw` takes from
 all of them in turn, so that any number of lines is a fair share of the kinds.
 """
 
@@ -32,7 +32,7 @@ def draw(
     seed: int, count: int, stage: Stage, only: set[str] | None = None, *, evenly: bool = False
 ) -> list[Line]:
     """The first `count` lines, no two of them equal; `evenly`: as many of each kind, whatever its weight."""
-    from tests.fuzz import bad_lines, good_lines, other_commands  # noqa: F401 - they register their kinds
+    from tests.fuzz import bad_lines, bias_lines, good_lines, other_commands, transfer_lines  # noqa: F401 - they register their kinds
 
     sources = {
         name: (generator(random.Random(f"{seed} {name}"), stage), 1 if evenly else weight)

@@ -25,6 +25,17 @@ TINY_EVAL = {
     key: value for key, value in TINY.items() if not key.startswith("trainer.") and key != "probe.at_start"
 }
 
+# A tiny run of transfer.py: the encoder of the stage, measures alone.
+TINY_TRANSFER: dict[str, str] = {
+    "model": "tiny",
+    "data": "digits",
+    "data.train_size": "80",
+    "data.test_size": "40",
+    "data.cache_gb": "0",
+    "draws": "2",
+    "measure_only": "true",
+}
+
 Fate = Literal["accepted", "refused", "either"]
 
 

@@ -142,10 +142,25 @@ def _differing(settings: Mapping[str, Any], config: dict[str, Any]) -> list[str]
     return wrong
 
 
+def _values(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Values within their intervals, of which there is one at least."""
+    wrong = [] if any(row["value"] for row in rows) else ["scores.csv has no value"]
+    for row in rows:
+        numbers = [row[column] for column in ("low", "value", "high")]
+        if all(numbers) and not float(numbers[0]) <= float(numbers[1]) <= float(numbers[2]):
+            wrong.append(
+                f"{row['measure']} is {numbers[1]}, outside its interval {numbers[0]} to {numbers[2]}"
+            )
+    return wrong
+
+
 def _results(line: Line, folder: Path, summary: dict[str, Any]) -> list[str]:
-    """Scores, and a checkpoint of the step at which the last of them were taken."""
+    """Scores, and a checkpoint of the step at which the last of them were taken; of other commands, their values."""
     with (folder / "scores.csv").open(encoding="utf-8", newline="") as file:
-        steps = {int(row["step"]) for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    if "step" not in (rows[0] if rows else {}):
+        return _values(rows)
+    steps = {int(row["step"]) for row in rows}
     wrong = []
     if max(steps, default=None) != summary["steps"]:
         wrong.append(f"summary.json is of step {summary['steps']}, scores.csv of {max(steps, default=None)}")

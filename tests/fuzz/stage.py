@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from tests.cli.conftest import ROOT, environment
+from tests.cli.test_transfer_command import TOY
 from tests.cli.warm_python import WarmPython
 from tests.fuzz.line import TINY, with_tiny
 
@@ -58,6 +59,16 @@ class Stage:
     def other_checkpoint(self) -> Path:
         return self.other / "checkpoints" / "last.ckpt"
 
+    @property
+    def own(self) -> Path:
+        """A folder with a small encoder, and the configuration that chooses it: `--config-dir` and PYTHONPATH."""
+        return self.root / "own"
+
+    @property
+    def embeddings(self) -> Path:
+        """An .npz file of what an encoder made of a task."""
+        return self.root / "embeddings.npz"
+
     def odd(self, name: str) -> Path:
         """One of: empty, text.txt, empty.ckpt, noise.ckpt, truncated.ckpt, picture.ckpt, fifo, one_class, locked.
 
@@ -75,6 +86,7 @@ def set_stage(root: Path, warm: WarmPython) -> Stage:
     """
     stage = Stage(root)
     _draw_photos(stage)
+    _write_encoder(stage)
     (root / "cwd").mkdir()
     arguments = [*with_tiny(TINY | TRAINED), f"hydra.run.dir={stage.run}"]
     done = warm.run(
@@ -99,6 +111,21 @@ def _draw_photos(stage: Stage) -> None:
             archive.write(path, path.relative_to(stage.photos))
     for name in ODD_NAMES:
         shutil.copytree(stage.photos, stage.root / name)
+
+
+def _write_encoder(stage: Stage) -> None:
+    (stage.own / "encoder").mkdir(parents=True)
+    (stage.own / "toy_encoder.py").write_text(TOY)
+    (stage.own / "encoder" / "tiny.yaml").write_text("_target_: toy_encoder.Toy\nwidth: 8\n")
+    rng, labels = np.random.default_rng(0), np.arange(60) % 3
+    images, texts = rng.normal(size=(60, 8)), rng.normal(size=(3, 8))
+    np.savez(stage.embeddings, images=images, texts=texts, labels=labels)
+    np.savez(stage.root / "zero.npz", images=images * (labels > 0)[:, None], texts=texts, labels=labels)
+    np.savez(stage.root / "widths.npz", images=images, texts=texts[:, :5], labels=labels)
+    np.savez(stage.root / "one.npz", images=images, texts=texts, labels=0 * labels)
+    np.savez(stage.root / "beyond.npz", images=images, texts=texts, labels=labels + 1)
+    np.savez(stage.root / "no_texts.npz", images=images, labels=labels)
+    (stage.root / "noise.npz").write_bytes(rng.bytes(5_000))
 
 
 ODD_NAMES = (

@@ -48,7 +48,7 @@ class Setting:
     training: bool = False
 
 
-def _switch(key: str) -> Setting:
+def switch(key: str) -> Setting:
     return Setting(key, {"true": True, "false": False}, (*NONSENSE, "null", "2", "0.5", "[true]", "nan"))
 
 
@@ -98,15 +98,15 @@ SETTINGS = (
     Setting("data.cache_gb", {"0": 0.0, "1": 1.0, "0.5": 0.5}, (*NO_NUMBER, "null", "-1", "inf", "1e400")),
     Setting("data.decode", {d: d for d in ("auto", "ahead", "on_the_fly")}, (*NONSENSE, "null", "Ahead", "1", "true")),
     Setting("data.workers", {"auto": "auto", "0": 0, "2": 2}, (*NO_WHOLE, "null", "1025", HUGE)),
-    _switch("data.stratified"),
-    _switch("data.eval_deterministic"),
-    _switch("data.skip_bad"),
+    switch("data.stratified"),
+    switch("data.eval_deterministic"),
+    switch("data.skip_bad"),
     Setting("probe.n_init", {"1": 1, "3": 3}, (*NO_WHOLE, "null", "0")),
     Setting("probe.seed", {"42": 42, "0": 0}, (*NO_WHOLE, "null", HUGE)),
     Setting("probe.k", {"null": None, "1": 1, "20": 20}, (*NO_WHOLE, "0", "60", "533", HUGE)),
-    _switch("probe.standardize"),
+    switch("probe.standardize"),
     Setting("probe.image_bootstrap", {"null": None, "2": 2, "50": 50}, (*NO_WHOLE, "0", "1", HUGE)),
-    _switch("probe.save_embeddings"),
+    switch("probe.save_embeddings"),
     Setting(
         "probe.noise_levels", {"[]": [], "[0.5]": [0.5], "[0.25,1.0]": [0.25, 1.0]},
         ("null", "0.5", "[0]", "[1.1]", "[-0.5]", "[0.5,0.5]", "[nan]", "[abc]", "''", "{a:1}", "abc", "[inf]"),
