@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "backbones": {"wording"},
     "biases": {"wording"},
     "transfer": {"wording"},
-    "encoders": {"backbones", "regular_files", "wording"},
+    "encoders": {"atomic_files", "backbones", "regular_files", "wording"},
     "image_sets": {"data", "process_rank", "regular_files", "atomic_files", "threads", "wording"},
     "data": {"process_rank", "regular_files", "threads", "wording"},
     "training": {"atomic_files", "backbones", "full_precision", "scores", "wording"},
