@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import multiprocessing
 import os
 import platform
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -137,6 +139,18 @@ def in_turns(name: str, rounds: int, sides: Mapping[str, Callable[[], float]]) -
         values = ", ".join(f"{side} {times[-1]:.3g} s" for side, times in found.items())
         report(f"{name}, round {number + 1} of {rounds}: {values}")
     return found
+
+
+def in_fresh_process(measure: Callable[..., Any], *arguments: object) -> Any:
+    """Return what a function of a module gives in a new process, in which nothing is loaded yet."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, *arguments).result()
+
+
+def memory(kind: str) -> float:
+    """Return the process's memory now (VmRSS), or its peak since it was reset (VmHWM), in MB."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(kind)) * 1024 / 1e6
 
 
 def child_environment(**extra: str) -> dict[str, str]:

@@ -29,6 +29,7 @@ FULL_ROWS = {
     "transfer_scores_large": "transfer_scores",
     "transfer_memory": "transfer_scores",
     "transfer_memory_large": "transfer_scores",
+    "technique_steps": "technique_steps",
     "image_cache": "commands",
     "busy_machine": "commands",
     "kill_sweep": "commands",

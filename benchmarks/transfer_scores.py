@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Row, Settings, in_turns, report, seconds
+from benchmarks.measure import Row, Settings, in_fresh_process, in_turns, memory, report, seconds
 from unseen.transfer import SCORES
 from unseen.transfer.task import Task
 
@@ -47,7 +45,7 @@ def iimm(settings: Settings) -> list[Row]:
 def iimm_memory(settings: Settings) -> list[Row]:
     """Return by how many MB the peak of a fresh process rises above what it holds before."""
     size = _size_of_iimm(settings)
-    grown = _in_fresh_process(_growth_of_iimm, settings.seed, size)
+    grown = in_fresh_process(_growth_of_iimm, settings.seed, size)
     what = f"how much memory IIMM and its parts take beyond their inputs, {_words(size)}, float32"
     return [Row("iimm_memory", what, [grown], unit="MB", target=settings.target(300.0))]
 
@@ -89,7 +87,7 @@ def _timed(row: str, settings: Settings, size: tuple[int, int, int]) -> list[Row
 def _weighed(row: str, settings: Settings, size: tuple[int, int, int]) -> list[Row]:
     rows = []
     for name in _names():
-        grown = _in_fresh_process(_growth_of, name, settings.seed, size)
+        grown = in_fresh_process(_growth_of, name, settings.seed, size)
         report(f"{row}, {name}: {grown:.3g} MB")
         what = f"memory that {SCORES[name].heading} takes beyond unit embeddings in float64, {_words_of(name, size)}"
         rows.append(Row(f"{row}/{name}", what, [grown], unit="MB"))
@@ -111,11 +109,6 @@ def _task(seed: int, size: tuple[int, int, int]) -> Task:
 
 def _words_of(name: str, size: tuple[int, int, int]) -> str:
     return _words((min(size[0], SCORES[name].most_images or size[0]), *size[1:]))
-
-
-def _in_fresh_process(measure: Callable[..., float], *arguments: object) -> float:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, *arguments).result()
 
 
 def _growth_of(name: str, seed: int, size: tuple[int, int, int]) -> float:
@@ -146,12 +139,6 @@ def _growth_of_iimm(seed: int, size: tuple[int, int, int]) -> float:
 def _growth(call: Callable[[], object]) -> float:
     """Return by how many MB the peak during a call is above what the process holds before it."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # drawing took more: a new peak from here
-    before = _memory("VmRSS")
+    before = memory("VmRSS")
     call()
-    return _memory("VmHWM") - before
-
-
-def _memory(kind: str) -> float:
-    """Return the process's memory now (VmRSS), or its peak since it was reset (VmHWM), in MB."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(kind)) * 1024 / 1e6
+    return memory("VmHWM") - before

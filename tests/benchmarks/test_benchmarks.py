@@ -26,6 +26,7 @@ from benchmarks import (  # noqa: E402
     probe_suites,
     reference_flows,
     run,
+    technique_steps,
     transfer_scores,
     whole_job,
 )  # fmt: skip
@@ -306,8 +307,23 @@ def test_every_transfer_score_is_timed() -> None:
 @pytest.mark.slow
 def test_memory_of_a_score_is_the_peak_of_a_fresh_process() -> None:
     """GBC holds a copy of the features and what a mean for each image takes: 10 MB each."""
-    grown = transfer_scores._in_fresh_process(transfer_scores._growth_of, "gbc", 0, (20_000, 10, 64))
+    grown = measure.in_fresh_process(transfer_scores._growth_of, "gbc", 0, (20_000, 10, 64))
     assert 10 < grown < 40
+
+
+@pytest.mark.parametrize("name", technique_steps.TECHNIQUES)
+def test_a_step_changes_what_its_technique_trains(name: str) -> None:
+    """The checks can tell: the published LoRA moves its weights in forward passes."""
+    arguments = technique_steps.TECHNIQUES[name]
+    found = technique_steps._measured(name, arguments, "tiny", technique_steps.TINY, 0, 2)
+    stays = "4 weights stay in 3 forward passes, " if name == "lora" else ""
+    assert found["check"].startswith(f"only these weights changed, {stays}equal logits from a checkpoint of ")
+    assert len(found["seconds"]) == 2
+    assert 0 < found["trained"] <= found["parameters"]
+    assert found["kept"] == (name in {"adapter", "probe"})
+    if name == "lora":
+        drifting = technique_steps._measured(name, {"accumulate": True}, "tiny", technique_steps.TINY, 0, 1)
+        assert "4 weights MOVE in 3 forward passes" in drifting["check"]
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def keep_updates(block: nn.Module, *_: Any) -> None:
 
 def merge_low_rank(model: nn.Module) -> None:
     """Write every low-rank update into its weight: outputs stay, and the names are those before LoRA again."""
-    for module, name in list(_changed_weights(model)):
+    for module, name in list(changed_weights(model)):
         made = type(
             module
         )  # by torch for this module, yet a deep copy has it as well, and merging changes it
@@ -79,7 +79,8 @@ def merge_low_rank(model: nn.Module) -> None:
         parametrize.remove_parametrizations(module, name, leave_parametrized=True)
 
 
-def _changed_weights(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+def changed_weights(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    """Yield the module and the name of each weight with a low-rank update."""
     for module in model.modules():
         changes: Any = getattr(module, "parametrizations", {})
         for name, steps in changes.items():
