@@ -83,3 +83,30 @@ def load_encoder(checkpoint: str | Path, *, trust: Collection[str] = ()) -> Fine
         epochs["epoch"] + 1,
         epochs["accuracies"][epochs["epoch"]],
     )
+
+
+def trained_encoder(checkpoint: str | None = None, trust: Collection[str] = ()) -> Encoder:
+    """Return a fine-tuned encoder as one to start from, as `model=fine_tuned` does: updates of LoRA are in its weights.
+
+    Args:
+        checkpoint: As of `load_encoder`.
+        trust: Likewise.
+
+    Raises:
+        ValueError: As `load_encoder`; none was named; or it is a linear probe, which serves its task alone.
+        unseen.backbones.weights.WeightsUnavailable: As `load_encoder`.
+    """
+    from unseen.encoders.added_layers import ProbedEncoder
+    from unseen.encoders.low_rank import merge_low_rank
+
+    if not checkpoint:
+        raise ValueError("encoder.checkpoint is missing: name a run folder of transfer.py, or its best.ckpt")
+    found = load_encoder(checkpoint, trust=trust)
+    if isinstance(found.encoder, ProbedEncoder):
+        raise ValueError(
+            f"encoder.checkpoint={checkpoint} holds a linear probe, which knows the classes of {found.task} alone; use "
+            "the encoder that it was trained on"
+        )
+    merge_low_rank(found.encoder)
+    found.encoder.name = f"{found.encoder.name}, fine-tuned on {found.task} ({found.technique})"
+    return found.encoder.requires_grad_(True)

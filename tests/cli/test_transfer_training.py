@@ -183,6 +183,19 @@ def test_the_trained_encoder_comes_back(whole: Ran, own: Path, monkeypatch: pyte
     assert found.logits(torch.zeros(2, 3, 16, 16)).shape == (2, 10)
 
 
+def test_a_trained_encoder_is_tested_again(whole: Ran, own: Path, tmp_path: Path) -> None:
+    again = (
+        "model=fine_tuned",
+        f"encoder.checkpoint={whole.folder}",
+        "encoder.trust=[mortal_parts.Forgetful]",
+    )
+    ran = transfer(own, *again, "measure_only=true", "draws=0", logs=tmp_path)
+    assert ran.code == 0, ran.err
+    assert ran.summary()["encoder"] == "toy of width 8, fine-tuned on digits (full)"
+    for task in ("digits", "typefaces"):
+        assert rows(ran)[task, "accuracy_before"] == rows(whole)[task, "accuracy_after"]
+
+
 def test_no_file_is_kept_where_none_is_wanted(own: Path, tmp_path: Path) -> None:
     off = (
         "callbacks.best_checkpoint=null",
@@ -201,6 +214,7 @@ def test_no_file_is_kept_where_none_is_wanted(own: Path, tmp_path: Path) -> None
     [
         (("trainer.max_steps=3",), "trainer.max_steps is not read by transfer.py"),
         (("callbacks=early_stopping",), "callbacks is not read by transfer.py"),
+        (("model=fine_tuned",), "encoder.checkpoint is missing"),
         (("trainer=ddp_cpu", "trainer.devices=21"), "21 processes cannot share 20 held-out images"),
     ],
 )

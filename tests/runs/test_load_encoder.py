@@ -18,6 +18,7 @@ from unseen.encoders import tuning
 from unseen.encoders.encoder import Encoder
 from unseen.encoders.prompts import Prompts
 from unseen.encoders.zero_shot import class_embeddings
+from unseen.fine_tuned import trained_encoder
 from unseen.runs.checkpoints import read_checkpoint
 from unseen.runs.encoder_checkpoints import encoder_of, read_encoder_checkpoint, tuned_provenance
 from unseen.runs.transfer_parts import Captioned
@@ -90,6 +91,20 @@ def test_logits_are_equal(technique: str, tmp_path: Path) -> None:
         < sum(value.numel() for value in encoder.state_dict().values())
         or technique == "full"
     )
+
+
+@pytest.mark.parametrize("technique", ["lora", "adapter", "probe"])
+def test_a_trained_encoder_is_one_to_start_from(technique: str, tmp_path: Path) -> None:
+    encoder, path = trained(technique, tmp_path)
+    if technique == "probe":
+        with pytest.raises(ValueError, match="holds a linear probe, which knows the classes of pets alone"):
+            trained_encoder(str(path), [OURS])
+        return
+    start = trained_encoder(str(path), [OURS])
+    assert start.name == f"tiny, fine-tuned on pets ({technique})"
+    assert not any("parametrizations" in name for name in start.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(start.encode_images(IMAGES), encoder.encode_images(IMAGES))
 
 
 def test_a_file_may_not_choose_code(tmp_path: Path) -> None:
