@@ -17,6 +17,8 @@ from unseen.reporting.layer_choice import layer_choice
 from unseen.reporting.layer_choice_tables import choices_table, regret_table, selection_sentences
 from unseen.reporting.page import page, top_of_heat
 from unseen.reporting.papers import compare_with_papers
+from unseen.reporting.study_effects import studies
+from unseen.reporting.study_tables import study_section
 from unseen.reporting.summary import summarise
 from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
@@ -62,21 +64,26 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     tables, choice = all_tables(analysis, papers, collection), layer_choice(analysis.contests)
     tables |= {table.name: table for table in (regret_table(choice), choices_table(choice))}
     selection = selection_sentences(choice)
+    asked = [study_section(study) for study in studies(configurations)]
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)
-    write_tables([*tables.values(), *biases.tables.values(), *transfer.tables.values()], out / "tables")
+    of_studies = [one.table for one in asked]
+    write_tables(
+        [*tables.values(), *of_studies, *biases.tables.values(), *transfer.tables.values()], out / "tables"
+    )
     of_contests = {
         f"{name}_{contest.identifier}": spec
         for contest in analysis.contests
         for name, spec in _figures(contest).items()
     }
     write_figures(of_contests | biases.files | transfer.files, out / "figures")
-    html = page(collection, analysis, papers, biases, transfer, tables, selection, typed)
+    html = page(collection, analysis, papers, biases, transfer, tables, selection, asked, typed)
     write_text(out / "index.html", html)
     summaries = [summarise(contest, analysis) for contest in analysis.contests]
     return Report(
         out / "index.html",
         (
+            *(f"{one.name} ({one.size} size): {sentence}" for one in asked for sentence in one.sentences),
             *(f"{summary.headline} {summary.details}" for summary in summaries),
             *biases.sentences[:2],
             *transfer.sentences[:2],

@@ -93,6 +93,12 @@ class CrossFit:
         return p_above(self.mean, self.error, self.n)
 
     @property
+    def p(self) -> float:
+        """Two-sided p of a mean of zero; NaN below three units."""
+        below = p_above(-self.mean, self.error, self.n)
+        return min(1.0, 2 * min(self.p_above, below)) if self.n >= FEWEST else math.nan
+
+    @property
     def at_least(self) -> float:
         """One-sided 95 % bound of the mean, above zero just where `p_above` is below .05; NaN where there is no p."""
         if self.n < FEWEST or not is_spread(self.error.total, self.mean):
@@ -185,7 +191,5 @@ def difference(first: Floats, second: Floats) -> Difference:
             cross_fit(values[:, np.isin(part.seeds, seeds)] if values.ndim == 3 else values, at_best)
         )
     pairs = parts[0] - parts[1]
-    above, below = pairs.p_above, (parts[1] - parts[0]).p_above
-    p = min(1.0, 2 * min(above, below)) if pairs.n >= FEWEST else math.nan
     above_in = int((pairs.scores > 0).sum())
-    return Difference(pairs.estimate if pairs.n else Estimate(), p, above_in, tuple(units.tolist()))
+    return Difference(pairs.estimate if pairs.n else Estimate(), pairs.p, above_in, tuple(units.tolist()))

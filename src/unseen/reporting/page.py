@@ -21,6 +21,7 @@ from unseen.reporting.embeddings import pictures
 from unseen.reporting.papers import PaperRow, why_not_comparable
 from unseen.reporting.render import render
 from unseen.reporting.rerun_commands import bias_commands, run_commands, transfer_commands
+from unseen.reporting.study_tables import StudySection
 from unseen.reporting.summary import across_data, claims_sentence, findings, paper_sentence, summarise
 from unseen.reporting.tables import Table
 from unseen.reporting.texts import printable
@@ -53,11 +54,13 @@ def page(
     transfer: TransferSection,
     tables: dict[str, Table],
     selection: Sequence[str],
+    studies: Sequence[StudySection],
     report_command: str,
 ) -> str:
     """Return the page as HTML.
 
-    `selection` says what rules that choose a layer are worth, `report_command` is the line that makes the page again.
+    `selection` says what rules that choose a layer are worth, `studies` what the runs of each study show,
+    `report_command` is the line that makes the page again.
     """
     every, most = analysis.configurations, figures.MOST_LINES
     # the best of each data set, as many as the page can hold
@@ -89,6 +92,7 @@ def page(
         measured=what_was_measured(analysis),
         tables=tables,
         selection=selection,
+        studies=studies,
         across_data=[across_data(transfer, analysis) for transfer in analysis.transfers],
         claims_sentence=claims_sentence(analysis),
         paper_sentence=paper_sentence(papers),
