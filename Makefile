@@ -12,11 +12,13 @@ NUM_UNSEEN ?= 5
 STUDY ?=
 TASKS ?= digits,typefaces,textures,textile
 JOBS ?= 2
+NAME ?=
+STUDIES := $(filter-out own published,$(basename $(notdir $(wildcard configs/study/[!_]*.yaml))))
 BIAS_NETWORKS := efficientnet_lite0,efficientnet_lite1,efficientnet_lite2
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-gpu check format sweep biases transfer report dashboard bench docs clean
+.PHONY: help install train test test-gpu check format sweep study biases transfer report dashboard bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +46,11 @@ format: $(VENV)/.installed-test  ## put the code into the house's format
 
 sweep: $(VENV)/.installed  ## every backbone x seed 0,1,2, resumable; EXPERIMENT=calligraphy, SEEDS=0,1,2,3,4 SPLITS=0,1,2
 	$(RUN) src/train.py -m $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) model=$(BACKBONES) seed=$(SEEDS) $(if $(SPLITS),data.num_unseen=$(NUM_UNSEEN) data.split_seed=$(SPLITS)) resume=true $(ARGS)
+
+study: $(VENV)/.installed-study  ## an open question of the papers as a sweep and its report: NAME=g4; EXPERIMENT=calligraphy for the papers' size
+	@$(if $(filter $(NAME),$(STUDIES)),true,echo "make study needs NAME=, one of $(STUDIES)" >&2; exit 2)
+	$(RUN) src/train.py -m study=$(NAME) $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) resume=true $(ARGS)
+	$(RUN) src/report.py study=$(NAME)
 
 biases: $(VENV)/.installed-biases  ## shape, frequency and band biases of three networks; ARGS="limit=60", STUDY=published
 	$(RUN) src/biases.py $(if $(STUDY),study=$(STUDY),-m model=$(BIAS_NETWORKS) resume=true) $(ARGS)
@@ -84,6 +91,10 @@ $(VENV)/.installed-transfer: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,clip,transfer_demo]'
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-study: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,tuning,losses]'
+	@touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,bench]'
 	@touch $@ $(VENV)/.installed
@@ -94,4 +105,4 @@ $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[test]'
-	@touch $@ $(VENV)/.installed $(VENV)/.installed-bench $(VENV)/.installed-biases $(VENV)/.installed-docs $(VENV)/.installed-transfer
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-bench $(VENV)/.installed-biases $(VENV)/.installed-docs $(VENV)/.installed-study $(VENV)/.installed-transfer

@@ -96,6 +96,8 @@ def _between(kind: type, least: float | None, most: float | None, optional: bool
 
 TABLE: dict[str, tuple[Any, Effect]] = {
     "seed": (_Seed, "result"),
+    # what a sweep asks; of biases.py and transfer.py: which of what was measured
+    "study": (_Group | Literal["published", "own"] | None, "watching"),
     "size": (Literal["demo", "paper"], "result"),
     "ckpt_path": (_Text | None, "result"),
     "extras.print_config": (bool, "watching"),
@@ -202,7 +204,6 @@ OF_BIASES: dict[str, tuple[Any, Effect]] = {  # further ones, of biases.py
     "images": (_Name | Annotated[list[_Name], Field(min_length=1)], "result"),
     "limit": (_Count | None, "result"),
     "faithful": (bool, "result"),
-    "study": (Literal["published", "own"] | None, "command"),
     "runs": (_Text | Annotated[list[_Text], Field(min_length=1)], "command"),
     "batch_size": (
         _Count,
@@ -215,7 +216,6 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "technique": (_Group, "result"),
     "others": (list[_Name | dict[str, _Group]], "result"),
     "measure_only": (bool, "result"),
-    "study": (Literal["own"] | None, "command"),
     "runs": (_Text | Annotated[list[_Text], Field(min_length=1)], "command"),
     "templates": (_Templates | None, "result"),
     "class_names": (_ClassNames | None, "result"),

@@ -231,7 +231,10 @@ def test_a_sweep_shows_values_by_network(pictures: Path, tmp_path: Path) -> None
         (("batchsize=4",), "batchsize"),
         (("model.checkpoint=nowhere.pth",), "model.checkpoint=nowhere.pth is not a file"),
         (("ckpt_path=nowhere.ckpt",), "nowhere.ckpt"),
-        (("study=unpublished",), "study='unpublished' must be 'published' or 'own'"),
+        (
+            ("study=unpublished",),
+            "study=unpublished is not known (did you mean published?); choose one of own",
+        ),
     ],
 )
 def test_mistakes_get_a_sentence(

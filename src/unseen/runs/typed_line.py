@@ -16,8 +16,9 @@ from unseen.runs.errors import UsageError, UserError
 from unseen.wording import suggestion
 
 # groups with nothing chosen by default
-_MAY_BE_NONE = {"experiment", "transfer_experiment", "debug", "hparams_search"}
+_MAY_BE_NONE = {"study", "experiment", "transfer_experiment", "debug", "hparams_search"}
 _EXTEND_TRAIN = ("eval", "biases", "transfer")  # configurations that begin with train's
+_STUDIES = {"biases": ["own", "published"], "transfer": ["own"]}  # of what was measured; others are sweeps
 _OFF = {"logger": "none", "benchmark": "none"}  # groups that can be switched off, and the file that does so
 _HOW = {"callbacks": "; one callback is switched off by its name: callbacks.best_checkpoint=null"}
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
@@ -48,7 +49,23 @@ def _of_encoders(text: str) -> list[str]:
 
 
 _ENDINGS = (".npz", ".csv")
-_ALIASES = {"transfer": _of_encoders}
+
+
+def _of_study(text: str) -> list[str]:
+    """Return `study=g4` of report.py as the folder of that study's runs, and a folder for its report.
+
+    >>> _of_study("study=g4")
+    ['runs=${paths.log_dir}/studies/g4', 'out=${paths.log_dir}/report/g4']
+    """
+    key, _, name = text.partition("=")
+    if key != "study":
+        return [text]
+    if not re.fullmatch(r"[\w-]+", name):
+        raise UserError(f"{text}: write the name of one study, such as study=g4")
+    return [f"runs=${{paths.log_dir}}/studies/{name}", f"out=${{paths.log_dir}}/report/{name}"]
+
+
+_ALIASES = {"transfer": _of_encoders, "report": _of_study}
 
 
 def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
@@ -83,7 +100,12 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         group: sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
         for group in groups
     }
+    if "study" in options:
+        of_measured = {name for names in _STUDIES.values() for name in names}
+        options["study"] = _STUDIES.get(entry, sorted({*options["study"]} - of_measured))
     prepared = [part for name, value in flags.items() for part in (name, value) if part is not None]
+    if entry == "report":  # what is typed beside a study wins
+        settings.sort(key=lambda typed: not typed.startswith("study="))
     if entry in _ALIASES:
         settings = [text for typed in settings for text in _ALIASES[entry](typed)]
     for text in settings:
@@ -180,7 +202,8 @@ def _choice(text: str, override: Override, value: Any, names: list[str]) -> list
         raise UserError(f"{text}: there is a {key} already; write {key}={shown} to choose another one")
     if not _are_names(value):
         raise UserError(f"{text}: {key} takes the name of one of its files; {one_of}")
-    for one in value if isinstance(value, list) else ():  # Hydra has no sentence for one of several
+    # Hydra has no sentence for one of several, and would take a study of another command
+    for one in value if isinstance(value, list) else [value] * (key == "study"):
         if one not in names:
             raise UserError(f"{key}={one} is not known{suggestion(one, names)}; {one_of}")
     return [text]
@@ -188,6 +211,8 @@ def _choice(text: str, override: Override, value: Any, names: list[str]) -> list
 
 def _sweep(text: str, override: Override, names: list[str] | None) -> str:
     key, value = override.key_or_group, override.value()
+    if key == "study":
+        raise UserError(f"{text}: type a line for each study; each is a sweep of its own")
     if isinstance(value, Glob):
         if names is None:
             raise UserError(
