@@ -1,4 +1,4 @@
-"""Many command lines of the program's four commands, each with what must come of it.
+"""Many command lines of all commands, each with what must come of it.
 
     python tests/fuzz/run.py --lines 600 --seed 0 --workers 2
 

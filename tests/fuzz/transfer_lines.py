@@ -107,25 +107,21 @@ def bad_values(rng: random.Random, stage: Stage) -> Iterator[Line]:
 def unread(rng: random.Random, stage: Stage) -> Iterator[Line]:
     """Keys that nothing reads, and settings of the main job; and names of groups."""
     name = "transfer: what it does not read"
-    own = {one.key for one in OF_TRANSFER}
-    others = [
-        one
-        for one in SETTINGS
-        if one.key not in own and not one.key.startswith(("model.opt", "trainer.prec"))
+    training = (
+        "trainer.max",
+        "trainer.val",
+        "trainer.grad",
+        "trainer.acc",
+        "trainer.log",
+        "model.sch",
+        "probe.",
+        "data.unseen",
+    )
+    of_main = [one for one in SETTINGS if one.key.startswith(training) and one.key != "trainer.accelerator"]
+    lines = [
+        tune(stage, name, {one.key: next(iter(one.good))}, "refused", names=(last(one.key), one.key))
+        for one in of_main
     ]
-    lines = []
-    for one in others:
-        if one.key in (
-            "size",
-            "data.test_fraction",
-            "data.split_seed",
-            "data.stratified",
-            "data.skip_bad",
-            "data.cache_gb",
-        ):
-            continue
-        value = next(iter(one.good))
-        lines.append(tune(stage, name, {one.key: value}, "refused", names=(last(one.key), one.key)))
     nodes = (
         "",
         "data",
