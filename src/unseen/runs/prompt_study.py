@@ -165,7 +165,7 @@ def _sentence(measure: str, found: Sequence[_OfSet], corrected: Mapping[tuple[st
     parts += [f"{listing(below)} below"] if below else []
     parts += [f"no difference of {listing(alike)} is shown"] if alike else []
     tests = count(len(corrected), "test")
-    return f"{_COMPARED[measure]}, against {first.name}: {', '.join(parts)} (the same {n:,} images; Holm, {tests})"
+    return f"{_COMPARED[measure]}, against {first.name}: {'; '.join(parts)} (the same {n:,} images; Holm, {tests})"
 
 
 def _table(title: str, found: Sequence[_OfSet]) -> Table:
