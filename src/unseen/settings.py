@@ -235,6 +235,7 @@ OF_TRANSFER: dict[str, tuple[Any, Effect]] = {  # further ones, of transfer.py
     "alphas": (Annotated[list[float], _ALPHAS], "rows"),
 }
 OPTIONAL = (
+    "study",
     "data.num_seen",
     "data.templates",
     "data.class_names",
