@@ -135,6 +135,7 @@ def test_what_is_wrong_is_a_sentence(trained: Ran, checkpoint: Path, photos: Pat
         ({"batch_size": 0}, "batch_size=0 must be a whole number"),
         ({"device": "tpu"}, "device=tpu is not one of auto, cpu, cuda"),
         ({"trust": "my.Net"}, "trust=my.Net must be a list"),
+        ({"trust": ["Net"]}, "trust=.* must be a list of classes, such as"),
         ({"layer": None}, "layer=null must be a text"),
     ],
 )

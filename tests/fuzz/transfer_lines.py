@@ -99,7 +99,7 @@ def good_settings(rng: random.Random, stage: Stage) -> Iterator[Line]:
 def bad_values(rng: random.Random, stage: Stage) -> Iterator[Line]:
     """One setting of a wrong type, or outside its bounds."""
     for setting, value in shuffled(rng, [(one, value) for one in OF_TRANSFER for value in one.bad]):
-        names = (last(setting.key), value.strip("'"), "label model")
+        names = (last(setting.key), value.strip("'"), "label model", "encoder")
         yield tune(stage, "transfer: bad values", {setting.key: value}, "refused", names=names)
 
 

@@ -185,7 +185,8 @@ def embed_job(config: DictConfig) -> None:
     layer = config.layer if isinstance(config.layer, int) else _text(config, "layer")
     if not isinstance(config.skip_bad, bool):
         raise UserError(f"skip_bad={_shown(config.skip_bad)} must be true or false")
-    if not isinstance(config.trust, ListConfig):
+    classes = config.trust if isinstance(config.trust, ListConfig) else [None]
+    if not all(isinstance(name, str) and "." in name for name in classes):
         raise UserError(f"trust={_shown(config.trust)} must be a list of classes, such as [package.Class]")
     out = _output(config, "out", "file")
     from unseen.data.catalog import LeftOut, left_out_sentence
@@ -200,7 +201,7 @@ def embed_job(config: DictConfig) -> None:
             batch_size=config.batch_size,
             device=config.device,
             skip_bad=config.skip_bad,
-            trust=tuple(map(str, config.trust)),
+            trust=tuple(map(str, classes)),
         )
         try:
             made.save(out)

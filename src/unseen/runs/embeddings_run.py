@@ -54,6 +54,10 @@ def embeddings_run(run: Run, plain: dict[str, Any]) -> None:
     with user_errors():
         _check(plain, path)
         found = read_embeddings(path)
+        if found.labels.min() == found.labels.max():
+            raise ValueError(
+                f"labels of {path} are all {found.labels[0]}; measures need images of two classes at least"
+            )
     name = found.encoder or _NAME
     kept = {
         key: plain[key] for key in (*_READ, "size") if key in plain
