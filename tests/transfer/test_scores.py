@@ -345,8 +345,8 @@ HALVES = np.full((70, 2), 0.5)
         (partial(ncti, ONES, TWO), "features are all the same"),
         (partial(nleep, ONES, TWO), "features are all the same"),
         (
-            partial(nleep, ONES[:9], TWO[:9]),
-            "NLEEP fits 10 Gaussians for 2 classes and needs as many images, got 9",
+            partial(nleep, ONES[:19], TWO[:19]),
+            "NLEEP fits 10 Gaussians for 2 classes and needs twice as many images, got 19",
         ),
         (partial(logme, 0 * ONES, TWO), "features are all zero"),
         (partial(silhouette, ONES[:3], [0, 1, 2]), "each image is a class of its own"),

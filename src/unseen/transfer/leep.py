@@ -54,7 +54,7 @@ def nleep(features: Matrix, labels: Matrix, seed: int = 0) -> float:
     Li et al., CVPR 2021. See `mixture_probabilities`.
 
     Args:
-        features: (N, D), five images or more for each class.
+        features: (N, D), ten images or more for each class on average.
         labels: (N,) integers.
         seed: Of the clusters' starting points.
 
@@ -69,17 +69,19 @@ def mixture_probabilities(features: Matrix, classes: int, seed: int = 0) -> Floa
     """Return for each image (N, 5 C) its membership in five Gaussians for each of C classes, fitted without labels.
 
     They are fitted to the principal components that hold 80 % of the variance. Variances are per component: a
-    full covariance of so few images as one of 5 C Gaussians has would be singular.
+    full covariance of so few images as one of 5 C Gaussians has would be singular. Of as many images as Gaussians each
+    would be a cluster of its own, and the score 0 whatever the labels; twice as many are asked for, which still leaves
+    it far above chance for labels that tell nothing: compare tasks with as many images a class.
 
     Raises:
-        ValueError: There are fewer than 5 C images, or features do not vary.
+        ValueError: There are fewer than 10 C images, or features do not vary.
     """
     rows = finite(features, "features")
     gaussians = _COMPONENTS_PER_CLASS * classes
-    if len(rows) < gaussians:
+    if len(rows) < 2 * gaussians:
         raise ValueError(
-            f"NLEEP fits {gaussians} Gaussians for {count(classes, 'class', 'classes')} and needs as many images, got "
-            f"{len(rows)}"
+            f"NLEEP fits {gaussians:,} Gaussians for {count(classes, 'class', 'classes')} and needs twice as many "
+            f"images, got {len(rows):,}"
         )
     if not (rows != rows[0]).any():
         raise ValueError("features are all the same")
