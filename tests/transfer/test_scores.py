@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -365,6 +366,13 @@ HALVES = np.full((70, 2), 0.5)
 def test_bad_input_of_one_score(call: Callable[[], float], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         call()
+
+
+def test_ncti_of_a_class_with_one_image_warns_of_nothing() -> None:
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert math.isfinite(ncti(0.01 * rng.normal(size=(70, 70)), [0, *[1, 2] * 34, 1]))
 
 
 def test_scores_of_two_images_a_class_in_two_classes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,9 @@ def ncti_parts(features: Matrix, labels: Matrix) -> NctiParts:
     reduced = pca.fit_transform(rows)  # (N, 64)
     shrinkage = max(float(np.exp(-pca.explained_variance_[: _DIRECTIONS // 2].sum())), 1e-10)
     solver = {"solver": "svd"} if shrinkage == 1e-10 else {"solver": "eigen", "shrinkage": shrinkage}
-    analysis = LinearDiscriminantAnalysis(**solver).fit(reduced, targets)
+    with warnings.catch_warnings():  # a class of one image has no spread, which is right
+        warnings.filterwarnings("ignore", "Only one sample available")
+        analysis = LinearDiscriminantAnalysis(**solver).fit(reduced, targets)
     directions = analysis.transform(reduced)  # (N, min(C - 1, 64))
     probabilities = analysis.predict_proba(reduced)  # (N, C)
     norms = [float(np.linalg.norm(probabilities[targets == one], "nuc")) for one in range(classes)]
