@@ -75,7 +75,8 @@ def _timed(row: str, settings: Settings, size: tuple[int, int, int]) -> list[Row
 
     task = _task(settings.seed, size)
     sides = {
-        name: lambda name=name: score_task(task, [name], 0, settings.seed)[name].seconds for name in _names()
+        name: lambda name=name: score_task(task, [name], 0, settings.seed)[name].seconds
+        for name in _names(size)
     }
     took = in_turns(row, settings.rounds, sides)
     return [
@@ -86,7 +87,7 @@ def _timed(row: str, settings: Settings, size: tuple[int, int, int]) -> list[Row
 
 def _weighed(row: str, settings: Settings, size: tuple[int, int, int]) -> list[Row]:
     rows = []
-    for name in _names():
+    for name in _names(size):
         grown = in_fresh_process(_growth_of, name, settings.seed, size)
         report(f"{row}, {name}: {grown:.3g} MB")
         what = f"memory that {SCORES[name].heading} takes beyond unit embeddings in float64, {_words_of(name, size)}"
@@ -94,8 +95,10 @@ def _weighed(row: str, settings: Settings, size: tuple[int, int, int]) -> list[R
     return rows
 
 
-def _names() -> list[str]:
-    return [name for name in SCORES if name not in PARTS]
+def _names(size: tuple[int, int, int]) -> list[str]:
+    """Return all but the parts; NLEEP takes too few images for many classes and would have no value."""
+    few = min(size[0], SCORES["nleep"].most_images or size[0]) < 10 * size[1]
+    return [name for name in SCORES if name not in PARTS and not (few and name == "nleep")]
 
 
 def _task(seed: int, size: tuple[int, int, int]) -> Task:
