@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from hydra import compose, initialize_config_dir
 from hydra.utils import get_object
-from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
 open_clip = pytest.importorskip("open_clip")
@@ -198,9 +198,10 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "encoder").glob("*.yam
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_names_an_encoder_or_a_file(path: Path) -> None:
-    config = OmegaConf.load(path)
-    arguments = {key: value for key, value in config.items() if key != "_target_"}
-    inspect.signature(get_object(config._target_)).bind(**arguments)
+    with initialize_config_dir(str(path.parents[1]), version_base=None):
+        config = compose(f"encoder/{path.stem}").encoder
+    arguments = {key for key in config if key != "_target_"}
+    inspect.signature(get_object(config._target_)).bind(**dict.fromkeys(arguments))
     if "architecture" in config:
         assert open_clip.get_pretrained_cfg(config.architecture, config.pretrained)
 
