@@ -275,6 +275,15 @@ def test_joblib_runs_ddp_jobs_too_and_tells_which_job_failed(tmp_path: Path) -> 
     assert len(ran.folders) == 2
 
 
+def test_another_launcher_starts_no_job_for_a_plan(tmp_path: Path) -> None:
+    ran = run_command(
+        "train.py", "-m", "hydra/launcher=joblib", "model=vit,resnet", "plan=true", *TINY, logs=tmp_path
+    )
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert "plan=true takes no hydra/launcher=joblib" in ran.err
+    assert not list(tmp_path.rglob("*.yaml"))
+
+
 def test_several_data_sets_and_one_that_cannot_be_had(tmp_path: Path) -> None:
     """The digits come with scikit-learn; the calligraphy needs a network, which its job alone must miss."""
     ran = run_command(

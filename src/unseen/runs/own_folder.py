@@ -41,6 +41,11 @@ class OwnFolder(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder of a sweep, unless one was typed."""
+        if OmegaConf.select(config, "plan") and "isolated" not in str(config.hydra.launcher.get("_target_")):
+            name = config.hydra.runtime.choices["hydra/launcher"]
+            _end(
+                f"plan=true takes no hydra/launcher={name}, which would start the jobs; they are the same without it"
+            )
         folder = _wanted(config, "hydra.sweep.dir")
         if not _is_typed(config, "hydra.sweep.dir"):
             _use(config, "hydra.sweep.dir", _claim(folder))
