@@ -94,6 +94,6 @@ def test_tables_and_sentences(tmp_path: Path) -> None:
         cells = {(row["trained_on"], row["tested_on"]): row["change"] for row in csv.DictReader(file)}
     assert set(cells) == {("a", "a"), ("a", "b"), ("b", "b"), ("b", "c"), ("c", "c"), ("c", "d")}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "points.csv", "matrix.csv", "regressions.csv", "components.csv", "weights.csv", "weight_choices.csv",
+        "points.csv", "matrix.csv", "regressions.csv", "iimm_parts.csv", "weights.csv", "weight_choices.csv",
         "forecasts.csv", "new_tasks.csv", "techniques.csv", "chosen.csv", "summary.txt",
     }  # fmt: skip

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from unseen.atomic_files import csv_text, write_text
-from unseen.reporting.transfer.components import (
+from unseen.reporting.transfer.forecasts import Forecast, KnownTasks, forecasts, known_tasks
+from unseen.reporting.transfer.iimm_parts import (
     PARTS,
-    Component,
+    PartFits,
     Weight,
     WeightChoice,
-    components,
+    of_parts,
     weights,
 )
-from unseen.reporting.transfer.forecasts import Forecast, KnownTasks, forecasts, known_tasks
 from unseen.reporting.transfer.lines import Line, lines
 from unseen.reporting.transfer.points import Point, Tasks, read_tasks
 from unseen.reporting.transfer.run_folders import OUTCOMES
@@ -32,7 +32,7 @@ class TransferStudy:
 
     tasks: Tasks
     lines: list[Line]
-    components: list[Component]
+    parts: list[PartFits]
     weights: list[Weight]
     weight_choices: list[WeightChoice]
     known_tasks: list[KnownTasks]
@@ -57,7 +57,7 @@ def study_of(tasks: Tasks) -> TransferStudy:
     }
     return TransferStudy(
         tasks=tasks,
-        components=components(points),
+        parts=of_parts(points),
         weights=rows,
         technique_differences=differences,
         notes=tasks.notes + notes,
@@ -71,7 +71,7 @@ def transfer_study(folders: Sequence[Path], out: Path) -> list[str]:
 
     Args:
         folders: Run folders of `transfer.py`, or folders that hold such at any depth.
-        out: A folder, made if absent: points.csv, matrix.csv, regressions.csv, components.csv, weights.csv,
+        out: A folder, made if absent: points.csv, matrix.csv, regressions.csv, iimm_parts.csv, weights.csv,
             forecasts.csv (by number of known tasks), new_tasks.csv, techniques.csv, chosen.csv and summary.txt.
 
     Raises:
@@ -107,11 +107,11 @@ def tables(study: TransferStudy) -> dict[str, Table]:
         ),
         "matrix.csv": (("encoder", "technique", "trained_on", "tested_on", "change", "runs"), matrix),
         "regressions.csv": _of(Line, study.lines),
-        "components.csv": (
+        "iimm_parts.csv": (
             ("encoder", "technique", "outcome", "n", *(f"r2_{part}" for part in PARTS)),
             (
                 (row.encoder, row.technique, row.outcome, row.n, *(row.r2.get(part) for part in PARTS))
-                for row in study.components
+                for row in study.parts
             ),
         ),
         "weights.csv": _of(Weight, study.weights),

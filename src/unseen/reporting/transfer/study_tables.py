@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from unseen.reporting.intervals import Estimate
 from unseen.reporting.tables import Cell, Column, Row, Table, shown
-from unseen.reporting.transfer.components import PARTS, Component, WeightChoice
 from unseen.reporting.transfer.forecasts import Forecast, KnownTasks
+from unseen.reporting.transfer.iimm_parts import PARTS, PartFits, WeightChoice
 from unseen.reporting.transfer.lines import Line
 from unseen.reporting.transfer.published import published_numbers
 from unseen.reporting.transfer.run_folders import OUTCOMES
@@ -31,7 +31,7 @@ def study_tables(study: TransferStudy) -> list[Table]:
     """Return the tables of a study; some may have no rows."""
     return [
         *_of_lines(study.lines),
-        _of_parts(study.components),
+        _of_parts(study.parts),
         _of_weights(study.weight_choices),
         _of_known_tasks(study.known_tasks),
         _of_forecasts(study.forecasts),
@@ -98,7 +98,7 @@ def _outcome(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _of_parts(found: Sequence[Component]) -> Table:
+def _of_parts(found: Sequence[PartFits]) -> Table:
     rows = [
         Row((one.encoder, one.technique, _outcome(one.outcome), one.n, *(one.r2.get(part) for part in PARTS)))
         for one in found

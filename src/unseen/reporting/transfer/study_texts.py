@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from unseen.reporting.association import detectable_correlation
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
-from unseen.reporting.transfer.components import WeightChoice
 from unseen.reporting.transfer.forecasts import Forecast, KnownTasks
+from unseen.reporting.transfer.iimm_parts import WeightChoice
 from unseen.reporting.transfer.lines import FAMILIES, FEWEST_TASKS, PRIMARY, Line
 from unseen.reporting.transfer.points import Tasks
 from unseen.reporting.transfer.shuffles import smallest_p

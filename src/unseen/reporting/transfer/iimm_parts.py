@@ -22,7 +22,7 @@ _FEWEST_TO_CHOOSE = 5  # tasks: a weight is chosen on one less, each of which is
 
 
 @dataclass(frozen=True)
-class Component:
+class PartFits:
     """The R² of one outcome over the same T tasks against each part of the IIMM; parts that they lack are left out."""
 
     encoder: str
@@ -69,7 +69,7 @@ class WeightChoice:
     highest_w: float
 
 
-def components(points: Sequence[Point]) -> list[Component]:
+def of_parts(points: Sequence[Point]) -> list[PartFits]:
     """Return the R² of each part, for every encoder, technique and outcome with four tasks that have the same parts."""
     found = []
     for (encoder, technique), members in grouped(points).items():
@@ -80,7 +80,7 @@ def components(points: Sequence[Point]) -> list[Component]:
             columns = {name: np.array([point.measures[name] for point in known]) for name in parts}
             r2 = {name: float(r_squared(x, y)) for name, x in columns.items() if has_line(x, y)}
             if r2:
-                found.append(Component(encoder, technique, outcome, len(y), r2))
+                found.append(PartFits(encoder, technique, outcome, len(y), r2))
     return found
 
 

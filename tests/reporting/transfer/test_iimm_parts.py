@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unseen.reporting.transfer.components import WEIGHTS, components, weights
+from unseen.reporting.transfer.iimm_parts import WEIGHTS, of_parts, weights
 from unseen.reporting.transfer.points import Point
 
 RNG = np.random.default_rng(3)
@@ -26,7 +26,7 @@ def points(gain: np.ndarray, **more: np.ndarray) -> list[Point]:
 
 def test_parts_side_by_side() -> None:
     gap = np.array([0.1, np.nan, 0.3, 0.4, 0.2, 0.6])
-    (row,) = components(points(2 * INTRA + 1, gap=gap, correct=np.ones(6)))
+    (row,) = of_parts(points(2 * INTRA + 1, gap=gap, correct=np.ones(6)))
     assert row.r2["intra"] == pytest.approx(1)
     assert row.r2["inter"] == pytest.approx(np.corrcoef(INTER, INTRA)[0, 1] ** 2)
     # a part that a task lacks would be over other tasks; one that does not vary has none
