@@ -15,23 +15,38 @@ class ProbeSetting:
     """A setting `probe.NAME`.
 
     Attributes:
-        kind: int, float or bool.
+        kind: int, float or bool; of a list that of its items.
         default: Of `ProbeSuite`; the value of a run is in its configuration.
         least: Smallest value allowed.
         most: Largest value allowed.
         optional: Whether None is allowed.
         adds: Whether it adds scores and leaves all others as they are.
+        of_unseen: Whether these are scores of the unseen classes only.
+        choices: Of a list: what it may hold, each once.
     """
 
     kind: type
-    default: float | None
+    default: float | tuple[int, ...] | None
     least: float | None = None
     most: float | None = None
     optional: bool = False
     adds: bool = False
+    of_unseen: bool = False
+    choices: tuple[int, ...] = ()
+
+    @property
+    def says(self) -> str:
+        """What a list must be."""
+        return f"must be a list of some of {', '.join(map(str, self.choices))}, each once, or []"
 
     def check(self, name: str, value: object) -> None:
         """Raise a ValueError that names the value and what is allowed, if it is not allowed."""
+        if self.choices:
+            items = list(value) if isinstance(value, list | tuple) else [value]
+            whole = all(type(item) is self.kind and item in self.choices for item in items)
+            if not isinstance(value, list | tuple) or not whole or len(set(items)) < len(items):
+                raise ValueError(f"{name} {self.says}; got {value!r}")
+            return
         if value is None and self.optional:
             return
         number = isinstance(value, int | float) and (isinstance(value, bool) == (self.kind is bool))
@@ -110,19 +125,23 @@ def _image_sd(score: str, heading: str) -> ScoreFacts:
     )
 
 
+SHOTS = (1, 2, 5, 10, 20)  # labelled images a class
+
 SETTINGS = {
     "n_init": ProbeSetting(int, 10, least=1, most=10_000),
     "seed": ProbeSetting(int, 42, least=0, most=2**32 - 1),
     "k": ProbeSetting(int, None, least=1, most=2**31 - 1, optional=True),
     "standardize": ProbeSetting(bool, False),
     "image_bootstrap": ProbeSetting(int, None, least=2, most=100_000, optional=True, adds=True),
+    "few_shot": ProbeSetting(int, (), adds=True, of_unseen=True, choices=SHOTS),
+    "discovery": ProbeSetting(bool, False, adds=True, of_unseen=True),
 }
 
 PROBES = (
     Probe(
         "clusters",
         "unseen.probes.clustering:cluster_scores",
-        ("n_init", "seed", "image_bootstrap"),
+        ("n_init", "seed", "image_bootstrap", "discovery"),
         (
             ScoreFacts(
                 "nmi",
@@ -146,6 +165,15 @@ PROBES = (
                 "nmi_start_sd", "standard deviation of the NMI over single k-means starts", control=True
             ),
             _image_sd("nmi", "NMI"),
+            ScoreFacts(
+                "cluster_accuracy",
+                "share of images whose k-means cluster stands for their class, at best, one cluster a class (ACC); as "
+                "many clusters as classes",
+            ),
+            ScoreFacts(
+                "cluster_accuracy_estimated", "the same with the number of clusters that is estimated"
+            ),
+            ScoreFacts("class_count_error", "estimated number of classes minus the true number", share=False),
         ),
     ),
     Probe(
@@ -185,6 +213,18 @@ PROBES = (
             _image_sd("nn1", "NN@1"),
             _image_sd("nnk", "NN@k"),
             _image_sd("r_precision", "R-precision"),
+        ),
+    ),
+    Probe(
+        "few_shot",
+        "unseen.probes.few_shot:few_shot_scores",
+        ("few_shot", "seed"),
+        tuple(
+            ScoreFacts(
+                f"few_shot_{shots}",
+                f"accuracy of the nearest class mean by {shots} labelled image{'s' * (shots > 1)} a class",
+            )
+            for shots in SHOTS
         ),
     ),
     Probe(

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from unseen.probe_table import SETTINGS as PROBE_SETTINGS
+from unseen.probe_table import ProbeSetting
 from unseen.selector_table import SELECTORS
 
 Effect = Literal[
@@ -87,6 +88,21 @@ def _check_selectors(value: Any) -> Any:
         says = "must be default, none, or a list of some of {known}, each once"
         raise PydanticCustomError("selectors", says, {"known": ", ".join(SELECTORS)})
     return value
+
+
+def _of_probe(setting: ProbeSetting) -> Any:
+    """Return the type of a setting of the probes."""
+    if not setting.choices:
+        return _between(setting.kind, setting.least, setting.most, setting.optional)
+
+    def check(value: Any) -> Any:
+        try:
+            setting.check("", value)
+        except ValueError:
+            raise PydanticCustomError("choices", "{says}", {"says": setting.says}) from None
+        return value
+
+    return Annotated[Any, AfterValidator(check)]
 
 
 def _between(kind: type, least: float | None, most: float | None, optional: bool = False) -> Any:
@@ -169,7 +185,7 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "data.workers": (_between(int, 0, 1024) | Literal["auto"], "speed"),
     **{
         f"probe.{name}": (
-            _between(setting.kind, setting.least, setting.most, setting.optional),
+            _of_probe(setting),
             "rows" if setting.adds else "result",
         )
         for name, setting in PROBE_SETTINGS.items()
@@ -247,6 +263,8 @@ OPTIONAL = (
     *(f"model.scheduler.{name}" for name in ("_target_", "_partial_", "warmup_steps", "epochs")),
     "data.augment",
     "data.class_balanced",
+    "probe.few_shot",
+    "probe.discovery",
     "probe.selectors",
     "trainer.strategy",
     "trainer.deterministic",

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from unseen.data.catalog import Catalog, Entry
-from unseen.data.selection import SelectionRule, check_neighbors, planned_sizes, select, shares
+from unseen.data.selection import SelectionRule, check_neighbors, check_shots, planned_sizes, select, shares
 from unseen.data.splits import ClassSplit
 
 
@@ -171,3 +171,10 @@ def test_more_neighbours_than_images():
     check_neighbors(49, {"u": 30, "v": 20})
     with pytest.raises(ValueError, match=r"k=50 .* 50 unseen images \(u 30, v 20\); choose at most 49"):
         check_neighbors(50, {"u": 30, "v": 20})
+
+
+def test_more_labelled_images_than_a_class_has():
+    check_shots(0, {"u": 2})
+    check_shots(19, {"u": 30, "v": 20})
+    with pytest.raises(ValueError, match=r"20 labelled images .* unseen class v, which has 20; choose less"):
+        check_shots(20, {"u": 30, "v": 20})

@@ -106,6 +106,11 @@ SETTINGS = (
     Setting("probe.k", {"null": None, "1": 1, "20": 20}, (*NO_WHOLE, "0", "60", "533", HUGE)),
     switch("probe.standardize"),
     Setting("probe.image_bootstrap", {"null": None, "2": 2, "50": 50}, (*NO_WHOLE, "0", "1", HUGE)),
+    Setting(
+        "probe.few_shot", {"[]": [], "[1]": [1]},
+        ("null", "5", "[0]", "[3]", "[1,1]", "[1.0]", "[true]", "[abc]", "abc", "''", "{a:1}", "[[1]]", "nan"),
+    ),
+    switch("probe.discovery"),
     switch("probe.save_embeddings"),
     Setting(
         "probe.noise_levels", {"[]": [], "[0.5]": [0.5], "[0.25,1.0]": [0.25, 1.0]},

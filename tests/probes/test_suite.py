@@ -20,9 +20,17 @@ from unseen.probes import (
     r_precision,
     run_probes,
 )
+from unseen.probes.inputs import at_most
 from unseen.probes.linear import binomial_error
-from unseen.probes.suite import _at_most
 from unseen.selector_table import chosen
+
+BY_DEFAULT = [
+    name
+    for name in SCORES
+    if not name.endswith("_image_sd")
+    and not name.startswith(("few_shot_", "cluster_accuracy"))
+    and name != "class_count_error"
+]
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])
@@ -55,7 +63,7 @@ def test_equals_the_single_probes(blobs, num_threads):
             )
         ),
     }
-    assert tuple(scores) == tuple(name for name in SCORES if not name.endswith("_image_sd"))
+    assert list(scores) == BY_DEFAULT
     assert all(type(value) is float for value in scores.values())
 
 
@@ -94,11 +102,9 @@ def test_k_defaults_to_the_largest_class(blobs):
     scores = run_probes(embeddings, labels, settings)
     assert scores["nnk"] == neighbor_agreement(embeddings, labels, k=40).at_k
     # the linear probe as asked, and one start has no spread
-    assert tuple(scores) == tuple(
-        name
-        for name in SCORES
-        if not name.startswith("linear_probe") and name != "nmi_start_sd" and not name.endswith("_image_sd")
-    )
+    assert list(scores) == [
+        name for name in BY_DEFAULT if not name.startswith("linear_probe") and name != "nmi_start_sd"
+    ]
 
 
 def test_probing_draws_no_random_numbers_and_repeats_bit_for_bit(blobs):
@@ -152,7 +158,12 @@ def test_a_dead_layer_is_scored_and_a_diverged_one_refused(blobs):
         ({"image_bootstrap": 1}, "image_bootstrap must be at least 2 or None, got 1"),
         ({"standardize": 1}, "standardize must be bool, got 1"),
         ({"n_inti": 1}, "unknown setting 'n_inti'; known are n_init, seed, k, standardize, image_bootstrap"),
-        ({"probes": ["nmi"]}, "unknown probe 'nmi'; known are clusters, neighbors, linear"),
+        ({"few_shot": 5}, r"few_shot must be a list of some of 1, 2, 5, 10, 20, each once, or \[\]; got 5"),
+        ({"few_shot": [5, 5]}, r"few_shot must be .* got \[5, 5\]"),
+        ({"few_shot": [3]}, r"few_shot must be .* got \[3\]"),
+        ({"few_shot": [True]}, r"few_shot must be .* got \[True\]"),
+        ({"discovery": 1}, "discovery must be bool, got 1"),
+        ({"probes": ["nmi"]}, "unknown probe 'nmi'; known are clusters, neighbors, few_shot, linear"),
     ],
 )
 def test_wrong_settings(settings, sentence):
@@ -175,13 +186,13 @@ def test_selectors_are_computed_on_their_split_beside_the_probes(blobs):
     assert suite.only("clusters").selectors == ()
 
 
-def test_a_selector_looks_at_so_many_images_at_most(blobs, monkeypatch):
+def test_a_selector_looks_at_so_many_imagesat_most(blobs, monkeypatch):
     """Drawn by the seed, each once, in their order: the same for any number of processes."""
     embeddings, labels = blobs
     suite = ProbeSuite(probes=["clusters"], selectors=chosen(["nc1"]), num_unseen=2)
     whole = run_probes(embeddings, labels, suite.of("seen"))["nc1"]
     monkeypatch.setattr("unseen.probes.suite.MOST_IMAGES", 60)
-    rows = _at_most(60, 90, suite.settings["seed"])
+    rows = at_most(60, 90, suite.settings["seed"])
     assert len(rows.unique()) == 60
     assert rows.tolist() == sorted(rows.tolist())
     some = run_probes(embeddings, labels, suite.of("seen"))["nc1"]

@@ -58,6 +58,7 @@ def test_a_run_that_goes_on_is_the_same_run(tmp_path: Path) -> None:
         ("model.sizes.paper.taps=[stem]", False),  # of a size that was not chosen
         ("probe.noise_levels=[1.0]", True),  # else a sweep that goes on would not add the rows
         ("probe.image_bootstrap=50", True),
+        ("probe.few_shot=[5]", True),
         ("+data.own_key=1", True),
     ],
 )

@@ -87,6 +87,8 @@ GOOD = {
         "k": None,
         "standardize": False,
         "image_bootstrap": None,
+        "few_shot": [1, 20],
+        "discovery": True,
         "at_start": True,
         "noise_levels": [0.5, 1],
         "save_embeddings": True,
@@ -182,6 +184,9 @@ def test_a_good_configuration_passes() -> None:
         ),
         ("probe.selectors", [], "probe.selectors=[] must be default, none"),
         ("probe.selectors", [["nc1"]], "probe.selectors=[['nc1']] must be default, none"),
+        ("probe.few_shot", 5, "probe.few_shot=5 must be a list of some of 1, 2, 5, 10, 20, each once, or []"),
+        ("probe.few_shot", [5, 3], "probe.few_shot=[5, 3] must be a list of some of"),
+        ("probe.discovery", "yes", "probe.discovery='yes' must be a valid boolean"),
         ("probe.k", 0, "probe.k=0 must be greater than or equal to 1"),
     ],
 )

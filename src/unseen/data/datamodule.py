@@ -37,6 +37,7 @@ from unseen.data.selection import (
     SelectionRule,
     check_neighbors,
     check_shares,
+    check_shots,
     check_still_complete,
     planned_sizes,
     refuse_bad_files,
@@ -127,22 +128,23 @@ class SeenUnseenDataModule(LightningDataModule):
         self._identity: dict[str, Any] = {}
         self._catalog = Catalog(())
         self._neighbors: int | None = None
-        self._ranks = 1
+        self._ranks, self._shots = 1, 0
         self.bad_files: tuple[tuple[str, str], ...] = ()
 
     # ------------------------------------------------------------------ what can be known before decoding
-    def check(self, k: int | None = None, *, ranks: int = 1) -> None:
+    def check(self, k: int | None = None, *, ranks: int = 1, shots: int = 0) -> None:
         """Refuse impossible settings; reads at most folder names or an archive's index, downloads nothing.
 
         Args:
             k: Number of neighbours that the probes will ask for; None: not yet known. It is checked again
                 in `setup` for sources that do not know their counts before.
             ranks: How many processes will share the evaluation out; each needs an image.
+            shots: Labelled images a class of the few-shot probe; each unseen class needs more.
 
         Raises:
             ValueError: One sentence that names the value and what is allowed.
         """
-        self._neighbors, self._ranks = k, ranks
+        self._neighbors, self._ranks, self._shots = k, ranks, shots
         if self._augment is not None:
             check_augment(self._augment, self.image_size)
         self.source.check()
@@ -162,6 +164,7 @@ class SeenUnseenDataModule(LightningDataModule):
     def _check_counts(self, counts: Counts, split: ClassSplit) -> None:
         train, test, unseen = planned_sizes(counts, split, self._rule)
         check_neighbors(self._neighbors, unseen)
+        check_shots(self._shots, unseen)
         check_shares(self._ranks, test, sum(unseen.values()))
         images, frame = train + test + sum(unseen.values()), self._view.frame
         if self.decode == "ahead" and not self._stores and not self._cache_holds(images):
@@ -201,8 +204,9 @@ class SeenUnseenDataModule(LightningDataModule):
         train, test, unseen = stores
         if bad_files:
             check_still_complete(split, *(store.labels.tolist() for store in stores))
-            left = torch.bincount(unseen.labels).tolist()
-            check_neighbors(self._neighbors, dict(zip(split.unseen_names, left, strict=True)))
+            left = dict(zip(split.unseen_names, torch.bincount(unseen.labels).tolist(), strict=True))
+            check_neighbors(self._neighbors, left)
+            check_shots(self._shots, left)
         self._identity = {
             "images": Chosen(tuple(train.references), tuple(train.labels.tolist())).fingerprint(),
             "batch_size": self.batch_size,

@@ -165,6 +165,16 @@ def check_neighbors(k: int | None, unseen: dict[str, int]) -> None:
         )
 
 
+def check_shots(shots: int, unseen: dict[str, int]) -> None:
+    """Raise ValueError unless each unseen class has more than `shots` images, given their number in each class."""
+    name, images = min(unseen.items(), key=lambda item: item[1])
+    if shots >= images:
+        raise ValueError(
+            f"probe.few_shot: {shots} labelled images a class leave none to test in the unseen class {name}, which has "
+            f"{images}; choose less"
+        )
+
+
 def check_shares(processes: int, test: int, unseen: int) -> None:
     """Raise ValueError unless each process has a test image of a seen class and an unseen image to evaluate."""
     for images, what in ((test, "test images of seen classes"), (unseen, "unseen images")):

@@ -1,6 +1,8 @@
 """Probes: pure functions that score how well classes separate in the embeddings of one layer."""
 
 from unseen.probes.clustering import ClusterAgreement, kmeans_agreement, kmeans_nmi
+from unseen.probes.discovery import cluster_accuracy
+from unseen.probes.few_shot import few_shot_accuracy
 from unseen.probes.inputs import ProbeWarning
 from unseen.probes.linear import linear_probe_accuracy
 from unseen.probes.neighbors import NeighborAgreement, neighbor_agreement, r_precision
@@ -13,6 +15,8 @@ __all__ = [
     "ProbePool",
     "ProbeSuite",
     "ProbeWarning",
+    "cluster_accuracy",
+    "few_shot_accuracy",
     "kmeans_agreement",
     "kmeans_nmi",
     "linear_probe_accuracy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from sklearn.metrics.cluster import (
     normalized_mutual_info_score,
 )
 
+from unseen.probes.discovery import DISCOVERY_SCORES, discovery_scores
 from unseen.probes.image_bootstrap import entropy, nmi_sd
 from unseen.probes.inputs import ProbeWarning, checked_embeddings, checked_labels, unit_scaled
 from unseen.probes.kmeans import best_clustering, cluster
@@ -47,6 +49,12 @@ class ClusterAgreement:
     image_sd: float
 
 
+class _Clusters(NamedTuple):
+    points: torch.Tensor  # (N, D) as k-means takes them
+    targets: torch.Tensor  # (N,) classes 0..C-1
+    assigned: torch.Tensor  # (N,) clusters of the best start
+
+
 def kmeans_nmi(
     embeddings: torch.Tensor | npt.ArrayLike,
     labels: torch.Tensor | npt.ArrayLike,
@@ -56,7 +64,7 @@ def kmeans_nmi(
     seed: int = 42,
 ) -> float:
     """Normalised mutual information, 0..1, of k-means clusters and classes; see `kmeans_agreement`."""
-    return _agreement(embeddings, labels, num_clusters, n_init, seed, None).nmi
+    return _agreement(embeddings, labels, num_clusters, n_init, seed, None)[0].nmi
 
 
 def kmeans_agreement(
@@ -92,7 +100,7 @@ def kmeans_agreement(
     Raises:
         ValueError: If the inputs are malformed, not finite, or fewer than `num_clusters`.
     """
-    return _agreement(embeddings, labels, num_clusters, n_init, seed, image_bootstrap)
+    return _agreement(embeddings, labels, num_clusters, n_init, seed, image_bootstrap)[0]
 
 
 def cluster_scores(
@@ -102,13 +110,18 @@ def cluster_scores(
     n_init: int,
     seed: int,
     image_bootstrap: int | None,
+    discovery: bool,
 ) -> dict[str, float]:
-    """`kmeans_agreement` as scores by name; one start has no spread."""
-    found = kmeans_agreement(features, labels, n_init=n_init, seed=seed, image_bootstrap=image_bootstrap)
+    """`kmeans_agreement` as scores by name; one start has no spread. `discovery` adds `discovery_scores`."""
+    found, clusters = _agreement(features, labels, None, n_init, seed, image_bootstrap)
     scores = {"nmi": found.nmi, "ami": found.ami, "nmi_chance": found.chance}
     if n_init > 1:
         scores["nmi_start_sd"] = found.start_sd
-    return scores if image_bootstrap is None else scores | {"nmi_image_sd": found.image_sd}
+    if image_bootstrap is not None:
+        scores["nmi_image_sd"] = found.image_sd
+    if discovery:
+        scores |= _discovery(clusters, n_init, seed)
+    return scores
 
 
 def _agreement(
@@ -118,7 +131,8 @@ def _agreement(
     n_init: int,
     seed: int,
     image_bootstrap: int | None,
-) -> ClusterAgreement:
+) -> tuple[ClusterAgreement, _Clusters | None]:
+    """Return the agreement, and the clusters; None for a single class."""
     features = checked_embeddings(embeddings)  # (N, D)
     names, labelled = checked_labels(labels, len(features))
     if n_init < 1:
@@ -127,11 +141,13 @@ def _agreement(
     if not 1 <= clusters <= len(features):
         raise ValueError(f"num_clusters must be between 1 and N={len(features)}, got {clusters}")
     if len(names) == 1:
-        return ClusterAgreement(*(math.nan,) * 5)
+        return ClusterAgreement(*(math.nan,) * 5), None
 
+    points = unit_scaled(features).float()
     with one_thread(features.device):
-        found = cluster(unit_scaled(features).float(), clusters, n_init=n_init, seed=seed)
-    targets, best = labelled.numpy(), best_clustering(found).assigned.numpy()
+        found = cluster(points, clusters, n_init=n_init, seed=seed)
+    assigned = best_clustering(found).assigned
+    targets, best = labelled.numpy(), assigned.numpy()
     distinct = len(np.unique(best))
     if distinct < clusters:
         warnings.warn(
@@ -142,13 +158,20 @@ def _agreement(
         )
     singles = [_nmi(targets, one.assigned.numpy()) for one in found]
     table = contingency_matrix(targets, best, sparse=True).astype(np.int64)  # (C, K)
-    return ClusterAgreement(
+    agreement = ClusterAgreement(
         nmi=_nmi(targets, best),
         ami=float(adjusted_mutual_info_score(targets, best, average_method="arithmetic")),
         chance=_expected_nmi(table),
         start_sd=float(np.std(singles, ddof=1)) if n_init > 1 else math.nan,
         image_sd=nmi_sd(table.toarray(), draws=image_bootstrap, seed=seed) if image_bootstrap else math.nan,
     )
+    return agreement, _Clusters(points, labelled, assigned)
+
+
+def _discovery(clusters: _Clusters | None, n_init: int, seed: int) -> dict[str, float]:
+    if clusters is None:
+        return dict.fromkeys(DISCOVERY_SCORES, math.nan)
+    return discovery_scores(*clusters, n_init=n_init, seed=seed)
 
 
 def _nmi(targets: IntArray, assigned: IntArray) -> float:

@@ -135,6 +135,14 @@ def unit_scaled(features: Tensor) -> Tensor:
     return torch.ldexp(features, -exponent)
 
 
+def at_most(most: int, images: int, seed: int) -> Tensor:
+    """Return the places of the images, ascending; of more than `most` so many, drawn at random."""
+    if images <= most:
+        return torch.arange(images)
+    drawn = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
+    return drawn[:most].sort().values
+
+
 def _readable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return an array that torch can share: of a type that it knows, contiguous where strides are negative."""
     if array.dtype not in (np.float16, np.float32, np.float64):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from unseen.probe_table import PROBES, SCORES, SETTINGS, Probe
-from unseen.probes.inputs import checked_embeddings, checked_labels
+from unseen.probes.inputs import at_most, checked_embeddings, checked_labels
 from unseen.probes.threads import one_thread
 from unseen.selector_table import ROWS, Selector
 
@@ -65,14 +65,21 @@ class ProbeSuite:
         self.num_unseen = num_unseen
 
     def of(self, split: str) -> ProbeSuite:
-        """Return the same probes with the selectors that are computed from images of this split."""
+        """Return the same probes with the selectors and further scores that are of this split."""
         selectors = [one for one in self.selectors if one.split == split and one.function]
         names = [probe.name for probe in self.probes]
-        return ProbeSuite(probes=names, selectors=selectors, num_unseen=self.num_unseen, **self.settings)
+        settings = {
+            name: value
+            for name, value in self.settings.items()
+            if split == "unseen" or not SETTINGS[name].of_unseen
+        }
+        return ProbeSuite(probes=names, selectors=selectors, num_unseen=self.num_unseen, **settings)
 
     def only(self, *probes: str) -> ProbeSuite:
-        """Return the same settings with some of the probes and no selectors."""
-        return ProbeSuite(probes=probes, **self.settings)
+        """Return some of the probes, without further scores and selectors."""
+        return ProbeSuite(
+            probes=probes, **{name: value for name, value in self.settings.items() if not SETTINGS[name].adds}
+        )
 
 
 def run_probes(
@@ -164,7 +171,7 @@ class ProbePool:
             )
             parts.append((self._on_cpu if on_cpu else self._on_gpu).submit(call))
         if suite.selectors:
-            rows = _at_most(MOST_IMAGES, len(features), values["seed"])
+            rows = at_most(MOST_IMAGES, len(features), values["seed"])
             some = features[rows.to(features.device)].cpu()
             values |= {"labels": targets[rows], "num_classes": suite.num_unseen}
             for selector in suite.selectors:
@@ -175,14 +182,6 @@ class ProbePool:
 
 def _select(selector: Selector, features: Tensor, arguments: dict[str, Any]) -> dict[str, float]:
     return {selector.row: _named(selector.function)(features, **arguments)}
-
-
-def _at_most(most: int, images: int, seed: int) -> Tensor:
-    """Return the places of the images, ascending; of more than `most` so many, drawn at random."""
-    if images <= most:
-        return torch.arange(images)
-    drawn = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
-    return drawn[:most].sort().values
 
 
 def _named(function: str) -> Callable[..., Any]:

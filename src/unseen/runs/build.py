@@ -205,7 +205,8 @@ def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenU
         check_tuning(_tuning(plain), spec, plain["data"]["image_size"])
         if training and plain["data"]["batch_size"] == 1:
             check_single_images(spec, plain["data"]["image_size"])
-        datamodule.check(plain["probe"]["k"], ranks=ranks_of(plain["trainer"]))
+        shots = max(_probe_settings(plain)["few_shot"], default=0)
+        datamodule.check(plain["probe"]["k"], ranks=ranks_of(plain["trainer"]), shots=shots)
         datamodule.prepare_data()
         datamodule.setup()
     return spec, datamodule
@@ -295,6 +296,11 @@ def _describe(
         notice(f"{len(datamodule.bad_files)} unreadable images were left out (data.skip_bad=true)")
     if datamodule.decode_notice:
         notice(datamodule.decode_notice)
+
+
+def _probe_settings(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of the probes; checkpoints of before one was there do without."""
+    return {name: plain["probe"].get(name, setting.default) for name, setting in SETTINGS.items()}
 
 
 def _selectors(plain: dict[str, Any]) -> tuple[Selector, ...]:
@@ -468,7 +474,7 @@ def _callbacks(
                     suite=ProbeSuite(
                         selectors=_selectors(plain),
                         num_unseen=num_unseen,
-                        **{name: plain["probe"][name] for name in SETTINGS} | {"k": k},
+                        **_probe_settings(plain) | {"k": k},
                     ),
                     run_folder=listener,
                     noise_levels=tuple(plain["probe"]["noise_levels"]),
