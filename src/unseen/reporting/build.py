@@ -67,7 +67,7 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     asked = [study_section(study) for study in studies(configurations)]
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)
-    of_studies = [one.table for one in asked]
+    of_studies = [table for one in asked for table in one.tables]
     write_tables(
         [*tables.values(), *of_studies, *biases.tables.values(), *transfer.tables.values()], out / "tables"
     )

@@ -37,6 +37,7 @@ class About(BaseModel):
     name: Annotated[str, Field(pattern=r"^[\w-]{1,40}$")]
     question: Annotated[str, Field(max_length=500)] = ""
     answer: Annotated[str, Field(max_length=500)] = ""  # what would count as one
+    analysis: Literal["levels", "downstream_use"] = "levels"  # what is made of the runs
     measure: Literal["nmi", "ami"] = "nmi"  # whose best layer is g
     reference: Annotated[dict[_Setting, Any], Field(max_length=10)] = {}  # factor: level
 
@@ -96,7 +97,11 @@ def _study(members: Sequence[Configuration]) -> Study:
     names = list(described.reference)
     references = {name: _text(level) for name, level in described.reference.items()}
     of_each = [found for config in members if (found := about(config.runs[0]))]
-    if any((one.reference, one.measure) != (described.reference, described.measure) for one in of_each):
+    if any(
+        (one.reference, one.measure, one.analysis)
+        != (described.reference, described.measure, described.analysis)
+        for one in of_each
+    ):
         problem = "Its runs name different references, so none are compared: report them apart."
         return Study(described, members[0].size, (), (), (problem,))
     places: dict[tuple[str, ...], Configuration] = {}

@@ -10,6 +10,8 @@ import numpy as np
 
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
+from unseen.reporting.downstream_tables import downstream_sentences, networks_table, predictions_table
+from unseen.reporting.downstream_use import downstream_uses
 from unseen.reporting.intervals import Estimate
 from unseen.reporting.paired_levels import Effect
 from unseen.reporting.study_effects import Factor, Level, Study
@@ -30,16 +32,20 @@ class StudySection:
     question: str
     answer: str  # what would count as one
     sentences: tuple[str, ...]
-    table: Table  # without rows where the study sweeps class splits and seeds only
+    tables: tuple[Table, ...]  # without rows where there is nothing to compare
 
 
 def study_section(study: Study) -> StudySection:
     """Return the section of a study."""
     about = study.about
     question, answer = (printable(text, 500) for text in (about.question, about.answer))
-    return StudySection(
-        about.name, study.size, question, answer, tuple(study_sentences(study)), study_table(study)
-    )
+    if about.analysis == "downstream_use":
+        found = downstream_uses(study.configurations)
+        tables = [make(about.name, study.size, found) for make in (predictions_table, networks_table)]
+        sentences = [*study.problems, *downstream_sentences(found)]
+    else:
+        tables, sentences = [study_table(study)], study_sentences(study)
+    return StudySection(about.name, study.size, question, answer, tuple(sentences), tuple(tables))
 
 
 def study_table(study: Study) -> Table:
