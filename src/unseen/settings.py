@@ -173,6 +173,8 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "data.rotation": (_between(float, 0, 180), "result"),
     "data.augment": (_Group | None, "result"),
     "data.class_balanced": (bool, "result"),
+    "data.imbalance": (Annotated[float, Field(ge=1, le=1e6)], "result"),
+    "data.shift": (Literal["none", "blur", "invert", "contrast"], "result"),
     "data.pad": (_between(float, 0, 1), "result"),
     "data.stratified": (bool, "result"),
     "data.eval_deterministic": (bool, "result"),
@@ -265,11 +267,15 @@ OPTIONAL = (
     "data.class_balanced",
     "probe.few_shot",
     "probe.discovery",
+    "data.imbalance",
+    "data.shift",
     "probe.selectors",
     "trainer.strategy",
     "trainer.deterministic",
     "trainer.benchmark",
 )
+# What runs from before a setting existed did: at this value it makes no other run, and theirs are known again.
+ADDED: dict[str, Any] = {"data.imbalance": 1, "data.shift": "none"}
 _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that only some files of a group have
     "data.source.root": "place",
     "data.source.test_root": "place",

@@ -52,7 +52,8 @@ def test_facts(digits):
     assert digits.num_classes == 7
     assert digits.counts() == {
         "seen_classes": 7, "unseen_classes": 3, "train_images": 100, "seen_test_images": 40, "unseen_images": 60,
-        "largest_unseen_class": 20, "bad_files": 0, "ignored_files": 0,
+        "largest_train_class": 15, "smallest_train_class": 14, "largest_unseen_class": 20, "bad_files": 0,
+        "ignored_files": 0,
     }  # fmt: skip
     assert [digits.num_images(which) for which in ("train", "seen", "unseen")] == [100, 40, 60]
 

@@ -178,3 +178,80 @@ def test_more_labelled_images_than_a_class_has():
     check_shots(19, {"u": 30, "v": 20})
     with pytest.raises(ValueError, match=r"20 labelled images .* unseen class v, which has 20; choose less"):
         check_shots(20, {"u": 30, "v": 20})
+
+
+# ------------------------------------------------------------------ unequal classes
+FOUR = catalog(**{name: {"train": 80, "test": 20} for name in "abcd"}, u=9, v=9)
+OF_FOUR = ClassSplit.explicit("abcduv", ["u", "v"])
+
+
+def sizes_of(rule: SelectionRule, images: Catalog = FOUR, split: ClassSplit = OF_FOUR) -> list[int]:
+    chosen = select(images, split, rule)
+    assert planned_sizes(images.counts(), split, rule)[0] == len(chosen.train.references)
+    return [Counter(chosen.train.labels)[label] for label in range(len(split.seen))]
+
+
+def test_imbalance_by_hand():
+    # r = 8, four classes: 1, 1/2, 1/4, 1/8 of the largest; in 15 eighths, of 120 images 64, 32, 16, 8
+    assert sorted(sizes_of(SelectionRule(imbalance=8, train_size=120))) == [8, 16, 32, 64]
+    # without a size the largest class keeps its 80 images
+    assert sorted(sizes_of(SelectionRule(imbalance=8))) == [10, 20, 40, 80]
+    # quotas 53 1/3, 26 2/3, 13 1/3, 6 2/3: the two largest remainders are rounded up
+    assert sorted(sizes_of(SelectionRule(imbalance=8, train_size=100))) == [7, 13, 27, 53]
+    assert sizes_of(SelectionRule(imbalance=1, train_size=120)) == [30] * 4
+    two = catalog(a={"train": 9, "test": 1}, b={"train": 9, "test": 1}, u=9, v=9)
+    assert sorted(sizes_of(SelectionRule(imbalance=3), two, SPLIT2)) == [3, 9]
+
+
+def test_imbalance_is_that_of_long_tailed_cifar():
+    """Cao et al., arXiv 1906.07413: int(max * (1 / r) ** (i / (C - 1))) images of class i; ours are rounded."""
+    names = [f"c{i}" for i in range(12)]
+    images = catalog(**{name: {"train": 500, "test": 3} for name in names})
+    split = ClassSplit.explicit(names, names[:2])
+    for ratio in (10, 50, 100):
+        theirs = [500 * (1 / ratio) ** (i / 9) for i in range(10)]
+        ours = sorted(sizes_of(SelectionRule(imbalance=ratio), images, split), reverse=True)
+        assert all(abs(mine - their) < 1 for mine, their in zip(ours, theirs, strict=True))
+
+
+def test_the_seed_draws_which_class_is_large_and_a_ratio_takes_more_of_the_same_images():
+    largest = Counter(
+        max(range(4), key=sizes_of(SelectionRule(seed=seed, imbalance=8)).__getitem__) for seed in range(200)
+    )
+    assert min(largest.values()) > 25  # 50 expected of each, with a standard deviation of 6
+    for seed in range(3):
+        of_ratio = {
+            ratio: select(FOUR, OF_FOUR, SelectionRule(seed=seed, imbalance=ratio, train_size=100))
+            for ratio in (1, 2, 8)
+        }
+        for one, other in ((1, 2), (2, 8)):
+            for label in range(4):
+                first, second = (
+                    {name for name, of in zip(*of_ratio[ratio].train, strict=True) if of == label}
+                    for ratio in (one, other)
+                )
+                assert first <= second or second <= first
+        order = {
+            ratio: sorted(range(4), key=Counter(of_ratio[ratio].train.labels).__getitem__) for ratio in (2, 8)
+        }
+        assert order[2] == order[8]
+        assert len({of_ratio[ratio].test for ratio in of_ratio}) == 1
+        assert len({of_ratio[ratio].unseen for ratio in of_ratio}) == 1
+
+
+def test_an_imbalance_that_the_images_do_not_allow_is_refused():
+    with pytest.raises(
+        ValueError, match=r"train_size=160 is impossible with imbalance=8: .* allow 15 .* to 150"
+    ):
+        sizes_of(SelectionRule(imbalance=8, train_size=160))
+    with pytest.raises(ValueError, match=r"train_size=14 is impossible with imbalance=8"):
+        sizes_of(SelectionRule(imbalance=8, train_size=14))
+    with pytest.raises(ValueError, match=r"imbalance=100 is impossible: the 4 seen classes allow"):
+        sizes_of(SelectionRule(imbalance=100))
+    with pytest.raises(ValueError, match=r"imbalance=0\.5 must be at least 1"):
+        SelectionRule(imbalance=0.5)
+    # the smallest class has one image at the bounds
+    assert sorted(sizes_of(SelectionRule(imbalance=8, train_size=15))) == [1, 2, 4, 8]
+    assert sorted(sizes_of(SelectionRule(imbalance=8, train_size=150))) == [10, 20, 40, 80]
+    # it draws, so that a split seed changes something
+    planned_sizes(FOUR.counts(), OF_FOUR, SelectionRule(seed=3, imbalance=2, draws_classes=False))

@@ -43,6 +43,16 @@ def test_settings_that_differ_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_a_run_of_before_a_setting_existed_is_a_seed_of_those_without_it(tmp_path: Path) -> None:
+    made, shift = Made(model="cvt"), "data.shift"
+    make_run(tmp_path / "before", made)
+    make_run(tmp_path / "now", replace(made, seed=1, settings=((shift, "none"), ("data.imbalance", 1))))
+    make_run(tmp_path / "blurred", replace(made, settings=((shift, "blur"),)))
+    make_run(tmp_path / "unequal", replace(made, settings=(("data.imbalance", 3),)))
+    found = {config.label: config.seeds for config in configurations_of(tmp_path)}
+    assert found == {"cvt": (0,), "cvt (data.imbalance=1)": (0, 1), "cvt (data.imbalance=3)": (0,)}
+
+
 def test_many_settings_become_a_letter(tmp_path: Path) -> None:
     """A headline cannot hold them; the table `variants` does."""
     for lr, decay, batch in ((1e-3, 0.0, 72), (1e-4, 0.0, 72), (1e-4, 0.1, 72), (1e-4, 0.1, 36)):

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from unseen.runs import identity
 from unseen.runs.cli import register_resolvers
 from unseen.runs.identity import _files_below, config_hash, run_label
-from unseen.settings import OF_BIASES, OF_TRANSFER, TABLE, effect_of
+from unseen.settings import ADDED, OF_BIASES, OF_TRANSFER, TABLE, effect_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -60,10 +60,18 @@ def test_a_run_that_goes_on_is_the_same_run(tmp_path: Path) -> None:
         ("probe.image_bootstrap=50", True),
         ("probe.few_shot=[5]", True),
         ("+data.own_key=1", True),
+        ("data.imbalance=3", True),
+        ("data.shift=blur", True),
     ],
 )
 def test_only_what_changes_a_result_or_adds_to_it_makes_another_run(override: str, another: bool) -> None:
     assert (config_hash(composed(override)) != config_hash(composed())) is another
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_a_run_of_before_a_setting_existed_is_the_same_run(name: str) -> None:
+    """A sweep that was begun then is known again."""
+    assert config_hash(composed(f"~{name}")) == config_hash(composed())
 
 
 def test_of_very_many_images_only_the_names_count(

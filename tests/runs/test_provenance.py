@@ -50,6 +50,12 @@ def test_a_run_goes_on_with_another_cache_and_without() -> None:
         check_resumable(checkpoint(stored()), stored(rotation=5))
 
 
+def test_a_run_of_before_a_setting_existed_goes_on_without_it_only() -> None:
+    check_resumable(checkpoint(stored()), stored(imbalance=1, shift="none"))
+    with pytest.raises(ValueError, match=r"data\.imbalance=1 \(now 3\); data\.shift=none \(now blur\)"):
+        check_resumable(checkpoint(stored()), stored(imbalance=3, shift="blur"))
+
+
 def test_a_run_goes_on_with_its_images_elsewhere_but_not_with_other_images() -> None:
     source = {"_target_": "TorchvisionSet", "dataset": "SVHN", "root": "/here"}
     now = stored(root="/there", source=source | {"root": "/there"}, skip_bad=True, eval_batch_size=9)

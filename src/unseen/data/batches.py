@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from unseen.data.canvases import CanvasStore, UnreadableImageError
+from unseen.data.shift import Shift
 from unseen.data.transforms import Noise, NoiseSource
 from unseen.process_rank import die_with_parent
 
@@ -36,7 +37,7 @@ class Batch(NamedTuple):
 class CanvasBatch(NamedTuple):
     """What a loader yields: canvases (B, 3, S+2p, S+2p) uint8, labels and indices (B,) int64, angles (B,), noise.
 
-    The epoch is there for training batches only.
+    The epoch is there for training batches only, a shift for those of unseen classes only.
     """
 
     images: Tensor
@@ -45,6 +46,7 @@ class CanvasBatch(NamedTuple):
     angles: Tensor | None
     noise: Noise | None = None
     epoch: int | None = None
+    shift: Shift = "none"
 
 
 class Share(NamedTuple):
@@ -208,10 +210,11 @@ class CanvasDataset(Dataset["CanvasBatch | UnreadableImageError"]):
     Args:
         store: N canvases.
         noise: Gives what the images are mixed with; None: nothing.
+        shift: How the images will be changed.
     """
 
-    def __init__(self, store: CanvasStore, noise: NoiseSource | None = None) -> None:
-        self._store, self._noise = store, noise
+    def __init__(self, store: CanvasStore, noise: NoiseSource | None = None, shift: Shift = "none") -> None:
+        self._store, self._noise, self._shift = store, noise, shift
 
     def __len__(self) -> int:
         return len(self._store)
@@ -228,7 +231,8 @@ class CanvasDataset(Dataset["CanvasBatch | UnreadableImageError"]):
             return error
         noise = self._noise.draw(indices) if self._noise else None
         angles = None if share.angles is None else torch.from_numpy(share.angles)
-        return CanvasBatch(images, self._store.labels[indices], indices, angles, noise, share.epoch)
+        labels = self._store.labels[indices]
+        return CanvasBatch(images, labels, indices, angles, noise, share.epoch, self._shift)
 
 
 class BatchLoader(DataLoader[CanvasBatch]):

@@ -43,6 +43,7 @@ from unseen.data.selection import (
     refuse_bad_files,
     select,
 )
+from unseen.data.shift import SHIFTS, Shift
 from unseen.data.splits import ClassSplit, choose_classes
 from unseen.data.transforms import NoiseSource, View, cropped, raw_pixels, to_images
 from unseen.threads import cores
@@ -73,6 +74,7 @@ class SeenUnseenDataModule(LightningDataModule):
         eval_batch_size: Images per evaluation step and process.
         class_balanced: Show each seen class equally often in training, whatever its number of images.
         augment: Changes each training image, and none of an evaluation; see `unseen.data.augment`.
+        shift: Changes each image of the unseen classes, and no other; see `unseen.data.shift`.
         num_labels: Outputs of the head, at least the number of seen classes; None: just as many.
         skip_bad: Leave out image files that cannot be read instead of refusing to start. Where images are decoded
             on the fly, all are read once before, as only then it is known which images there are.
@@ -99,6 +101,7 @@ class SeenUnseenDataModule(LightningDataModule):
         eval_batch_size: int = 250,
         class_balanced: bool = False,
         augment: Augment | None = None,
+        shift: Shift = "none",
         num_labels: int | None = None,
         skip_bad: bool = False,
         cache: CanvasCache | None = None,
@@ -110,13 +113,15 @@ class SeenUnseenDataModule(LightningDataModule):
         for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if value < 1:
                 raise ValueError(f"{key}={value} must be at least 1")
+        if shift not in SHIFTS:
+            raise ValueError(f"shift={shift} is none of {', '.join(SHIFTS)}")
         if workers != "auto" and workers < 0:
             raise ValueError(f"workers={workers} must be at least 0, or auto")
         self.source, self._cache, self._processes = source, cache, processes
         self.decode, self.workers = decode, workers
         self.mean, self.std = tuple(mean), tuple(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self._class_balanced, self._augment = class_balanced, augment
+        self._class_balanced, self._augment, self._shift = class_balanced, augment, shift
         self.skip_bad, self._num_labels = skip_bad, num_labels
         self.image_size, self.seed = view.image_size, view.seed
         self._view, self._choose, self._rule = view, choose, rule or SelectionRule()
@@ -280,17 +285,25 @@ class SeenUnseenDataModule(LightningDataModule):
         return len(self._store(which))
 
     def counts(self) -> dict[str, int]:
-        """Return numbers of classes, images, bad and ignored files, and the size of the largest unseen class."""
+        """Return numbers of classes, images, bad and ignored files, and sizes of the largest and smallest classes."""
+        of_train = self.training_counts().values()
         return {
             "seen_classes": len(self.split.seen),
             "unseen_classes": len(self.split.unseen),
             "train_images": self.num_images("train"),
+            "largest_train_class": max(of_train),
+            "smallest_train_class": min(of_train),
             "seen_test_images": self.num_images("seen"),
             "unseen_images": self.num_images("unseen"),
             "largest_unseen_class": int(torch.bincount(self._store("unseen").labels).max()),
             "bad_files": len(self.bad_files),
             "ignored_files": self._catalog.ignored,
         }
+
+    def training_counts(self) -> dict[str, int]:
+        """Return how many training images each seen class has, by its name."""
+        numbers = torch.bincount(self._store("train").labels, minlength=len(self.split.seen)).tolist()
+        return dict(zip(self.split.seen_names, numbers, strict=True))
 
     def neighbors(self, k: int | None) -> dict[str, int]:
         """Return at how many neighbours NN@k looks in each split.
@@ -320,7 +333,11 @@ class SeenUnseenDataModule(LightningDataModule):
         folders = self._catalog.test_folders
         tested = f" (of {listing(folders)})" if len(folders) > 1 else ""
         train, test, unseen = (f"{self.num_images(which):,}" for which in ("train", "seen", "unseen"))
-        return f"{', '.join(parts)} · {train} training, {test} test{tested}, {unseen} unseen images"
+        counts = self.training_counts().values()
+        sizes = f" ({max(counts):,} to {min(counts):,} of a class)" if self._rule.imbalance > 1 else ""
+        shift = "" if self._shift == "none" else f" (shift: {self._shift})"
+        images = f"{train} training{sizes}, {test} test{tested}, {unseen} unseen images{shift}"
+        return f"{', '.join(parts)} · {images}"
 
     @property
     def left_out_notice(self) -> str | None:
@@ -338,7 +355,9 @@ class SeenUnseenDataModule(LightningDataModule):
         return None if self._cache is None else self._cache.notice
 
     def raw_pixels(self, which: Kind) -> tuple[Tensor, Tensor]:
-        """Return unrotated images of at most 32 x 32 as (N, D) float32 in 0..1, and their labels (N,) int64.
+        """Return images of at most 32 x 32, not rotated, as (N, D) float32 in 0..1, and their labels (N,) int64.
+
+        Those of unseen classes are shifted, as the network gets them.
 
         Beside them, a few batches of canvases are held.
         """
@@ -346,7 +365,7 @@ class SeenUnseenDataModule(LightningDataModule):
         flat = torch.empty(0)
         sampler = EvalSampler(len(store), self.eval_batch_size)
         for batch in BatchLoader(CanvasDataset(store), sampler, workers=self._workers(store)):
-            rows = raw_pixels(batch.images, size=self.image_size)
+            rows = raw_pixels(batch.images, size=self.image_size, shift=self._shift_of(which))
             flat = flat if len(flat) else torch.empty(len(store), rows.shape[1])
             flat[batch.indices] = rows
         return flat, store.labels.clone()
@@ -420,12 +439,15 @@ class SeenUnseenDataModule(LightningDataModule):
         store = self._near_network(which)
         on_device = store.canvases is not None and store.canvases.is_cuda
         return BatchLoader(
-            CanvasDataset(store, noise),
+            CanvasDataset(store, noise, self._shift_of(which)),
             sampler,
             identity,
             workers=self._workers(store),
             pin_memory=self._root_device().type == "cuda" and not on_device,
         )
+
+    def _shift_of(self, which: Kind) -> Shift:
+        return self._shift if which == "unseen" else "none"
 
     def _near_network(self, which: Kind) -> CanvasStore:
         """Return the store, its canvases on the CUDA device that trains where there is ample room for them."""
@@ -484,5 +506,7 @@ class SeenUnseenDataModule(LightningDataModule):
             places = batch.indices.tolist()
             canvases = augmented(shown, self._augment, seed=self.seed, epoch=batch.epoch, indices=places)
             angles = None
-        images = to_images(canvases, angles, size=self.image_size, mean=mean, std=std, noise=batch.noise)
+        images = to_images(
+            canvases, angles, size=self.image_size, mean=mean, std=std, noise=batch.noise, shift=batch.shift
+        )
         return Batch(images, batch.labels, batch.indices)

@@ -20,7 +20,8 @@ from unseen.wording import count, listing, printable
 
 MIN_TRAIN, MIN_TEST, MIN_UNSEEN = 2, 1, 2
 _BAD_SHOWN = 10
-_DIVIDE, _SUBSAMPLE, _UNSEEN = 11, 12, 13  # one stream of random numbers each
+_DIVIDE, _SUBSAMPLE, _UNSEEN, _RANK = 11, 12, 13, 14  # one stream of random numbers each
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class SelectionRule:
         test_size: Test images in all; None: every one.
         unseen_per_class: At most this many images of each unseen class; None: every one.
         stratified: Sizes keep the classes' shares, at least one image each; False: all images alike.
+        imbalance: Above 1: the training images of the largest seen class are so many times those of the smallest, with
+            the exponential profile of `imbalanced`, whatever `stratified` says; 1: nothing is done.
         draws_classes: Whether the split seed drew the classes. Where it did not and no image is drawn either, a seed
             other than 0 is refused: runs that differ in nothing would be taken for runs on several splits.
 
@@ -47,6 +50,7 @@ class SelectionRule:
     test_size: int | None = None
     unseen_per_class: int | None = None
     stratified: bool = True
+    imbalance: float = 1
     draws_classes: bool = True
 
     def __post_init__(self) -> None:
@@ -58,6 +62,8 @@ class SelectionRule:
         ):
             if value is not None and value < least:
                 raise ValueError(f"{key}={value} must be at least {least}")
+        if not self.imbalance >= 1:
+            raise ValueError(f"imbalance={self.imbalance} must be at least 1")
         if not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction={self.test_fraction} must lie between 0 and 1")
 
@@ -125,10 +131,12 @@ def planned_sizes(counts: Counts, split: ClassSplit, rule: SelectionRule) -> tup
                 f"choose at least {len(by_class)}, or stratified=false"
             )
         sizes.append(available if size is None else size)
+    if rule.imbalance > 1:
+        sizes[0] = sum(imbalanced(train, rule).values())
     if (
         rule.seed
         and not rule.draws_classes
-        and not _draws_images(counts, split, sum(train.values()), sizes, unseen)
+        and not _draws_images(counts, split, rule, sum(train.values()), sizes, unseen)
     ):
         raise ValueError(
             f"split_seed={rule.seed} changes nothing: the unseen classes are given and every image is used; add "
@@ -138,10 +146,15 @@ def planned_sizes(counts: Counts, split: ClassSplit, rule: SelectionRule) -> tup
 
 
 def _draws_images(
-    counts: Counts, split: ClassSplit, train: int, sizes: Sequence[int], unseen: Mapping[str, int]
+    counts: Counts,
+    split: ClassSplit,
+    rule: SelectionRule,
+    train: int,
+    sizes: Sequence[int],
+    unseen: Mapping[str, int],
 ) -> bool:
     """Return whether another seed would choose other images."""
-    if any(counts[name].get("whole", 0) for name in split.seen_names):
+    if rule.imbalance > 1 or any(counts[name].get("whole", 0) for name in split.seen_names):
         return True
     test = sum(counts[name].get("test", 0) for name in split.seen_names)
     return [train, test] != sizes or any(
@@ -234,15 +247,57 @@ def select(catalog: Catalog, split: ClassSplit, rule: SelectionRule) -> Selectio
     )
 
 
-def shares(sizes: Sequence[int], total: int) -> list[int]:
+def imbalanced(available: Mapping[str, int], rule: SelectionRule) -> dict[str, int]:
+    """Return how many training images each class has at a ratio r, `imbalance`, of the largest to the smallest class.
+
+    The class of rank i = 0..C-1 has a share in proportion to r^(-i / (C-1)): the profile of long-tailed CIFAR (Cui et
+    al., arXiv 1901.05555; Cao et al., arXiv 1906.07413). There the largest class keeps all its images, so that the
+    total falls as r rises; here the total is `train_size` at every r, so that levels of r differ in their balance
+    alone. Without a `train_size` it is the largest that the profile allows.
+
+    A class's rank is drawn by the seed and its name, and is the same at every r. At another r it has more or fewer of
+    the same images.
+
+    Args:
+        available: Training images of each of C classes.
+        rule: Its `imbalance`, `train_size` and `seed` are read.
+
+    Raises:
+        ValueError: A class has too few images for its share, or its share is less than one image.
+    """
+    ranks = sorted(
+        available, key=lambda name: (np.random.default_rng([rule.seed, _RANK, _key(name)]).random(), name)
+    )
+    exponents = np.arange(len(ranks)) / max(1, len(ranks) - 1)
+    profile = dict(zip(ranks, rule.imbalance**-exponents, strict=True))
+    whole = sum(profile.values())
+    most = int(min(available[name] * whole / profile[name] for name in ranks) + _ROUNDING)
+    least = int(np.ceil(rule.imbalance * whole - _ROUNDING))
+    if most < least:
+        raise ValueError(
+            f"imbalance={rule.imbalance:g} is impossible: the {len(ranks)} seen classes allow {most} training images "
+            f"of that profile, and the smallest has one at {least} only; choose a smaller ratio"
+        )
+    total = most if rule.train_size is None else rule.train_size
+    if not least <= total <= most:
+        raise ValueError(
+            f"train_size={total} is impossible with imbalance={rule.imbalance:g}: the {len(ranks)} seen classes allow "
+            f"{least} (one image of the smallest) to {most} (all of a class)"
+        )
+    given = shares([available[name] for name in ranks], total, [profile[name] for name in ranks])
+    return dict(zip(ranks, given, strict=True))
+
+
+def shares(sizes: Sequence[int], total: int, weights: Sequence[float] | None = None) -> list[int]:
     """Return how `total` is shared out in proportion to `sizes`: at least 1 each, never more than there are.
 
-    The largest remainders win; ties go to the earlier class.
+    The largest remainders win; ties go to the earlier class. With `weights` it is in proportion to these instead.
 
     >>> shares([700, 200, 100], 10), shares([98, 1, 1], 4)
     ([7, 2, 1], [2, 1, 1])
     """
-    quota = np.asarray(sizes, dtype=float) * (total / sum(sizes))
+    parts = sizes if weights is None else weights
+    quota = np.asarray(parts, dtype=float) * (total / sum(parts))
     given = np.maximum(np.floor(quota).astype(int), 1)
     while given.sum() > total:
         given[int(np.argmax(np.where(given > 1, given - quota, -np.inf)))] -= 1
@@ -277,9 +332,15 @@ def _subsample(
     by_class: list[list[str]], size: int | None, names: Sequence[str], rule: SelectionRule, what: str
 ) -> list[list[str]]:
     """Return `size` of the references, class by class."""
+    stream = (rule.seed, _SUBSAMPLE, _key(what))
+    if rule.imbalance > 1 and what == "train":
+        numbers = imbalanced({name: len(own) for name, own in zip(names, by_class, strict=True)}, rule)
+        return [
+            _draw(own, numbers[name], (*stream, _key(name)))
+            for own, name in zip(by_class, names, strict=True)
+        ]
     if size is None:
         return by_class
-    stream = (rule.seed, _SUBSAMPLE, _key(what))
     if rule.stratified:
         sizes = shares([len(own) for own in by_class], size)
         triples = zip(by_class, sizes, names, strict=True)

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unseen.data.canvases import Frame, half_pixels
+from unseen.data.shift import Shift, shifted
 
 RAW_SIDE = 32
 _TRAIN, _EVAL, _NOISE = 31, 32, 41  # streams of random numbers, beside that of the order
@@ -144,6 +145,7 @@ def to_images(
     mean: Sequence[float] | Tensor,
     std: Sequence[float] | Tensor,
     noise: Noise | None = None,
+    shift: Shift = "none",
 ) -> Tensor:
     """Return normalised images (B, 3, S, S) float32.
 
@@ -154,8 +156,9 @@ def to_images(
         mean: Of each channel, on the scale 0..1; a tensor on the device of the canvases saves a copy.
         std: Of each channel.
         noise: Mixed in before the normalisation, on the scale 0..1: (1 - level) image + level noise.
+        shift: Changes the images before that.
     """
-    shift, scale = (_on_channels(values, canvases.device) for values in (mean, std))
+    centre, scale = (_on_channels(values, canvases.device) for values in (mean, std))
     images = torch.empty(len(canvases), 3, size, size, dtype=torch.float32, device=canvases.device)
     # a GPU has no such cache, and each call costs time
     parts = 1 if canvases.is_cuda else math.ceil(len(canvases) / max(1, _PIXELS // size**2))
@@ -164,10 +167,12 @@ def to_images(
         some = slice(first, first + step)
         shown = cropped(canvases[some], None if angles is None else angles[some], size)
         part = images[some].copy_(shown).div_(255)  # (B, 3, S, S)
+        if shift != "none":
+            part.copy_(shifted(part, shift))
         if noise is not None:
             pixels = noise.pixels[some].permute(0, 3, 1, 2).to(torch.float32).div_(255)
             part.lerp_(pixels, noise.level)
-        part.sub_(shift).div_(scale)
+        part.sub_(centre).div_(scale)
     return images
 
 
@@ -210,15 +215,15 @@ def _rotated_crop(canvases: Tensor, angles: Tensor, size: int) -> Tensor:
     return planes.gather(2, place.expand(-1, 3, -1)).view(batch, 3, size, size)
 
 
-def raw_pixels(canvases: Tensor, *, size: int) -> Tensor:
-    """Return centres of canvases (N, 3, S+2p, S+2p), at most 32 x 32, flat: (N, D) float32 in 0..1."""
+def raw_pixels(canvases: Tensor, *, size: int, shift: Shift = "none") -> Tensor:
+    """Return centres of canvases (N, 3, S+2p, S+2p), shifted, at most 32 x 32, flat: (N, D) float32 in 0..1."""
     margin = (canvases.shape[2] - size) // 2
     inner = slice(margin, margin + size)
     side = min(size, RAW_SIDE)
     flat = torch.empty(len(canvases), 3 * side * side)
     for first in range(0, len(canvases), _CHUNK):
         images = canvases[first : first + _CHUNK, :, inner, inner].float().div_(255)  # (B, 3, S, S)
-        flat[first : first + _CHUNK] = flat_pixels(images)
+        flat[first : first + _CHUNK] = flat_pixels(shifted(images, shift))
     return flat.clamp_(0, 1)
 
 

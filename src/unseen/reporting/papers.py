@@ -16,7 +16,7 @@ from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Estimate, estimates
 from unseen.scores import ACCURACY
-from unseen.settings import effect_of, flatten, value_at
+from unseen.settings import ADDED, effect_of, flatten, value_at
 
 PUBLISHED_STEP = 500
 # what the two papers differ by on the same networks: .75 / .63 for CvT, .63 / .50 for ConvNeXtV2
@@ -195,7 +195,7 @@ def why_not_comparable(run: Run) -> str:
         if key in _IDENTITY or effect_of(key) == "result"
     }
     target, weights, options, taps = _WEIGHTS[model]
-    allowed = _IDENTITY | _DATA_SETTINGS[data]
+    allowed = _IDENTITY | _DATA_SETTINGS[data] | {key: (value, _ABSENT) for key, value in ADDED.items()}
     allowed |= {
         "model.backbone._target_": (target,), "model.backbone.options": (options,), "model.backbone.taps": (taps,),
         "model.scheduler.epochs": (5 if model == "resnet" else _EPOCHS,),

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from unseen.reporting.collect import Run
 from unseen.reporting.texts import class_names, digest
-from unseen.settings import IMAGE_ROOTS, effect_of, flatten
+from unseen.settings import ADDED, IMAGE_ROOTS, effect_of, flatten
 
 _SPLIT = ("data.unseen", "data.num_unseen", "data.seen", "data.split_seed")  # choose classes and images
 _TASK = ("data.", "probe.", "trainer.eval_precision")
 # of `data.`, what changes the training only; a rotation that evaluation repeats changes the task
-_TRAINING = ("data.batch_size", "data.train_size", "data.num_labels", "data.rotation")
+_TRAINING = ("data.batch_size", "data.train_size", "data.num_labels", "data.rotation", "data.imbalance")
 _OF_TRAINING = (
     "trainer.",
     "callbacks.",
@@ -85,7 +85,7 @@ def scored(run: Run) -> str:
 
 def _settings(run: Run) -> Settings:
     """Return the settings that affect a run's result, without the seed."""
-    paths, flat = run.config.get("paths") or {}, flatten(run.config)
+    paths, flat = run.config.get("paths") or {}, (ADDED if run.config else {}) | flatten(run.config)
     places = {str(paths[key]): stand_in for key, stand_in in _ANY_PLACE.items() if paths.get(key)}
     if scored(run):
         flat = {

@@ -283,7 +283,8 @@ def _describe(
         **({"recommended_by": selectors[0].name} if selectors else {}),
         **({"trained": training_of(scored)} if scored else {}),
     )
-    run.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), datamodule.split.to_dict())
+    split = datamodule.split.to_dict() | {"train_images": datamodule.training_counts()}
+    run.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), split)
     say(f"{plain['data']['name']}: {datamodule.description()}")
     if datamodule.left_out_notice:
         notice(datamodule.left_out_notice)

@@ -24,7 +24,7 @@ from unseen.regular_files import MEBIBYTE, read_text
 from unseen.run_state import read_summary
 from unseen.runs.project import IN_CLONE, PROJECT_ROOT
 from unseen.runs.typed_line import key_of
-from unseen.settings import IMAGE_ROOTS, effect_of, flatten
+from unseen.settings import ADDED, IMAGE_ROOTS, effect_of, flatten
 
 _LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
 _ENTRIES = ("train", "eval", "biases", "transfer")
@@ -146,7 +146,11 @@ def config_hash(config: DictConfig, folder: Path | None = None) -> str:
         config.pop("hydra", None)
         config.paths.output_dir = "<run folder>"
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    kept: dict[str, Any] = {key: value for key, value in flatten(plain).items() if effect_of(key) in _COUNTS}
+    kept: dict[str, Any] = {
+        key: value
+        for key, value in flatten(plain).items()
+        if effect_of(key) in _COUNTS and not (key in ADDED and value == ADDED[key])
+    }
     checkpoint = typed_checkpoint(plain.get("ckpt_path"), folder)
     kept["ckpt_path"] = checkpoint and str(Path(checkpoint).absolute())
     return _digest(kept | {"images": images_hash(plain)})

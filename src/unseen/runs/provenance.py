@@ -13,7 +13,7 @@ from unseen.data.splits import ClassSplit
 from unseen.run_folder import RunFolder
 from unseen.runs.checkpoints import HASH_DIGITS, SCHEMA, TRAINING_PARTS, Checkpoint
 from unseen.scores import ScoreTable
-from unseen.settings import IMAGE_ROOTS, effect_of, flatten, value_at
+from unseen.settings import ADDED, IMAGE_ROOTS, effect_of, flatten, value_at
 
 _MACHINE = ("cache_gb", "decode", "workers")  # of the machine that runs, never of the one that trained
 _READING = ("pooling", "channels_last")  # how a network is read and laid out, not what it is
@@ -248,6 +248,7 @@ def _differences(place: str, stored: Any, now: Any) -> list[str]:
         return [
             line for key in keys for line in _differences(f"{place}.{key}", stored.get(key), now.get(key))
         ]
+    stored, now = (ADDED.get(place) if value is None else value for value in (stored, now))
     stored, now = (list(value) if isinstance(value, tuple) else value for value in (stored, now))
     return [f"{place}={stored} (now {now})"] if stored != now and effect_of(place) == "result" else []
 
