@@ -173,6 +173,7 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "data.rotation": (_between(float, 0, 180), "result"),
     "data.augment": (_Group | None, "result"),
     "data.class_balanced": (bool, "result"),
+    "data.views": (Literal[1, 2], "result"),
     "data.imbalance": (Annotated[float, Field(ge=1, le=1e6)], "result"),
     "data.shift": (Literal["none", "blur", "invert", "contrast"], "result"),
     "data.pad": (_between(float, 0, 1), "result"),
@@ -267,6 +268,7 @@ OPTIONAL = (
     "data.class_balanced",
     "probe.few_shot",
     "probe.discovery",
+    "data.views",
     "data.imbalance",
     "data.shift",
     "probe.selectors",
@@ -275,7 +277,13 @@ OPTIONAL = (
     "trainer.benchmark",
 )
 # What runs from before a setting existed did: at this value it makes no other run, and theirs are known again.
-ADDED: dict[str, Any] = {"data.imbalance": 1, "data.shift": "none"}
+ADDED: dict[str, Any] = {
+    "data.views": 1,
+    "data.imbalance": 1,
+    "data.shift": "none",
+    "probe.few_shot": [],
+    "probe.discovery": False,
+}
 _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that only some files of a group have
     "data.source.root": "place",
     "data.source.test_root": "place",

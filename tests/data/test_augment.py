@@ -49,6 +49,23 @@ def test_only_training_images_are_augmented() -> None:
     assert values(data.unseen_dataloader()) > 3
 
 
+def test_two_views_are_augmented_apart() -> None:
+    noise = v2.Lambda(lambda image: torch.randint(0, 256, image.shape, dtype=torch.uint8))
+    of_views = {}
+    for views in (1, 2):
+        data = datamodule(Digits(), image_size=8, train_size=36, test_size=14, augment=noise, views=views)
+        data.setup()
+        of_views[views] = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+        evaluated = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
+        assert len(evaluated.images) == len(evaluated.labels) == 2  # of 14, an eighth
+    one, two = of_views[1], of_views[2]
+    assert two.images.shape == (72, 3, 8, 8)
+    assert torch.equal(two.images[:36], one.images)
+    assert not (two.images[36:] == two.images[:36]).flatten(1).all(1).any()
+    assert torch.equal(two.labels, one.labels.repeat(2))
+    assert torch.equal(two.indices, one.indices.repeat(2))
+
+
 @pytest.mark.parametrize(
     ("transform", "says"),
     [

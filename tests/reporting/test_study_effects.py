@@ -113,6 +113,16 @@ def test_the_file_of_a_group_is_a_level(tmp_path: Path) -> None:
     assert [level.value for level in factor_of(tmp_path).levels] == ["cross_entropy", "supcon"]
 
 
+def test_networks_may_be_levels(tmp_path: Path) -> None:
+    about = ABOUT | {"reference": {"model.name": "cvt"}}
+    make_level(tmp_path, REFERENCE, 72, about=about)
+    make_level(tmp_path, SMALLER, 72, "swin", about=about)
+    reference, swin = factor_of(tmp_path).levels
+    assert (reference.value, swin.value) == ("cvt", "swin")
+    assert swin.effect
+    assert (swin.effect.g.mean, swin.effect.strata) == (pytest.approx(0.35 / 3), 1)
+
+
 def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     make_level(tmp_path / "a", REFERENCE[:2], 36)
     (study,) = studies_of(tmp_path / "a")

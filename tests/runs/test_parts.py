@@ -153,11 +153,26 @@ def test_what_the_program_gives_cannot_be_typed(typed: str, train: Train) -> Non
 
 
 # ------------------------------------------------------------------ loss and tuning
+VIEWS = ("data.views=2", "augment=simclr")
+
+
 @pytest.mark.parametrize("name", options("loss"))
 def test_each_loss_changes_the_network(name: str, train: Train) -> None:
-    found = train(f"loss={name}").weights()
-    assert torch.equal(found, train().weights()) == (name == "cross_entropy")
+    with_views = VIEWS if name in {"simclr", "vicreg"} else ()
+    found = train(f"loss={name}", *with_views).weights()
+    assert torch.equal(found, train(*with_views).weights()) == (name == "cross_entropy")
     assert found.isfinite().all()
+
+
+def test_two_views_want_a_loss_and_an_augmentation(train: Train) -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"TwoViewLoss compares 2 views of each image: add data\.views=2, and an augmentation",
+    ):
+        train("loss=simclr", "augment=simclr")
+    with pytest.raises(ValueError, match=r"data\.views=2 needs an augmentation, without which the views"):
+        train("loss=vicreg", "data.views=2")
+    check_objects(resolved("loss=simclr"), training=False)  # as an evaluation of its checkpoint
 
 
 def test_without_smoothing_label_smoothing_is_cross_entropy(train: Train) -> None:
@@ -192,6 +207,7 @@ def test_each_tuning_trains_what_it_says(name: str, train: Train) -> None:
     [
         ("tuning=lora", "loss=supcon", "optimizer=sgd", "scheduler=one_cycle"),
         ("augment=trivial", "data.class_balanced=true"),
+        ("loss=vicreg", "data.views=2", "augment=flip_crop"),
     ],
 )
 def test_a_resumed_run_ends_with_the_same_weights(parts: tuple[str, ...], train: Train) -> None:

@@ -4,13 +4,15 @@ import math
 
 import pytest
 import torch
-from pytorch_metric_learning.losses import ArcFaceLoss, SupConLoss
+from pytorch_metric_learning.losses import ArcFaceLoss, NTXentLoss, SelfSupervisedLoss, SupConLoss
 from tests.runs.conftest import SPEC
+from tests.test_configs import resolved
 from torch import nn
 from torch.nn import functional as F
 
+from unseen.runs.objects import make
 from unseen.training import SeenClassifier
-from unseen.training.losses import EmbeddingLoss, FocalLoss
+from unseen.training.losses import EmbeddingLoss, FocalLoss, TwoViewLoss
 
 LOGITS, LABELS = (
     torch.tensor([[0.0, math.log(3)], [0.0, 0.0]]),
@@ -67,3 +69,51 @@ def test_a_loss_with_weights_is_refused() -> None:
         EmbeddingLoss(ArcFaceLoss(num_classes=3, embedding_size=4))
     with pytest.raises(ValueError, match="Linear has weights of its own"):
         EmbeddingLoss(nn.Linear(2, 2))
+
+
+# ------------------------------------------------------------------ two views
+FIRST, SECOND = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+
+
+def chosen(name: str) -> TwoViewLoss:
+    """The loss that loss=NAME makes."""
+    made: TwoViewLoss = make(resolved(f"loss={name}")["model"]["loss"], "model.loss", TwoViewLoss)
+    return made
+
+
+def test_simclr_is_nt_xent() -> None:
+    """Chen et al., eq. 1: -log of the other view's share among all other views of the batch, over all 2 B of them."""
+    unit = F.normalize(torch.cat([FIRST, SECOND])).double()
+    exponents = (unit @ unit.T / 0.1).masked_fill(torch.eye(10, dtype=torch.bool), -torch.inf)
+    other = torch.arange(10).roll(5)
+    expected = -exponents.log_softmax(1)[torch.arange(10), other].mean()
+    found = chosen("simclr").on_embedding(FIRST, ref_emb=SECOND)
+    torch.testing.assert_close(found, expected.float())
+    theirs = SelfSupervisedLoss(NTXentLoss(temperature=0.1))(FIRST, ref_emb=SECOND)
+    torch.testing.assert_close(found, theirs)
+
+
+def test_vicreg_by_hand() -> None:
+    """Bardes et al., eq. 1 to 6, the distance as a mean over the axes and the variance halved, as in their code."""
+    expected = 25 * ((FIRST - SECOND) ** 2).mean()
+    for view in (FIRST, SECOND):
+        expected += 25 * F.relu(1 - (view.var(0) + 1e-4).sqrt()).mean() / 2
+        covariance = torch.cov(view.T)
+        expected += (covariance - covariance.diag().diag()).square().sum() / 4
+    torch.testing.assert_close(chosen("vicreg").on_embedding(FIRST, ref_emb=SECOND), expected)
+
+
+@pytest.mark.parametrize("name", ["simclr", "vicreg"])
+def test_labels_train_the_head_alone(name: str) -> None:
+    torch.manual_seed(0)
+    module = SeenClassifier(SPEC.build(3, 32), loss=chosen(name)).eval()
+    images = torch.randn(8, 3, 32, 32)
+    found = []
+    for labels in (torch.tensor([0, 1, 2, 0]), torch.tensor([2, 2, 1, 1])):
+        module.zero_grad()
+        module.criterion(module(images), labels.repeat(2)).backward()
+        found.append({key: value.grad.clone() for key, value in module.backbone.named_parameters()})
+    for key, value in found[0].items():
+        of_head = ".fc." in key
+        assert torch.equal(value, found[1][key]) is not of_head, key
+    assert found[0]["network.conv1.weight"].abs().max() > 0

@@ -1,7 +1,7 @@
 """Augmentation of training images: any transform of torchvision, image by image, on the device of the batch.
 
-What an image becomes is a pure function of (seed, epoch, its index): the same for any number of processes, and in a run
-that is resumed. Legend: B batch, S image side.
+What an image becomes is a pure function of (seed, epoch, its index, the view): the same for any number of processes,
+and in a run that is resumed. Legend: B batch, S image side.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def check_augment(augment: Augment, size: int) -> None:
         raise ValueError(f"data.augment cannot be applied to an image: {one_line(error)}") from error
 
 
-def augmented(images: Tensor, augment: Augment, *, seed: int, epoch: int, indices: Sequence[int]) -> Tensor:
+def augmented(
+    images: Tensor, augment: Augment, *, seed: int, epoch: int, indices: Sequence[int], view: int = 0
+) -> Tensor:
     """Return augmented images (B, 3, S, S) uint8; the random state stays as it was.
 
     Args:
@@ -42,6 +44,7 @@ def augmented(images: Tensor, augment: Augment, *, seed: int, epoch: int, indice
         seed: Of the training.
         epoch: Of the training.
         indices: Positions of the images in the training set, B.
+        view: Number of the view; each is drawn for itself.
 
     Raises:
         ValueError: It does not return a uint8 image of the same size.
@@ -50,7 +53,8 @@ def augmented(images: Tensor, augment: Augment, *, seed: int, epoch: int, indice
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices):
         for place, index in enumerate(indices):
-            words = SeedSequence((seed, _AUGMENT, epoch, index)).generate_state(1, "uint64")
+            stream = (seed, _AUGMENT, epoch, index, *([view] if view else []))
+            words = SeedSequence(stream).generate_state(1, "uint64")
             torch.manual_seed(int(words[0]))
             image = augment(images[place])
             if image.shape != images[place].shape or image.dtype != torch.uint8:

@@ -74,6 +74,8 @@ class SeenUnseenDataModule(LightningDataModule):
         eval_batch_size: Images per evaluation step and process.
         class_balanced: Show each seen class equally often in training, whatever its number of images.
         augment: Changes each training image, and none of an evaluation; see `unseen.data.augment`.
+        views: Training images in a step for each that is drawn, each augmented for itself: first the B first views,
+            then the B second ones. A rotation by `view` is the same for all views of an image.
         shift: Changes each image of the unseen classes, and no other; see `unseen.data.shift`.
         num_labels: Outputs of the head, at least the number of seen classes; None: just as many.
         skip_bad: Leave out image files that cannot be read instead of refusing to start. Where images are decoded
@@ -101,6 +103,7 @@ class SeenUnseenDataModule(LightningDataModule):
         eval_batch_size: int = 250,
         class_balanced: bool = False,
         augment: Augment | None = None,
+        views: int = 1,
         shift: Shift = "none",
         num_labels: int | None = None,
         skip_bad: bool = False,
@@ -121,7 +124,8 @@ class SeenUnseenDataModule(LightningDataModule):
         self.decode, self.workers = decode, workers
         self.mean, self.std = tuple(mean), tuple(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self._class_balanced, self._augment, self._shift = class_balanced, augment, shift
+        self._class_balanced, self._augment = class_balanced, augment
+        self._views, self._shift = views, shift
         self.skip_bad, self._num_labels = skip_bad, num_labels
         self.image_size, self.seed = view.image_size, view.seed
         self._view, self._choose, self._rule = view, choose, rule or SelectionRule()
@@ -492,7 +496,8 @@ class SeenUnseenDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Return network input of a loader's batch: rotated, cropped, normalised on the batch's device.
 
-        Training images are augmented before they are normalised.
+        Training images are augmented before they are normalised; with several views of each, there are as many times
+        the images, labels and indices.
         """
         if not isinstance(batch, CanvasBatch):
             return batch
@@ -500,13 +505,17 @@ class SeenUnseenDataModule(LightningDataModule):
         if device not in self._scales:
             self._scales[device] = torch.tensor([self.mean, self.std], device=device)  # (2, 3)
         mean, std = self._scales[device]
-        canvases, angles = batch.images, batch.angles
+        canvases, angles, labels, indices = batch.images, batch.angles, batch.labels, batch.indices
         if self._augment is not None and batch.epoch is not None:
             shown = cropped(canvases, angles, self.image_size)
-            places = batch.indices.tolist()
-            canvases = augmented(shown, self._augment, seed=self.seed, epoch=batch.epoch, indices=places)
-            angles = None
+            places = indices.tolist()
+            views = [
+                augmented(shown, self._augment, seed=self.seed, epoch=batch.epoch, indices=places, view=view)
+                for view in range(self._views)
+            ]
+            canvases, angles = torch.cat(views), None  # (V * B, 3, S, S)
+            labels, indices = labels.repeat(self._views), indices.repeat(self._views)
         images = to_images(
             canvases, angles, size=self.image_size, mean=mean, std=std, noise=batch.noise, shift=batch.shift
         )
-        return Batch(images, batch.labels, batch.indices)
+        return Batch(images, labels, indices)

@@ -1,10 +1,11 @@
 """What the settings that a study sweeps do to g: each value against a reference, paired over class splits and seeds.
 
 A study names its factors, and the level of each that the others are compared with, in its configuration
-(`study.reference`). Runs that share the network, the data and the levels of all other factors are a *stratum*. A level
-is compared with the reference within each stratum, on the splits and seeds that both have there; the differences are
-averaged over strata, which count as given, as networks do: nothing is said about others. g is cross-fitted, so that no
-level gains by having more layers or noisier ones to choose from. All p of a study are corrected together.
+(`study.reference`). Runs that share the network (unless that is a factor), the data and the levels of all other factors
+are a *stratum*. A level is compared with the reference within each stratum, on the splits and seeds that both have
+there; the differences are averaged over strata, which count as given, as networks do: nothing is said about others. g
+is cross-fitted, so that no level gains by having more layers or noisier ones to choose from. All p of a study are
+corrected together.
 
 `paired_levels` compares two levels.
 """
@@ -27,7 +28,8 @@ from unseen.reporting.paired_levels import Effect, Shared, compare, of_units
 from unseen.reporting.texts import printable
 from unseen.settings import flatten
 
-_LONGEST_LEVEL = 40
+_LONGEST_LEVEL = 60
+_OF_NETWORKS = {"model", "model.name"}  # factors whose levels are networks
 _Setting = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -108,7 +110,8 @@ def _study(members: Sequence[Configuration]) -> Study:
     problems = []
     for config in members:
         levels = (level_of(config.runs[0], name, references[name]) for name in names)
-        place = (config.model, config.data, *levels)
+        network = "" if _OF_NETWORKS.intersection(names) else config.model
+        place = (network, config.data, *levels)
         if place in places:
             problems.append(
                 f"{config.label} on {config.where} is not compared: other runs of this study have the same levels, "

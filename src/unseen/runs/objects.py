@@ -46,6 +46,7 @@ def check_objects(plain: dict[str, Any], *, training: bool = True) -> None:
         if plain["data"].get("augment"):
             check_object(plain["data"]["augment"], "data.augment")
         check_object(plain["model"]["loss"], "model.loss")
+        _check_views(plain)
         check_object(plain["model"]["optimizer"], "model.optimizer")
         _check_scheduler(plain["model"]["scheduler"])
     check_object(
@@ -159,6 +160,22 @@ def parameters(made_by: Callable[..., Any]) -> tuple[dict[str, set[str]], bool]:
         if parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
             found[parameter.name] = types if types <= _PLAIN.keys() else set()
     return found, any(parameter.kind is parameter.VAR_KEYWORD for parameter in own)
+
+
+def _check_views(plain: dict[str, Any]) -> None:
+    """Refuse two views without a loss or an augmentation that makes something of them."""
+    data, target = plain["data"], plain["model"]["loss"]["_target_"]
+    views, wanted = data.get("views", 1), getattr(get_object(target), "views", 1)
+    if wanted > views:
+        raise ValueError(
+            f"model.loss._target_={target} compares {wanted} views of each image: add data.views={wanted}, and an "
+            "augmentation such as augment=simclr"
+        )
+    if views > 1 and not data.get("augment"):
+        raise ValueError(
+            f"data.views={views} needs an augmentation, without which the views of an image are equal: add one such as "
+            "augment=simclr"
+        )
 
 
 def _check_scheduler(node: dict[str, Any]) -> None:

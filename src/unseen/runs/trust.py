@@ -39,12 +39,17 @@ KNOWN_PARTS = frozenset(
         ),
         *(f"timm.optim.{name}" for name in ("Lamb", "Lion")),
         *(f"unseen.training.schedule.{name}" for name in ("constant", "cosine", "linear")),
-        *(f"unseen.training.losses.{name}" for name in ("EmbeddingLoss", "FocalLoss")),
+        *(f"unseen.training.losses.{name}" for name in ("EmbeddingLoss", "FocalLoss", "TwoViewLoss")),
         *(f"unseen.biases.training_images.{name}" for name in ("HighPass", "PatchShuffle")),
-        *("torch.nn.CrossEntropyLoss", "pytorch_metric_learning.losses.SupConLoss"),
+        "torch.nn.CrossEntropyLoss",
+        *(
+            f"pytorch_metric_learning.losses.{name}"
+            for name in ("SelfSupervisedLoss", "SupConLoss", "VICRegLoss")
+        ),
         *(
             f"torchvision.transforms.v2.{name}"
             for name in (
+                "ColorJitter",
                 "Compose",
                 "GaussianBlur",
                 "GaussianNoise",

@@ -69,6 +69,32 @@ class EmbeddingLoss(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the sum of both losses of the logits (B, C) that the head made last, and labels (B,)."""
         assert self._embedding is not None, "attach() was not called"
-        embedding, self._embedding = self._embedding.flatten(1).float(), None  # (B, D)
-        loss: Tensor = self.on_embedding(embedding, labels) + F.cross_entropy(logits, labels)
+        embedding, self._embedding = self._embedding.flatten(1), None  # (B, D)
+        with torch.autocast(embedding.device.type, enabled=False):  # half precision would cut its products
+            on_embedding = self._of_embedding(embedding.float(), labels)
+        return on_embedding + F.cross_entropy(logits, labels)
+
+    def _of_embedding(self, embedding: Tensor, labels: Tensor) -> Tensor:
+        loss: Tensor = self.on_embedding(embedding, labels)
+        return loss
+
+
+class TwoViewLoss(EmbeddingLoss):
+    """A self-supervised loss between two views of each image, plus cross-entropy of the head on top of them.
+
+    The network learns from `on_embedding` alone, which gets no labels; these train the head.
+
+    Args:
+        on_embedding: Called with embeddings (B, D) of the first views and, as `ref_emb`, (B, D) of the second ones, as
+            pytorch-metric-learning's SelfSupervisedLoss and VICRegLoss. It may have no parameters of its own.
+
+    Raises:
+        ValueError: It has parameters.
+    """
+
+    views = 2  # that `data.views` must make of an image
+
+    def _of_embedding(self, embedding: Tensor, labels: Tensor) -> Tensor:
+        first, second = embedding.chunk(2)
+        loss: Tensor = self.on_embedding(first, ref_emb=second)
         return loss
