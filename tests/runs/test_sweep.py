@@ -213,6 +213,34 @@ def test_jobs_without_an_accuracy_or_without_probes_are_told(tmp_path: Path) -> 
     assert "0.250" in screen.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_many_jobs_with_values_are_a_row_each(tmp_path: Path) -> None:
+    """Of an encoder its own task's values, of a network the first ten; a column a job would be unreadable."""
+    of_kind: dict[str, dict[str, dict[str, float]]] = {
+        "encoders": {
+            "accuracy_before": {"digits": 0.25, "faces": 0.5},
+            "gain": {"digits": 0.125},
+            "mean_change": {"other tasks": -0.0625},
+        },
+        "networks": {f"bias_{number}": {"edges": number / 16} for number in range(12)},
+    }
+    for name, values in of_kind.items():
+        paths = [
+            folder(tmp_path / name, str(at), status="finished", data="digits", values=values)
+            for at in range(7)
+        ]
+        jobs = [Job([f"seed={at}"], path, "") for at, path in enumerate(paths)]
+        label_jobs(jobs)
+        screen = Console(file=io.StringIO(), width=200)
+        sweep_tables(screen, write_csv(jobs, tmp_path / name))
+        lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+        (row,) = (line for line in lines if "seed=3" in line)
+        cells = [cell.strip() for cell in row.split("│")[2:-1]]
+        if name == "encoders":
+            assert cells == ["0.250", "–", "0.125", "-0.062", "–", "finished"]
+        else:
+            assert cells == [f"{number / 16:.3f}" for number in range(10)] + ["finished"]
+
+
 def test_a_disk_that_fills_while_a_sweep_starts_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

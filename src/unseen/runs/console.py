@@ -37,6 +37,9 @@ _IMPORTANCE = sorted(
     key=lambda column: (SCORES[column[1]].screen or 0) >= _WIDE,
 )
 _SHORTEST_NAME = 19  # a layer's name and mark may be cut to so many letters, a number never
+_MOST_JOBS_ACROSS = 6  # with more columns nothing can be read
+_MOST_VALUES_ACROSS = 10
+_OF_A_TASK = ("accuracy_before", "accuracy_after", "gain", "mean_change", "iimm")  # of transfer.py
 _NOISY_LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",
     "lightning.fabric.utilities.distributed",
@@ -288,10 +291,10 @@ def job_outcome(state: RunState) -> str:
 def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
     """Print a row a job, then means over the seeds of everything that differs otherwise, a row a class split.
 
-    Of networks whose biases were measured, a row a value and a column a job.
+    Of networks whose biases were measured, and of fine-tuned encoders: their values, of few jobs a column a job.
     """
     if any(row.get("values") for row in rows):
-        out.print(_values_table(rows))
+        out.print(_values_table(rows) if len(rows) <= _MOST_JOBS_ACROSS else _values_by_row(rows))
         for row in rows:
             if row["status"] != "finished":
                 reason = row["reason"] or "no reason known"
@@ -344,6 +347,37 @@ def _values_table(rows: Sequence[dict[str, Any]]) -> Table:
     table.add_section()
     table.add_row("", "status", *(row["status"] for row in rows))
     return table
+
+
+def _values_by_row(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return a row a job: of an encoder its own task's values, of a network the first ones."""
+    found = [row.get("values") or {} for row in rows]
+    if any("accuracy_before" in values for values in found):
+        columns = list(_OF_A_TASK)
+        cells = [
+            [_of_task(values, row["data"], name) for name in _OF_A_TASK]
+            for row, values in zip(rows, found, strict=True)
+        ]
+    else:
+        keys = list(dict.fromkeys((name, one) for values in found for name in values for one in values[name]))
+        columns = [f"{name} {one}" for name, one in keys[:_MOST_VALUES_ACROSS]]
+        cells = [
+            [values.get(name, {}).get(one) for name, one in keys[:_MOST_VALUES_ACROSS]] for values in found
+        ]
+    table = Table(title="values by job; sweep.csv has all", title_justify="left")
+    table.add_column("job", overflow="fold")
+    for heading in (*columns, "status"):
+        table.add_column(heading.replace("_", " "), justify="right", overflow="fold")
+    for row, values in zip(rows, cells, strict=True):
+        table.add_row(
+            row["job"], *("–" if number is None else _number(number) for number in values), row["status"]
+        )
+    return table
+
+
+def _of_task(values: Mapping[str, Mapping[str, Any]], task: str | None, name: str) -> Any:
+    of_tasks = values.get(name, {})
+    return of_tasks.get(str(task), of_tasks.get("other tasks"))
 
 
 def _table(title: str, headings: Sequence[str], **settings: Any) -> Table:
