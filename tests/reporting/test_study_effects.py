@@ -17,7 +17,9 @@ from unseen.reporting.groups import group_runs
 from unseen.reporting.intervals import Floats
 from unseen.reporting.paired_levels import mean_of
 from unseen.reporting.study_effects import Factor, Study, studies
+from unseen.reporting.study_figures import study_figure
 from unseen.reporting.study_tables import study_sentences, study_table
+from unseen.reporting.theme import FILES
 from unseen.scores import Score
 
 ABOUT = {"name": "g1", "question": "Does it?", "answer": "a change", "reference": {"data.batch_size": 72}}
@@ -164,6 +166,32 @@ def test_the_page_has_the_question_and_its_answer(tmp_path: Path) -> None:
         "g1 (demo size): data.batch_size, against 72: the mean g ranges from 0.60"
     )
     assert (tmp_path / "out" / "tables" / "study_g1_demo.csv").is_file()
+    assert (tmp_path / "out" / "figures" / "study_g1_demo.png").is_file()
+
+
+def test_the_figure_has_the_intervals_of_the_table(tmp_path: Path) -> None:
+    """And of a study that compares nothing the NMI of each class split at the best layer."""
+    make_level(tmp_path / "compared", REFERENCE, 72)
+    make_level(tmp_path / "compared", SMALLER, 36)
+    (study,) = studies_of(tmp_path / "compared")
+    spec = study_figure(study, FILES)
+    assert spec
+    (row,) = spec["data"]["values"]
+    assert row == {
+        "y": "data.batch_size=36", "f": "data.batch_size=72", "x": 0.1167, "lo": 0.045, "hi": 0.1884, "n": 3,
+        "w": "a change is shown", "p": 0.0198,
+    }  # fmt: skip
+    make_level(tmp_path / "alone", REFERENCE, 72, about=ABOUT | {"reference": {}})
+    (study,) = studies_of(tmp_path / "alone")
+    spec = study_figure(study, FILES)
+    assert spec
+    ticks, rule, point = (layer["data"]["values"] for layer in spec["layer"])
+    assert [row["x"] for row in ticks] == [0.5, 0.6, 0.7]
+    assert rule == point
+    assert (point[0]["x"], point[0]["n"]) == (0.6, 3)
+    make_level(tmp_path / "one", REFERENCE[:1], 72, about=ABOUT | {"reference": {}})
+    (study,) = studies_of(tmp_path / "one")
+    assert study_figure(study, FILES) is None
 
 
 def test_where_no_level_matters_few_studies_claim_one() -> None:

@@ -18,7 +18,7 @@ from unseen.reporting.layer_choice_tables import choices_table, regret_table, se
 from unseen.reporting.page import page, top_of_heat
 from unseen.reporting.papers import compare_with_papers
 from unseen.reporting.study_effects import studies
-from unseen.reporting.study_tables import study_section
+from unseen.reporting.study_section import study_section
 from unseen.reporting.summary import summarise
 from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
@@ -65,18 +65,19 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     tables |= {table.name: table for table in (regret_table(choice), choices_table(choice))}
     selection = selection_sentences(choice)
     asked = [study_section(study) for study in studies(configurations)]
+    of_studies = {one.figure_name: one.file for one in asked if one.file}
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)
-    of_studies = [table for one in asked for table in one.tables]
+    study_tables = [table for one in asked for table in one.tables]
     write_tables(
-        [*tables.values(), *of_studies, *biases.tables.values(), *transfer.tables.values()], out / "tables"
+        [*tables.values(), *study_tables, *biases.tables.values(), *transfer.tables.values()], out / "tables"
     )
     of_contests = {
         f"{name}_{contest.identifier}": spec
         for contest in analysis.contests
         for name, spec in _figures(contest).items()
     }
-    write_figures(of_contests | biases.files | transfer.files, out / "figures")
+    write_figures(of_contests | of_studies | biases.files | transfer.files, out / "figures")
     html = page(collection, analysis, papers, biases, transfer, tables, selection, asked, typed)
     write_text(out / "index.html", html)
     summaries = [summarise(contest, analysis) for contest in analysis.contests]

@@ -21,7 +21,7 @@ from unseen.reporting.embeddings import pictures
 from unseen.reporting.papers import PaperRow, why_not_comparable
 from unseen.reporting.render import render
 from unseen.reporting.rerun_commands import bias_commands, run_commands, transfer_commands
-from unseen.reporting.study_tables import StudySection
+from unseen.reporting.study_section import StudySection
 from unseen.reporting.summary import across_data, claims_sentence, findings, paper_sentence, summarise
 from unseen.reporting.tables import Table
 from unseen.reporting.texts import printable
@@ -67,6 +67,7 @@ def page(
     each = max(1, _MOST_CARDS // max(1, len(analysis.contests)))
     chosen = [(to, config) for to in analysis.contests for config in to.configurations[:each]][:_MOST_CARDS]
     specs: dict[str, Spec] = biases.specs | transfer.specs
+    specs |= {one.figure_name: one.figure for one in studies if one.figure}
     problems: list[str] = []
     cards = _cards(chosen, specs, problems)
     contests = [_contest(contest, analysis, specs) for contest in analysis.contests]

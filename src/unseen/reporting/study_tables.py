@@ -1,56 +1,28 @@
-"""A study in the report: the table of its factors, and its answer in sentences as far as the tests allow."""
+"""The table of a study's factors, and its answer in sentences as far as the tests allow."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
-from unseen.reporting.downstream_tables import downstream_sentences, networks_table, predictions_table
-from unseen.reporting.downstream_use import downstream_uses
 from unseen.reporting.intervals import Estimate
 from unseen.reporting.paired_levels import Effect
 from unseen.reporting.study_effects import Factor, Level, Study
 from unseen.reporting.summary import p_text, signed, spans, with_interval
 from unseen.reporting.tables import Cell, Column, Row, Table
-from unseen.reporting.texts import printable
 from unseen.wording import count, listing
 
-_MEASURES = {"nmi": "g", "ami": "g by AMI"}
-
-
-@dataclass(frozen=True)
-class StudySection:
-    """What the page shows of a study."""
-
-    name: str
-    size: str
-    question: str
-    answer: str  # what would count as one
-    sentences: tuple[str, ...]
-    tables: tuple[Table, ...]  # without rows where there is nothing to compare
-
-
-def study_section(study: Study) -> StudySection:
-    """Return the section of a study."""
-    about = study.about
-    question, answer = (printable(text, 500) for text in (about.question, about.answer))
-    if about.analysis == "downstream_use":
-        found = downstream_uses(study.configurations)
-        tables = [make(about.name, study.size, found) for make in (predictions_table, networks_table)]
-        sentences = [*study.problems, *downstream_sentences(found)]
-    else:
-        tables, sentences = [study_table(study)], study_sentences(study)
-    return StudySection(about.name, study.size, question, answer, tuple(sentences), tuple(tables))
+MEASURES = {"nmi": "g", "ami": "g by AMI"}
 
 
 def study_table(study: Study) -> Table:
     """Return a row for each level of each factor, the reference first."""
-    g = _MEASURES[study.about.measure]
+    g = MEASURES[study.about.measure]
     note = (
         f"{g}: cross-fitted over n units [95 % t interval, from three units on], the mean over the networks, data "
         "sets and levels of the other factors, which count as given. Differences from the reference are paired over "
@@ -100,7 +72,7 @@ def study_sentences(study: Study) -> list[str]:
     """Return what the study shows; that a level changes g is said only where its test passes."""
     if not study.about.reference:
         return [*study.problems, *(_spread(config) for config in study.configurations)]
-    sentences = [_of_factor(factor, _MEASURES[study.about.measure]) for factor in study.factors]
+    sentences = [_of_factor(factor, MEASURES[study.about.measure]) for factor in study.factors]
     return [*study.problems, *sentences]
 
 

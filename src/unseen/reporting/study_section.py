@@ -1,0 +1,51 @@
+"""A study in the report: its question, the answer as far as the tests allow, a figure, and the table of its factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unseen.reporting.downstream_tables import downstream_sentences, networks_table, predictions_table
+from unseen.reporting.downstream_use import downstream_uses
+from unseen.reporting.study_effects import Study
+from unseen.reporting.study_figures import study_figure
+from unseen.reporting.study_tables import study_sentences, study_table
+from unseen.reporting.tables import Table
+from unseen.reporting.texts import printable
+from unseen.reporting.theme import FILES, PAGE
+from unseen.reporting.vega_lite import Spec
+
+
+@dataclass(frozen=True)
+class StudySection:
+    """What the page shows of a study."""
+
+    name: str
+    size: str
+    question: str
+    answer: str  # what would count as one
+    sentences: tuple[str, ...]
+    tables: tuple[Table, ...]  # without rows where there is nothing to compare
+    figure: Spec | None  # of the page
+    file: Spec | None  # the same for figures/
+
+    @property
+    def figure_name(self) -> str:
+        """What both are called."""
+        return f"study_{self.name}_{self.size}"
+
+
+def study_section(study: Study) -> StudySection:
+    """Return the section of a study."""
+    about = study.about
+    question, answer = (printable(text, 500) for text in (about.question, about.answer))
+    if about.analysis == "downstream_use":
+        found = downstream_uses(study.configurations)
+        tables = [make(about.name, study.size, found) for make in (predictions_table, networks_table)]
+        sentences = [*study.problems, *downstream_sentences(found)]
+    else:
+        tables, sentences = [study_table(study)], study_sentences(study)
+    file = study_figure(study, FILES)
+    return StudySection(
+        about.name, study.size, question, answer, tuple(sentences), tuple(tables), study_figure(study, PAGE),
+        file and file | {"title": tables[0].title, "padding": 12},
+    )  # fmt: skip
