@@ -20,7 +20,7 @@ LAYERS, IMAGES, WIDTH, BATCH = 13, 20_000, 768, 250
 class Gatherer(LayerScorer):
     """Checks what arrives instead of probing it, which would take minutes and memory of its own."""
 
-    def _submit(self, pool, embeddings, targets, noise_level=None):
+    def _submit(self, pool, embeddings, targets, split, noise_level):
         assert embeddings.shape == (IMAGES, WIDTH)
         layer = embeddings[0, 0]
         assert torch.equal(embeddings[:, 0], torch.arange(IMAGES) + layer)  # every row says whose it is

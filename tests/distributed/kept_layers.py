@@ -21,7 +21,7 @@ LAYERS, IMAGES, WIDTH, BATCH, BEST = 13, 20_000, 768, 250, 5
 class Rising(LayerScorer):
     """Scores rise up to layer 5, so that each new layer is the best so far; nothing is probed."""
 
-    def _submit(self, pool, embeddings, targets, noise_level=None):
+    def _submit(self, pool, embeddings, targets, split, noise_level):
         layer = float(embeddings[0, 0])  # of image 0
         return SimpleNamespace(result=lambda: {"nmi": 1 - abs(layer - BEST) / 100})
 
