@@ -14,7 +14,7 @@ from unseen.reporting.downstream_tables import downstream_sentences
 from unseen.reporting.downstream_use import DownstreamUse, downstream_uses, g_and_layer, halves
 from unseen.reporting.groups import group_runs
 from unseen.reporting.study_effects import studies
-from unseen.reporting.study_tables import study_section
+from unseen.reporting.study_section import study_section
 from unseen.scores import Score
 
 ABOUT = {"name": "g9", "question": "Does it?", "analysis": "downstream_use"}
