@@ -155,6 +155,29 @@ def test_a_study_without_factors_tells_the_spread(tmp_path: Path) -> None:
     )
 
 
+def test_the_spread_is_that_of_the_studys_measure(tmp_path: Path) -> None:
+    """By AMI layer 0 is best, .5, .6, .7 (s = .1, t = 4.30, interval .25 to .85), by NMI layer 1."""
+    about = ABOUT | {"name": "g2", "reference": {}, "measure": "ami"}
+    for split, ami in enumerate((0.5, 0.6, 0.7)):
+        settings = (("study", about), ("data.split_seed", split))
+        made = Made("cvt", "digits", steps=(0,), settings=settings, unseen=(f"c{split}", "d", "e"))
+        rows = (
+            Score(0, 0, "unseen", 0, "stage0", 0.0, "ami", ami),
+            Score(0, 0, "unseen", 1, "stage1", 1.0, "ami", 0.1),
+            Score(0, 0, "unseen", -1, "stage-1", None, "ami", 0.2 + ami / 10),
+        )
+        put_nmi(make_run(tmp_path / f"{split}", made), [0.1, 0.9], extra=rows)
+    (study,) = studies_of(tmp_path)
+    (sentence,) = study_sentences(study)
+    for text in (
+        "g by AMI is 0.60 (95 % interval 0.35 to 0.85) over 3 class splits × 1 seed",
+        "the AMI of its best layer has a standard deviation of 0.10 over splits",
+        "Layer 0 of 0..1 is best in the mean and in 3 of 3",
+        "Raw pixels have 0.26 (95 % interval 0.24 to 0.28).",
+    ):
+        assert text in sentence
+
+
 def test_the_page_has_the_question_and_its_answer(tmp_path: Path) -> None:
     make_level(tmp_path / "runs", REFERENCE, 72, about=ABOUT | {"question": "Does <b> it?"})
     make_level(tmp_path / "runs", SMALLER, 36, about=ABOUT | {"question": "Does <b> it?"})

@@ -8,13 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from unseen.reporting.best_layer import generalization
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
-from unseen.reporting.intervals import Estimate
+from unseen.reporting.design import components
+from unseen.reporting.intervals import Estimate, estimate
 from unseen.reporting.paired_levels import Effect
 from unseen.reporting.study_effects import Factor, Level, Study
 from unseen.reporting.summary import p_text, signed, spans, with_interval
 from unseen.reporting.tables import Cell, Column, Row, Table
+from unseen.reporting.units import table_of
 from unseen.wording import count, listing
 
 MEASURES = {"nmi": "g", "ami": "g by AMI"}
@@ -71,7 +74,7 @@ def _compared(effect: Effect) -> str:
 def study_sentences(study: Study) -> list[str]:
     """Return what the study shows; that a level changes g is said only where its test passes."""
     if not study.about.reference:
-        return [*study.problems, *(_spread(config) for config in study.configurations)]
+        return [*study.problems, *(_spread(config, study.about.measure) for config in study.configurations)]
     sentences = [_of_factor(factor, MEASURES[study.about.measure]) for factor in study.factors]
     return [*study.problems, *sentences]
 
@@ -124,11 +127,18 @@ def _size(effect: Effect) -> str:
     return size + accuracy
 
 
-def _spread(config: Configuration) -> str:
+def _spread(config: Configuration, measure: str) -> str:
     """Return how much g and the best layer vary over class splits and seeds."""
-    g, units, found = config.g, config.units, config.variation
+    units, name = config.units, measure.upper()
+    values = config.layers("unseen", measure)[:, -1]  # (R, L)
+    of_measure = generalization(units.arrange(values))
+    if of_measure is None:
+        return f"{config.label} on {config.where}: its runs have no {name} of the same layers."
+    g = config.g if measure == "nmi" else of_measure  # of NMI, without runs that lack a layer
+    found = components(table_of(values[:, g.best_layer], config.cells))
     text = (
-        f"{config.label} on {config.where}: g is {with_interval(config.score)} over {units} ({units.scope})"
+        f"{config.label} on {config.where}: {MEASURES[measure]} is {with_interval(g.score)} over {units} "
+        f"({units.scope})"
     )
     spreads = [
         f"{signed(math.sqrt(variance))} {what}"
@@ -139,15 +149,15 @@ def _spread(config: Configuration) -> str:
         if not math.isnan(variance)
     ]  # fmt: skip
     if spreads:
-        text += f"; the NMI of its best layer has standard deviations of {listing(spreads)}"
+        text += f"; the {name} of its best layer has standard deviations of {listing(spreads)}"
     elif not math.isnan(g.plain.std):
-        text += (
-            f"; the NMI of its best layer has a standard deviation of {signed(g.plain.std)} over {units.noun}"
-        )
+        text += f"; the {name} of its best layer has a standard deviation of {signed(g.plain.std)} over {units.noun}"
     best = f"Layer {g.best_layer} of 0..{config.last_layer} is best in the mean"
     wins = f"in {g.wins[g.best_layer]} of {g.plain.n} {units.noun}"
     candidates = spans(np.flatnonzero(g.candidates).tolist())
-    return f"{text}. {best} and {wins}; layers that cannot be excluded as the best: {candidates}."
+    pixels = estimate(units.arrange(config.pixels("unseen", measure)[:, -1]))
+    beside = f" Raw pixels have {with_interval(pixels)}." if pixels.n else ""
+    return f"{text}. {best} and {wins}; layers that cannot be excluded as the best: {candidates}.{beside}"
 
 
 def _unsigned(change: Estimate) -> Estimate:
