@@ -13,7 +13,9 @@ STUDY ?=
 TASKS ?= digits,typefaces,textures,textile
 JOBS ?= 2
 NAME ?=
-STUDIES := $(filter-out own published,$(basename $(notdir $(wildcard configs/study/[!_]*.yaml))))
+# commands whose file of this name there is, in this order: biases.py measures what train.py has trained
+OF_STUDY = $(wildcard configs/study/$(1)$(NAME).yaml)
+STUDIES := $(sort $(filter-out own published,$(basename $(notdir $(wildcard configs/study/[!_]*.yaml configs/study/*/[!_]*.yaml)))))
 BIAS_NETWORKS := efficientnet_lite0,efficientnet_lite1,efficientnet_lite2
 BACKBONES := resnet,vit,swin,pvt,cvt,poolformer,convnext
 
@@ -47,9 +49,11 @@ format: $(VENV)/.installed-test  ## put the code into the house's format
 sweep: $(VENV)/.installed  ## every backbone x seed 0,1,2, resumable; EXPERIMENT=calligraphy, SEEDS=0,1,2,3,4 SPLITS=0,1,2
 	$(RUN) src/train.py -m $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) model=$(BACKBONES) seed=$(SEEDS) $(if $(SPLITS),data.num_unseen=$(NUM_UNSEEN) data.split_seed=$(SPLITS)) resume=true $(ARGS)
 
-study: $(VENV)/.installed-study  ## an open question of the papers as a sweep and its report: NAME=g4; EXPERIMENT=calligraphy for the papers' size
+study: $(VENV)/.installed-study $(if $(call OF_STUDY,biases/),$(VENV)/.installed-biases) $(if $(call OF_STUDY,transfer/),$(VENV)/.installed-transfer)  ## an open question of the papers as a sweep and its report: NAME=g4; EXPERIMENT=calligraphy for the papers' size
 	@$(if $(filter $(NAME),$(STUDIES)),true,echo "make study needs NAME=, one of $(STUDIES)" >&2; exit 2)
-	$(RUN) src/train.py -m study=$(NAME) $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) resume=true $(ARGS)
+	$(if $(call OF_STUDY),$(RUN) src/train.py -m study=$(NAME) $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) resume=true $(ARGS))
+	$(if $(call OF_STUDY,transfer/),$(RUN) src/transfer.py -m study=$(NAME) resume=true $(ARGS))
+	$(if $(call OF_STUDY,biases/),$(RUN) src/biases.py -m study=$(NAME) resume=true $(if $(call OF_STUDY),,$(ARGS)))
 	$(RUN) src/report.py study=$(NAME)
 
 biases: $(VENV)/.installed-biases  ## shape, frequency and band biases of three networks; ARGS="limit=60", STUDY=published

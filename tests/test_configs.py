@@ -27,13 +27,12 @@ OF_OTHERS = {
     "encoder",
     "transfer_experiment",
 }  # groups of other entries
-OF_MEASURED = {("study", "own"), ("study", "published")}  # of biases.py and transfer.py
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name not in OF_OTHERS)
 OPTIONS = [
     (group, path.stem)
     for group in GROUPS
     for path in sorted((CONFIGS / group).glob("*.yaml"))
-    if not path.stem.startswith("_") and (group, path.stem) not in OF_MEASURED
+    if not path.stem.startswith("_")
 ]
 OF_ONE_FILE = {
     "data.dataset",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,48 +17,106 @@ from omegaconf import OmegaConf
 
 from tests.cli.conftest import run_command
 from unseen.reporting.study_effects import About
+from unseen.runs.biases import check_typed
 from unseen.runs.cli import register_resolvers
-from unseen.runs.schema import check_settings
+from unseen.runs.schema import check_job
+from unseen.runs.transfer import _check_typed
+from unseen.runs.typed_line import key_of, prepare
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-STUDIES = sorted(
-    path.stem for path in (CONFIGS / "study").glob("[!_]*.yaml") if path.stem not in ("own", "published")
+FOLDERS = {"train": CONFIGS / "study"} | {name: CONFIGS / "study" / name for name in ("biases", "transfer")}
+STUDIES = [
+    (command, path.stem)
+    for command, folder in FOLDERS.items()
+    for path in sorted(folder.glob("[!_]*.yaml"))
+    if path.stem not in ("own", "published")
+]
+LINE = re.compile(
+    r"^# +python src/(\w+)\.py -m (study=\w+ resume=true.*?)(?:  +(demo|paper): (\d+) jobs.*)?$", re.MULTILINE
 )
 
 
-def composed(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the settings, and what is swept."""
+def composed(command: str, *overrides: str) -> tuple[Any, dict[str, str]]:
+    """Return the configuration, and what is swept."""
     register_resolvers()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("train", overrides=["paths.output_dir=out", *overrides], return_hydra_config=True)
+        config = compose(command, overrides=["paths.output_dir=out", *overrides], return_hydra_config=True)
     HydraConfig.instance().set_config(config)
     OmegaConf.set_struct(config, False)
     swept = {str(key): str(value) for key, value in config.hydra.sweeper.params.items()}
-    config.pop("hydra")
-    return OmegaConf.to_container(config, resolve=True), swept  # type: ignore[return-value]
+    return config, swept
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_a_study_composes_and_says_what_it_asks(name: str) -> None:
-    text = (CONFIGS / "study" / f"{name}.yaml").read_text(encoding="utf-8")
+def jobs_of(command: str, line: str) -> tuple[dict[str, Any], list[list[str]], list[str]]:
+    """Return the settings of a line, the overrides of each of its jobs, and what is typed for all of them."""
+    typed = [one for one in prepare(["-m", *shlex.split(line)], CONFIGS, command) if not one.startswith("--")]
+    parser = OverridesParser.create()
+    several = [one for one in typed if parser.parse_override(one).is_sweep_override()]
+    config, swept = composed(command, *(one for one in typed if one not in several))
+    swept |= {key_of(one): one.partition("=")[2] for one in several}
+    jobs = BasicSweeper.split_arguments(
+        parser.parse_overrides([f"{key}={value}" for key, value in swept.items()]), None
+    )
+    plain = check_job(config)
+    return plain, jobs[0], [one for one in typed if one not in several]
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> str:
+    """A folder with two finished trainings, one that failed, and a run of biases.py."""
+    for name, content in {
+        "a": '{"status": "finished"}',
+        "it's b": '{"status": "finished"}',
+        "c": '{"status": "failed"}',
+        "d": '{"status": "finished", "kind": "biases"}',
+    }.items():
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "checkpoints" / "last.ckpt").touch()
+        (tmp_path / name / "summary.json").write_text(content)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(("command", "name"), STUDIES)
+def test_a_study_composes_and_says_what_it_asks(command: str, name: str, trained: str) -> None:
+    text = (FOLDERS[command] / f"{name}.yaml").read_text(encoding="utf-8")
     comment = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
-    of_paper = re.search(rf"study={name} resume=true (experiment=calligraphy|size=paper)", comment)
-    assert of_paper
-    for size, typed in (("demo", ()), ("paper", (of_paper[1],))):
-        plain, swept = composed(f"study={name}", *typed)
+    lines = [one for one in LINE.findall(text) if one[0] == command]
+    of_others = command == "biases" and name == "x1"  # a job a network, whose training is another line
+    assert [one[2] for one in lines if one[2]] == ([] if of_others else ["demo", "paper"])
+    for _, line, size, number in lines:
+        assert line.startswith(f"study={name} resume=true")
+        more = f" runs='{trained}'" if of_others else ""
+        plain, jobs, typed = jobs_of(command, line + more)
         about = About.model_validate(plain["study"])
-        assert (about.name, plain["size"]) == (name, size)
-        assert about.question in comment
-        assert about.answer in comment.replace("An answer: ", "")
-        jobs = BasicSweeper.split_arguments(
-            OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in swept.items()]), None
-        )[0]
-        assert f"{size}: {len(jobs)} jobs" in comment
-        check_settings(composed(f"study={name}", *typed, *jobs[-1])[0])
-        assert about.reference.keys() <= swept.keys()
+        assert about.name == name
+        if not of_others:
+            assert about.question in comment
+            assert about.answer in comment.replace("An answer: ", "")
+        if command == "train":
+            assert plain["size"] == size
+        assert len(jobs) == (2 if of_others else int(number))
+        for job in (jobs[0], jobs[-1]):
+            check_job(composed(command, *typed, *job)[0])
+            check_read(command, [*typed, *job])
+        swept = {key_of(one) for one in jobs[0]}
+        assert about.reference.keys() <= swept
         for factor, level in about.reference.items():
             levels = [job_level(job, factor) for job in jobs]
             assert any(same(one, level) for one in levels), f"{factor} is never at its reference {level}"
+
+
+def check_read(command: str, typed: list[str]) -> None:
+    keys = {key_of(one) for one in typed}
+    if command == "biases":
+        check_typed(keys, with_checkpoint="ckpt_path" in keys)
+    if command == "transfer":
+        for key in keys:
+            _check_typed(key)
+
+
+def test_the_networks_of_trainings_are_swept(trained: str) -> None:
+    _, jobs, _ = jobs_of("biases", f"study=x1 runs='{trained}'")
+    assert jobs == [[f"ckpt_path='{trained}/a'"], [f"ckpt_path='{trained}/it\\'s b'"]]
 
 
 def job_level(job: list[str], factor: str) -> str:
@@ -86,8 +145,17 @@ def test_a_study_is_planned(name: str, levels: str, tmp_path: Path) -> None:
     ("line", "sentence"),
     [
         (("train.py", "-m", "study=g99"), "study=g99 is not known"),
-        (("train.py", "study=own"), "study=own is not known"),
-        (("biases.py", "study=g4"), "study=g4 is not known; choose one of own, published"),
+        (
+            ("train.py", "study=own"),
+            "study=own is no study of train.py; type python src/biases.py study=own or",
+        ),
+        (
+            ("biases.py", "study=g4"),
+            "study=g4 is no study of biases.py; type python src/train.py -m study=g4",
+        ),
+        (("biases.py", "-m", "study=g99"), "study=g99 is not known"),
+        (("biases.py", "study=x1"), "study=x1 is a sweep: add -m, as in python src/biases.py -m study=x1"),
+        (("biases.py", "-m", "study=x1"), "no finished run of train.py with checkpoints/last.ckpt is in"),
         (("train.py", "-m", "study=g3,g4"), "type a line for each study"),
         (("report.py", "study=a/b"), "write the name of one study, such as study=g4"),
         (("report.py", "study=g4"), "is not a folder"),

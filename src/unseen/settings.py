@@ -112,7 +112,7 @@ def _between(kind: type, least: float | None, most: float | None, optional: bool
 
 TABLE: dict[str, tuple[Any, Effect]] = {
     "seed": (_Seed, "result"),
-    # what a sweep asks; of biases.py and transfer.py: which of what was measured
+    # what a sweep asks; of biases.py and transfer.py also: which study of what was measured
     "study": (_Group | Literal["published", "own"] | None, "watching"),
     "size": (Literal["demo", "paper"], "result"),
     "ckpt_path": (_Text | None, "result"),
@@ -299,6 +299,7 @@ _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that onl
     "callbacks.best_checkpoint*": "rows",
     "callbacks.last_checkpoint*": "rows",
     "hydra*": "command",
+    "study/*": "watching",
     "hparams_search": "command",
 }
 

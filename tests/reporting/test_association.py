@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata, spearmanr
 
-from unseen.reporting.association import curve_agreement, detectable_correlation, sign_flip_p, spearman
+from unseen.reporting.association import (
+    curve_agreement,
+    detectable_correlation,
+    needed_correlation,
+    partial_spearman,
+    sign_flip_p,
+    spearman,
+)
 
 
 def test_perfect_order_by_hand() -> None:
@@ -101,3 +108,37 @@ def test_many_flips_are_drawn() -> None:
     rng = np.random.default_rng(5)
     sums = rng.choice([-1, 1], size=(200_000, 20)) @ steps
     assert sign_flip_p(steps) == pytest.approx(float((np.abs(sums) >= abs(steps.sum())).mean()), abs=0.02)
+
+
+def test_the_least_correlation_that_can_pass() -> None:
+    """Of 6 in one order p = 2/720 = .0028; .886 is what 5 % tables of Spearman's rho have for n = 6, .738 for 8."""
+    assert needed_correlation(6, 0.05) == pytest.approx(0.886, abs=5e-4)
+    assert needed_correlation(8, 0.05) == pytest.approx(0.738, abs=5e-4)
+    assert needed_correlation(6, 0.0028) == 1
+    assert math.isnan(needed_correlation(6, 0.0027))
+    assert math.isnan(needed_correlation(2, 0.05))
+
+
+def test_a_partial_correlation_against_its_formula_and_every_order() -> None:
+    rng = np.random.default_rng(3)
+    x, y, z = rng.normal(size=(3, 6))
+    x += z
+    y += z
+    r, p = partial_spearman(x, y, z)
+    xy, xz, yz = (spearmanr(a, b).statistic for a, b in ((x, y), (x, z), (y, z)))
+    assert r == pytest.approx((xy - xz * yz) / math.sqrt((1 - xz**2) * (1 - yz**2)))
+    fit = np.stack([np.ones(6), rankdata(z)], axis=1)
+    left = np.eye(6) - fit @ np.linalg.pinv(fit)
+    of_x, of_y = left @ rankdata(x), left @ rankdata(y)
+    reached = []
+    for order in itertools.permutations(range(6)):
+        again = left @ of_y[list(order)]
+        reached.append(abs(of_x @ again) / math.sqrt((of_x @ of_x) * (again @ again)) >= abs(r) - 1e-9)
+    assert p == pytest.approx(np.mean(reached))
+
+
+@pytest.mark.parametrize("n", [4, 6])
+def test_nothing_is_left_of_what_equals_the_given(n: int) -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, n))
+    assert all(map(math.isnan, partial_spearman(x, y, x)))
+    assert all(map(math.isnan, partial_spearman(x, np.ones(n), y)))

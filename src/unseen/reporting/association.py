@@ -66,6 +66,73 @@ def spearman_p(first: Sequence[float] | Floats, second: Sequence[float] | Floats
     return _permutation_p(y, lambda drawn: drawn @ x, "pairings", len(x) <= _ALL_ORDERS_UP_TO)
 
 
+def partial_spearman(
+    first: Sequence[float] | Floats, second: Sequence[float] | Floats, given: Sequence[float] | Floats
+) -> tuple[float, float]:
+    """Return Spearman's partial correlation of two lists given a third, and its two-sided p by permutation.
+
+    The correlation of what is left of the ranks of both after a linear fit to the ranks of `given`. For p what is left
+    of the second is permuted and fitted to `given` again (Freedman and Lane 1983, as Winkler et al. 2014,
+    doi:10.1016/j.neuroimage.2014.01.060, describe it). It is approximate: residuals are not quite exchangeable.
+    benchmarks/partial_rank_null.py simulates how often it errs.
+
+    Returns:
+        Correlation and p; pairs with NaN are left out, NaN for fewer than five, or where one side is constant or a
+        linear function of the ranks of `given`.
+    """
+    from scipy.stats import rankdata
+
+    sides = np.array([first, second, given], dtype=float)
+    sides = sides[:, np.isfinite(sides).all(axis=0)]
+    n = sides.shape[1]
+    if n < 5 or not np.ptp(sides, axis=1).all():
+        return math.nan, math.nan
+    x, y, z = (rankdata(side) - (n + 1) / 2 for side in sides)
+
+    def left(values: Floats) -> Floats:
+        kept: Floats = values - (values @ z / (z @ z))[..., None] * z
+        return kept
+
+    x, y = left(x), left(y)
+    if min(x @ x, y @ y) < 10.0**-_DIGITS:
+        return math.nan, math.nan
+
+    def correlation(permuted: Floats) -> Floats:
+        fitted = left(permuted)
+        lengths = np.sqrt((fitted * fitted).sum(axis=-1) * (x @ x))
+        along = fitted @ x
+        found: Floats = np.divide(along, lengths, out=np.zeros_like(along), where=lengths > 10.0**-_DIGITS)
+        return found
+
+    r = float(x @ y / math.sqrt((x @ x) * (y @ y)))
+    return r, _permutation_p(y, correlation, "pairings", n <= _ALL_ORDERS_UP_TO)
+
+
+@lru_cache(maxsize=64)
+def needed_correlation(n: int, p: float) -> float:
+    """Return the smallest |rho| of n pairs without ties whose p by `spearman` is at most `p`; NaN where none is.
+
+    >>> needed_correlation(5, 0.05), needed_correlation(4, 0.05)
+    (1.0, nan)
+    """
+    if n < 3:
+        return math.nan
+    ranks, null = _null(n, np.random.default_rng(_SEED))
+    at_most = [value for value in np.unique(null) if (null >= value).mean() <= p]
+    return float(min(at_most) / (ranks @ ranks)) if at_most else math.nan
+
+
+def _null(n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return centred ranks (n,), and |ranks of an order @ ranks| of all orders, or of so many drawn ones."""
+    ranks: Floats = np.arange(n, dtype=np.float64) - (n - 1) / 2
+    if n <= _ALL_ORDERS_UP_TO:
+        orders = np.array(list(itertools.permutations(ranks)))
+    else:
+        orders = rng.permuted(np.tile(ranks, (PERMUTATIONS, 1)), axis=1)
+    reached: Floats = np.abs(orders @ ranks).round(_DIGITS)
+    return ranks, reached
+
+
 def _centred_ranks(
     first: Sequence[float] | Floats, second: Sequence[float] | Floats
 ) -> tuple[Floats, Floats]:
@@ -92,12 +159,7 @@ def detectable_correlation(n: int) -> float:
         return math.nan
     rng = np.random.default_rng(_SEED)
     x, noise = rng.standard_normal((2, 4000, n))
-    ranks = np.arange(n) - (n - 1) / 2
-    if n <= _ALL_ORDERS_UP_TO:
-        orders = np.array(list(itertools.permutations(ranks)))
-    else:
-        orders = rng.permuted(np.tile(ranks, (PERMUTATIONS, 1)), axis=1)
-    null = np.sort(np.abs(orders @ ranks).round(_DIGITS))[::-1]
+    _, null = _null(n, rng)
     # the smallest value that at most 5 % of all orders reach
     limit = min(value for value in np.unique(null) if (null >= value).mean() <= 0.05)
 

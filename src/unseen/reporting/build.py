@@ -13,6 +13,8 @@ from unseen.reporting.analysis import Contest, analyse
 from unseen.reporting.biases.section import bias_section
 from unseen.reporting.collect import Collection, collect
 from unseen.reporting.groups import group_runs
+from unseen.reporting.joined_networks import joins
+from unseen.reporting.joined_section import join_sections
 from unseen.reporting.layer_choice import layer_choice
 from unseen.reporting.layer_choice_tables import choices_table, regret_table, selection_sentences
 from unseen.reporting.page import page, top_of_heat
@@ -64,11 +66,13 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     tables, choice = all_tables(analysis, papers, collection), layer_choice(analysis.contests)
     tables |= {table.name: table for table in (regret_table(choice), choices_table(choice))}
     selection = selection_sentences(choice)
+    joined = join_sections(*joins(analysis.contests, collection.bias_runs, collection.transfer_runs))
     asked = [study_section(study) for study in studies(configurations)]
     of_studies = {one.figure_name: one.file for one in asked if one.file}
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)
     study_tables = [table for one in asked for table in one.tables]
+    study_tables += [table for one in joined for table in (one.networks, one.tests)]
     write_tables(
         [*tables.values(), *study_tables, *biases.tables.values(), *transfer.tables.values()], out / "tables"
     )
@@ -77,14 +81,16 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
         for contest in analysis.contests
         for name, spec in _figures(contest).items()
     }
+    of_contests |= {name: spec for one in joined for name, spec in one.files.items()}
     write_figures(of_contests | of_studies | biases.files | transfer.files, out / "figures")
-    html = page(collection, analysis, papers, biases, transfer, tables, selection, asked, typed)
+    html = page(collection, analysis, papers, biases, transfer, tables, selection, asked, joined, typed)
     write_text(out / "index.html", html)
     summaries = [summarise(contest, analysis) for contest in analysis.contests]
     return Report(
         out / "index.html",
         (
             *(f"{one.name} ({one.size} size): {sentence}" for one in asked for sentence in one.sentences),
+            *(sentence for one in joined for sentence in one.sentences),
             *(f"{summary.headline} {summary.details}" for summary in summaries),
             *biases.sentences[:2],
             *transfer.sentences[:2],

@@ -18,6 +18,7 @@ from unseen.reporting.biases.section import Section
 from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.embeddings import pictures
+from unseen.reporting.joined_section import JoinSection
 from unseen.reporting.papers import PaperRow, why_not_comparable
 from unseen.reporting.render import render
 from unseen.reporting.rerun_commands import bias_commands, run_commands, transfer_commands
@@ -55,12 +56,13 @@ def page(
     tables: dict[str, Table],
     selection: Sequence[str],
     studies: Sequence[StudySection],
+    joined: Sequence[JoinSection],
     report_command: str,
 ) -> str:
     """Return the page as HTML.
 
-    `selection` says what rules that choose a layer are worth, `studies` what the runs of each study show,
-    `report_command` is the line that makes the page again.
+    `selection` says what rules that choose a layer are worth, `studies` what the runs of each study show, `joined`
+    which biases go with g; `report_command` is the line that makes the page again.
     """
     every, most = analysis.configurations, figures.MOST_LINES
     # the best of each data set, as many as the page can hold
@@ -68,6 +70,8 @@ def page(
     chosen = [(to, config) for to in analysis.contests for config in to.configurations[:each]][:_MOST_CARDS]
     specs: dict[str, Spec] = biases.specs | transfer.specs
     specs |= {one.figure_name: one.figure for one in studies if one.figure}
+    for join in joined:
+        specs |= join.specs
     problems: list[str] = []
     cards = _cards(chosen, specs, problems)
     contests = [_contest(contest, analysis, specs) for contest in analysis.contests]
@@ -94,6 +98,7 @@ def page(
         tables=tables,
         selection=selection,
         studies=studies,
+        joined=joined,
         across_data=[across_data(transfer, analysis) for transfer in analysis.transfers],
         claims_sentence=claims_sentence(analysis),
         paper_sentence=paper_sentence(papers),

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _SAVE_SECONDS = 60.0
 # What can be typed; the rest of the configuration trains or scores layers.
 _READ = (
-    "ckpt_path", "model", "measures", "benchmark", "images", "limit", "faithful", "study", "batch_size", "seed", "size",
-    "trainer", "logger", "paths", "hydra", "resume", "plan", "extras", "local", "cache_gb", "runs",
+    "ckpt_path", "model", "measures", "benchmark", "images", "limit", "faithful", "study/biases", "batch_size", "seed",
+    "size", "trainer", "logger", "paths", "hydra", "resume", "plan", "extras", "local", "cache_gb", "runs",
 )  # fmt: skip
 _READ_OF = {
     "model": ("name", "pretrained", "checkpoint", "channels_last", "backbone", "sizes"),

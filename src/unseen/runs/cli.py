@@ -28,6 +28,7 @@ from unseen.runs.jobs import job_folder
 from unseen.runs.other_launchers import failed_jobs, is_worker, run_job
 from unseen.runs.processes import follow_parent, leave_allocation
 from unseen.runs.project import CONFIGS, IN_CLONE, PROJECT_ROOT, entry_of
+from unseen.runs.trained_networks import trained_networks
 from unseen.runs.typed_line import prepare
 from unseen.threads import settle_threads
 from unseen.wording import as_typed, one_line
@@ -135,21 +136,22 @@ def _failed(sentence: str, code: int = 1) -> int:
 
 
 def register_resolvers() -> None:
-    """Make ${project_root:}, ${job_folder:...}, ${run_label:...} and the names of run folders known to OmegaConf."""
+    """Make ${project_root:}, ${job_folder:...}, ${trained_networks:...} and names of runs known to OmegaConf."""
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
     OmegaConf.register_new_resolver("run_label", run_label, replace=True)
+    OmegaConf.register_new_resolver("trained_networks", trained_networks, replace=True)
     OmegaConf.register_new_resolver(
         "measured",
         lambda study, checkpoint, name: (
-            f"{study}_study" if study else ("checkpoint" if checkpoint else _in_name(name))
+            f"{study}_study" if isinstance(study, str) else ("checkpoint" if checkpoint else _in_name(name))
         ),
         replace=True,
     )
     OmegaConf.register_new_resolver(
         "transferred",
         lambda study, file, name: (
-            f"{study}_study" if study else _in_name(Path(str(file)).stem if file else name)
+            f"{study}_study" if isinstance(study, str) else _in_name(Path(str(file)).stem if file else name)
         ),
         replace=True,
     )

@@ -41,26 +41,26 @@ def eval_job(config: DictConfig) -> None:
 
 def biases_job(config: DictConfig) -> None:
     """Measure a network, or make the study that `study` names; print the values."""
-    if config.study is None:
-        from unseen.runs.biases import bias_run
-
-        bias_run(config)
-    else:
+    if isinstance(config.study, str):  # a job of a sweep has a group
         from unseen.runs.studies import study_run
 
         study_run(config)
+    else:
+        from unseen.runs.biases import bias_run
+
+        bias_run(config)
 
 
 def transfer_job(config: DictConfig) -> None:
     """Measure an encoder on a task, fine-tune it, and print what it gained and forgot; or make the study of runs."""
-    if config.study is None:
-        from unseen.runs.transfer import transfer_run
-
-        transfer_run(config)
-    else:
+    if isinstance(config.study, str):  # a job of a sweep has a group
         from unseen.runs.studies import study_run
 
         study_run(config)
+    else:
+        from unseen.runs.transfer import transfer_run
+
+        transfer_run(config)
 
 
 def command_of(config_name: str) -> Callable[[], None]:

@@ -50,6 +50,11 @@ def user_errors(*kinds: type[Exception]) -> Iterator[None]:
 
 def configuration_sentence(error: Exception) -> str | None:
     """Return a sentence for an error of Hydra or OmegaConf that a typed setting caused, None for others."""
+    within = error.__context__
+    while within:
+        if isinstance(within, UserError):  # of one of our resolvers
+            return str(within)
+        within = within.__context__
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         allowed = [option for option in (error.options or []) if not option.startswith("_")]

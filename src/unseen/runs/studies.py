@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def study_run(config: DictConfig) -> None:
     with user_errors():
         check_settings(plain, read_places(config, HydraConfig.instance().cfg))
     for text in HydraConfig.get().overrides.task:
-        if key_of(text).partition(".")[0] not in _READ:
+        if re.split("[./]", key_of(text))[0] not in _READ:
             raise UserError(
                 f"{key_of(text)} is not read by study={config.study}, which measures nothing; it reads "
                 f"{listing(_READ)}"

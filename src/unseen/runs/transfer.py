@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 
 # What can be typed; the rest of the configuration belongs to other commands.
 _READ = (
-    "encoder", "technique", "transfer_experiment", "data", "optimizer", "seed", "size", "trainer", "logger", "paths",
-    "hydra", "resume", "plan", "extras", "local", "others", "measure_only", "templates", "class_names", "limit",
-    "epochs", "draws", "batch_size", "label_models", "prompts", "shares", "l2_to_init", "replay", "alphas",
-    "save_embeddings",
+    "encoder", "technique", "transfer_experiment", "study/transfer", "data", "optimizer", "seed", "size", "trainer",
+    "logger", "paths", "hydra", "resume", "plan", "extras", "local", "others", "measure_only", "templates",
+    "class_names", "limit", "epochs", "draws", "batch_size", "label_models", "prompts", "shares", "l2_to_init",
+    "replay", "alphas", "save_embeddings",
 )  # fmt: skip
 _READ_OF = {
     "trainer": (

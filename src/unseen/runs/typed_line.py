@@ -16,9 +16,21 @@ from unseen.runs.errors import UsageError, UserError
 from unseen.wording import suggestion
 
 # groups with nothing chosen by default
-_MAY_BE_NONE = {"study", "experiment", "transfer_experiment", "debug", "hparams_search"}
+_MAY_BE_NONE = {
+    "study",
+    "study/biases",
+    "study/transfer",
+    "experiment",
+    "transfer_experiment",
+    "debug",
+    "hparams_search",
+}
 _EXTEND_TRAIN = ("eval", "biases", "transfer")  # configurations that begin with train's
-_STUDIES = {"biases": ["own", "published"], "transfer": ["own"]}  # of what was measured; others are sweeps
+_HAVE_STUDIES = (
+    "biases",
+    "transfer",
+)  # commands whose studies are in study/biases and study/transfer, not in study
+_NO_SWEEPS = ("own", "published")  # studies of what was measured
 _OFF = {"logger": "none", "benchmark": "none"}  # groups that can be switched off, and the file that does so
 _HOW = {"callbacks": "; one callback is switched off by its name: callbacks.best_checkpoint=null"}
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
@@ -100,17 +112,41 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         group: sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
         for group in groups
     }
+    of_entry = f"study/{entry}" if entry in _HAVE_STUDIES else "study"
     if "study" in options:
-        of_measured = {name for names in _STUDIES.values() for name in names}
-        options["study"] = _STUDIES.get(entry, sorted({*options["study"]} - of_measured))
+        options["study"] = options[of_entry]
     prepared = [part for name, value in flags.items() for part in (name, value) if part is not None]
     if entry == "report":  # what is typed beside a study wins
         settings.sort(key=lambda typed: not typed.startswith("study="))
     if entry in _ALIASES:
         settings = [text for typed in settings for text in _ALIASES[entry](typed)]
     for text in settings:
-        prepared += _prepared(text, options, several=several)
+        if "study" in options and text.startswith("study="):
+            _check_study(text, entry, folders, several=several)
+        for part in _prepared(text, options, several=several):
+            prepared.append(part.replace("study=", f"{of_entry}=", 1) if part.startswith("study=") else part)
     return prepared
+
+
+def _check_study(text: str, entry: str, folders: Sequence[Path], *, several: bool) -> None:
+    """Refuse the study of another command, and a study that is a sweep without the flag of a sweep.
+
+    Raises:
+        UserError: One sentence with the line to type.
+    """
+    name = text.partition("=")[2].strip()
+    if entry == "eval" or not re.fullmatch(r"[\w-]+", name):
+        return
+    of = {"train": "study"} | {command: f"study/{command}" for command in _HAVE_STUDIES}
+    known = [
+        command for command in of if any((one / of[command] / f"{name}.yaml").is_file() for one in folders)
+    ]
+    if entry in known:
+        if entry in _HAVE_STUDIES and not several and name not in _NO_SWEEPS:
+            raise UserError(f"{text} is a sweep: add -m, as in python src/{entry}.py -m {text}")
+    elif known:
+        lines = [f"python src/{command}.py {'' if name in _NO_SWEEPS else '-m '}{text}" for command in known]
+        raise UserError(f"{text} is no study of {entry}.py; type {' or '.join(lines)}")
 
 
 # ------------------------------------------------------------------ flags
