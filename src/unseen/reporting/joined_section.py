@@ -102,10 +102,10 @@ def networks_table(join: Join) -> Table:
 def tests_table(join: Join) -> Table:
     """Return a row a measure: its rank correlation with g over networks, and that given the seen accuracy."""
     note = (
-        "Spearman's ρ with g over n networks; p by permutation of the networks, all orders counted up to eight. Given "
-        "accuracy: partial correlation of the ranks given the seen accuracy, p by permuting what is left of g's ranks: "
-        "approximate, and below .05 by chance in a tenth of cases where measure and g both follow accuracy closely, "
-        "so that no sentence rests on it. Holm: corrected for all p of this table."
+        "Spearman's ρ with g over the n networks that have a value; p by permutation of networks, all orders counted "
+        "up to eight. Given accuracy: partial correlation of the ranks given the seen accuracy, p by permuting what is "
+        "left of g's ranks: approximate, and below .05 by chance in a tenth of cases where measure and g both follow "
+        "accuracy closely, so that no sentence rests on it. Holm: corrected for all p of this table."
     )
     columns = (
         Column("measure"), Column("n", hint="networks"), Column("ρ with g", 2), Column("p", probability=True),

@@ -75,7 +75,10 @@ def bias_section(runs: Sequence[BiasRun]) -> Section:
     tables = [network_table(runs, names)]
     if groups:
         tables.append(seed_table(groups))
-    correlations, correlated = _correlations(own)
+    # trainings of one network are no independent points; joined_networks averages them first
+    correlations, correlated = (replace(correlation_table([]), name="own_correlations"), list[str]())
+    if not _repeat_a_network(runs):
+        correlations, correlated = _correlations(own)
     tables += [
         difference_table(found),
         correlations,
@@ -103,6 +106,11 @@ def bias_section(runs: Sequence[BiasRun]) -> Section:
         tuple(zip(colours["domain"], colours["range"], strict=True)),
         files,
     )
+
+
+def _repeat_a_network(runs: Sequence[BiasRun]) -> bool:
+    trained = [run.facts.model for run in runs if run.facts.trained]
+    return len(set(trained)) < len(trained)
 
 
 def _correlations(own: Networks) -> tuple[Table, list[str]]:
