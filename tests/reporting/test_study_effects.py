@@ -176,6 +176,11 @@ def test_the_spread_is_that_of_the_studys_measure(tmp_path: Path) -> None:
         "Raw pixels have 0.26 (95 % interval 0.24 to 0.28).",
     ):
         assert text in sentence
+    spec = study_figure(study, FILES)
+    assert spec
+    assert [point["x"] for point in spec["layer"][0]["data"]["values"]] == [0.5, 0.6, 0.7]
+    (mean,) = spec["layer"][1]["data"]["values"]
+    assert (mean["x"], mean["lo"], mean["hi"]) == (0.6, 0.3516, 0.8484)
 
 
 def test_the_page_has_the_question_and_its_answer(tmp_path: Path) -> None:

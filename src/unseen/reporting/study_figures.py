@@ -10,7 +10,7 @@ import math
 
 from unseen.reporting.intervals import Estimate
 from unseen.reporting.study_effects import Study
-from unseen.reporting.study_tables import MEASURES
+from unseen.reporting.study_tables import MEASURES, g_by
 from unseen.reporting.theme import Theme
 from unseen.reporting.vega_lite import Spec, marks, number, short, sized, tooltip
 
@@ -61,19 +61,26 @@ def _effects(study: Study, theme: Theme) -> Spec | None:
 
 
 def _spread(study: Study, theme: Theme) -> Spec | None:
-    """Return the NMI of each unit at the layer that is best in the mean, and the interval of g."""
-    points, means = [], []
+    """Return the study's measure of each unit at the layer that is best in the mean, and the interval of g."""
+    points, means, measure = [], [], study.about.measure
+    name_of = measure.upper()
     for config in study.configurations:
         name = f"{config.label}, {config.data}"
-        for unit, values in config.of_each_unit("unseen", "nmi"):
-            if math.isfinite(values[config.g.best_layer]):
-                points.append({"y": name, "x": short(values[config.g.best_layer]), "u": unit})
-        means.append(_interval(config.score) | {"y": name})
+        g = g_by(config, measure)
+        if g is None:
+            continue
+        for unit, values in config.of_each_unit("unseen", measure):
+            if math.isfinite(values[g.best_layer]):
+                points.append({"y": name, "x": short(values[g.best_layer]), "u": unit})
+        means.append(_interval(g.score) | {"y": name})
     if len(points) <= len(means):
         return None
     noun = study.configurations[0].units.noun
-    place = {"y": _level(), "x": number("x", "NMI of the unseen classes", {"zero": False}, tickCount=6)}
-    unit_tip = tooltip(("y", "network"), ("u", noun), ("x", "NMI of the best layer"))
+    place = {
+        "y": _level(),
+        "x": number("x", f"{name_of} of the unseen classes", {"zero": False}, tickCount=6),
+    }
+    unit_tip = tooltip(("y", "network"), ("u", noun), ("x", f"{name_of} of the best layer"))
     layers = [
         marks(
             "tick",
@@ -87,7 +94,7 @@ def _spread(study: Study, theme: Theme) -> Spec | None:
         _rule(place) | {"data": {"values": means}},
         marks(
             "point",
-            place | {"tooltip": tooltip(("y", "network"), ("x", "g"), *_NUMBERS)},
+            place | {"tooltip": tooltip(("y", "network"), ("x", MEASURES[measure]), *_NUMBERS)},
             means,
             filled=True,
             color=theme.unseen,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from unseen.reporting.best_layer import generalization
+from unseen.reporting.best_layer import Generalization, generalization
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.design import components
@@ -71,6 +71,13 @@ def _compared(effect: Effect) -> str:
     return effect.design + (f", in each of {effect.strata} settings of the rest" if effect.strata > 1 else "")
 
 
+def g_by(config: Configuration, measure: str) -> Generalization | None:
+    """Return g of a configuration by a measure, nmi or ami; None where its runs have no layer of it in common."""
+    if measure == "nmi":
+        return config.g  # without runs that lack a layer
+    return generalization(config.units.arrange(config.layers("unseen", measure)[:, -1]))
+
+
 def study_sentences(study: Study) -> list[str]:
     """Return what the study shows; that a level changes g is said only where its test passes."""
     if not study.about.reference:
@@ -129,13 +136,11 @@ def _size(effect: Effect) -> str:
 
 def _spread(config: Configuration, measure: str) -> str:
     """Return how much g and the best layer vary over class splits and seeds."""
-    units, name = config.units, measure.upper()
-    values = config.layers("unseen", measure)[:, -1]  # (R, L)
-    of_measure = generalization(units.arrange(values))
-    if of_measure is None:
+    g, units, name = g_by(config, measure), config.units, measure.upper()
+    if g is None:
         return f"{config.label} on {config.where}: its runs have no {name} of the same layers."
-    g = config.g if measure == "nmi" else of_measure  # of NMI, without runs that lack a layer
-    found = components(table_of(values[:, g.best_layer], config.cells))
+    values = config.layers("unseen", measure)[:, -1, g.best_layer]  # (R,)
+    found = components(table_of(values, config.cells))
     text = (
         f"{config.label} on {config.where}: {MEASURES[measure]} is {with_interval(g.score)} over {units} "
         f"({units.scope})"
