@@ -96,7 +96,7 @@ $(VENV)/.installed-transfer: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-study: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,tuning,losses,samples]'
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[offline,dashboard,tuning,losses,sam,samples]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -26,6 +26,7 @@ from unseen.runs.objects import check_objects
 from unseen.runs.schema import check_settings
 from unseen.runs.trainer import check_trainer, make_trainer
 from unseen.training import SeenClassifier
+from unseen.training.sharpness import SharpnessAware
 
 STEPS = 4
 SMALL = (
@@ -97,7 +98,7 @@ def test_each_optimizer_is_the_one_it_is_called(name: str, train: Train) -> None
     made = train(f"optimizer={name}").module.trainer.optimizers[0]
     kinds = {
         "adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD, "lion": timm.optim.Lion,
-        "lamb": timm.optim.Lamb,
+        "lamb": timm.optim.Lamb, "sam": SharpnessAware,
     }  # fmt: skip
     assert type(made) is kinds[name]
     if name not in {"adamw", "adam"}:  # equal without weight decay
@@ -208,6 +209,7 @@ def test_each_tuning_trains_what_it_says(name: str, train: Train) -> None:
         ("tuning=lora", "loss=supcon", "optimizer=sgd", "scheduler=one_cycle"),
         ("augment=trivial", "data.class_balanced=true"),
         ("loss=vicreg", "data.views=2", "augment=flip_crop"),
+        ("optimizer=sam", "model.optimizer.rho=0.1"),
     ],
 )
 def test_a_resumed_run_ends_with_the_same_weights(parts: tuple[str, ...], train: Train) -> None:
@@ -238,6 +240,7 @@ def test_a_package_that_is_not_there_is_named_with_its_extra(monkeypatch: pytest
         ),
         ("logger=many", r"logger\.tensorboard needs tensorboard, .*'unseen\[tensorboard\]'"),
         ("loss=supcon", r"model\.loss\.on_embedding needs pytorch_metric_learning, .*'unseen\[losses\]'"),
+        ("optimizer=sam", r"model\.optimizer needs pytorch_optimizer, .*'unseen\[sam\]'"),
     ):
         with pytest.raises(ValueError, match=says):
             check_objects(resolved(typed))

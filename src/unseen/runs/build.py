@@ -46,7 +46,7 @@ from unseen.runs.provenance import (
     training_of,
 )
 from unseen.runs.schema import check_settings, checkpoint_path, read_places
-from unseen.runs.trainer import check_trainer, make_trainer, processes_to_fit, ranks_of
+from unseen.runs.trainer import check_passes, check_trainer, make_trainer, processes_to_fit, ranks_of
 from unseen.runs.trust import check_trusted
 from unseen.runs.typed_line import taken_literally
 from unseen.selector_table import Selector, chosen
@@ -156,6 +156,8 @@ def build(run: Run, *, training: bool) -> Parts:
             console().print(settings_tree(plain))
         quiet_libraries()
         check_trainer(plain["trainer"])
+        if training:
+            check_passes(plain["model"]["optimizer"], plain["trainer"])
     run.folder.write_summary("running")
     say(opening_line(plain, training=training, checkpoint=path))
     spec, datamodule = _data(plain, training=training)

@@ -19,6 +19,7 @@ _HYDRA_KEYS = {"_target_", "_args_", "_partial_", "_recursive_", "_convert_"}
 # Target: the package that it needs, and the extra that installs it.
 _NEEDS = {
     "pytorch_metric_learning.*": ("pytorch_metric_learning", "losses"),
+    "unseen.training.sharpness.*": ("pytorch_optimizer", "sam"),
     "lightning.pytorch.loggers.TensorBoardLogger": ("tensorboard", "tensorboard"),
     "lightning.pytorch.loggers.MLFlowLogger": ("mlflow", "mlflow"),
 }

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from unseen.callbacks.layer_probe import LayerProbe
 
 
+TWO_PASSES = "unseen.training.sharpness.sam"
+
+
 def check_trainer(settings: dict[str, Any]) -> None:
     """Refuse what this machine or Lightning cannot do with the `trainer` group, before data and weights are loaded.
 
@@ -40,6 +43,30 @@ def check_trainer(settings: dict[str, Any]) -> None:
     make_trainer(settings, [], [])
 
 
+def check_passes(optimizer: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Refuse an optimiser of two passes a step where Lightning computes the gradients before the step.
+
+    Args:
+        optimizer: The `model.optimizer` group.
+        settings: The `trainer` group.
+
+    Raises:
+        ValueError: Gradients are scaled, or those of several batches added.
+    """
+    if optimizer["_target_"] != TWO_PASSES:
+        return
+    if _precision(settings) == "16-mixed":
+        raise ValueError(
+            f"optimizer=sam takes two passes a step, and trainer.precision={settings['precision']}, which is 16-mixed "
+            "here, scales gradients between them; use bf16-mixed or 32-true"
+        )
+    if (batches := settings["accumulate_grad_batches"]) > 1:
+        raise ValueError(
+            f"optimizer=sam takes two passes a step over one batch; use trainer.accumulate_grad_batches=1 instead of "
+            f"{batches}, and a larger data.batch_size"
+        )
+
+
 def check_with_libraries(jobs: Sequence[dict[str, Any]]) -> None:
     """Refuse what only the libraries can judge in the resolved configurations of a sweep's jobs.
 
@@ -53,6 +80,7 @@ def check_with_libraries(jobs: Sequence[dict[str, Any]]) -> None:
         if plain["trainer"] not in checked:
             check_trainer(plain["trainer"])
             checked.append(plain["trainer"])
+        check_passes(plain["model"]["optimizer"], plain["trainer"])
 
 
 def make_trainer(
@@ -76,10 +104,7 @@ def make_trainer(
     from unseen.training.checkpoint_files import StreamedCheckpointIO
 
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    settings = dict(settings)
-    if settings["precision"] == "auto":
-        on_gpu = settings["accelerator"] in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
-        settings["precision"] = _half_precision() if on_gpu else "32-true"
+    settings = settings | {"precision": _precision(settings)}
     settings.pop("eval_precision", None)  # the module's
     every = settings.pop("val_check_interval")
     callbacks = [EvaluationSteps(every), *callbacks]
@@ -110,6 +135,19 @@ def make_trainer(
             "one task per device"
         )
     return trainer
+
+
+def _precision(settings: dict[str, Any]) -> str:
+    """Return the precision that the `trainer` group gives here.
+
+    `auto` is half precision on a GPU.
+    """
+    import torch
+
+    if settings["precision"] != "auto":
+        return str(settings["precision"])
+    on_gpu = settings["accelerator"] in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
+    return _half_precision() if on_gpu else "32-true"
 
 
 def _half_precision() -> str:

@@ -288,7 +288,7 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     from unseen.runs.fine_tuning import trainer_settings
     from unseen.runs.objects import check_object
     from unseen.runs.schema import check_settings, read_places
-    from unseen.runs.trainer import check_trainer
+    from unseen.runs.trainer import TWO_PASSES, check_trainer
     from unseen.settings import value_at
 
     with user_errors(OmegaConfBaseException):
@@ -310,6 +310,10 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     quiet_libraries()
     with user_errors():
         check_trainer(trainer_settings(plain))
+        if value_at(plain, ("model", "optimizer", "_target_")) == TWO_PASSES:
+            raise ValueError(
+                "optimizer=sam is not read by transfer.py, whose steps have one pass; choose another"
+            )
     if plain["extras"]["print_config"]:
         console().print(settings_tree(plain))
     return plain

@@ -38,6 +38,7 @@ KNOWN_PARTS = frozenset(
             for name in ("Adam", "AdamW", "SGD", "lr_scheduler.StepLR", "lr_scheduler.OneCycleLR")
         ),
         *(f"timm.optim.{name}" for name in ("Lamb", "Lion")),
+        "unseen.training.sharpness.sam",
         *(f"unseen.training.schedule.{name}" for name in ("constant", "cosine", "linear")),
         *(f"unseen.training.losses.{name}" for name in ("EmbeddingLoss", "FocalLoss", "TwoViewLoss")),
         *(f"unseen.biases.training_images.{name}" for name in ("HighPass", "PatchShuffle")),

@@ -116,6 +116,8 @@ class SeenClassifier(LightningModule):
 
     def training_step(self, batch: LabelledImages, batch_idx: int) -> Tensor:
         """Return the mean loss of the batch."""
+        if getattr(self.trainer.optimizers[0], "perturbed", False):
+            return self._perturbed_loss(batch)
         loss: Tensor = self.criterion(self(batch.images), batch.labels)
         if self.global_step % _DIVERGENCE_CHECK_STEPS == 0 and not math.isfinite(loss.item()):
             raise FloatingPointError(
@@ -125,6 +127,14 @@ class SeenClassifier(LightningModule):
         if self.global_step % self._log_steps == 0:
             self.log("train/loss", loss)
             self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        return loss
+
+    def _perturbed_loss(self, batch: LabelledImages) -> Tensor:
+        """Return the loss in the second pass of sharpness-aware minimisation, which is neither logged nor checked."""
+        from unseen.training.sharpness import kept_statistics
+
+        with kept_statistics(self.backbone):
+            loss: Tensor = self.criterion(self(batch.images), batch.labels)
         return loss
 
     def configure_optimizers(self) -> Any:
