@@ -25,6 +25,7 @@ from unseen.reporting.summary import summarise
 from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
 from unseen.reporting.transfer.section import transfer_section
+from unseen.reporting.transfer.transfer_studies import transfer_studies
 from unseen.reporting.transfer.tuned_tasks import tuned_tasks
 from unseen.reporting.vega_lite import Spec, write_figures
 from unseen.wording import command_line_of
@@ -68,6 +69,7 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     selection = selection_sentences(choice)
     joined = join_sections(*joins(analysis.contests, collection.bias_runs, collection.transfer_runs))
     asked = [study_section(study) for study in studies(configurations)]
+    asked += transfer_studies(collection.transfer_runs)
     of_studies = {one.figure_name: one.file for one in asked if one.file}
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)

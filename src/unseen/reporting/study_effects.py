@@ -39,7 +39,8 @@ class About(BaseModel):
     name: Annotated[str, Field(pattern=r"^[\w-]{1,40}$")]
     question: Annotated[str, Field(max_length=500)] = ""
     answer: Annotated[str, Field(max_length=500)] = ""  # what would count as one
-    analysis: Literal["levels", "downstream_use"] = "levels"  # what is made of the runs
+    # what is made of the runs: of train.py the first two, of transfer.py levels and the rest
+    analysis: Literal["levels", "downstream_use", "forecasts", "weights", "scores"] = "levels"
     measure: Literal["nmi", "ami"] = "nmi"  # whose best layer is g
     reference: Annotated[dict[_Setting, Any], Field(max_length=10)] = {}  # factor: level
 

@@ -101,6 +101,7 @@ class CheckedRun:
     scores: dict[Key, Score]
     of_study: TransferRun  # what a study over tasks takes of it
     curve: Curve  # empty where weights between zero-shot and fine-tuned were not tested
+    study: object = None  # what its configuration says of the study that it belongs to, not checked
 
     @property
     def values(self) -> dict[Key, float]:
@@ -132,7 +133,8 @@ def read_checked_run(folder: Path, name: str, content: dict[str, Any]) -> Checke
         scores = {(row.task, row.measure): row for row in rows}
         _check_agree(facts, scores)
         file = "config.yaml"
-        _check_numbers(read_config(folder / file))
+        config = read_config(folder / file)
+        _check_numbers(config)
         of_study = read_run(folder)
         file = INTERPOLATION
         curve = read_curve(folder / file, (facts.model, facts.data, facts.technique))
@@ -141,7 +143,7 @@ def read_checked_run(folder: Path, name: str, content: dict[str, Any]) -> Checke
     except (OSError, ValueError, csv.Error) as error:
         raise ValueError(f"{file}: {one_line(error)}") from error
     assert of_study is not None  # it is finished
-    return CheckedRun(folder, name, facts, scores, of_study, curve)
+    return CheckedRun(folder, name, facts, scores, of_study, curve, config.get("study"))
 
 
 def _check_numbers(config: object) -> None:

@@ -50,15 +50,16 @@ def sentences_of(
             "measure and outcome: none is drawn."
         )
     else:
-        sentences += _of_lines(lines)
-    sentences += _of_weights(weight_choices)
-    sentences += _of_known(known_tasks)
+        sentences += line_sentences(lines)
+    sentences += weight_sentences(weight_choices)
+    sentences += known_sentences(known_tasks)
     sentences += forecast_sentences(forecasts)
     sentences += _of_techniques(best_techniques)
     return sentences
 
 
-def _of_lines(lines: Sequence[Line]) -> list[str]:
+def line_sentences(lines: Sequence[Line]) -> list[str]:
+    """Return the lines that may be claimed, or what so few tasks can show at best."""
     sentences = [claim(line) for line in lines if line.may_be_written]
     most = max(line.n for line in lines)
     if sentences:
@@ -103,7 +104,8 @@ def _what_few_may_show(n: int, of_iimm: int) -> str:
     )
 
 
-def _of_weights(choices: Sequence[WeightChoice]) -> list[str]:
+def weight_sentences(choices: Sequence[WeightChoice]) -> list[str]:
+    """Return whether weights of the IIMM's halves that were chosen without a task forecast it better."""
     if not choices:
         return []
     better = sum(one.nested_error < one.error for one in choices)
@@ -114,7 +116,7 @@ def _of_weights(choices: Sequence[WeightChoice]) -> list[str]:
     ]
 
 
-def _of_known(rows: Sequence[KnownTasks]) -> list[str]:
+def known_sentences(rows: Sequence[KnownTasks]) -> list[str]:
     """Return how far forecasts from all tasks but one are off."""
     last = {(row.encoder, row.technique, row.outcome): row for row in rows}.values()
     if not last:

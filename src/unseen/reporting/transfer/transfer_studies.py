@@ -1,0 +1,151 @@
+"""Studies of transfer.py in the report: the question of each, and its answer from the tables that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from unseen.reporting.claims import SIGNIFICANT
+from unseen.reporting.study_effects import About
+from unseen.reporting.study_section import StudySection
+from unseen.reporting.summary import p_text, signed
+from unseen.reporting.tables import Column, Row, Table
+from unseen.reporting.texts import printable
+from unseen.reporting.transfer.checked_runs import CheckedRun
+from unseen.reporting.transfer.level_effects import LevelEffect, level_effects
+from unseen.reporting.transfer.study import TransferStudy
+from unseen.reporting.transfer.study_tables import study_tables
+from unseen.reporting.transfer.study_texts import known_sentences, line_sentences, weight_sentences
+from unseen.reporting.transfer.tuned_tasks import tuned_tasks
+from unseen.wording import count, listing
+
+_OUTCOMES = {"gain": "gain", "mean_change": "mean change of the other tasks"}
+_Answer = tuple[list[str], list[Table]]
+
+
+def transfer_studies(runs: Sequence[CheckedRun]) -> list[StudySection]:
+    """Return the sections of the studies to which some of the runs belong, by name and size."""
+    members: dict[tuple[str, str], tuple[About, list[CheckedRun]]] = {}
+    for run in runs:
+        try:
+            about = About.model_validate(run.study)
+        except ValidationError:  # of none, or not written as ours are
+            continue
+        size = str(run.of_study.settings.get("size", "demo"))
+        members.setdefault((about.name, size), (about, []))[1].append(run)
+    return [_section(about, size, of_study) for (_, size), (about, of_study) in sorted(members.items())]
+
+
+def _section(about: About, size: str, runs: Sequence[CheckedRun]) -> StudySection:
+    answer = _ANSWERS.get(about.analysis, _levels)
+    sentences, tables = answer(about, runs)
+    composed = sorted({run.facts.model for run in runs if run.facts.composed})
+    if composed:
+        sentences.append(
+            f"{listing(composed)}: two towers trained apart and joined, a demonstration and no CLIP; its numbers do "
+            "not stand beside the published ones."
+        )
+    named = [replace(table, name=f"study_{about.name}_{size}_{table.name}") for table in tables if table.rows]
+    question, wanted = (printable(text, 500) for text in (about.question, about.answer))
+    return StudySection(about.name, size, question, wanted, tuple(sentences), tuple(named), None, None)
+
+
+# ------------------------------------------------------------------ of settings that are swept
+def _levels(about: About, runs: Sequence[CheckedRun]) -> _Answer:
+    effects, problems = level_effects(runs, about.reference)
+    sentences = [*problems]
+    for factor in dict.fromkeys(one.factor for one in effects):
+        sentences += _of_factor([one for one in effects if one.factor == factor])
+    return sentences, [_effect_table(effects)]
+
+
+def _of_factor(effects: Sequence[LevelEffect]) -> list[str]:
+    factor, reference = effects[0].factor, next((one.level for one in effects if one.is_reference), None)
+    compared = [one for one in effects if one.difference.n]
+    if reference is None or not compared:
+        return [
+            f"{factor}: nothing is compared, because no task and seed was run at its reference and at another level."
+        ]
+    n = max(one.difference.n for one in compared)
+    shown = [_changed(one) for one in compared if one.written]
+    text = f"{factor}, against {reference}, over {count(n, 'task')}: "
+    if shown:
+        return [
+            text
+            + f"{'; '.join(shown)}; by flipping the signs of the tasks' differences, with all counted (Holm)."
+        ]
+    why = (
+        f"which {n} tasks never show"
+        if 2 ** (1 - n) > SIGNIFICANT
+        else "which does not show that there is none"
+    )
+    largest = [
+        _changed(
+            max((one for one in compared if one.outcome == outcome), key=lambda one: abs(one.difference.mean))
+        )
+        for outcome in dict.fromkeys(one.outcome for one in compared)
+    ]
+    return [
+        text
+        + f"no level is shown to change gain or forgetting by flipping the signs of the tasks' differences, {why}. "
+        f"The largest differences: {'; '.join(largest)}."
+    ]
+
+
+def _changed(one: LevelEffect) -> str:
+    size = signed(one.difference.mean)
+    if one.difference.n > 2:
+        size += f" [{signed(one.difference.low)}, {signed(one.difference.high)}]"
+    return f"{_OUTCOMES[one.outcome]} at {one.level} differs by {size} ({p_text(one.corrected)} by Holm)"
+
+
+def _effect_table(effects: Sequence[LevelEffect]) -> Table:
+    note = (
+        "Gain: share of the zero-shot errors that is gone. Means over tasks; the difference from the reference is "
+        "paired by task, seed and the levels of all other factors, and averaged for each task, with a 95 % t interval "
+        "over n tasks. p by flipping the signs of the tasks' differences, .031 at least with six; Holm: for all rows."
+    )
+    columns = (
+        Column("factor"), Column("level"), Column("of"), Column("mean", spread=False),
+        Column("− reference", spread=False), Column("n", hint="tasks"), Column("p", probability=True),
+        Column("p (Holm)", probability=True),
+    )  # fmt: skip
+    rows = [
+        Row(
+            (
+                one.factor, one.level + " (reference)" * one.is_reference, _OUTCOMES[one.outcome], one.mean,
+                one.difference if one.difference.n else None, one.difference.n or None, one.p, one.corrected,
+            ),
+            mark="best" if one.is_reference else "",
+        )
+        for one in effects
+    ]  # fmt: skip
+    return Table("levels", "Gain and forgetting at each level", note, columns, tuple(rows))
+
+
+# ------------------------------------------------------------------ of lines over tasks
+def _from(
+    say: Callable[[TransferStudy], list[str]], *names: str
+) -> Callable[[About, Sequence[CheckedRun]], _Answer]:
+    """Return an answer of sentences and tables of the study that `study=own` makes of the runs."""
+
+    def answer(_: About, runs: Sequence[CheckedRun]) -> _Answer:
+        study = tuned_tasks(runs)[1]
+        if study is None:
+            return ["No run of this study has trained, so there is no gain to forecast."], []
+        tasks = len({point.task for point in study.tasks.points})
+        none = [f"{count(tasks, 'task')} with one encoder and technique are too few for a line."]
+        return say(study) or none, [table for table in study_tables(study) if table.name in names]
+
+    return answer
+
+
+_ANSWERS = {
+    "forecasts": _from(lambda study: known_sentences(study.known_tasks), "forecasts"),
+    "weights": _from(lambda study: weight_sentences(study.weight_choices), "weight_choices"),
+    "scores": _from(
+        lambda study: line_sentences(study.lines) if study.lines else [], "transfer_lines", "transfer_scores"
+    ),
+}
