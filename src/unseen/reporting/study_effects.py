@@ -40,7 +40,7 @@ class About(BaseModel):
     question: Annotated[str, Field(max_length=500)] = ""
     answer: Annotated[str, Field(max_length=500)] = ""  # what would count as one
     # what is made of the runs: of train.py the first two, of transfer.py levels and the rest
-    analysis: Literal["levels", "downstream_use", "forecasts", "weights", "scores"] = "levels"
+    analysis: Literal["levels", "downstream_use", "forecasts", "weights", "scores", "sample_need"] = "levels"
     measure: Literal["nmi", "ami"] = "nmi"  # whose best layer is g
     reference: Annotated[dict[_Setting, Any], Field(max_length=10)] = {}  # factor: level
 

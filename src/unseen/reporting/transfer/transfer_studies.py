@@ -15,6 +15,7 @@ from unseen.reporting.tables import Column, Row, Table
 from unseen.reporting.texts import printable
 from unseen.reporting.transfer.checked_runs import CheckedRun
 from unseen.reporting.transfer.level_effects import LevelEffect, level_effects
+from unseen.reporting.transfer.sample_needs import needs_and_captions
 from unseen.reporting.transfer.study import TransferStudy
 from unseen.reporting.transfer.study_tables import study_tables
 from unseen.reporting.transfer.study_texts import known_sentences, line_sentences, weight_sentences
@@ -142,7 +143,13 @@ def _from(
     return answer
 
 
+def _sample_need(_: About, runs: Sequence[CheckedRun]) -> _Answer:
+    sentences, tables = needs_and_captions(runs)
+    return sentences or ["No run of this study has sample_need.csv or prompts.csv."], tables
+
+
 _ANSWERS = {
+    "sample_need": _sample_need,
     "forecasts": _from(lambda study: known_sentences(study.known_tasks), "forecasts"),
     "weights": _from(lambda study: weight_sentences(study.weight_choices), "weight_choices"),
     "scores": _from(
