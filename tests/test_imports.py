@@ -80,7 +80,7 @@ ALLOWED: dict[str, set[str]] = {
         "wording",
     },
     # what people call from Python, beside the commands
-    "__init__": {"api", "fine_tuned", "probe_metric", "runs", "saved_run"},
+    "__init__": {"api", "backbones", "fine_tuned", "probe_metric", "runs", "saved_run"},
     "api": {
         "backbones",
         "callbacks",

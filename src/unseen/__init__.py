@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unseen.api import LayerScores, probe, probe_layers
+    from unseen.backbones.cut import CutNetwork, cut
     from unseen.fine_tuned import FineTuned, load_encoder
     from unseen.probe_metric import ProbeMetric
     from unseen.runs.embed import Embeddings, embed
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _HOMES = {
+    "CutNetwork": "unseen.backbones.cut",
     "Embeddings": "unseen.runs.embed",
     "FineTuned": "unseen.fine_tuned",
     "LayerScores": "unseen.api",
     "ProbeMetric": "unseen.probe_metric",
     "SavedRun": "unseen.saved_run",
+    "cut": "unseen.backbones.cut",
     "embed": "unseen.runs.embed",
     "load_encoder": "unseen.fine_tuned",
     "load_run": "unseen.saved_run",
@@ -28,8 +31,8 @@ _HOMES = {
 }
 _PACKAGES = ("biases", "transfer")  # unseen.biases.low_pass(...), unseen.transfer.iimm(...)
 __all__ = [
-    "Embeddings", "FineTuned", "LayerScores", "ProbeMetric", "SavedRun", "embed", "load_encoder", "load_run", "probe",
-    "probe_layers",
+    "CutNetwork", "Embeddings", "FineTuned", "LayerScores", "ProbeMetric", "SavedRun", "cut", "embed", "load_encoder",
+    "load_run", "probe", "probe_layers",
 ]  # fmt: skip
 
 

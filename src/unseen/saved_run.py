@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from unseen.api import LayerScores
+    from unseen.backbones.cut import CutNetwork
     from unseen.backbones.protocol import Backbone
 
 
@@ -93,6 +94,32 @@ class SavedRun:
 
         path = self.folder / "checkpoints" / f"{checkpoint}.ckpt"
         return network_of(read_checkpoint(path, resume=False), trust)
+
+    def cut(
+        self,
+        layer: str | int = "best",
+        checkpoint: Literal["last", "best"] = "last",
+        *,
+        trust: Collection[str] = (),
+    ) -> CutNetwork:
+        """Return the trained network up to a layer: normalised images in, embeddings (B, D) out.
+
+        Args:
+            layer: `best`, `recommended`, `last`, a number from 0, or a module path, as of `unseen.embed`.
+            checkpoint: As of `network`.
+            trust: As of `network`.
+
+        Raises:
+            ValueError: As `network`; or there is no such layer, or the network cannot be cut there.
+        """
+        from unseen.backbones.cut import cut
+        from unseen.runs.checkpoints import read_checkpoint
+        from unseen.runs.embed import chosen_layer, network_of
+
+        read = read_checkpoint(self.folder / "checkpoints" / f"{checkpoint}.ckpt", resume=False)
+        network = network_of(read, trust)
+        tap = chosen_layer(layer, network.taps, read)
+        return cut(network, tap.layer, pooling=read.made_by["model"]["pooling"])
 
     @cached_property
     def _table(self) -> ScoreTable:

@@ -16,6 +16,7 @@ from tests.api.conftest import UNSEEN
 from tests.cli.conftest import ROOT, Ran, run_command
 
 import unseen
+from unseen.backbones.taps import record_taps
 from unseen.runs.commands import embed_job
 from unseen.runs.errors import UserError
 from unseen.scores import ScoreTable
@@ -88,6 +89,15 @@ def test_the_network_is_the_trained_one_and_can_be_probed(trained: Ran, checkpoi
     for weight, value in network.state_dict().items():
         assert torch.equal(value, stored[f"backbone.{weight}"])
     assert not network.training
+    images, run = torch.rand(2, 3, 32, 32), unseen.load_run(trained.folder)
+    with torch.no_grad(), record_taps(network, "auto") as recorder:
+        network(images)
+        embeddings = recorder.take()
+        for layer, number in (("best", run.summary["best_layer"]), ("last", -1), (1, 1)):
+            torch.testing.assert_close(run.cut(layer)(images), embeddings[number])
+        torch.testing.assert_close(unseen.cut(network, 1)(images), embeddings[1])
+    with pytest.raises(ValueError, match="layer=9 is none of best"):
+        run.cut(9)
     found = unseen.probe_layers(network, torch.rand(6, 3, 32, 32), [0, 1] * 3, probes=["clusters"])
     assert [row["name"] for row in found][1:] == [tap.name for tap in network.taps]
 

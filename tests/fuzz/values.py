@@ -114,6 +114,7 @@ SETTINGS = (
         ("null", "5", "[0]", "[3]", "[1,1]", "[1.0]", "[true]", "[abc]", "abc", "''", "{a:1}", "[[1]]", "nan"),
     ),
     switch("probe.discovery"),
+    switch("probe.layer_costs"),
     switch("probe.save_embeddings"),
     Setting(
         "probe.noise_levels", {"[]": [], "[0.5]": [0.5], "[0.25,1.0]": [0.25, 1.0]},

@@ -100,6 +100,20 @@ class Trained(BaseModel):
     unseen: list[str]
 
 
+class LayerCosts(BaseModel):
+    """What a network costs up to each layer (`unseen.backbones.layer_costs`)."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+    parameters: Annotated[list[Count], Field(max_length=_MOST_LAYERS)]
+    all_parameters: Positive
+    milliseconds: Annotated[list[Annotated[float, Field(ge=0, le=_LARGEST)]], Field(max_length=_MOST_LAYERS)]
+    all_milliseconds: Annotated[float, Field(gt=0, le=_LARGEST)]
+    batch: Positive
+    image_size: Positive
+    device: Name
+
+
 class Facts(BaseModel):
     """The facts of summary.json that the report uses; None where a run did not write one.
 
@@ -130,6 +144,7 @@ class Facts(BaseModel):
     best_layer: Count | None = None
     best_layer_name: Name | None = None
     seconds: Annotated[float, Field(ge=0, le=_LARGEST)] | None = None
+    layer_costs: LayerCosts | None = None  # with probe.layer_costs=true
     versions: dict[str, str] | None = None
 
     @property

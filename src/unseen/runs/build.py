@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,6 +182,8 @@ def build(run: Run, *, training: bool) -> Parts:
         at=scored.at if scored else None,
     )
     trainer = make_trainer(plain["trainer"], callbacks, loggers)
+    if plain["probe"].get("layer_costs") and is_first_process():
+        run.folder.add_facts(layer_costs=_layer_costs(module, trainer))
     say(network_line(module.backbone, trainer, training=training))
     return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], path, k, view)
 
@@ -370,6 +372,19 @@ def _count_parameters(run: Run, module: SeenClassifier, *, training: bool) -> No
 
     total, trained = counted(module.backbone)
     run.folder.add_facts(parameters=total, **({"trainable_parameters": trained} if training else {}))
+
+
+def _layer_costs(module: SeenClassifier, trainer: Trainer) -> dict[str, Any]:
+    """Return what the network costs up to each layer, where it will be trained; it stays as it is."""
+    import torch
+
+    from unseen.backbones.layer_costs import layer_costs
+    from unseen.full_precision import full_precision
+
+    root = trainer.strategy.root_device
+    device = root if root.type == "cuda" else torch.device("cpu")
+    with full_precision(device, module.eval_precision):
+        return asdict(layer_costs(module.backbone, device, memory_format=module.memory_format))
 
 
 def _optimization(model: dict[str, Any]) -> dict[str, Any]:

@@ -80,8 +80,8 @@ class SeenClassifier(LightningModule):
         super().__init__()
         self.save_hyperparameters("schedule_epochs", "seed", logger=False)
         # another order of the axes in memory; the numbers stay within rounding
-        self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.backbone = backbone.to(memory_format=self._memory_format)
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.backbone = backbone.to(memory_format=self.memory_format)
         self.accuracy = MulticlassAccuracy(
             num_classes=backbone.num_classes, average="micro", validate_args=False
         )
@@ -99,7 +99,7 @@ class SeenClassifier(LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, C) logits of (B, 3, S, S) images."""
-        logits: Tensor = self.backbone(images.contiguous(memory_format=self._memory_format))
+        logits: Tensor = self.backbone(images.contiguous(memory_format=self.memory_format))
         return logits
 
     # ------------------------------------------------------------------ training
