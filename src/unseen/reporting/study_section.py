@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unseen.reporting.cut_networks import cuts
+from unseen.reporting.cut_tables import cut_sentences, cuts_table
 from unseen.reporting.downstream_tables import downstream_sentences, networks_table, predictions_table
 from unseen.reporting.downstream_use import downstream_uses
 from unseen.reporting.study_effects import Study
@@ -42,6 +44,10 @@ def study_section(study: Study) -> StudySection:
         found = downstream_uses(study.configurations)
         tables = [make(about.name, study.size, found) for make in (predictions_table, networks_table)]
         sentences = [*study.problems, *downstream_sentences(found)]
+    elif about.analysis == "cut":
+        networks = cuts(study.configurations)
+        tables = [cuts_table(about.name, study.size, networks)]
+        sentences = [*study.problems, *cut_sentences(networks)]
     else:
         tables, sentences = [study_table(study)], study_sentences(study)
     file = study_figure(study, FILES)

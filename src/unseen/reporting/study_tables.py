@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -12,10 +11,10 @@ from unseen.reporting.best_layer import Generalization, generalization
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.design import components
-from unseen.reporting.intervals import Estimate, estimate
+from unseen.reporting.intervals import estimate
 from unseen.reporting.paired_levels import Effect
 from unseen.reporting.study_effects import Factor, Level, Study
-from unseen.reporting.summary import p_text, signed, spans, with_interval
+from unseen.reporting.summary import p_text, signed, spans, unsigned, with_interval
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.reporting.units import table_of
 from unseen.wording import count, listing
@@ -129,7 +128,7 @@ def _changes(compared: Sequence[Level], g: str) -> str:
 
 
 def _size(effect: Effect) -> str:
-    size = f"{with_interval(_unsigned(effect.g))}, {p_text(effect.corrected)} by Holm"
+    size = f"{with_interval(unsigned(effect.g))}, {p_text(effect.corrected)} by Holm"
     accuracy = f"; accuracy changes by {with_interval(effect.accuracy)}" if effect.accuracy.n else ""
     return size + accuracy
 
@@ -163,10 +162,3 @@ def _spread(config: Configuration, measure: str) -> str:
     pixels = estimate(units.arrange(config.pixels("unseen", measure)[:, -1]))
     beside = f" Raw pixels have {with_interval(pixels)}." if pixels.n else ""
     return f"{text}. {best} and {wins}; layers that cannot be excluded as the best: {candidates}.{beside}"
-
-
-def _unsigned(change: Estimate) -> Estimate:
-    """Return a change that is said to be up or down."""
-    if change.mean >= 0:
-        return change
-    return replace(change, mean=-change.mean, low=-change.high, high=-change.low)

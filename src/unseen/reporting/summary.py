@@ -359,6 +359,11 @@ def _reversed(estimate: Estimate) -> Estimate:
     return replace(estimate, mean=-estimate.mean, low=-estimate.high, high=-estimate.low)
 
 
+def unsigned(change: Estimate) -> Estimate:
+    """Return a change that is said to be up or down."""
+    return change if change.mean >= 0 else _reversed(change)
+
+
 def p_text(p: float) -> str:
     """Return a p as a sentence names it.
 
