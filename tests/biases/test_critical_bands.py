@@ -11,7 +11,9 @@ from torch import Tensor
 
 from unseen.biases import critical_band
 from unseen.biases.critical_bands import CriticalBand, CriticalBandNoise, thresholds
-from unseen.biases.measure import Batch, Measure
+from unseen.biases.measure import Batch, Measure, right_under
+
+NAMES = ("bandwidth", "center_frequency", "peak_noise_sensitivity")
 
 # The 20 triples that the 48 networks of arXiv 2404.01509 have ("norm"), each with the one profile that gives it: found
 # by fitting all 4,166 profiles of 0..4 that rise to a peak and fall from it.
@@ -193,13 +195,52 @@ def test_values_are_the_fits_of_the_two_kinds_of_threshold() -> None:
     accuracy = falling(0) / 100
     row = np.concatenate([accuracy[0, :1], accuracy[1:].ravel()])
     values = measure.values(np.stack([row, row, np.zeros(29)]))
-    names = ("bandwidth", "center_frequency", "peak_noise_sensitivity")
-    assert list(values) == [f"cb_{name}{end}" for end in ("", "_interpolated") for name in names]
+    assert list(values) == [f"cb_{name}{end}" for end in ("", "_interpolated") for name in NAMES]
     for end, interpolated in (("", False), ("_interpolated", True)):
         expected = triple(critical_band(thresholds(accuracy, interpolated=interpolated)))
-        for name, value in zip(names, expected, strict=True):
+        for name, value in zip(NAMES, expected, strict=True):
             found = values[f"cb_{name}{end}"]
             assert found == pytest.approx([value, value, math.nan], nan_ok=True)
+
+
+def test_other_norms_are_other_thresholds_of_the_same_accuracy() -> None:
+    """Half of the accuracy on grey images, on images as they are (.9), and of 1; who is never right has none."""
+    measure = CriticalBandNoise(norms=("grey", "colour", "none"))
+    assert (measure.passes, measure.columns[-1]) == (30, "clean")
+    accuracy = falling(0) / 100
+    row = np.concatenate([accuracy[0, :1], accuracy[1:].ravel(), [0.9]])
+    values = measure.values(np.stack([row, np.zeros(30)]))
+    plain = CriticalBandNoise().values(row[None, :-1])
+    assert {name: found[0] for name, found in values.items() if "norm" not in name} == {
+        name: pytest.approx(found[0], nan_ok=True) for name, found in plain.items()
+    }
+    for norm, rows in (("colour", accuracy / 0.9), ("none", accuracy)):
+        expected = triple(critical_band(thresholds(rows, relative=False, interpolated=True)))
+        found = [values[f"cb_{name}_interpolated_norm_{norm}"] for name in NAMES]
+        assert [one[0] for one in found] == pytest.approx(list(expected), nan_ok=True)
+        assert all(np.isnan(one[1]) for one in found)
+
+
+def test_the_condition_of_the_norm_is_the_images_as_they_are() -> None:
+    measure = CriticalBandNoise(image_size=64, norms=("colour",))
+    images = batch(64)
+    seen = measure.observe(disturbed_by_fine_noise, images)
+    assert seen.shape == (6, 22)
+    alone = CriticalBandNoise(image_size=64).observe(disturbed_by_fine_noise, images)
+    assert seen[:, :-1].tolist() == alone.tolist()
+    assert (
+        seen[:, -1].tolist() == right_under(disturbed_by_fine_noise, images, [images.images])[:, 0].tolist()
+    )
+
+
+def test_what_is_saved_of_the_published_norm_is_known_again() -> None:
+    """The text is part of the identity of observations that runs of before have kept."""
+    before = "CriticalBandNoise(image_size=224, deviations=(0.02, 0.04, 0.08, 0.16), seed=0)"
+    assert repr(CriticalBandNoise()) == before
+    assert repr(CriticalBandNoise(norms=("none",))) == before[:-1] + ", norms=('none',))"
+    for wrong in ((), ("gray",), ("grey", "grey")):
+        with pytest.raises(ValueError, match="norms must be some of grey, colour, none, each once"):
+            CriticalBandNoise(norms=wrong)
 
 
 def test_wrong_settings_get_one_sentence() -> None:

@@ -23,6 +23,7 @@ from unseen.biases.measure import Array, Batch, Classifier, right_under
 LEVELS = 4  # of noise, in the published test: 0.02, 0.04, 0.08, 0.16
 LOWEST = 1.75  # cycles per image: the lowest band of 224 px
 _FEWEST = 4  # bands that a bump of three parameters is fitted to
+_GREY, _COLOUR, _NONE = "grey", "colour", "none"  # norms
 
 
 @dataclass(frozen=True)
@@ -159,18 +160,22 @@ class CriticalBandNoise:
 
     At 224 px seven bands and four strengths of noise, and the images without noise: 29 conditions. Thresholds are those
     of half the noise-free accuracy. The values `cb_...` are the published ones of integer thresholds, so many networks
-    share one; `cb_..._interpolated` are ours, which tell them apart.
+    share one; `cb_..._interpolated` are ours, which tell them apart. Values by another norm have its name at the end,
+    as in `cb_bandwidth_norm_none`.
 
     Attributes:
         image_size: Height and width of the images in pixels, which decides the bands (see `band_noise`);
             20 or more.
         deviations: Standard deviations of the white noise, rising; the levels.
         seed: Of the noise.
+        norms: What half of is the threshold: `grey`, the noise-free accuracy on the same grey images, as published;
+            `colour`, the accuracy on the images as they are, one condition more; `none`, an accuracy of 1.
     """
 
     image_size: int = 224
     deviations: tuple[float, ...] = (0.02, 0.04, 0.08, 0.16)
     seed: int = 0
+    norms: tuple[str, ...] = (_GREY,)
     needs_textures: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -180,6 +185,16 @@ class CriticalBandNoise:
                 f"a critical band needs {_FEWEST} bands, which images of 20 px or more have; "
                 f"image_size is {self.image_size}"
             )
+        object.__setattr__(self, "norms", tuple(self.norms))
+        if (
+            not self.norms
+            or not {*self.norms} <= {_GREY, _COLOUR, _NONE}
+            or len({*self.norms}) < len(self.norms)
+        ):
+            raise ValueError(
+                f"norms must be some of {_GREY}, {_COLOUR}, {_NONE}, each once, not "
+                f"{', '.join(map(str, self.norms)) or 'none at all'}"
+            )
         rising = all(one < other for one, other in pairwise((0.0, *self.deviations)))
         if not self.deviations or not rising or self.deviations[-1] > 1:
             raise ValueError(
@@ -187,9 +202,18 @@ class CriticalBandNoise:
                 f"not {', '.join(map(str, self.deviations)) or 'none'}"
             )
 
+    def __repr__(self) -> str:
+        """Return what numbers depend on; as it was before there were norms where there is the published one alone."""
+        norms = "" if self.norms == (_GREY,) else f", norms={self.norms!r}"
+        about = f"image_size={self.image_size!r}, deviations={self.deviations!r}, seed={self.seed!r}{norms}"
+        return f"{type(self).__qualname__}({about})"
+
     @property
     def columns(self) -> tuple[str, ...]:
-        """`noise_free`, then such as `noise_0.02_at_1.75`: deviation, and nominal frequency in cycles per image."""
+        """`noise_free`, then such as `noise_0.02_at_1.75`: deviation and nominal frequency in cycles per image.
+
+        With the norm `colour` the last is `clean`.
+        """
         return (
             "noise_free",
             *(
@@ -197,6 +221,7 @@ class CriticalBandNoise:
                 for deviation in self.deviations
                 for frequency in band_noise.frequencies(self.image_size)
             ),
+            *(("clean",) if _COLOUR in self.norms else ()),
         )
 
     @property
@@ -218,24 +243,29 @@ class CriticalBandNoise:
             band_noise.with_noise(grey, batch.indices, band, deviation, seed=self.seed)
             for deviation, band in conditions
         )
-        return right_under(
-            classifier, batch, (images.expand(-1, 3, -1, -1) for images in chain([grey], noisy))
-        )
+        seen = (images.expand(-1, 3, -1, -1) for images in chain([grey], noisy))
+        return right_under(classifier, batch, chain(seen, [batch.images] * (_COLOUR in self.norms)))
 
     def values(self, means: Array) -> dict[str, Array]:
         """Return bandwidth, center frequency and peak-noise sensitivity, (R,) each, published and interpolated."""
         levels, lowest = len(self.deviations), band_noise.frequencies(self.image_size)[0]
-        noisy = means[:, 1:].reshape(len(means), levels, -1)  # (R, S - 1, F)
-        free = np.broadcast_to(means[:, :1, None], (len(means), 1, noisy.shape[-1]))
+        bands = band_noise.bands(self.image_size, self.image_size)
+        noisy = means[:, 1 : 1 + levels * bands].reshape(len(means), levels, bands)  # (R, S - 1, F)
+        free = np.broadcast_to(means[:, :1, None], (len(means), 1, bands))
         accuracy = np.concatenate([free, noisy], axis=1)
         found = {}
-        for interpolated in (False, True):
-            # Few profiles of integers differ, and one fit is enough for all that are equal.
-            profiles, of_row = np.unique(
-                thresholds(accuracy, interpolated=interpolated), axis=0, return_inverse=True
+        for norm, interpolated in product(self.norms, (False, True)):
+            scale = (
+                np.where(means[:, -1:] > 0, means[:, -1:], np.nan)
+                if norm == _COLOUR
+                else np.ones((len(means), 1))
             )
+            rows = thresholds(accuracy / scale[..., None], relative=norm == _GREY, interpolated=interpolated)
+            rows = np.where(np.isnan(scale), np.nan, rows)
+            # Few profiles of integers differ, and one fit is enough for all that are equal.
+            profiles, of_row = np.unique(rows, axis=0, return_inverse=True)
             fits = [critical_band(profile, lowest_frequency=lowest, levels=levels) for profile in profiles]
             for field in fields(CriticalBand):
-                name = f"cb_{field.name}" + "_interpolated" * interpolated
+                name = f"cb_{field.name}" + "_interpolated" * interpolated + f"_norm_{norm}" * (norm != _GREY)
                 found[name] = np.array([getattr(fit, field.name) for fit in fits])[of_row.reshape(-1)]
         return found

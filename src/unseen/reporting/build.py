@@ -10,6 +10,7 @@ from unseen.atomic_files import write_text
 from unseen.reporting import figures
 from unseen.reporting.all_tables import all_tables
 from unseen.reporting.analysis import Contest, analyse
+from unseen.reporting.biases.bias_studies import bias_studies
 from unseen.reporting.biases.section import bias_section
 from unseen.reporting.collect import Collection, collect
 from unseen.reporting.groups import group_runs
@@ -69,7 +70,7 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
     selection = selection_sentences(choice)
     joined = join_sections(*joins(analysis.contests, collection.bias_runs, collection.transfer_runs))
     asked = [study_section(study) for study in studies(configurations)]
-    asked += transfer_studies(collection.transfer_runs)
+    asked += [*bias_studies(collection.bias_runs), *transfer_studies(collection.transfer_runs)]
     of_studies = {one.figure_name: one.file for one in asked if one.file}
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))
     out.mkdir(parents=True, exist_ok=True)

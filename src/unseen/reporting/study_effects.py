@@ -39,10 +39,10 @@ class About(BaseModel):
     name: Annotated[str, Field(pattern=r"^[\w-]{1,40}$")]
     question: Annotated[str, Field(max_length=500)] = ""
     answer: Annotated[str, Field(max_length=500)] = ""  # what would count as one
-    # what is made of the runs: of train.py the first three, of transfer.py levels and the rest
-    analysis: Literal["levels", "downstream_use", "cut", "forecasts", "weights", "scores", "sample_need"] = (
-        "levels"
-    )
+    # what is made of the runs: of train.py levels, downstream_use and cut, of biases.py networks and band
+    analysis: Literal[
+        "levels", "downstream_use", "cut", "forecasts", "weights", "scores", "sample_need", "networks", "band"
+    ] = "levels"
     measure: Literal["nmi", "ami"] = "nmi"  # whose best layer is g
     reference: Annotated[dict[_Setting, Any], Field(max_length=10)] = {}  # factor: level
 

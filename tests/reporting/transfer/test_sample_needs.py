@@ -57,8 +57,8 @@ def test_the_largest_of_all_tasks_is_said(tmp_path: Path) -> None:
     assert "share of 1 " not in images
     # .04 of two runs is .08; .06 is above .05 by itself
     assert "captions bare" in captions
-    assert "with photo in 1 of 2 runs (differences −0.100 to +0.300)" in captions
-    assert "with ensemble in 1 of 2 runs (differences +0.100 to +0.200)" in captions
+    assert "in 1 of 2 runs with photo (differences −0.100 to +0.300)" in captions
+    assert "in 1 of 2 runs with ensemble (differences +0.100 to +0.200)" in captions
     needs, _ = section_of(tmp_path).tables
     assert [row.cells[:3] for row in needs.rows] == [("iimm", 0.1, "2 of 2"), ("iimm", 0.5, "1 of 2")]
     assert needs.rows[0].cells[3:] == (pytest.approx(0.035), 0.05, -0.03)

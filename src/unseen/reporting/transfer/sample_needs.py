@@ -160,13 +160,13 @@ def _caption_sentences(rows: Sequence[CaptionDifference]) -> list[str]:
             shown = [row for row in of_set if row.p <= SIGNIFICANT and row.p * len(of_set) <= OF_A_PAGE]
             moved = [row.difference for row in of_set]
             parts.append(
-                f"with {name} in {len(shown)} of {count(len(of_set), 'run')} (differences {min(moved):+.3f} to "
+                f"in {len(shown)} of {count(len(of_set), 'run')} with {name} (differences {min(moved):+.3f} to "
                 f"{max(moved):+.3f})".replace("-", "−")
             )
         if parts:
             sentences.append(
-                f"{measure} is shown to differ from that with captions {first}, over the images of a task and with all "
-                f"differences of all runs counted: {'; '.join(parts)}."
+                f"{measure} is shown to differ from that with captions {first}, by a test over images, all differences "
+                f"of all runs counted, {'; '.join(parts)}."
             )
     return sentences
 
