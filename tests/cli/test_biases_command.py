@@ -233,7 +233,7 @@ def test_a_sweep_shows_values_by_network(pictures: Path, tmp_path: Path) -> None
         (("ckpt_path=nowhere.ckpt",), "nowhere.ckpt"),
         (
             ("study=unpublished",),
-            "study=unpublished is not known (did you mean published?); choose one of own",
+            "study=unpublished is not known (did you mean published?); choose one of b1",
         ),
     ],
 )
