@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from unseen.atomic_files import write_file, write_json, write_text
-from unseen.scores import HEAD_LAYER, INPUT_LAYER, SPLITS, Generalization, Score, ScoreTable
+from unseen.scores import ENSEMBLE_PROBE, HEAD_LAYER, INPUT_LAYER, SPLITS, Generalization, Score, ScoreTable
 from unseen.selector_table import ROWS, SELECTORS
 
 SCHEMA = 1  # of summary.json and scores.csv; raised when a reader of the old files would go wrong
@@ -154,7 +154,7 @@ class RunFolder:
             found["recommended_layer_name"] = choice.layer_name if choice else None
         for split in SPLITS:
             for row in self.table.at(best.step, split, layer=best.best_layer):
-                if row.probe not in ROWS:
+                if row.probe not in (*ROWS, ENSEMBLE_PROBE):
                     found[f"{split}_{row.probe}"] = row.value
             for row in self.table.at(best.step, split, layer=INPUT_LAYER):
                 found[f"input_{split}_{row.probe}"] = row.value

@@ -29,6 +29,7 @@ ACCURACY = "accuracy"
 # Probes that say how far the NMI can be trusted: rows of scores.csv and of the report, no curves of their own.
 CHANCE_PROBE = "nmi_chance"
 NOISE_FLOOR_PROBE = "nmi_start_sd"
+ENSEMBLE_PROBE = "ensemble_nmi"  # of a layer and all deeper ones together
 _DESTROYED = "nmi_noise_"
 LARGEST_FILE = 256 * MEBIBYTE  # four million rows
 
@@ -44,7 +45,8 @@ class Score:
         layer: 0 for the shallowest layer .. L-1; -1 for the baseline on raw pixels, -2 for the head.
         layer_name: Module path of the layer in the backbone, or "input", or "head".
         depth: layer / (L-1), 0..1; None for the baseline and the head.
-        probe: Name of the score, one of `unseen.probe_table.SCORES` or `destroyed_probe`; "accuracy" for the head.
+        probe: Name of the score, one of `unseen.probe_table.SCORES` or `destroyed_probe`, or
+            `ENSEMBLE_PROBE`; "accuracy" for the head.
         value: Its value; NaN where the probe is undefined.
     """
 

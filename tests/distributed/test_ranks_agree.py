@@ -12,7 +12,13 @@ from tests.cli.conftest import Ran, run_command
 pytestmark = pytest.mark.slow
 
 # 61 seen and 57 unseen images: odd numbers, and batches that no number of processes divides
-PROBE = ("probe.n_init=2", "probe.noise_levels=[0.5,1.0]", "probe.few_shot=[1,5]", "probe.discovery=true")
+PROBE = (
+    "probe.n_init=2",
+    "probe.noise_levels=[0.5,1.0]",
+    "probe.few_shot=[1,5]",
+    "probe.discovery=true",
+    "probe.ensembles=true",
+)
 SIZES = ("data.train_size=150", "data.test_size=61", "data.unseen_per_class=19", *PROBE)
 
 
@@ -71,7 +77,7 @@ def test_equal_for_any_number_of_processes(trained: Ran, alone: Ran, tmp_path: P
     together = score(trained, tmp_path, "trainer=ddp_cpu", f"trainer.devices={processes}", *ON_THE_FLY)
     assert rows(together) == pytest.approx(rows(alone), abs=1e-6)
     assert {key[3] for key in rows(together)} >= {
-        "accuracy", "nmi_noise_0.5", "nmi_noise_1", "few_shot_5", "cluster_accuracy_estimated",
+        "accuracy", "nmi_noise_0.5", "nmi_noise_1", "few_shot_5", "cluster_accuracy_estimated", "ensemble_nmi",
     }  # fmt: skip
     ours, theirs = (np.load(ran.folder / "embeddings.npz") for ran in (together, alone))
     assert set(ours.files) == set(theirs.files) >= {"unseen_0", "unseen_4", "unseen_labels", "step"}

@@ -115,6 +115,7 @@ SETTINGS = (
     ),
     switch("probe.discovery"),
     switch("probe.layer_costs"),
+    switch("probe.ensembles"),
     switch("probe.save_embeddings"),
     Setting(
         "probe.noise_levels", {"[]": [], "[0.5]": [0.5], "[0.25,1.0]": [0.25, 1.0]},

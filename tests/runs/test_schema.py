@@ -90,6 +90,7 @@ GOOD = {
         "few_shot": [1, 20],
         "discovery": True,
         "layer_costs": False,
+        "ensembles": True,
         "at_start": True,
         "noise_levels": [0.5, 1],
         "save_embeddings": True,

@@ -43,6 +43,7 @@ class LayerProbe(Callback):
         noise_levels: Shares of noise, in (0, 1], for which the NMI of destroyed unseen images is measured; each costs
             a forward pass of them, so only the last evaluation does it.
         save_embeddings: Whether the unseen embeddings of the first, best and last layer outlive the evaluation.
+        ensembles: Whether the NMI of the unseen classes by the last two layers together, and by all, is measured.
         on_phase: Told what is going on: a phrase, steps done, steps in all.
         at: Step and epoch that scores are written under, where the trainer does not know them (a checkpoint that is
             scored without training).
@@ -61,6 +62,7 @@ class LayerProbe(Callback):
         pooling: Pooling = "auto",
         noise_levels: Sequence[float] = (),
         save_embeddings: bool = True,
+        ensembles: bool = False,
         on_phase: Callable[[str, int, int], None] | None = None,
         at: tuple[int, int] | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class LayerProbe(Callback):
         self._pooling = pooling
         self._noise_levels = tuple(noise_levels)
         self._saves = save_embeddings
+        self._ensembles = ensembles
         self._on_phase = on_phase or _say_nothing
         self._at = at
         self._hooks = ExitStack()
@@ -134,6 +137,8 @@ class LayerProbe(Callback):
             self._hooks.close()
             kept = KeptLayers(len(backbone.taps)) if self._saves else None
             num_unseen = datamodule.num_images("unseen")
+            if self._ensembles:
+                values |= scorer.score_ensembles(unseen, backbone.taps, num_unseen)
             values |= scorer.score("unseen", unseen, backbone.taps, num_unseen, kept=kept)
             if self._baseline is None:
                 self._baseline = self._score_input(datamodule, scorer)

@@ -17,10 +17,11 @@ from unseen.backbones.protocol import Tap
 from unseen.callbacks.kept_layers import KeptLayers
 from unseen.distributed import ProcessGroup, check_places, share_out
 from unseen.full_precision import full_precision
-from unseen.probes import PendingScores, ProbePool, ProbeSuite
+from unseen.probes import PendingScores, ProbePool, ProbeSuite, ensemble_embeddings
 from unseen.probes.inputs import NotFiniteError
 from unseen.scores import (
     ACCURACY,
+    ENSEMBLE_PROBE,
     HEAD_LAYER,
     HEAD_NAME,
     INPUT_LAYER,
@@ -82,6 +83,11 @@ class EmbeddingBank:
         """D of each layer; 0 where nothing was added."""
         return [held[0].shape[1] if held else 0 for held in self._layers]
 
+    def together(self, layers: Sequence[int]) -> Tensor:
+        """Return (n, sum of D_l) of some layers side by side, which stay."""
+        batches = [torch.cat(parts, 1) for parts in zip(*(self._layers[at] for at in layers), strict=True)]
+        return torch.cat(batches) if batches else torch.empty(0, 0, device=self._device)
+
     def pop(self, layer: int) -> Tensor:
         """Return (n, D_l) of one layer and let go of it."""
         batches, self._layers[layer] = self._layers[layer], []
@@ -135,13 +141,7 @@ class LayerScorer:
             RuntimeError: The ranks do not have every image once.
         """
         group = self._group
-        parts = group.share({group.rank: (bank.indices, bank.labels, bank.widths)})
-        places = [parts[rank][0] for rank in range(group.world_size)]
-        check_places(places, num_images)
-        targets = torch.empty(num_images, dtype=torch.long)
-        for indices, labels, _ in parts.values():
-            targets[indices] = labels
-        widths = [max(part[2][layer] for part in parts.values()) for layer in range(len(taps))]
+        places, targets, widths = self._shared(bank, num_images)
         owners = share_out(widths, group.world_size)
         if kept is not None:
             kept.labels, kept.owners = targets, owners
@@ -177,6 +177,48 @@ class LayerScorer:
             while pending:
                 finish_oldest()
         return group.share(mine)
+
+    def score_ensembles(self, bank: EmbeddingBank, taps: Sequence[Tap], num_images: int) -> Values:
+        """Return the NMI of the unseen classes by the last two layers together, and by all layers.
+
+        Each is written at the first of its layers. Called by every rank; the bank stays as it is. One rank holds all
+        layers of all images at a time.
+        """
+        group, last = self._group, len(taps) - 1
+        places, targets, widths = self._shared(bank, num_images)
+        firsts = sorted({0, max(0, last - 1)})
+        owners = share_out([sum(widths[first:]) for first in firsts], group.world_size)
+        mine: Values = {}
+        with full_precision(self._device), ProbePool(self._device) as pool:
+            for number, (first, owner) in enumerate(zip(firsts, owners, strict=True)):
+                self._on_phase("clustering layers together", number, len(firsts))
+                rows = bank.together(range(first, last + 1))
+                gathered = group.gather_rows(rows, places, sum(widths[first:]), owner=owner)
+                if gathered is None:
+                    continue
+                with naming(first, f"{taps[first].name} to {taps[last].name}", "unseen"):
+                    layers = torch.split(gathered.to(self._device), widths[first:], 1)
+                    found = pool.submit(
+                        ensemble_embeddings(layers), targets, self._suite.only("clusters")
+                    ).result()
+                mine["unseen", first, ENSEMBLE_PROBE] = found["nmi"]
+        return group.share(mine)
+
+    def _shared(self, bank: EmbeddingBank, num_images: int) -> tuple[list[Tensor], Tensor, list[int]]:
+        """Return the positions (n,) of each rank's rows, the labels (N,) and D of each layer, on every rank.
+
+        Raises:
+            RuntimeError: The ranks do not have every image once.
+        """
+        group = self._group
+        parts = group.share({group.rank: (bank.indices, bank.labels, bank.widths)})
+        places = [parts[rank][0] for rank in range(group.world_size)]
+        check_places(places, num_images)
+        targets = torch.empty(num_images, dtype=torch.long)
+        for indices, labels, _ in parts.values():
+            targets[indices] = labels
+        widths = [max(of_layer) for of_layer in zip(*(part[2] for part in parts.values()), strict=True)]
+        return places, targets, widths
 
     def score_pixels(self, split: str, pixels: Tensor, labels: Tensor) -> dict[tuple[str, str], float]:
         """Return {(split, probe): value} of raw pixels (N, D); called by one rank."""

@@ -2,6 +2,7 @@
 
 from unseen.probes.clustering import ClusterAgreement, kmeans_agreement, kmeans_nmi
 from unseen.probes.discovery import cluster_accuracy
+from unseen.probes.ensembles import ensemble_embeddings
 from unseen.probes.few_shot import few_shot_accuracy
 from unseen.probes.inputs import ProbeWarning
 from unseen.probes.linear import linear_probe_accuracy
@@ -16,6 +17,7 @@ __all__ = [
     "ProbeSuite",
     "ProbeWarning",
     "cluster_accuracy",
+    "ensemble_embeddings",
     "few_shot_accuracy",
     "kmeans_agreement",
     "kmeans_nmi",

@@ -27,6 +27,7 @@ from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.texts import printable, quoted
 from unseen.scores import (
     ACCURACY,
+    ENSEMBLE_PROBE,
     HEAD_LAYER,
     INPUT_LAYER,
     LARGEST_FILE,
@@ -48,7 +49,9 @@ _ROUNDING = 1e-6  # a share that was computed in single precision may exceed 1 b
 _SAME = 1e-9  # g in both files
 _MOST_SHOWN = 3  # wrong facts in a reason
 _MOST_LAYERS = 2000
-_SHARES = {ACCURACY} | {score.name for score in SCORES.values() if score.share}  # 0..1 by definition
+_SHARES = {ACCURACY, ENSEMBLE_PROBE} | {
+    score.name for score in SCORES.values() if score.share
+}  # 0..1 by definition
 _LARGEST_CONFIG = MEBIBYTE
 _LARGEST_SPLIT = 4 * MEBIBYTE
 _MOST_EVENTS = 50_000  # of YAML; a configuration has some 500

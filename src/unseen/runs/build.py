@@ -497,6 +497,7 @@ def _callbacks(
                     run_folder=listener,
                     noise_levels=tuple(plain["probe"]["noise_levels"]),
                     save_embeddings=plain["probe"]["save_embeddings"],
+                    ensembles=plain["probe"].get("ensembles", False),
                     on_phase=progress.phase,
                     at=at,
                 )

@@ -44,6 +44,7 @@ _SET_BY_PROGRAM = {
     "callbacks.layer_probe.run_folder": "hydra.run.dir",
     "callbacks.layer_probe.noise_levels": "probe.noise_levels",
     "callbacks.layer_probe.save_embeddings": "probe.save_embeddings",
+    "callbacks.layer_probe.ensembles": "probe.ensembles",
     "callbacks.layer_probe.on_phase": "nothing",
     "callbacks.layer_probe.at": "nothing",
 }
