@@ -8,6 +8,8 @@ from unseen.reporting.cut_networks import cuts
 from unseen.reporting.cut_tables import cut_sentences, cuts_table
 from unseen.reporting.downstream_tables import downstream_sentences, networks_table, predictions_table
 from unseen.reporting.downstream_use import downstream_uses
+from unseen.reporting.ensemble_tables import ensemble_sentences, ensembles_table
+from unseen.reporting.layer_ensembles import ensemble_gains
 from unseen.reporting.study_effects import Study
 from unseen.reporting.study_figures import study_figure
 from unseen.reporting.study_tables import study_sentences, study_table
@@ -48,6 +50,10 @@ def study_section(study: Study) -> StudySection:
         networks = cuts(study.configurations)
         tables = [cuts_table(about.name, study.size, networks)]
         sentences = [*study.problems, *cut_sentences(networks)]
+    elif about.analysis == "ensembles":
+        gains = ensemble_gains(study.configurations)
+        tables = [ensembles_table(about.name, study.size, gains)]
+        sentences = [*study.problems, *ensemble_sentences(gains)]
     else:
         tables, sentences = [study_table(study)], study_sentences(study)
     file = study_figure(study, FILES)
