@@ -19,18 +19,19 @@ from unseen.reporting.association import spearman
 from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
 from unseen.reporting.groups import group_runs
+from unseen.reporting.intervals import Estimate
 from unseen.reporting.joined_networks import Association, Join, _corrected, joins
-from unseen.reporting.joined_section import join_sentences
+from unseen.reporting.joined_section import join_sentences, networks_table
 
 MODELS = list(LAYERS)
 
 
-def train(root: Path, model: str, split: int, g: float, accuracy: float) -> Path:
-    settings = (("data.split_seed", split),)
-    made = Made(
-        model, "digits", steps=(0,), settings=settings, unseen=tuple(f"c{split + n}" for n in range(3))
-    )
-    folder = make_run(root / f"{model}_{split}", made)
+def train(
+    root: Path, model: str, split: int, g: float, accuracy: float, *settings: tuple[str, Any], name: str = ""
+) -> Path:
+    given = (("data.split_seed", split), *settings)
+    made = Made(model, "digits", steps=(0,), settings=given, unseen=tuple(f"c{split + n}" for n in range(3)))
+    folder = make_run(root / f"{name or model}_{split}", made)
     put_nmi(folder, [0.1, g])
     change_summary(folder, g=g, best_layer=1, best_layer_name="stage1", seen_accuracy=accuracy)
     return folder
@@ -159,3 +160,22 @@ def test_where_nothing_is_true_little_is_written(tmp_path: Path) -> None:
         (corrected,) = _corrected([replace(join, associations=rows)])
         claimed += any(row.written for row in corrected.associations)
     assert claimed / 100 <= 0.16
+
+
+def test_variants_of_one_network_have_their_level_and_no_test(tmp_path: Path) -> None:
+    """Images that are changed in training alone are the same task."""
+    study = ("study", {"name": "b7", "reference": {"induce": "plain"}})
+    for level, augment in (("plain", None), ("blur", {"_target_": "a.Blur", "share": 0.5})):
+        for split, g in enumerate((0.4, 0.5)):
+            folder = train(tmp_path, "vit", split, g, 0.5, study, ("data.augment", augment), name=level)
+            change_summary(folder, command=["src/train.py", "model=vit", f"induce={level}"])
+            measure(tmp_path, folder, 0.3 if level == "plain" else 0.6)
+    (join,), _ = joined(tmp_path)
+    assert "Nothing is tested: several of them are trainings of one network" in join_sentences(join, 0)[1]
+    table = networks_table(join)
+    assert table.columns[1].heading == "level of the study"
+    cells = {str(row.cells[1]): row.cells[-1] for row in table.rows}
+    assert {level: cell.mean for level, cell in cells.items() if isinstance(cell, Estimate)} == {
+        "induce=plain": pytest.approx(0.3),
+        "induce=blur": pytest.approx(0.6),
+    }

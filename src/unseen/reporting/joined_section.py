@@ -12,8 +12,10 @@ from unseen.reporting.association import detectable_correlation, needed_correlat
 from unseen.reporting.biases.networks import Networks
 from unseen.reporting.biases.scatter_panels import scatter
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
+from unseen.reporting.configuration import Configuration
 from unseen.reporting.figures import side_by_side
 from unseen.reporting.joined_networks import ACCURACY, Association, Join
+from unseen.reporting.study_effects import about, level_of
 from unseen.reporting.summary import p_text, signed
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.reporting.theme import FILES, PAGE
@@ -75,14 +77,22 @@ def _drawn(join: Join) -> Networks:
 # ------------------------------------------------------------------ tables
 def networks_table(join: Join) -> Table:
     """Return a row a network: g, seen accuracy, and every measure."""
-    heading = [Column("network"), Column("runs", hint="class splits and seeds"), Column("g", spread=False)]
+    levels = [_levels(config) for config in join.networks]
+    of_study = [Column("level of the study")] if any(levels) else []
+    heading = [
+        Column("network"),
+        *of_study,
+        Column("runs", hint="class splits and seeds"),
+        Column("g", spread=False),
+    ]
     columns = (
         *heading, Column(ACCURACY, spread=False), Column("best layer"),
         *(Column(name, spread=False) for name in join.measures),
     )  # fmt: skip
     rows = []
     for at, config in enumerate(join.networks):
-        cells: list[Cell] = [config.label, str(config.units), config.score, config.accuracy]
+        cells: list[Cell] = [config.label, *([levels[at]] if of_study else [])]
+        cells += [str(config.units), config.score, config.accuracy]
         cells.append(f"{config.g.best_layer} of 0..{config.last_layer}")
         cells += [of[at] if of[at].n else None for of in join.measures.values()]
         rows.append(Row(tuple(cells), config.model, config.data))
@@ -97,6 +107,13 @@ def networks_table(join: Join) -> Table:
     return Table(
         f"joined_networks_{name}", f"g, biases and transfer scores, {title}", note, columns, tuple(rows)
     )
+
+
+def _levels(config: Configuration) -> str:
+    """Return the levels of what its study sweeps, "" where it is of none."""
+    found = about(config.runs[0])
+    named = found.reference if found else {}
+    return ", ".join(f"{name}={level_of(config.runs[0], name, str(level))}" for name, level in named.items())
 
 
 def tests_table(join: Join) -> Table:

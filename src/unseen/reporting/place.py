@@ -24,6 +24,8 @@ _TRAINING = (
     "data.rotation",
     "data.imbalance",
     "data.views",
+    "data.augment",
+    "data.class_balanced",
 )
 _OF_TRAINING = (
     "trainer.",
@@ -68,7 +70,8 @@ def place_of(run: Run) -> Place:
     for name, value in settings.items():
         if name in _SPLIT and facts.split_hash:
             continue
-        is_task = name.startswith(_TASK) and (name not in _TRAINING or (name == "data.rotation" and rotates))
+        trains = any(name == one or name.startswith(f"{one}.") for one in _TRAINING)
+        is_task = name.startswith(_TASK) and (not trains or (name == "data.rotation" and rotates))
         (task if is_task else network)[name] = value
     network |= _facts(model=facts.model, script=facts.entry, layers=len(run.scores.layer_names))
     task |= _facts(data=facts.data, size=facts.size, images=facts.images_hash)
