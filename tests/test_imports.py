@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"process_rank", "regular_files", "threads", "wording"},
     "training": {"atomic_files", "backbones", "full_precision", "scores", "wording"},
     "callbacks": {
+        "atomic_files",
         "backbones",
         "biases",
         "probes",

@@ -98,7 +98,10 @@ SETTINGS = (
     Setting("data.cache_gb", {"0": 0.0, "1": 1.0, "0.5": 0.5}, (*NO_NUMBER, "null", "-1", "inf", "1e400")),
     Setting("data.decode", {d: d for d in ("auto", "ahead", "on_the_fly")}, (*NONSENSE, "null", "Ahead", "1", "true")),
     Setting("data.workers", {"auto": "auto", "0": 0, "2": 2}, (*NO_WHOLE, "null", "1025", HUGE)),
-    Setting("data.views", {"1": 1}, (*NO_WHOLE, "null", "0", "3", "2")),  # 2: without an augmentation
+    # 2 needs an augmentation, hardest a file
+    Setting("data.views", {"1": 1}, (*NO_WHOLE, "null", "0", "3", "2"), True),
+    Setting("data.keep", {"all": "all", "random": "random"}, (*NONSENSE, "null", "half", "hardest"), True),
+    Setting("data.keep_share", {"0.5": 0.5, "0.3": 0.3}, (*NO_NUMBER, "null", "0", "1", "-0.1", "2", "inf"), True),
     Setting("data.imbalance", {"1": 1, "3": 3.0, "1.5": 1.5}, (*NO_NUMBER, "null", "0", "0.5", "-1", "inf", "1e7")),
     Setting("data.shift", {s: s for s in ("none", "blur", "invert", "contrast")}, (*NONSENSE, "null", "Blur", "1")),
     switch("data.stratified"),

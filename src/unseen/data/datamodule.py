@@ -29,6 +29,7 @@ from unseen.data.canvases import (
     decode_into_memory,
 )
 from unseen.data.catalog import Catalog, Counts, ImageSource, left_out_sentence
+from unseen.data.diet import Diet, el2n_table
 from unseen.data.files import HIDDEN, SYSTEM
 from unseen.data.memory import DoesNotFitError, check_memory, free_memory
 from unseen.data.selection import (
@@ -70,6 +71,7 @@ class SeenUnseenDataModule(LightningDataModule):
         std: Standard deviation of each channel.
         choose: Divides the classes into seen and unseen, given all names and the source's own choice.
         rule: How many images of each kind are taken; None: all.
+        diet: Which of the training images that the rule takes are trained on; None: all.
         batch_size: Training images per step and process.
         eval_batch_size: Images per evaluation step and process.
         class_balanced: Show each seen class equally often in training, whatever its number of images.
@@ -99,6 +101,7 @@ class SeenUnseenDataModule(LightningDataModule):
         std: Sequence[float],
         choose: Callable[..., ClassSplit] = choose_classes,
         rule: SelectionRule | None = None,
+        diet: Diet | None = None,
         batch_size: int = 72,
         eval_batch_size: int = 250,
         class_balanced: bool = False,
@@ -129,6 +132,7 @@ class SeenUnseenDataModule(LightningDataModule):
         self.skip_bad, self._num_labels = skip_bad, num_labels
         self.image_size, self.seed = view.image_size, view.seed
         self._view, self._choose, self._rule = view, choose, rule or SelectionRule()
+        self._diet = diet or Diet()
         self._split: ClassSplit | None = None
         self._stores: dict[Kind, CanvasStore] = {}
         self._on_device: dict[Kind, CanvasStore] = {}
@@ -207,6 +211,7 @@ class SeenUnseenDataModule(LightningDataModule):
         split = self._make_split(catalog.classes())
         self._check_counts(catalog.counts(), split)
         chosen = select(catalog, split, self._rule)
+        chosen = chosen._replace(train=self._diet.of(chosen.train))
         stores, bad_files = self._decode(chosen)
         if bad_files and not self.skip_bad:
             refuse_bad_files(bad_files, sum(len(kind.references) for kind in chosen))
@@ -325,6 +330,18 @@ class SeenUnseenDataModule(LightningDataModule):
         """Return what the source calls the training, seen test or unseen images, in the order of their indices."""
         return tuple(self._store(which).references)
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether every training image that was chosen is trained on."""
+        return self._diet.keep == "all"
+
+    def el2n_table(self, scores: Sequence[float]) -> bytes:
+        """Return the content of a file of scores of the training images, N in the order of their indices."""
+        store = self._store("train")
+        return el2n_table(
+            Chosen(tuple(store.references), tuple(store.labels.tolist())), self.class_names, scores
+        )
+
     def description(self) -> str:
         """Return in a line which classes are held out, and how many images there are of each kind."""
         split = self.split
@@ -340,6 +357,7 @@ class SeenUnseenDataModule(LightningDataModule):
         counts = self.training_counts().values()
         sizes = f" ({max(counts):,} to {min(counts):,} of a class)" if self._rule.imbalance > 1 else ""
         shift = "" if self._shift == "none" else f" (shift: {self._shift})"
+        sizes += "" if self.keeps_all else f" (the {self._diet.keep} {self._diet.share:g} of each class)"
         images = f"{train} training{sizes}, {test} test{tested}, {unseen} unseen images{shift}"
         return f"{', '.join(parts)} · {images}"
 
@@ -411,6 +429,10 @@ class SeenUnseenDataModule(LightningDataModule):
             balanced=self._store("train").labels.numpy() if self._class_balanced else None,
         )
         return self._loader("train", sampler, self._identity | {"processes": world_size})
+
+    def scored_dataloader(self) -> BatchLoader:
+        """Return all training images in order, as an evaluation without rotation shows them, for one process."""
+        return self._loader("train", EvalSampler(self.num_images("train"), self.eval_batch_size))
 
     def val_dataloader(self) -> BatchLoader:
         """Return the test images of the seen classes, in order."""

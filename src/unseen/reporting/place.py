@@ -26,6 +26,8 @@ _TRAINING = (
     "data.views",
     "data.augment",
     "data.class_balanced",
+    "data.keep",
+    "data.keep_share",
 )
 _OF_TRAINING = (
     "trainer.",

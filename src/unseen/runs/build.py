@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from unseen.backbones.tuning import Tuning
     from unseen.callbacks.layer_probe import LayerProbe
     from unseen.data.datamodule import SeenUnseenDataModule
+    from unseen.data.diet import Diet
     from unseen.runs.wandb_view import WandbView
     from unseen.training import SeenClassifier
 
@@ -250,6 +251,7 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec, *, training: bool = T
             seed=data["split_seed"],
             draws_classes=data["num_unseen"] is not None or data.get("num_seen") is not None,
         ),
+        diet=_diet(data) if training else None,  # what is scored is not trained
         **settings(SeenUnseenDataModule),
         augment=make(data["augment"], "data.augment") if training and data.get("augment") else None,
         mean=spec.mean,
@@ -257,6 +259,13 @@ def _datamodule(plain: dict[str, Any], spec: BackboneSpec, *, training: bool = T
         cache=CanvasCache(folder, limit, processes) if limit > 0 else None,
         processes=processes,
     )
+
+
+def _diet(data: dict[str, Any]) -> Diet:
+    from unseen.data.diet import Diet
+
+    file = Path(data["el2n"]).expanduser() if data.get("el2n") else None
+    return Diet(data.get("keep", "all"), data.get("keep_share", 0.5), file, data["split_seed"])
 
 
 def _describe(
