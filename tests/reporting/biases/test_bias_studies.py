@@ -51,6 +51,7 @@ def test_widths_values_and_norms_by_hand(tmp_path: Path) -> None:
         values = {"cb_bandwidth": whole, "cb_bandwidth_interpolated": fine, "cb_bandwidth_norm_none": other}
         make(tmp_path, model, values | {"cb_center_frequency": (9, 8, 10)})
     make(tmp_path, "a", {"cb_bandwidth": (5, 1, 9)}, n=30)
+    make(tmp_path / "again", "a", {"cb_bandwidth": (5, 1, 9)}, n=30)  # counts once
     (section,) = studies_of(tmp_path)
     grey, none, norms = section.sentences
     assert (

@@ -39,16 +39,17 @@ class Resolution:
 
 def band_resolution(runs: Sequence[BiasRun]) -> tuple[list[str], list[Table]]:
     """Return sentences and a table on the bandwidths of runs that measured the critical band."""
-    values: dict[tuple[str, int, str, str], list[Estimate]] = defaultdict(list)
+    # a limit above the number of images measures a network on the same images again, which counts once
+    values: dict[tuple[str, int, str, str], dict[str, Estimate]] = defaultdict(dict)
     norms: dict[tuple[str, str, int, str], dict[str, float]] = defaultdict(dict)
     for run in runs:
         for (measure, images), value in run.values.items():
             if measure.startswith(_BANDWIDTH):
                 name, _, norm = measure.partition(_NORM)
                 kind = "interpolated" if name.endswith(_INTERPOLATED) else "whole"
-                values[images, value.n, norm or _PUBLISHED, kind].append(value)
+                values[images, value.n, norm or _PUBLISHED, kind][run.label] = value
                 norms[run.label, images, value.n, kind][norm or _PUBLISHED] = value.mean
-    found = [_resolution(*place, of) for place, of in sorted(values.items())]
+    found = [_resolution(*place, [*of.values()]) for place, of in sorted(values.items())]
     return _sentences(found, norms), [_table(found)]
 
 
@@ -69,7 +70,7 @@ def _sentences(
     for norm in dict.fromkeys(one.norm for one in found):
         parts = [
             f"{one.n_images} images ({one.images}), {one.thresholds}: "
-            + ("none" if math.isnan(one.width) else f"{one.width:.2f} octaves")
+            + ("no interval" if math.isnan(one.width) else f"{one.width:.2f} octaves")
             + f", {one.known} of {count(one.n, 'network')} with a value, {one.different} different"
             for one in found
             if one.norm == norm
