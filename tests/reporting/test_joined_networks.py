@@ -21,7 +21,7 @@ from unseen.reporting.collect import collect
 from unseen.reporting.groups import group_runs
 from unseen.reporting.intervals import Estimate
 from unseen.reporting.joined_networks import Association, Join, _corrected, joins
-from unseen.reporting.joined_section import join_sentences, networks_table
+from unseen.reporting.joined_section import join_sections, join_sentences, networks_table
 
 MODELS = list(LAYERS)
 
@@ -142,6 +142,21 @@ def test_the_report_has_the_join(tmp_path: Path) -> None:
     assert list((tmp_path / "out" / "figures").glob("joined_*.svg"))
     assert "Does a bias or a transfer score go with g" in made.page.read_text("utf-8")
     assert any("rank correlation" in text and "Holm" in text for text in made.summaries)
+
+
+def test_a_figure_is_of_a_measure_that_three_networks_have_and_that_varies(tmp_path: Path) -> None:
+    for at, model in enumerate(MODELS[:3]):
+        measure(tmp_path, train(tmp_path, model, 0, 0.4 + at / 10, accuracy=0.5), bias=0.1 * at)
+    (join,), _ = joined(tmp_path)
+    assert [row.measure for row in join.associations] == [
+        "seen accuracy",
+        "low frequency bias (own_test_images)",
+    ]
+    (section,) = join_sections([join], 0)
+    assert [label for _, label in section.panels] == ["low frequency bias (own_test_images) against g"]
+    few = replace(join, measures={name: (*cells[:2], Estimate()) for name, cells in join.measures.items()})
+    assert not join_sections([few], 0)[0].panels
+    assert not join_sections([few], 0)[0].files
 
 
 def test_where_nothing_is_true_little_is_written(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from unseen.reporting.biases.scatter_panels import scatter
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.figures import side_by_side
+from unseen.reporting.intervals import Floats
 from unseen.reporting.joined_networks import ACCURACY, Association, Join
 from unseen.reporting.study_effects import about, level_of
 from unseen.reporting.summary import p_text, signed
@@ -56,10 +57,13 @@ def _section(join: Join, unlinked: int) -> JoinSection:
     }
     panels = tuple((f"join-{name}-{at}", f"{measure} against g") for at, measure in enumerate(measures))
     parts = [(measure, scatter(networks, measure, "g", {}, FILES)) for measure in measures]
-    figure = side_by_side(parts, FILES, f"g against what else was measured, {title}", _MARKS, columns=4)
+    files = {}
+    if parts:
+        heading = f"g against what else was measured, {title}"
+        files[f"joined_{name}"] = side_by_side(parts, FILES, heading, _MARKS, columns=4)
     return JoinSection(
         name, title, join.contest.size, tuple(join_sentences(join, unlinked)), networks_table(join),
-        tests_table(join), panels, specs, {f"joined_{name}": figure},
+        tests_table(join), panels, specs, files,
     )  # fmt: skip
 
 
@@ -69,9 +73,14 @@ def _drawn(join: Join) -> Networks:
         name: np.array([cell.mean if cell.n else math.nan for cell in cells])
         for name, cells in columns.items()
     }
-    shown = {name: values for name, values in means.items() if np.isfinite(values).any()}
+    shown = {name: values for name, values in means.items() if _varies(values[np.isfinite(values)])}
     g = np.array([config.score.mean for config in join.networks])
     return Networks(join.names, ("own network",) * len(join.names), shown, {"g": g}, {})
+
+
+def _varies(values: Floats) -> bool:
+    """Return whether there is anything to see: a measure of three networks or more that is not the same in all."""
+    return len(values) >= 3 and bool(np.ptp(values) > 0)
 
 
 # ------------------------------------------------------------------ tables
