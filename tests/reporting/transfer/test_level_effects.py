@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +148,16 @@ def test_a_study_without_levels_is_answered_by_its_table(
     assert f"study_i1_demo_{table}" in [one.name for one in section.tables]
 
 
-def sections(root: Path, about: Mapping[str, Any]) -> list[StudySection]:
-    from dataclasses import replace
+def test_a_study_of_too_few_tasks_says_how_many_it_takes(tmp_path: Path) -> None:
+    write_study(tmp_path, encoders=("clip",), techniques=("full",), seeds=1)
+    runs = runs_of(tmp_path)
+    four = sorted({run.facts.data for run in runs})[:4]
+    about = {"name": "i2", "question": "Does it?", "answer": "yes", "analysis": "weights"}
+    (section,) = transfer_studies([replace(run, study=about) for run in runs if run.facts.data in four])
+    assert "Nothing can be said of 4 tasks: it takes 5 with one encoder and technique." in section.sentences
 
+
+def sections(root: Path, about: Mapping[str, Any]) -> list[StudySection]:
     return transfer_studies([replace(run, study=about) for run in runs_of(root)])
 
 

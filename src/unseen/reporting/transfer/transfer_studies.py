@@ -128,16 +128,18 @@ def _effect_table(effects: Sequence[LevelEffect]) -> Table:
 
 # ------------------------------------------------------------------ of lines over tasks
 def _from(
-    say: Callable[[TransferStudy], list[str]], *names: str
+    say: Callable[[TransferStudy], list[str]], fewest: int, *names: str
 ) -> Callable[[About, Sequence[CheckedRun]], _Answer]:
-    """Return an answer of sentences and tables of the study that `study=own` makes of the runs."""
+    """Return an answer of sentences and tables of the study that `study=own` makes of at least `fewest` tasks."""
 
     def answer(_: About, runs: Sequence[CheckedRun]) -> _Answer:
         study = tuned_tasks(runs)[1]
         if study is None:
             return ["No run of this study has trained, so there is no gain to forecast."], []
         tasks = len({point.task for point in study.tasks.points})
-        none = [f"{count(tasks, 'task')} with one encoder and technique are too few for a line."]
+        none = [
+            f"Nothing can be said of {count(tasks, 'task')}: it takes {fewest} with one encoder and technique."
+        ]
         return say(study) or none, [table for table in study_tables(study) if table.name in names]
 
     return answer
@@ -150,9 +152,12 @@ def _sample_need(_: About, runs: Sequence[CheckedRun]) -> _Answer:
 
 _ANSWERS = {
     "sample_need": _sample_need,
-    "forecasts": _from(lambda study: known_sentences(study.known_tasks), "forecasts"),
-    "weights": _from(lambda study: weight_sentences(study.weight_choices), "weight_choices"),
+    "forecasts": _from(lambda study: known_sentences(study.known_tasks), 4, "forecasts"),
+    "weights": _from(lambda study: weight_sentences(study.weight_choices), 5, "weight_choices"),
     "scores": _from(
-        lambda study: line_sentences(study.lines) if study.lines else [], "transfer_lines", "transfer_scores"
+        lambda study: line_sentences(study.lines) if study.lines else [],
+        4,
+        "transfer_lines",
+        "transfer_scores",
     ),
 }
