@@ -38,6 +38,9 @@ FOR_SOURCES = {
     "patch_size",
     "templates",
     "class_names",
+    "keep",  # three settings of a `Diet`
+    "keep_share",
+    "el2n",
     "subset",
     "image_column",
     "label_column",
