@@ -295,6 +295,9 @@ ADDED: dict[str, Any] = {
     "data.shift": "none",
     "probe.few_shot": [],
     "probe.discovery": False,
+    "probe.layer_costs": False,
+    "probe.ensembles": False,
+    "measures.critical_band.norms": ["grey"],
 }
 _WITHIN: dict[str, Effect] = {  # inside the nodes of objects, and keys that only some files of a group have
     "data.source.root": "place",

@@ -71,7 +71,18 @@ def test_only_what_changes_a_result_or_adds_to_it_makes_another_run(override: st
 @pytest.mark.parametrize("name", ADDED)
 def test_a_run_of_before_a_setting_existed_is_the_same_run(name: str) -> None:
     """A sweep that was begun then is known again."""
-    assert config_hash(composed(f"~{name}")) == config_hash(composed())
+    entry = "biases" if name.startswith("measures.") else "train"
+    assert config_hash(composed(f"~{name}", entry=entry)) == config_hash(composed(entry=entry))
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [("train", "fd62a98990ec"), ("biases", "c77eebefca0e"), ("transfer", "19585b997123")],
+)
+def test_sweeps_of_an_earlier_version_go_on(entry: str, expected: str) -> None:
+    """What a setting adds must be no other run at its default: see ADDED. These were the hashes before data.shift."""
+    config = composed("paths.root_dir=/anywhere", "data=digits", entry=entry)
+    assert config_hash(config) == expected
 
 
 def test_of_very_many_images_only_the_names_count(

@@ -26,7 +26,7 @@ from unseen.reporting.intervals import Estimate, estimate
 from unseen.reporting.paired_levels import Shared
 from unseen.reporting.place import differing
 from unseen.reporting.transfer.checked_runs import CheckedRun
-from unseen.settings import flatten
+from unseen.settings import ADDED, flatten
 
 ACCURACY = "seen accuracy"
 _NOT_JOINED = ("g", "best layer", "accuracy (own_test_images)")  # the last is the seen accuracy once more
@@ -160,7 +160,7 @@ def _measured_differently(runs: Sequence[BiasRun]) -> list[str]:
     settings = [
         {
             key: json.dumps(value)
-            for key, value in flatten(run.config).items()
+            for key, value in (ADDED | flatten(run.config)).items()
             if key.partition(".")[0] in _HOW_MEASURED
         }
         for run in runs
