@@ -91,7 +91,7 @@ def _spread(study: Study, theme: Theme) -> Spec | None:
             size=12,
             opacity=0.7,
         ),
-        _rule(place) | {"data": {"values": means}},
+        _rule(place, means, stroke=theme.unseen),
         marks(
             "point",
             place | {"tooltip": tooltip(("y", "network"), ("x", MEASURES[measure]), *_NUMBERS)},
@@ -102,7 +102,6 @@ def _spread(study: Study, theme: Theme) -> Spec | None:
             opacity=1,
         ),
     ]
-    layers[1]["mark"] |= {"stroke": theme.unseen}
     return sized({"layer": layers}, theme, height=max(60, _ROW * len(means)))
 
 
@@ -110,9 +109,9 @@ def _level() -> Spec:
     return {"field": "y", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 260}}
 
 
-def _rule(place: Spec) -> Spec:
+def _rule(place: Spec, rows: list[Spec] | None = None, **style: str) -> Spec:
     ends = {"x": place["x"] | {"field": "lo"}, "x2": {"field": "hi"}}
-    return marks("rule", place | ends, transform=[{"filter": "isValid(datum.lo)"}], strokeWidth=2)
+    return marks("rule", place | ends, rows, [{"filter": "isValid(datum.lo)"}], strokeWidth=2, **style)
 
 
 def _interval(found: Estimate) -> Spec:
