@@ -40,3 +40,12 @@ def may_be_written(p_values: Sequence[float], families: int = 1) -> list[bool]:
     return [
         p <= SIGNIFICANT and families * page <= OF_A_PAGE for p, page in zip(p_values, corrected, strict=True)
     ]
+
+
+def judged(p_values: Sequence[float], families: int = 1) -> list[tuple[float, bool]]:
+    """Return for each test its p as `holm` corrects it, and whether its claim may be written (`may_be_written`).
+
+    >>> judged([0.004, 0.3])
+    [(0.008, True), (0.3, False)]
+    """
+    return list(zip(holm(p_values), may_be_written(p_values, families), strict=True))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.claims import judged
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.crossfit import Score, cross_fit
 from unseen.reporting.intervals import Estimate, Floats, complete
@@ -50,10 +50,10 @@ def cuts(configurations: Sequence[Configuration]) -> tuple[Cut, ...]:
     """Return what a cut does to each network that has two units or more; all p are corrected together."""
     found = [_cut(config) for config in configurations if config.g.plain.n > 1]
     p_values = [change.p for one in found for change in (one.nmi, one.probe)]
-    judged = zip(holm(p_values), may_be_written(p_values), strict=True)
+    verdicts = iter(judged(p_values))
 
     def corrected(change: Change) -> Change:
-        p, written = next(judged)
+        p, written = next(verdicts)
         return replace(change, corrected=p, written=written)
 
     return tuple(replace(one, nmi=corrected(one.nmi), probe=corrected(one.probe)) for one in found)

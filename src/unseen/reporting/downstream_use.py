@@ -19,7 +19,7 @@ import numpy as np
 from unseen.probe_table import SHOTS
 from unseen.reporting.association import RankAgreement, spearman
 from unseen.reporting.best_layer import generalization
-from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.claims import judged
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Floats
 from unseen.reporting.units import Units
@@ -75,10 +75,10 @@ def downstream_uses(configurations: Sequence[Configuration]) -> tuple[Downstream
         by_data.setdefault(config.data, []).append(config)
     found = [_on_one(data, members) for data, members in sorted(by_data.items())]
     p_values = [one.found.p for of_data in found for one in of_data.predictions]
-    judged = zip(holm(p_values), may_be_written(p_values), strict=True)
+    verdicts = iter(judged(p_values))
     corrected = []
     for of_data in found:
-        pairs = [(one, *next(judged)) for one in of_data.predictions]
+        pairs = [(one, *next(verdicts)) for one in of_data.predictions]
         made = tuple(replace(one, corrected=p, written=written) for one, p, written in pairs)
         corrected.append(replace(of_data, predictions=made))
     return tuple(corrected)

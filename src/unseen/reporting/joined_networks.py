@@ -19,7 +19,7 @@ from unseen.reporting.analysis import Contest
 from unseen.reporting.association import RankAgreement, partial_spearman, spearman
 from unseen.reporting.biases.bias_runs import BiasRun
 from unseen.reporting.biases.section_tables import columns_of
-from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.claims import judged
 from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Estimate, estimate
@@ -213,10 +213,12 @@ def _corrected(made: Sequence[Join]) -> tuple[Join, ...]:
     for join in made:
         n = len(join.associations)
         p_values = [row.found.p for row in join.associations] + [row.partial_p for row in join.associations]
-        by_holm, written = holm(p_values), may_be_written(p_values, max(1, families))
+        verdicts = judged(p_values, max(1, families))
         rows = tuple(
-            replace(row, corrected=by_holm[at], partial_corrected=by_holm[n + at], written=written[at])
-            for at, row in enumerate(join.associations)
+            replace(row, corrected=p, written=written, partial_corrected=of_partial)
+            for row, (p, written), (of_partial, _) in zip(
+                join.associations, verdicts[:n], verdicts[n:], strict=True
+            )
         )
         corrected.append(replace(join, associations=rows))
     return tuple(corrected)

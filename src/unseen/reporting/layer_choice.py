@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.reporting.analysis import Contest
-from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.claims import judged
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.crossed import Error
 from unseen.reporting.intervals import FEWEST, Estimate, Floats, complete, estimate, mean_with_error, p_above
@@ -106,9 +106,9 @@ def layer_choice(contests: Sequence[Contest]) -> LayerChoice:
     found = [made for name in reads if (made := _choice(name, reads[name], nmi, best, designs)).runs]
     found.sort(key=lambda one: one.regret.mean)
     p_values = [gain.p for one in found for gain in one.gains]
-    judged = zip(holm(p_values), may_be_written(p_values), strict=True)
+    verdicts = iter(judged(p_values))
     choices = [
-        replace(one, gains=tuple(Gain(gain.nmi, gain.p, *next(judged)) for gain in one.gains))
+        replace(one, gains=tuple(Gain(gain.nmi, gain.p, *next(verdicts)) for gain in one.gains))
         for one in found
     ]
     scope = "; ".join(dict.fromkeys(design.units.scope for design in designs))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.claims import judged
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.crossfit import CrossFit, at_best, cross_fit
 from unseen.reporting.intervals import Estimate, Floats, estimate
@@ -55,10 +55,10 @@ def ensemble_gains(configurations: Sequence[Configuration]) -> tuple[Gain, ...]:
         if ("unseen", ENSEMBLE_PROBE) in config.probes:
             by_data.setdefault(config.data, []).append(config)
     found = [gain for data, members in sorted(by_data.items()) for gain in _on_one(data, members)]
-    p_values = [gain.p for gain in found]
-    judged = zip(holm(p_values), may_be_written(p_values), strict=True)
+    verdicts = judged([gain.p for gain in found])
     return tuple(
-        replace(gain, corrected=p, written=written) for gain, (p, written) in zip(found, judged, strict=True)
+        replace(gain, corrected=p, written=written)
+        for gain, (p, written) in zip(found, verdicts, strict=True)
     )
 
 

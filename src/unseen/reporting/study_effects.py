@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from unseen.reporting.best_layer import generalization
-from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.claims import judged
 from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Estimate
@@ -181,12 +181,12 @@ def _level(value: str, configs: Sequence[Configuration], measure: str, effect: E
 def _corrected(factors: Sequence[Factor]) -> list[Factor]:
     """Return the factors with their p corrected for all of them."""
     p_values = [level.effect.p if level.effect else math.nan for factor in factors for level in factor.levels]
-    judged = zip(holm(p_values), may_be_written(p_values), strict=True)
+    verdicts = iter(judged(p_values))
     made = []
     for factor in factors:
         levels = []
         for level in factor.levels:
-            corrected, written = next(judged)
+            corrected, written = next(verdicts)
             effect = level.effect and replace(level.effect, corrected=corrected, written=written)
             levels.append(replace(level, effect=effect))
         made.append(replace(factor, levels=tuple(levels)))

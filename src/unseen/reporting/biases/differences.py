@@ -20,7 +20,7 @@ from scipy.stats import t
 
 from unseen.reporting.biases.bias_runs import ACCURACY, BiasRun, Key
 from unseen.reporting.biases.own_networks import is_of
-from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.claims import judged
 from unseen.reporting.intervals import CONFIDENCE, Estimate, Floats
 from unseen.reporting.saved_arrays import array_of, opened_arrays
 from unseen.reporting.texts import one_line
@@ -109,8 +109,8 @@ def differences(runs: Sequence[BiasRun], names: Sequence[str]) -> tuple[list[Dif
         for row in _of_pair(pair, runs, names, kept)
     ]
     tested = [row.p for row in rows]
-    written = zip(rows, holm(tested), may_be_written(tested), strict=True)
-    return [replace(row, p_adjusted=p, may_be_written=may) for row, p, may in written], problems
+    verdicts = zip(rows, judged(tested), strict=True)
+    return [replace(row, p_adjusted=p, may_be_written=may) for row, (p, may) in verdicts], problems
 
 
 def _of_pair(

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from unseen.reporting.association import sign_flip_p
-from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.claims import judged
 from unseen.reporting.intervals import Estimate, estimate
 from unseen.reporting.transfer.checked_runs import CheckedRun
 from unseen.reporting.transfer.run_folders import OUTCOMES
@@ -68,9 +68,8 @@ def level_effects(
         for at, factor in enumerate(wanted, start=-len(wanted))
         for effect in _of_factor(factor, wanted[factor], at, placed)
     ]
-    p_values = [one.p for one in found]
-    judged = zip(found, holm(p_values), may_be_written(p_values), strict=True)
-    return [replace(one, corrected=p, written=may) for one, p, may in judged], []
+    verdicts = zip(found, judged([one.p for one in found]), strict=True)
+    return [replace(one, corrected=p, written=may) for one, (p, may) in verdicts], []
 
 
 def level_of(run: CheckedRun, factor: str) -> str:
