@@ -16,7 +16,8 @@ from unseen.reporting.configuration import Configuration
 from unseen.reporting.figures import side_by_side
 from unseen.reporting.intervals import Floats
 from unseen.reporting.joined_networks import ACCURACY, Association, Join
-from unseen.reporting.study_effects import about, level_of
+from unseen.reporting.study_about import about_of
+from unseen.reporting.study_effects import level_of
 from unseen.reporting.summary import p_text, signed
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.reporting.theme import FILES, PAGE
@@ -120,7 +121,7 @@ def networks_table(join: Join) -> Table:
 
 def _levels(config: Configuration) -> str:
     """Return the levels of what its study sweeps, "" where it is of none."""
-    found = about(config.runs[0])
+    found = about_of(config.runs[0].config.get("study"))
     named = found.reference if found else {}
     return ", ".join(f"{name}={level_of(config.runs[0], name, str(level))}" for name, level in named.items())
 

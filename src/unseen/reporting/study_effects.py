@@ -15,9 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, Field, ValidationError
+from typing import Any
 
 from unseen.reporting.best_layer import generalization
 from unseen.reporting.claims import judged
@@ -25,27 +23,12 @@ from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Estimate
 from unseen.reporting.paired_levels import Effect, Shared, compare, of_units
+from unseen.reporting.study_about import About, about_of, by_study, order_of_level
 from unseen.reporting.texts import printable
 from unseen.settings import flatten
 
 _LONGEST_LEVEL = 60
 _OF_NETWORKS = {"model", "model.name"}  # factors whose levels are networks
-_Setting = Annotated[str, Field(min_length=1, max_length=100)]
-
-
-class About(BaseModel):
-    """What a run's configuration says of the study that it belongs to."""
-
-    name: Annotated[str, Field(pattern=r"^[\w-]{1,40}$")]
-    question: Annotated[str, Field(max_length=500)] = ""
-    answer: Annotated[str, Field(max_length=500)] = ""  # what would count as one
-    # what is made of the runs: of train.py levels, downstream_use, cut and ensembles, of biases.py networks and band
-    analysis: Literal[
-        "levels", "downstream_use", "cut", "ensembles", "forecasts", "weights", "scores", "sample_need", "networks",
-        "band",
-    ] = "levels"  # fmt: skip
-    measure: Literal["nmi", "ami"] = "nmi"  # whose best layer is g
-    reference: Annotated[dict[_Setting, Any], Field(max_length=10)] = {}  # factor: level
 
 
 @dataclass(frozen=True)
@@ -79,30 +62,19 @@ class Study:
     problems: tuple[str, ...]
 
 
-def about(run: Run) -> About | None:
-    """Return the study that a run belongs to; None for none, or one that is not written as ours are."""
-    try:
-        return About.model_validate(run.config.get("study"))
-    except ValidationError:
-        return None
-
-
 def studies(configurations: Sequence[Configuration]) -> tuple[Study, ...]:
     """Return the studies to which some of the configurations belong, by name and size: demo or paper."""
-    members: dict[tuple[str, str], list[Configuration]] = {}
-    for config in configurations:
-        found = about(config.runs[0])
-        if found and config.is_scored:
-            members.setdefault((found.name, config.size), []).append(config)
-    return tuple(_study(members[key]) for key in sorted(members))
+    scored = [config for config in configurations if config.is_scored]
+    found = by_study(scored, lambda config: config.runs[0].config.get("study"), lambda config: config.size)
+    return tuple(_study(members) for _, _, members in found)
 
 
 def _study(members: Sequence[Configuration]) -> Study:
-    described = about(members[0].runs[0])
+    described = about_of(members[0].runs[0].config.get("study"))
     assert described is not None
     names = list(described.reference)
     references = {name: _text(level) for name, level in described.reference.items()}
-    of_each = [found for config in members if (found := about(config.runs[0]))]
+    of_each = [found for config in members if (found := about_of(config.runs[0].config.get("study")))]
     if any(
         (one.reference, one.measure, one.analysis)
         != (described.reference, described.measure, described.analysis)
@@ -151,7 +123,7 @@ def _factor(
         by_level.setdefault(place[at], {})[(*place[:at], *place[at + 1 :])] = config
     others = by_level.get(reference, {})
     levels = []
-    for value in sorted(by_level, key=lambda one: (one != reference, _order(one))):
+    for value in sorted(by_level, key=lambda one: (one != reference, order_of_level(one))):
         configs = by_level[value]
         shared = [stratum for stratum in configs if stratum in others]
         effect = None
@@ -159,13 +131,6 @@ def _factor(
             effect = compare([configs[one] for one in shared], [others[one] for one in shared], measure)
         levels.append(_level(value, list(configs.values()), measure, effect))
     return Factor(setting, reference, tuple(levels))
-
-
-def _order(value: str) -> tuple[float, str]:
-    try:
-        return float(value), ""
-    except ValueError:
-        return math.inf, value
 
 
 def _level(value: str, configs: Sequence[Configuration], measure: str, effect: Effect | None) -> Level:

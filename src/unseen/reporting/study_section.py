@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unseen.reporting.cut_networks import cuts
@@ -10,6 +11,7 @@ from unseen.reporting.downstream_tables import downstream_sentences, networks_ta
 from unseen.reporting.downstream_use import downstream_uses
 from unseen.reporting.ensemble_tables import ensemble_sentences, ensembles_table
 from unseen.reporting.layer_ensembles import ensemble_gains
+from unseen.reporting.study_about import About
 from unseen.reporting.study_effects import Study
 from unseen.reporting.study_figures import study_figure
 from unseen.reporting.study_tables import study_sentences, study_table
@@ -32,6 +34,20 @@ class StudySection:
     figure: Spec | None  # of the page
     file: Spec | None  # the same for figures/
 
+    @classmethod
+    def of(
+        cls,
+        about: About,
+        size: str,
+        sentences: Sequence[str],
+        tables: Sequence[Table],
+        figure: Spec | None = None,
+        file: Spec | None = None,
+    ) -> StudySection:
+        """Return the section with the question of a study."""
+        question, answer = (printable(text, 500) for text in (about.question, about.answer))
+        return cls(about.name, size, question, answer, tuple(sentences), tuple(tables), figure, file)
+
     @property
     def figure_name(self) -> str:
         """What both are called."""
@@ -41,7 +57,6 @@ class StudySection:
 def study_section(study: Study) -> StudySection:
     """Return the section of a study."""
     about = study.about
-    question, answer = (printable(text, 500) for text in (about.question, about.answer))
     if about.analysis == "downstream_use":
         found = downstream_uses(study.configurations)
         tables = [make(about.name, study.size, found) for make in (predictions_table, networks_table)]
@@ -57,7 +72,5 @@ def study_section(study: Study) -> StudySection:
     else:
         tables, sentences = [study_table(study)], study_sentences(study)
     file = study_figure(study, FILES)
-    return StudySection(
-        about.name, study.size, question, answer, tuple(sentences), tuple(tables), study_figure(study, PAGE),
-        file and file | {"title": tables[0].title, "padding": 12},
-    )  # fmt: skip
+    titled = file and file | {"title": tables[0].title, "padding": 12}
+    return StudySection.of(about, study.size, sentences, tables, study_figure(study, PAGE), titled)

@@ -77,6 +77,17 @@ def test_runs_of_a_study_that_trains_have_no_section_of_their_own(tmp_path: Path
     assert studies_of(tmp_path) == []
 
 
+def test_sizes_of_a_study_are_apart(tmp_path: Path) -> None:
+    make(tmp_path, "a", {"cb_bandwidth": (4, 3, 6)})
+    demo = make(tmp_path, "b", {"cb_bandwidth": (5, 3, 6)})
+    config = (demo / "config.yaml").read_text("utf-8")
+    (demo / "config.yaml").write_text(config.replace("size: paper", "size: demo"), "utf-8")
+    assert [(one.size, len(one.tables[0].rows)) for one in studies_of(tmp_path)] == [
+        ("demo", 1),
+        ("paper", 1),
+    ]
+
+
 def test_a_study_of_networks_has_its_section_in_the_report(tmp_path: Path) -> None:
     for at, model in enumerate("abcd"):
         make(

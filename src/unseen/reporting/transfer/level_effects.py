@@ -20,6 +20,7 @@ import numpy as np
 from unseen.reporting.association import sign_flip_p
 from unseen.reporting.claims import judged
 from unseen.reporting.intervals import Estimate, estimate
+from unseen.reporting.study_about import order_of_level
 from unseen.reporting.transfer.checked_runs import CheckedRun
 from unseen.reporting.transfer.run_folders import OUTCOMES
 
@@ -105,7 +106,7 @@ def _of_factor(
         by_level[level][tuple(rest)] = run
     others = by_level.get(reference, {})
     effects = []
-    for level in sorted(by_level, key=lambda one: (one != reference, _order(one))):
+    for level in sorted(by_level, key=lambda one: (one != reference, order_of_level(one))):
         for outcome in OUTCOMES:
             values: dict[str, list[float]] = defaultdict(list)
             moved: dict[str, list[float]] = defaultdict(list)
@@ -127,10 +128,3 @@ def _of_factor(
             )
             effects.append(LevelEffect(factor, level, level == reference, outcome, mean, difference, p))
     return effects
-
-
-def _order(level: str) -> tuple[float, str]:
-    try:
-        return float(level), ""
-    except ValueError:
-        return math.inf, level

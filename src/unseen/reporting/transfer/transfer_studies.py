@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pydantic import ValidationError
-
 from unseen.reporting.claims import SIGNIFICANT
-from unseen.reporting.study_effects import About
+from unseen.reporting.study_about import About, by_study
 from unseen.reporting.study_section import StudySection
 from unseen.reporting.summary import p_text, signed
 from unseen.reporting.tables import Column, Row, Table
-from unseen.reporting.texts import printable
 from unseen.reporting.transfer.checked_runs import CheckedRun
 from unseen.reporting.transfer.level_effects import LevelEffect, level_effects
 from unseen.reporting.transfer.sample_needs import needs_and_captions
@@ -28,15 +25,8 @@ _Answer = tuple[list[str], list[Table]]
 
 def transfer_studies(runs: Sequence[CheckedRun]) -> list[StudySection]:
     """Return the sections of the studies to which some of the runs belong, by name and size."""
-    members: dict[tuple[str, str], tuple[About, list[CheckedRun]]] = {}
-    for run in runs:
-        try:
-            about = About.model_validate(run.study)
-        except ValidationError:  # of none, or not written as ours are
-            continue
-        size = str(run.of_study.settings.get("size", "demo"))
-        members.setdefault((about.name, size), (about, []))[1].append(run)
-    return [_section(about, size, of_study) for (_, size), (about, of_study) in sorted(members.items())]
+    found = by_study(runs, lambda run: run.study, lambda run: str(run.of_study.settings.get("size", "demo")))
+    return [_section(*study) for study in found]
 
 
 def _section(about: About, size: str, runs: Sequence[CheckedRun]) -> StudySection:
@@ -49,8 +39,7 @@ def _section(about: About, size: str, runs: Sequence[CheckedRun]) -> StudySectio
             "not stand beside the published ones."
         )
     named = [replace(table, name=f"study_{about.name}_{size}_{table.name}") for table in tables if table.rows]
-    question, wanted = (printable(text, 500) for text in (about.question, about.answer))
-    return StudySection(about.name, size, question, wanted, tuple(sentences), tuple(named), None, None)
+    return StudySection.of(about, size, sentences, named)
 
 
 # ------------------------------------------------------------------ of settings that are swept
