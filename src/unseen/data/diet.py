@@ -9,15 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
-
-from unseen.data.selection import Chosen
+from unseen.data.selection import Chosen, random_rank
 from unseen.regular_files import MEBIBYTE, read_bytes
 from unseen.wording import count, printable
 
@@ -83,7 +80,7 @@ class Diet:
     def _ranks(self, train: Chosen) -> Mapping[str, tuple[float, str]]:
         """Return what each image is sorted by."""
         if self.keep == "random":
-            return {name: (_random(self.seed, name), name) for name in train.references}
+            return {name: random_rank(name, self.seed, _RANDOM) for name in train.references}
         assert self.scores is not None
         scores = read_el2n(self.scores)
         missing = [name for name in train.references if name not in scores]
@@ -94,11 +91,6 @@ class Diet:
             )
         sign = -1 if self.keep == "hardest" else 1
         return {name: (sign * scores[name], name) for name in train.references}
-
-
-def _random(seed: int, name: str) -> float:
-    key = zlib.crc32(name.encode("utf-8", "surrogateescape"))
-    return float(np.random.default_rng([seed, _RANDOM, key]).random())
 
 
 def el2n_table(train: Chosen, classes: tuple[str, ...], scores: Sequence[float]) -> bytes:

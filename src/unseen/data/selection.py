@@ -265,9 +265,7 @@ def imbalanced(available: Mapping[str, int], rule: SelectionRule) -> dict[str, i
     Raises:
         ValueError: A class has too few images for its share, or its share is less than one image.
     """
-    ranks = sorted(
-        available, key=lambda name: (np.random.default_rng([rule.seed, _RANK, _key(name)]).random(), name)
-    )
+    ranks = sorted(available, key=lambda name: random_rank(name, rule.seed, _RANK))
     exponents = np.arange(len(ranks)) / max(1, len(ranks) - 1)
     profile = dict(zip(ranks, rule.imbalance**-exponents, strict=True))
     whole = sum(profile.values())
@@ -360,6 +358,11 @@ def _draw(names: list[str], number: int, stream: Sequence[int]) -> list[str]:
         return list(names)
     kept = np.random.default_rng(list(stream)).permutation(len(names))[:number]
     return [names[position] for position in sorted(kept)]
+
+
+def random_rank(name: str, seed: int, stream: int) -> tuple[float, str]:
+    """Return what a name is sorted by in a random order; others that are there do not change it."""
+    return float(np.random.default_rng([seed, stream, _key(name)]).random()), name
 
 
 def _chosen(by_class: list[list[str]]) -> Chosen:
