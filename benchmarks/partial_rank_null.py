@@ -1,6 +1,6 @@
 """How often the p of a partial rank correlation is below .05 and .01 where there is none.
 
-    python -m benchmarks.partial_rank_null        about a quarter of an hour on one core
+    python -m benchmarks.partial_rank_null        a few minutes on one core
 
 Two quantities of n networks follow a third, normal each, with the correlations given, and are independent otherwise.
 `unseen.reporting.association.partial_spearman` tests them given the third.
