@@ -12,8 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from unseen.runs.build import _datamodule
 from unseen.runs.cli import register_resolvers
+from unseen.runs.data_parts import make_datamodule
 from unseen.runs.identity import config_hash
 from unseen.runs.schema import check_settings
 from unseen.runs.trust import KNOWN_CLASSES, KNOWN_PARTS, targets
@@ -169,7 +169,7 @@ def test_every_pair_is_built(model: str, data: str, photos: Path, tmp_path: Path
     spec = instantiate(plain["model"]["backbone"], _convert_="all")
     size = plain["data"]["image_size"]
     spec.check(size)
-    datamodule = _datamodule(plain, spec)
+    datamodule = make_datamodule(plain, spec)
     datamodule.check(None)
     backbone = spec.build(4, size)
     assert backbone.image_size == size

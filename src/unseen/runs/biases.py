@@ -149,8 +149,8 @@ def _network(plain: dict[str, Any]) -> tuple[dict[str, Any], Network, dict[str, 
         network_of_settings,
         own_test_images,
     )
-    from unseen.runs.build import _datamodule
     from unseen.runs.checkpoints import read_checkpoint
+    from unseen.runs.data_parts import make_datamodule
     from unseen.runs.identity import typed_settings
     from unseen.runs.objects import make
     from unseen.runs.provenance import scored_as_trained
@@ -177,7 +177,7 @@ def _network(plain: dict[str, Any]) -> tuple[dict[str, Any], Network, dict[str, 
         say(f"{plain['model']['name']} of {shown_path(path)}")
         network = network_of_checkpoint(checkpoint, plain, device, trust)
         spec = make(plain["model"]["backbone"], "model.backbone", methods=("check", "build"))
-        datamodule = _datamodule(plain, spec, training=False)
+        datamodule = make_datamodule(plain, spec, training=False)
         datamodule.prepare_data()
         datamodule.setup()
         sets[OWN_IMAGES] = own_test_images(datamodule, checkpoint)
@@ -366,10 +366,10 @@ def _opened_loggers(run: Run, plain: dict[str, Any], *, own_images: bool) -> lis
     Raises:
         UserError: A setting that a logger does not take.
     """
-    from unseen.runs.build import _loggers, _named_anew
+    from unseen.runs.run_loggers import make_loggers, named_anew
 
     data = f"{plain['data']['name']}-biases" if own_images else "biases"
-    named = _named_anew(run.config.logger, plain | {"data": plain["data"] | {"name": data}})
+    named = named_anew(run.config.logger, plain | {"data": plain["data"] | {"name": data}})
     read = {key: value for key, value in plain.items() if key != "data" or own_images}
-    loggers, _ = _loggers(run, read | {"logger": named}, job_type="biases")
+    loggers, _ = make_loggers(run.folder, read | {"logger": named}, job_type="biases")
     return loggers

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +19,10 @@ from unseen.run_folder import RunFolder
 from unseen.run_state import lock_folder, read_summary
 from unseen.runs.checkpoints import Checkpoint, load_weights, read_checkpoint
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree
+from unseen.runs.data_parts import make_datamodule
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import (
-    choices,
     config_hash,
-    git_state,
     images_hash,
     library_versions,
     typed_checkpoint,
@@ -35,7 +31,6 @@ from unseen.runs.identity import (
 from unseen.runs.objects import check_objects, make
 from unseen.runs.opening import network_line, opening_line
 from unseen.runs.own_folder import JOB, own_checkpoint
-from unseen.runs.project import PROJECT_ROOT
 from unseen.runs.provenance import (
     check_resumable,
     make_provenance,
@@ -45,22 +40,20 @@ from unseen.runs.provenance import (
     trained_before,
     training_of,
 )
+from unseen.runs.run_loggers import make_loggers, named_anew
 from unseen.runs.schema import check_settings, checkpoint_path, read_places
-from unseen.runs.trainer import check_passes, check_trainer, make_trainer, processes_to_fit, ranks_of
+from unseen.runs.trainer import check_passes, check_trainer, make_trainer, ranks_of
 from unseen.runs.trust import check_trusted
-from unseen.runs.typed_line import taken_literally
 from unseen.selector_table import Selector, chosen
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
     from lightning.pytorch import Callback, Trainer
-    from lightning.pytorch.loggers import Logger
 
     from unseen.backbones.protocol import BackboneSpec
     from unseen.backbones.tuning import Tuning
     from unseen.callbacks.layer_probe import LayerProbe
     from unseen.data.datamodule import SeenUnseenDataModule
-    from unseen.data.diet import Diet
     from unseen.runs.wandb_view import WandbView
     from unseen.training import SeenClassifier
 
@@ -151,7 +144,7 @@ def build(run: Run, *, training: bool) -> Parts:
             # what a checkpoint holds was read when it was made
             held = {(group, key) for group in ("model", "data") for key in checkpoint.made_by[group]}
             check_settings(plain, read | held)
-            plain["logger"] = _named_anew(run.config.logger, plain)
+            plain["logger"] = named_anew(run.config.logger, plain)
         check_objects(plain, training=not scored)
         if plain["extras"]["print_config"] and is_first_process():
             console().print(settings_tree(plain))
@@ -173,7 +166,7 @@ def build(run: Run, *, training: bool) -> Parts:
     _describe(run, plain, datamodule, k, scored)
     module = _module(plain, spec, datamodule, provenance, checkpoint, training=training)
     _count_parameters(run, module, training=training)
-    loggers, view = _loggers(run, plain, job_type="train" if training else "eval")
+    loggers, view = make_loggers(run.folder, plain, job_type="train" if training else "eval")
     probe, callbacks = _callbacks(
         plain,
         k["unseen"],
@@ -189,13 +182,6 @@ def build(run: Run, *, training: bool) -> Parts:
     return Parts(module, datamodule, trainer, probe, plain["probe"]["at_start"], path, k, view)
 
 
-def _named_anew(loggers: DictConfig, plain: dict[str, Any]) -> Any:
-    """Return the loggers' settings with the names of the network and data that the checkpoint brought."""
-    unresolved = OmegaConf.to_container(loggers, resolve=False)
-    around = OmegaConf.create(taken_literally(plain) | {"logger": unresolved})
-    return OmegaConf.to_container(around.logger, resolve=True)
-
-
 def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenUnseenDataModule]:
     """Return what makes the network, and the images ready for it; both agree with the settings."""
     from unseen.backbones.discovery import check_single_images
@@ -205,7 +191,7 @@ def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenU
         file = _weights_file(plain)
         node = plain["model"]["backbone"] | ({"pretrained": False} if file else {})
         spec: BackboneSpec = make(node, "model.backbone", methods=("check", "build"))
-        datamodule = _datamodule(plain, spec, training=training)
+        datamodule = make_datamodule(plain, spec, training=training)
         spec.check(plain["data"]["image_size"])
         check_tuning(_tuning(plain), spec, plain["data"]["image_size"])
         if training and plain["data"]["batch_size"] == 1:
@@ -223,49 +209,6 @@ def _weights_file(plain: dict[str, Any]) -> Path | None:
     if path is not None and not path.is_file():
         raise ValueError(f"model.checkpoint={path} is not a file")
     return path
-
-
-def _datamodule(plain: dict[str, Any], spec: BackboneSpec, *, training: bool = True) -> SeenUnseenDataModule:
-    from unseen.data.canvas_cache import CanvasCache
-    from unseen.data.datamodule import SeenUnseenDataModule
-    from unseen.data.selection import SelectionRule
-    from unseen.data.splits import choose_classes
-    from unseen.data.transforms import View
-
-    data = plain["data"]
-
-    def settings(kind: Callable[..., object]) -> dict[str, Any]:
-        return {
-            key: data[key]
-            for key in inspect.signature(kind).parameters.keys() & data.keys() - {"source", "augment"}
-        }
-
-    folder, limit = Path(plain["paths"]["data_dir"]).expanduser() / "cache", data["cache_gb"] * 2**30
-    processes = processes_to_fit(plain["trainer"])
-    return SeenUnseenDataModule(
-        make(data["source"], "data.source", methods=("check", "list", "read")),
-        View(**settings(View), seed=plain["seed"]),
-        choose=partial(choose_classes, **settings(choose_classes), seed=data["split_seed"]),
-        rule=SelectionRule(
-            **settings(SelectionRule),
-            seed=data["split_seed"],
-            draws_classes=data["num_unseen"] is not None or data.get("num_seen") is not None,
-        ),
-        diet=_diet(data) if training else None,  # what is scored is not trained
-        **settings(SeenUnseenDataModule),
-        augment=make(data["augment"], "data.augment") if training and data.get("augment") else None,
-        mean=spec.mean,
-        std=spec.std,
-        cache=CanvasCache(folder, limit, processes) if limit > 0 else None,
-        processes=processes,
-    )
-
-
-def _diet(data: dict[str, Any]) -> Diet:
-    from unseen.data.diet import Diet
-
-    file = Path(data["el2n"]).expanduser() if data.get("el2n") else None
-    return Diet(data.get("keep", "all"), data.get("keep_share", 0.5), file, data["split_seed"])
 
 
 def _describe(
@@ -422,50 +365,6 @@ def _tests_it(scored: Checkpoint, provenance: dict[str, Any], datamodule: SeenUn
             "(files were added, or the data are divided in another way), so no seen accuracy is reported"
         )
     return not known
-
-
-def _loggers(run: Run, plain: dict[str, Any], *, job_type: str) -> tuple[list[Logger], WandbView | None]:
-    from lightning.pytorch.loggers import Logger, WandbLogger
-
-    loggers: list[Logger] = []
-    with user_errors(ValueError, OSError):
-        for name, node in plain["logger"].items():
-            if node is not None:
-                maker = make(node | {"_partial_": True}, f"logger.{name}")
-                job = {"job_type": job_type} if "job_type" in inspect.signature(maker).parameters else {}
-                loggers.append(make(node, f"logger.{name}", Logger, **job))
-    view = None
-    settings = _logged_settings(run.folder, plain)
-    for logger in loggers:
-        logger.log_hyperparams(settings)
-        if isinstance(logger, WandbLogger) and is_first_process():
-            from unseen.runs.wandb_view import WandbView
-
-            view = WandbView(run.folder, logger.experiment)
-    return loggers, view
-
-
-def _logged_settings(folder: RunFolder, plain: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration for loggers: beside it what the run is made of, and no places of this machine."""
-    found: dict[str, Any] = {
-        name: folder.summary[name]
-        for name in ("parameters", "trainable_parameters", "versions")
-        if name in folder.summary
-    }
-    if state := git_state():
-        found["git"] = state
-    places = {str(folder.path.absolute()): ".", str(PROJECT_ROOT): ".", os.path.expanduser("~"): "~"}  # noqa: PTH111
-
-    def shown(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {key: shown(value) for key, value in node.items()}
-        if isinstance(node, list):
-            return [shown(value) for value in node]
-        inside = [place for place in places if isinstance(node, str) and node.startswith(f"{place}/")]
-        return places[inside[0]] + node[len(inside[0]) :] if inside else node
-
-    settings = {key: shown(value) for key, value in plain.items() if key not in {"paths", "logger"}}
-    return settings | found | {"choices": choices()}
 
 
 def _callbacks(

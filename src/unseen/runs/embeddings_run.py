@@ -9,9 +9,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from unseen.atomic_files import write_text
-from unseen.runs.build import Run, _loggers, _named_anew
+from unseen.runs.build import Run
 from unseen.runs.console import console, notice, say, shown_path
 from unseen.runs.errors import user_errors
+from unseen.runs.run_loggers import make_loggers, named_anew
 from unseen.runs.transfer_measures import DEMO_LABELS, measure
 from unseen.runs.transfer_rows import Rows, log_rows
 from unseen.runs.typed_line import key_of
@@ -63,7 +64,7 @@ def embeddings_run(run: Run, plain: dict[str, Any]) -> None:
         key: plain[key] for key in (*_READ, "size") if key in plain
     }  # the others tell of what was not there
     plain = kept | {"model": {"name": name}, "data": {"name": found.task}, "measure_only": True}
-    plain["logger"] = _named_anew(run.config.logger, plain)
+    plain["logger"] = named_anew(run.config.logger, plain)
     run.folder.add_facts(
         model=name,
         encoder=name,
@@ -84,7 +85,7 @@ def embeddings_run(run: Run, plain: dict[str, Any]) -> None:
         f"{path}: {found.task} by {name}, {count(len(found.labels), 'image')} of "
         f"{count(len(found.names), 'class', 'classes')}, measured without encoder; nothing is trained"
     )
-    loggers, _ = _loggers(run, plain, job_type="transfer")
+    loggers, _ = make_loggers(run.folder, plain, job_type="transfer")
     rows = Rows(run.folder.path, name)
     measure(run, plain, found.task, found.arguments(), rows)
     log_rows(loggers, rows, 0)

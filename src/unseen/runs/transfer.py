@@ -136,9 +136,9 @@ def _prepared(run: Run, plain: dict[str, Any], ranks: Ranks) -> _Work:
     """Check what can be checked cheaply, load encoder and images, and say and write what they are."""
     import torch
 
-    from unseen.runs.build import _loggers, _named_anew
     from unseen.runs.embedding import Embedder
     from unseen.runs.fine_tuning import check_shares, check_technique, fine_tuning_trainer, unfinished
+    from unseen.runs.run_loggers import make_loggers, named_anew
     from unseen.runs.transfer_parts import check_tasks, settings_of_others, task_of
 
     with user_errors(ValueError, OSError, RuntimeError):
@@ -157,9 +157,9 @@ def _prepared(run: Run, plain: dict[str, Any], ranks: Ranks) -> _Work:
         check_technique(encoder, task, plain)
     technique = "none" if plain["measure_only"] else technique_label(chosen, plain)
     plain["model"]["name"] = name = str(choices()["encoder"])
-    plain["logger"] = _named_anew(run.config.logger, plain)
+    plain["logger"] = named_anew(run.config.logger, plain)
     known = Rows.read(run.folder.path) if unfinished(run) else []
-    loggers, _ = _loggers(run, plain, job_type="transfer")
+    loggers, _ = make_loggers(run.folder, plain, job_type="transfer")
     trainer = fine_tuning_trainer(plain, loggers)
     ranks.look_after(trainer)
     embedder = Embedder(trainer, plain["batch_size"], plain["trainer"]["eval_precision"])
