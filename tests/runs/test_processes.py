@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from unseen.runs.errors import UserError
-from unseen.runs.processes import in_child, job_environment, leave_allocation, start, stop
+from unseen.runs.processes import in_child, job_environment, leave_allocation, start, stop, warm_up
 
 
 def test_a_jobs_environment_is_not_that_of_a_rank_or_of_an_allocation(
@@ -51,6 +51,17 @@ def test_a_child_answers_or_raises(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="no such device"):
         in_child(refuse, "no such device")
     assert capfd.readouterr() == ("", "")
+
+
+def warm_up_without(package: str, ours: str) -> tuple[bool, bool]:
+    sys.modules[package] = None  # type: ignore[assignment]  # Python's way to say that there is none
+    sys.modules.pop(ours, None)
+    warm_up()
+    return ours in sys.modules, "unseen.training.module" in sys.modules
+
+
+def test_a_sweep_needs_no_extra_that_its_jobs_do_not_name() -> None:
+    assert in_child(warm_up_without, "pytorch_optimizer", "unseen.training.sharpness") == (False, True)
 
 
 def test_a_job_is_a_session_of_its_own_and_ends_with_its_exit_code(tmp_path: Path) -> None:
