@@ -140,8 +140,8 @@ def _trained(
     from lightning.pytorch import Callback, Trainer
 
     from unseen.encoders.prompts import Prompts
-    from unseen.runs.encoder_checkpoints import tuned_provenance
-    from unseen.runs.transfer_parts import Captioned
+    from unseen.runs.transfer.encoder_checkpoints import tuned_provenance
+    from unseen.runs.transfer.parts import Captioned
     from unseen.training.encoder_tuner import EncoderTuner
 
     task: Any = SimpleNamespace(name="made up", classes=tuple(f"class {number}" for number in range(classes)))
@@ -209,7 +209,7 @@ def _of_reload(encoder: Any, tuner: Any, trainer: Any, images: Any, classes: int
     """Return whether the encoder of a checkpoint gives the same logits."""
     import torch
 
-    from unseen.runs.encoder_checkpoints import encoder_of, read_encoder_checkpoint
+    from unseen.runs.transfer.encoder_checkpoints import encoder_of, read_encoder_checkpoint
 
     def logits(of: Any) -> Any:
         with torch.no_grad():

@@ -17,10 +17,10 @@ from omegaconf import OmegaConf
 
 from tests.cli.conftest import run_command
 from unseen.reporting.study_about import About
-from unseen.runs.biases import check_typed
+from unseen.runs.biases.run import check_typed
 from unseen.runs.cli import register_resolvers
 from unseen.runs.schema import check_job
-from unseen.runs.transfer import _check_typed
+from unseen.runs.transfer.run import _check_typed
 from unseen.runs.typed_line import key_of, prepare
 
 CONFIGS = Path(__file__).parents[1] / "configs"

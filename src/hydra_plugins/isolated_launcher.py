@@ -12,7 +12,7 @@ from omegaconf import DictConfig, open_dict
 
 
 class IsolatedLauncher(Launcher):
-    """Composes the jobs and hands them to `unseen.runs.sweep`.
+    """Composes the jobs and hands them to `unseen.runs.sweeps.sweep`.
 
     Args:
         n_jobs: How many run at once; None: one, or as many as there are groups of `trainer.devices` GPUs.
@@ -32,8 +32,8 @@ class IsolatedLauncher(Launcher):
         from unseen.runs.commands import command_of
         from unseen.runs.errors import UserError
         from unseen.runs.project import CONFIGS
-        from unseen.runs.search import Search
-        from unseen.runs.sweep import Sweep
+        from unseen.runs.sweeps.search import Search
+        from unseen.runs.sweeps.sweep import Sweep
 
         n_jobs = self._n_jobs
         if n_jobs is not None and (not isinstance(n_jobs, int) or n_jobs < 1):

@@ -69,7 +69,7 @@ def load_encoder(checkpoint: str | Path, *, trust: Collection[str] = ()) -> Fine
         ValueError: One sentence: a file that cannot be read, trusted or fitted, or frozen weights that have changed.
         unseen.backbones.weights.WeightsUnavailable: The frozen weights are not here and cannot be fetched.
     """
-    from unseen.runs.encoder_checkpoints import encoder_of, read_encoder_checkpoint
+    from unseen.runs.transfer.encoder_checkpoints import encoder_of, read_encoder_checkpoint
 
     path = Path(checkpoint).expanduser()
     read = read_encoder_checkpoint(path / "checkpoints" / "best.ckpt" if path.is_dir() else path)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from unseen.runs.countermeasures import check_countermeasures, check_trained_encoder, technique_label
-from unseen.runs.replay import drawn
+from unseen.runs.transfer.countermeasures import check_countermeasures, check_trained_encoder, technique_label
+from unseen.runs.transfer.replay import drawn
 
 FULL, ADAPTER, PROBE = (
     {"_target_": f"unseen.encoders.tuning.{name}"} for name in ("full", "adapter", "probe")

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 
 from unseen.encoders.forgetting import copied
 from unseen.encoders.low_rank import LowRank
-from unseen.runs.interpolation import COLUMNS, Curve, decisions_between
+from unseen.runs.transfer.interpolation import COLUMNS, Curve, decisions_between
 
 
 def linear() -> Any:

@@ -20,8 +20,8 @@ from unseen.encoders.prompts import Prompts
 from unseen.encoders.zero_shot import class_embeddings
 from unseen.fine_tuned import trained_encoder
 from unseen.runs.checkpoints import read_checkpoint
-from unseen.runs.encoder_checkpoints import encoder_of, read_encoder_checkpoint, tuned_provenance
-from unseen.runs.transfer_parts import Captioned
+from unseen.runs.transfer.encoder_checkpoints import encoder_of, read_encoder_checkpoint, tuned_provenance
+from unseen.runs.transfer.parts import Captioned
 from unseen.training.encoder_tuner import EncoderTuner
 
 open_clip = pytest.importorskip("open_clip")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from unseen.runs.errors import UserError
-from unseen.runs.processes import in_child, job_environment, leave_allocation, start, stop, warm_up
+from unseen.runs.sweeps.processes import in_child, job_environment, leave_allocation, start, stop, warm_up
 
 
 def test_a_jobs_environment_is_not_that_of_a_rank_or_of_an_allocation(

@@ -17,10 +17,10 @@ from rich.console import Console
 from unseen.run_state import lock_folder, read_summary, state_of
 from unseen.runs.console import aggregate, job_outcome, sweep_tables
 from unseen.runs.errors import UserError
-from unseen.runs.job_results import record_end, write_csv
-from unseen.runs.jobs import Job, find_runs, job_folder, label_jobs
+from unseen.runs.sweeps.job_results import record_end, write_csv
+from unseen.runs.sweeps.jobs import Job, find_runs, job_folder, label_jobs
 from unseen.runs.own_folder import own_checkpoint
-from unseen.runs.sweep import Sweep, _slots
+from unseen.runs.sweeps.sweep import Sweep, _slots
 
 
 def folder(root: Path, name: str, *, checkpoint: bool = False, age: int = 0, **summary: object) -> Path:
@@ -304,7 +304,7 @@ def test_as_many_jobs_run_at_once_as_are_asked_for(monkeypatch: pytest.MonkeyPat
     trainer = {"accelerator": "cpu", "devices": 1, "num_nodes": 1}
     assert _slots(trainer) == _slots(trainer, 1) == [{}]
     assert _slots(trainer, 3) == [{"OMP_NUM_THREADS": "4", "UNSEEN_JOBS_AT_ONCE": "3"}] * 3
-    monkeypatch.setattr("unseen.runs.sweep._gpu_groups", lambda _: [{"GPUS": "0,1"}, {"GPUS": "2,3"}])
+    monkeypatch.setattr("unseen.runs.sweeps.sweep._gpu_groups", lambda _: [{"GPUS": "0,1"}, {"GPUS": "2,3"}])
     assert [slot["GPUS"] for slot in _slots(trainer, 3)] == ["0,1", "2,3", "0,1"]
     assert [slot["GPUS"] for slot in _slots(trainer)] == ["0,1", "2,3"]
 

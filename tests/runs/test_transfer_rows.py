@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from unseen.runs.transfer_rows import accuracy_row, change_row
+from unseen.runs.transfer.rows import accuracy_row, change_row
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def biases_job(config: DictConfig) -> None:
 
         study_run(config)
     else:
-        from unseen.runs.biases import bias_run
+        from unseen.runs.biases.run import bias_run
 
         bias_run(config)
 
@@ -58,7 +58,7 @@ def transfer_job(config: DictConfig) -> None:
 
         study_run(config)
     else:
-        from unseen.runs.transfer import transfer_run
+        from unseen.runs.transfer.run import transfer_run
 
         transfer_run(config)
 

@@ -24,7 +24,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from unseen.atomic_files import write_text
 from unseen.regular_files import MEBIBYTE, read_text
-from unseen.runs.processes import PARENT
+from unseen.runs.sweeps.processes import PARENT
 from unseen.runs.project import interpreter_of
 from unseen.runs.typed_line import override
 

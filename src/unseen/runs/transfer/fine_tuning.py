@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unseen.runs.console import console, say, shown_path
-from unseen.runs.countermeasures import check_trained_encoder
-from unseen.runs.encoder_checkpoints import tuned_provenance
+from unseen.runs.transfer.countermeasures import check_trained_encoder
+from unseen.runs.transfer.encoder_checkpoints import tuned_provenance
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import choices
 from unseen.runs.objects import make
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from unseen.encoders.encoder import Encoder
     from unseen.encoders.image_features import ImageFeatures
     from unseen.runs.build import Run
-    from unseen.runs.embedding import Embedder
-    from unseen.runs.transfer_parts import Captioned
+    from unseen.runs.transfer.embedding import Embedder
+    from unseen.runs.transfer.parts import Captioned
 
 _HELD_OUT, _MOST_HELD_OUT = 0.1, 5000  # of the training images, as published
 _HELD_OUT_STREAM = 7  # of random numbers of its own
@@ -189,7 +189,7 @@ def fine_tuning_trainer(plain: dict[str, Any], loggers: Sequence[Logger]) -> Tra
 
 def unfinished(run: Run) -> Path | None:
     """Return the checkpoint of the last finished epoch of a run that was killed in this folder, None for a new run."""
-    from unseen.runs.encoder_checkpoints import read_encoder_checkpoint
+    from unseen.runs.transfer.encoder_checkpoints import read_encoder_checkpoint
 
     path = run.folder.path / "checkpoints" / "last.ckpt"
     if not path.is_file():
@@ -205,7 +205,7 @@ def _match_best_file(folder: Path, epoch: int, trainer: Trainer) -> None:
     A run may have been killed after it wrote the file and before it wrote last.ckpt. Then one epoch comes twice, and on
     a GPU, where sums are not always added in one order, it may be the best the first time alone.
     """
-    from unseen.runs.encoder_checkpoints import read_encoder_checkpoint
+    from unseen.runs.transfer.encoder_checkpoints import read_encoder_checkpoint
 
     path = folder / "checkpoints" / "best.ckpt"
     if path.is_file() and read_encoder_checkpoint(path).content["fine_tuning"]["epoch"] != epoch:
@@ -222,7 +222,7 @@ def _against_forgetting(
 ) -> dict[str, Any]:
     """Return what of a step's loss keeps the encoder from forgetting, as arguments of `EncoderTuner`."""
     from unseen.encoders.forgetting import L2ToInit
-    from unseen.runs.replay import Replay
+    from unseen.runs.transfer.replay import Replay
 
     found: dict[str, Any] = {}
     if weight := plain["l2_to_init"]:

@@ -21,12 +21,12 @@ from unseen.runs.console import StatusLine, job_outcome, notice, say, shown_path
 from unseen.runs.ending import end_on_signals
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import config_hash
-from unseen.runs.job_results import record_end, write_csv, write_table
-from unseen.runs.jobs import Job, find_earlier, find_runs, name_jobs, print_plan, refuse_to_replace
+from unseen.runs.sweeps.job_results import record_end, write_csv, write_table
+from unseen.runs.sweeps.jobs import Job, find_earlier, find_runs, name_jobs, print_plan, refuse_to_replace
 from unseen.runs.own_folder import give_back
-from unseen.runs.processes import in_child, start, stop, warm_up
+from unseen.runs.sweeps.processes import in_child, start, stop, warm_up
 from unseen.runs.schema import check_job
-from unseen.runs.search import Search
+from unseen.runs.sweeps.search import Search
 from unseen.threads import share
 
 _POLL_SECONDS = 0.05

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from unseen.atomic_files import csv_text, write_text
 from unseen.runs.console import notice, say
-from unseen.runs.transfer_measures import class_probabilities
-from unseen.runs.transfer_rows import Row, accuracy_row
+from unseen.runs.transfer.measures import class_probabilities
+from unseen.runs.transfer.rows import Row, accuracy_row
 from unseen.runs.written_values import in_csv, on_screen
 from unseen.wording import count, listing
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from unseen.encoders.encoder import Encoder
     from unseen.encoders.image_features import ImageFeatures
-    from unseen.runs.transfer_parts import Captioned
+    from unseen.runs.transfer.parts import Captioned
     from unseen.transfer.paired_captions import CaptionEffect
 
 _COLUMNS = (

@@ -13,8 +13,8 @@ from unseen.runs.build import Run
 from unseen.runs.console import console, notice, say, shown_path
 from unseen.runs.errors import user_errors
 from unseen.runs.run_loggers import make_loggers, named_anew
-from unseen.runs.transfer_measures import DEMO_LABELS, measure
-from unseen.runs.transfer_rows import Rows, log_rows
+from unseen.runs.transfer.measures import DEMO_LABELS, measure
+from unseen.runs.transfer.rows import Rows, log_rows
 from unseen.runs.typed_line import key_of
 from unseen.wording import count
 

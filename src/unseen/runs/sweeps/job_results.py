@@ -13,7 +13,7 @@ from unseen.run_folder import SCHEMA
 from unseen.run_state import lock_folder, read_summary, state_of
 from unseen.runs.console import configuration_of, console, notice, shown_path, sweep_tables
 from unseen.runs.ending import how_killed
-from unseen.runs.jobs import Job
+from unseen.runs.sweeps.jobs import Job
 from unseen.wording import listing
 
 _COLUMNS = (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from unseen.encoders.encoder import Encoder
-    from unseen.runs.transfer_parts import Captioned
+    from unseen.runs.transfer.parts import Captioned
 
 KIND = "encoder"
 _KNOWN = frozenset(

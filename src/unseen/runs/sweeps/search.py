@@ -8,8 +8,8 @@ from pathlib import Path
 
 from unseen.run_state import state_of
 from unseen.runs.console import notice, say, shown_path
-from unseen.runs.job_results import write_table
-from unseen.runs.jobs import Job
+from unseen.runs.sweeps.job_results import write_table
+from unseen.runs.sweeps.jobs import Job
 
 
 @dataclass

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from unseen.encoders.encoder import Encoder
     from unseen.encoders.image_features import ImageFeatures
     from unseen.full_precision import EvalPrecision
-    from unseen.runs.transfer_parts import Captioned
+    from unseen.runs.transfer.parts import Captioned
 
 
 class Embedder:

@@ -16,7 +16,7 @@ from rich.table import Table
 from unseen.atomic_files import csv_text, write_text
 from unseen.runs.console import console, notice
 from unseen.runs.errors import user_errors
-from unseen.runs.transfer_rows import Row, Rows
+from unseen.runs.transfer.rows import Row, Rows
 from unseen.runs.written_values import in_csv, on_screen
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from unseen.encoders.image_features import ImageFeatures
     from unseen.run_folder import RunFolder
     from unseen.runs.build import Run
-    from unseen.runs.transfer_parts import Captioned
+    from unseen.runs.transfer.parts import Captioned
     from unseen.transfer import SampleNeed
 
 Reals = npt.NDArray[np.float32]

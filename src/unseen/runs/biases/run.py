@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from unseen.atomic_files import write_file, write_text
 from unseen.freed_memory import keep_freed_memory
 from unseen.run_folder import OBSERVATIONS, RESAMPLES
-from unseen.runs.bias_scores import Scores, log_scores
+from unseen.runs.biases.scores import Scores, log_scores
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.recorded import recorded
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from unseen.biases.measuring import Estimate, Observations
     from unseen.image_sets.image_set import ImageSet
     from unseen.run_folder import RunFolder
-    from unseen.runs.bias_parts import Network, Task
+    from unseen.runs.biases.parts import Network, Task
     from unseen.runs.build import Run
 
 _SAVE_SECONDS = 60.0
@@ -64,7 +64,7 @@ def bias_run(config: DictConfig) -> None:
 
 
 def _measure(run: Run) -> None:
-    from unseen.runs.bias_parts import OWN_IMAGES, measures_of, suitable_sets, tasks_of
+    from unseen.runs.biases.parts import OWN_IMAGES, measures_of, suitable_sets, tasks_of
 
     plain = _checked(run.config)
     with user_errors():
@@ -142,7 +142,7 @@ def _network(plain: dict[str, Any]) -> tuple[dict[str, Any], Network, dict[str, 
     """Return the settings, a checkpoint's among them, the network, and the sets of images that it brings with it."""
     import torch
 
-    from unseen.runs.bias_parts import (
+    from unseen.runs.biases.parts import (
         OWN_IMAGES,
         device_of,
         network_of_checkpoint,

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from unseen.atomic_files import csv_text, write_text
 from unseen.process_rank import is_first_process
-from unseen.runs.transfer_rows import accuracy_row, change_row
+from unseen.runs.transfer.rows import accuracy_row, change_row
 from unseen.runs.written_values import in_csv, on_screen
 
 if TYPE_CHECKING:

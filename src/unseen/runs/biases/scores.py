@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
     from unseen.biases.measuring import Estimate
-    from unseen.runs.bias_parts import Task
+    from unseen.runs.biases.parts import Task
 
 SCORE_COLUMNS = ("model", "images", "measure", "value", "low", "high", "n")
 CONDITION_COLUMNS = ("model", "images", "measure", "condition", "mean", "n")

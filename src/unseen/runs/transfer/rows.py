@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
     from torch import Tensor
 
-    from unseen.runs.transfer_parts import Captioned
+    from unseen.runs.transfer.parts import Captioned
 
 COLUMNS = (
     "encoder", "task", "technique", "measure", "value", "low", "high", "n", "seconds", "percentile",

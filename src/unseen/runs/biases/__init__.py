@@ -1,0 +1,1 @@
+"""A run of biases.py: the biases of a network."""
