@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from unseen.runs.console import StatusLine, closing_line, layer_table
+from unseen.runs.layer_table import closing_line, layer_table
+from unseen.runs.sweeps.progress import StatusLine
 from unseen.scores import ACCURACY, HEAD_LAYER, HEAD_NAME, INPUT_LAYER, INPUT_NAME, Score, ScoreTable
 
 

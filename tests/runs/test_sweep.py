@@ -15,12 +15,13 @@ import torch
 from rich.console import Console
 
 from unseen.run_state import lock_folder, read_summary, state_of
-from unseen.runs.console import aggregate, job_outcome, sweep_tables
 from unseen.runs.errors import UserError
+from unseen.runs.own_folder import own_checkpoint
 from unseen.runs.sweeps.job_results import record_end, write_csv
 from unseen.runs.sweeps.jobs import Job, find_runs, job_folder, label_jobs
-from unseen.runs.own_folder import own_checkpoint
+from unseen.runs.sweeps.progress import job_outcome
 from unseen.runs.sweeps.sweep import Sweep, _slots
+from unseen.runs.sweeps.tables import aggregate, sweep_tables
 
 
 def folder(root: Path, name: str, *, checkpoint: bool = False, age: int = 0, **summary: object) -> Path:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from unseen.runs.transfer.run import _check_typed
 from unseen.runs.transfer.parts import check_tasks, prompts_of
+from unseen.runs.transfer.run import _check_typed
 
 
 def settings(**more: Any) -> dict[str, Any]:

@@ -20,15 +20,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from unseen.regular_files import MEBIBYTE, read_text
+from unseen.runs.biases.trained_networks import trained_networks
 from unseen.runs.console import fail
 from unseen.runs.ending import interruption
 from unseen.runs.errors import UserError, configuration_sentence, failure_sentence
 from unseen.runs.identity import run_label
+from unseen.runs.project import CONFIGS, IN_CLONE, PROJECT_ROOT, entry_of
 from unseen.runs.sweeps.jobs import job_folder
 from unseen.runs.sweeps.other_launchers import failed_jobs, is_worker, run_job
 from unseen.runs.sweeps.processes import follow_parent, leave_allocation
-from unseen.runs.project import CONFIGS, IN_CLONE, PROJECT_ROOT, entry_of
-from unseen.runs.biases.trained_networks import trained_networks
 from unseen.runs.typed_line import prepare
 from unseen.threads import settle_threads
 from unseen.wording import as_typed, one_line

@@ -17,9 +17,10 @@ from omegaconf import DictConfig, ListConfig
 
 from unseen.atomic_files import write_json
 from unseen.process_rank import is_first_process
-from unseen.runs.console import closing_line, console, fail, layer_table, notice, shown_path
+from unseen.runs.console import console, fail, notice, shown_path
 from unseen.runs.ending import Ranks, begin_ending, end_on_signals, interruption, write_reason
 from unseen.runs.errors import UserError, failure_sentence, user_errors
+from unseen.runs.layer_table import closing_line, layer_table
 from unseen.runs.typed_line import override
 from unseen.wording import count, one_line, suggestion
 

@@ -24,8 +24,8 @@ from hydra.core.hydra_config import HydraConfig
 
 from unseen.atomic_files import write_text
 from unseen.regular_files import MEBIBYTE, read_text
-from unseen.runs.sweeps.processes import PARENT
 from unseen.runs.project import interpreter_of
+from unseen.runs.sweeps.processes import PARENT
 from unseen.runs.typed_line import override
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from typing import Any
 from unseen.atomic_files import clear_leftovers, csv_text, write_json, write_text
 from unseen.run_folder import SCHEMA
 from unseen.run_state import lock_folder, read_summary, state_of
-from unseen.runs.console import configuration_of, console, notice, shown_path, sweep_tables
+from unseen.runs.console import console, notice, shown_path
 from unseen.runs.ending import how_killed
 from unseen.runs.sweeps.jobs import Job
+from unseen.runs.sweeps.tables import configuration_of, sweep_tables
 from unseen.wording import listing
 
 _COLUMNS = (

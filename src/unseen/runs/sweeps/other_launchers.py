@@ -19,10 +19,10 @@ from omegaconf import DictConfig
 from unseen.process_rank import die_with_parent
 from unseen.run_state import read_summary, state_of
 from unseen.runs.identity import config_hash
+from unseen.runs.project import interpreter_of
 from unseen.runs.sweeps.job_results import record_end, write_table
 from unseen.runs.sweeps.jobs import Job, label_jobs
 from unseen.runs.sweeps.processes import PARENT, job_environment
-from unseen.runs.project import interpreter_of
 from unseen.threads import cores, share
 
 _failed: list[str] = []

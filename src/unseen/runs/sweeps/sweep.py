@@ -17,15 +17,16 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from unseen.run_state import read_summary, state_of
-from unseen.runs.console import StatusLine, job_outcome, notice, say, shown_path, time_left
+from unseen.runs.console import notice, say, shown_path
 from unseen.runs.ending import end_on_signals
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import config_hash
+from unseen.runs.own_folder import give_back
+from unseen.runs.schema import check_job
 from unseen.runs.sweeps.job_results import record_end, write_csv, write_table
 from unseen.runs.sweeps.jobs import Job, find_earlier, find_runs, name_jobs, print_plan, refuse_to_replace
-from unseen.runs.own_folder import give_back
 from unseen.runs.sweeps.processes import in_child, start, stop, warm_up
-from unseen.runs.schema import check_job
+from unseen.runs.sweeps.progress import StatusLine, job_outcome, time_left
 from unseen.runs.sweeps.search import Search
 from unseen.threads import share
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unseen.runs.console import console, say, shown_path
-from unseen.runs.transfer.countermeasures import check_trained_encoder
-from unseen.runs.transfer.encoder_checkpoints import tuned_provenance
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.identity import choices
 from unseen.runs.objects import make
 from unseen.runs.trainer import interrupts_of, make_trainer, ranks_of
+from unseen.runs.transfer.countermeasures import check_trained_encoder
+from unseen.runs.transfer.encoder_checkpoints import tuned_provenance
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer

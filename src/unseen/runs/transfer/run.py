@@ -17,13 +17,13 @@ from unseen.atomic_files import write_text
 from unseen.freed_memory import keep_freed_memory
 from unseen.process_rank import is_first_process
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path
-from unseen.runs.transfer.countermeasures import check_countermeasures, technique_label
-from unseen.runs.transfer.embeddings_run import embeddings_run, is_of_embeddings
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import choices
-from unseen.runs.transfer.prompt_study import write_prompts
 from unseen.runs.recorded import recorded
+from unseen.runs.transfer.countermeasures import check_countermeasures, technique_label
+from unseen.runs.transfer.embeddings_run import embeddings_run, is_of_embeddings
 from unseen.runs.transfer.measures import DEMO_LABELS, embedded, label_vectors, measure, save_embeddings
+from unseen.runs.transfer.prompt_study import write_prompts
 from unseen.runs.transfer.rows import Row, Rows, accuracy_row, change_rows, log_rows
 from unseen.runs.typed_line import key_of
 from unseen.settings import TABLE
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from unseen.encoders.encoder import Encoder
     from unseen.encoders.image_features import ImageFeatures
     from unseen.runs.build import Run
-    from unseen.runs.transfer.embedding import Embedder
     from unseen.runs.ending import Ranks
+    from unseen.runs.transfer.embedding import Embedder
     from unseen.runs.transfer.interpolation import Curve
     from unseen.runs.transfer.parts import Captioned
 
@@ -136,9 +136,14 @@ def _prepared(run: Run, plain: dict[str, Any], ranks: Ranks) -> _Work:
     """Check what can be checked cheaply, load encoder and images, and say and write what they are."""
     import torch
 
-    from unseen.runs.transfer.embedding import Embedder
-    from unseen.runs.transfer.fine_tuning import check_shares, check_technique, fine_tuning_trainer, unfinished
     from unseen.runs.run_loggers import make_loggers, named_anew
+    from unseen.runs.transfer.embedding import Embedder
+    from unseen.runs.transfer.fine_tuning import (
+        check_shares,
+        check_technique,
+        fine_tuning_trainer,
+        unfinished,
+    )
     from unseen.runs.transfer.parts import check_tasks, settings_of_others, task_of
 
     with user_errors(ValueError, OSError, RuntimeError):
@@ -285,10 +290,10 @@ def _fine_tune(
 # ------------------------------------------------------------------ settings
 def _checked(config: DictConfig) -> dict[str, Any]:
     """Return the resolved settings, after all that can be checked without loading anything large."""
-    from unseen.runs.transfer.fine_tuning import trainer_settings
     from unseen.runs.objects import check_object
     from unseen.runs.schema import check_settings, read_places
     from unseen.runs.trainer import TWO_PASSES, check_trainer
+    from unseen.runs.transfer.fine_tuning import trainer_settings
     from unseen.settings import value_at
 
     with user_errors(OmegaConfBaseException):
