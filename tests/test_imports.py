@@ -12,6 +12,7 @@ ALLOWED: dict[str, set[str]] = {
     "selector_table": set(),
     "scores": {"atomic_files", "regular_files", "probe_table", "selector_table"},
     "atomic_files": set(),
+    "class_sheet": {"regular_files"},
     "regular_files": set(),
     "run_folder": {"atomic_files", "scores", "selector_table"},
     "run_state": {"regular_files"},
@@ -44,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
         "wording",
     },
     "reporting": {
+        "class_sheet",
         "probe_table",
         "atomic_files",
         "regular_files",
@@ -57,6 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs": {
         "backbones",
         "biases",
+        "class_sheet",
         "encoders",
         "transfer",
         "image_sets",
@@ -111,6 +114,7 @@ PURE = {
     "settings": {"torch", "numpy"},
     "run_folder": {"torch", "numpy"},
     "run_state": {"torch", "numpy"},
+    "class_sheet": {"torch", "numpy"},
     "api": {"lightning", "rich", "wandb"},
     "probe_metric": {"lightning", "rich", "wandb"},
 }

@@ -36,6 +36,7 @@ def test_the_answer_is_on_the_screen_and_in_the_folder(tiny_run: Ran) -> None:
     assert "Traceback" not in tiny_run.err
     assert {path.name for path in tiny_run.folder.iterdir()} >= {
         "config.yaml", "split.json", "scores.csv", "summary.json", "checkpoints", "metrics", "train.log",
+        "unseen_classes.webp",
     }  # fmt: skip
     assert {path.name for path in (tiny_run.folder / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
 

@@ -107,6 +107,7 @@ SETTINGS = (
     switch("data.stratified"),
     switch("data.eval_deterministic"),
     switch("data.skip_bad"),
+    switch("data.thumbnails"),
     Setting("probe.n_init", {"1": 1, "3": 3}, (*NO_WHOLE, "null", "0")),
     Setting("probe.seed", {"42": 42, "0": 0}, (*NO_WHOLE, "null", HUGE)),
     Setting("probe.k", {"null": None, "1": 1, "20": 20}, (*NO_WHOLE, "0", "60", "533", HUGE)),

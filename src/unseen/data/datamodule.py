@@ -403,6 +403,20 @@ class SeenUnseenDataModule(LightningDataModule):
         """Return the labels of the seen test images, (N,) int64."""
         return self._store("seen").labels.clone()
 
+    def unseen_images(self, indices: Tensor) -> Tensor:
+        """Return images of unseen classes (B, 3, S, S) uint8 by their indices (B,), shifted as the network gets them.
+
+        None is turned.
+        """
+        canvases = self._store("unseen").take(indices)
+        zero, one = (0.0,) * 3, (1.0,) * 3
+        shown = to_images(canvases, None, size=self.image_size, mean=zero, std=one, shift=self._shift)
+        return shown.clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+
+    def unseen_labels(self) -> Tensor:
+        """Return the labels of the images of unseen classes, (N,) int64."""
+        return self._store("unseen").labels.clone()
+
     def test_identity(self) -> str:
         """Return a hash of what `test_images` depend on beside their files."""
         return hashlib.sha256(repr(self._view).encode()).hexdigest()[:32]

@@ -15,6 +15,7 @@ from unseen.reporting import figures
 from unseen.reporting.all_tables import what_was_measured
 from unseen.reporting.analysis import Analysis, Contest
 from unseen.reporting.biases.section import Section
+from unseen.reporting.class_pictures import class_pictures
 from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.embeddings import pictures
@@ -96,6 +97,7 @@ def page(
         many_lines=most if any(len(to.configurations) > most for to in analysis.contests) else 0,
         measured=what_was_measured(analysis),
         tables=tables,
+        pictured=class_pictures(analysis),
         selection=selection,
         studies=studies,
         joined=joined,

@@ -42,6 +42,7 @@ from unseen.runs.provenance import (
 )
 from unseen.runs.run_loggers import make_loggers, named_anew
 from unseen.runs.schema import check_settings, checkpoint_path, read_places
+from unseen.runs.thumbnails import write_thumbnails
 from unseen.runs.trainer import check_passes, check_trainer, make_trainer, ranks_of
 from unseen.runs.trust import check_trusted
 from unseen.selector_table import Selector, chosen
@@ -241,6 +242,8 @@ def _describe(
     )
     split = datamodule.split.to_dict() | {"train_images": datamodule.training_counts()}
     run.folder.write_inputs(OmegaConf.to_yaml(OmegaConf.create(plain)), split)
+    if plain["data"].get("thumbnails", True) and is_first_process():
+        write_thumbnails(run.folder.path, datamodule)
     say(f"{plain['data']['name']}: {datamodule.description()}")
     if datamodule.left_out_notice:
         notice(datamodule.left_out_notice)
