@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,16 +17,14 @@ from omegaconf import DictConfig, ListConfig
 
 from unseen.atomic_files import write_json
 from unseen.process_rank import is_first_process
-from unseen.runs.console import console, fail, notice, shown_path
-from unseen.runs.ending import Ranks, begin_ending, end_on_signals, interruption, write_reason
-from unseen.runs.errors import UserError, failure_sentence, user_errors
+from unseen.runs.console import console, notice, shown_path
+from unseen.runs.errors import UserError, user_errors
 from unseen.runs.layer_table import closing_line, layer_table
 from unseen.runs.typed_line import override
 from unseen.wording import count, one_line, suggestion
 
 if TYPE_CHECKING:
     from unseen.run_folder import RunFolder
-    from unseen.runs.build import Parts
 
 
 # ------------------------------------------------------------------ train.py and eval.py
@@ -79,29 +77,18 @@ def command_of(config_name: str) -> Callable[[], None]:
 
 
 def _run(config: DictConfig, *, training: bool) -> None:
-    """Build a run and train or evaluate; if it fails, write the reason into its folder, else print its scores."""
+    """Build a run, train or evaluate, and print its scores."""
     gc.disable()  # libraries that load make objects by the million, and Python would search them for garbage as often
     from unseen.runs.build import begin, build
-    from unseen.runs.loggers import close_loggers
+    from unseen.runs.recorded import recorded
     from unseen.runs.trainer import evaluate, train
 
     run = begin(config)
-    parts: Parts | None = None
-
-    def give_up(reason: str, code: int) -> None:
-        """End from a thread: the main one waits inside a library."""
-        with suppress(OSError):
-            run.folder.write_summary("failed", reason)
-        ranks.kill()
-        fail(reason)
-        os._exit(code)
-
-    ranks = Ranks(run.folder.path, give_up)
-    end_on_signals(give_up)
-    try:
+    with recorded(run.folder, partial(_left_in, run.folder.path, training=training)) as record:
         parts = build(run, training=training)
         gc.enable()
-        ranks.look_after(parts.trainer)
+        record.view = parts.view
+        record.ranks.look_after(parts.trainer)
         module, datamodule, trainer = parts.module, parts.datamodule, parts.trainer
         if training:
             train(
@@ -115,20 +102,6 @@ def _run(config: DictConfig, *, training: bool) -> None:
             )
         else:
             evaluate(module=module, datamodule=datamodule, trainer=trainer, run_folder=run.folder)
-    except BaseException as error:
-        begin_ending()
-        of_another = ranks.reason_of(error)
-        reason = of_another or _reason(error)
-        if not is_first_process():
-            write_reason(run.folder.path, reason)
-        close_loggers(parts.view if parts else None, failed=True)
-        run.folder.write_summary("failed", reason)
-        if of_another:
-            raise UserError(of_another) from error
-        if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt(_left_in(run.folder.path, training=training)) from None
-        raise
-    close_loggers(parts.view, failed=False)
     _show(run.folder, parts.k)
 
 
@@ -160,12 +133,6 @@ def _left_in(folder: Path, *, training: bool) -> str:
 def _typed(key: str, value: str) -> str:
     """Return a setting as it is typed in a shell."""
     return f"{key}={value}" if re.fullmatch(r"[\w./-]+", value) else shlex.quote(override(key, value))
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return interruption()[0]
-    return failure_sentence(error) or f"{type(error).__name__}: {one_line(error)}"
 
 
 # ------------------------------------------------------------------ embed.py, report.py and dashboard.py

@@ -1,10 +1,12 @@
-"""A run of biases.py or transfer.py: why it failed is in its folder, whatever ended it."""
+"""A run of any command: why it failed is in its folder, whatever ended it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unseen.process_rank import is_first_process
@@ -16,20 +18,27 @@ from unseen.wording import one_line
 
 if TYPE_CHECKING:
     from unseen.run_folder import RunFolder
+    from unseen.runs.wandb_view import WandbView
+
+
+@dataclass
+class Record:
+    """What is looked after while a run works: the other processes of a DDP job, and W&B's view, once there is one."""
+
+    ranks: Ranks
+    view: WandbView | None = None
 
 
 @contextmanager
-def recorded(folder: RunFolder, goes_on: str = "") -> Iterator[Ranks]:
+def recorded(folder: RunFolder, left: Callable[[], str]) -> Iterator[Record]:
     """Mark the folder as failed, with the reason, when the block raised or was stopped; close the loggers in any case.
-
-    Gives what looks after the other processes of a run, once there is a trainer that starts them.
 
     Args:
         folder: Of the run.
-        goes_on: How an interrupted run goes on, for the user; empty: it does not.
+        left: Returns what an interrupted run leaves, and how it goes on, for the user.
 
     Raises:
-        KeyboardInterrupt: The user or the system stopped it; the message says what is left.
+        KeyboardInterrupt: The user or the system stopped it; the message is that of `left`.
         UserError: Another process of the run has failed; why.
     """
 
@@ -41,10 +50,10 @@ def recorded(folder: RunFolder, goes_on: str = "") -> Iterator[Ranks]:
         fail(reason)
         os._exit(code)
 
-    ranks = Ranks(folder.path, give_up)
+    record = Record(ranks := Ranks(folder.path, give_up))
     end_on_signals(give_up)
     try:
-        yield ranks
+        yield record
     except BaseException as error:
         begin_ending()
         stopped, of_another = isinstance(error, KeyboardInterrupt), ranks.reason_of(error)
@@ -52,12 +61,17 @@ def recorded(folder: RunFolder, goes_on: str = "") -> Iterator[Ranks]:
         reason = reason or f"{type(error).__name__}: {one_line(error)}"
         if not is_first_process():
             write_reason(folder.path, reason)
-        close_loggers(None, failed=True)
+        close_loggers(record.view, failed=True)
         folder.write_summary("failed", reason)
         if of_another:
             raise UserError(of_another) from error
         if stopped:
-            left = f"what was measured is in {shown_path(folder.path)}"
-            raise KeyboardInterrupt(f"{left}; {goes_on}" if goes_on else left) from None
+            raise KeyboardInterrupt(left()) from None
         raise
-    close_loggers(None, failed=False)
+    close_loggers(record.view, failed=False)
+
+
+def left_measured(folder: Path) -> str:
+    """Return what an interrupted run of biases.py or transfer.py leaves, and how it goes on."""
+    shown = shown_path(folder)
+    return f"what was measured is in {shown}; the same line with hydra.run.dir={shown} goes on"

@@ -21,7 +21,7 @@ from unseen.run_folder import OBSERVATIONS, RESAMPLES
 from unseen.runs.biases.scores import Scores, log_scores
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path
 from unseen.runs.errors import UserError, user_errors
-from unseen.runs.recorded import recorded
+from unseen.runs.recorded import left_measured, recorded
 from unseen.runs.typed_line import key_of
 from unseen.runs.written_values import on_screen
 from unseen.wording import about_left, count
@@ -59,7 +59,7 @@ def bias_run(config: DictConfig) -> None:
 
     keep_freed_memory()
     run = begin(config)
-    with recorded(run.folder, f"the same line with hydra.run.dir={shown_path(run.folder.path)} goes on"):
+    with recorded(run.folder, partial(left_measured, run.folder.path)):
         _measure(run)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -19,7 +20,7 @@ from unseen.process_rank import is_first_process
 from unseen.runs.console import console, notice, quiet_libraries, say, settings_tree, shown_path
 from unseen.runs.errors import user_errors
 from unseen.runs.identity import choices
-from unseen.runs.recorded import recorded
+from unseen.runs.recorded import left_measured, recorded
 from unseen.runs.transfer.countermeasures import check_countermeasures, technique_label
 from unseen.runs.transfer.embeddings_run import embeddings_run, is_of_embeddings
 from unseen.runs.transfer.measures import DEMO_LABELS, embedded, label_vectors, measure, save_embeddings
@@ -93,14 +94,13 @@ def transfer_run(config: DictConfig) -> None:
     keep_freed_memory()
     run = begin(config)
     run.folder.add_facts(kind="transfer", model=str(choices()["encoder"]))  # not the main job's network
-    goes_on = f"the same line with hydra.run.dir={shown_path(run.folder.path)} goes on"
-    with recorded(run.folder, goes_on) as ranks:
+    with recorded(run.folder, partial(left_measured, run.folder.path)) as record:
         plain = _checked(run.config)
         run.folder.write_summary("running")
         if is_of_embeddings(plain):
             embeddings_run(run, plain)
         else:
-            _transfer(_prepared(run, plain, ranks))
+            _transfer(_prepared(run, plain, record.ranks))
 
 
 @dataclass(frozen=True)
