@@ -105,10 +105,19 @@ def test_a_sure_lead_is_the_paired_t_test() -> None:
     nmi = 0.2 * rng.normal(size=(6, 4))
     nmi[:, 1] += 20
     nmi[:, 3] += 19
-    found, theirs = lead(nmi), ttest_rel(nmi[:, 1], nmi[:, 3], alternative="greater")
+    found, theirs = lead(nmi), ttest_rel(nmi[:, 1], nmi[:, 3])
     assert found.p == pytest.approx(theirs.pvalue)
     assert found.nmi.mean == pytest.approx((nmi[:, 1] - nmi[:, 3]).mean())
-    assert found.at_least == pytest.approx(theirs.confidence_interval(0.95).low)
+    assert found.nmi.low == pytest.approx(theirs.confidence_interval(0.95).low)
+
+
+def test_opposite_layers_make_the_test_of_the_lead_two_sided() -> None:
+    # t of one layer is -t of the other: one of them is above the last, whatever the sign
+    unit = np.array([0.5, 0.3, 0.4, 0.6])
+    nmi = np.stack([unit, -unit, np.zeros(4)], axis=1)
+    expected = ttest_rel(unit, np.zeros(4)).pvalue
+    assert lead(nmi).p == pytest.approx(expected)
+    assert lead(-nmi).p == pytest.approx(expected)
 
 
 def test_the_last_layer_does_not_lead_itself() -> None:
@@ -119,5 +128,4 @@ def test_the_last_layer_does_not_lead_itself() -> None:
     assert (alone.by_chance, alone.nmi.mean) == (0, 0)
     assert math.isnan(alone.p)
     assert math.isnan(lead(rising[:2]).p)
-    assert math.isnan(lead(rising[:2]).at_least)
     assert lead(np.full((3, 2), np.nan)).nmi.n == 0

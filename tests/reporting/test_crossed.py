@@ -142,7 +142,7 @@ def test_p_of_two_parts() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_lead_is_shown_just_where_its_bound_is_above_zero(seed: int) -> None:
+def test_a_lead_is_shown_just_where_its_interval_is_above_zero(seed: int) -> None:
     values = np.random.default_rng(seed).normal((0.0, 2.0, 0.5), size=(4, 2, 3))
     found = lead(values)
-    assert (found.at_least > 0) == (found.p < 0.05)
+    assert (found.nmi.low > 0) == (found.p < 0.05)

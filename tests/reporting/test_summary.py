@@ -55,7 +55,7 @@ def test_a_clear_winner_is_named(tmp_path: Path) -> None:
     assert (
         "Its best layer in the mean is 1 of 0 to 2 (stage1); every other layer is excluded." in found.details
     )
-    assert "It lies above the last layer by 0.50, by at least 0.4" in found.details
+    assert "It lies above the last layer by 0.50 (95 % interval 0.4" in found.details
     message = findings_of(tmp_path)
     assert (
         "The best layer is not the last in 1 of 2 networks; if all layers were equal, chance would give 1.3."

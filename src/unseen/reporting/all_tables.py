@@ -87,7 +87,7 @@ def best_layer_details(analysis: Analysis) -> Table:
         "More on the best layers",
         f"{_INTERVAL}. g as in the papers: mean over units first, then the largest layer; it lies above the truth, "
         "the more layers the more, so it has no interval. Training: cross-fitted g at the last step minus that at step "
-        "0. The p of the lead is one-sided, that of training two-sided; neither is corrected for other tests.",
+        "0. Neither p is corrected for other tests.",
         _columns(
             "network", "data", "size", "runs", Column("g as in the papers", hint="mean over units first"), "best layer",
             Column("depth", 2, "0: first, 1: last layer"),

@@ -90,22 +90,25 @@ class Lead:
     """How far the best layer lies above the last one."""
 
     nmi: Estimate  # the layer is chosen on the other units; zero in a unit where the last layer is chosen
-    p: float  # one-sided, of no layer being above the last; NaN below three units
-    at_least: float  # one-sided 95 % bound, above zero just where p < .05; NaN below three units
+    p: float  # of no layer being above the last; below .05 where the interval is above zero. NaN below three units
     by_chance: float  # how often the best layer is not the last where all L are equal: (L - 1) / L
 
 
 def lead(nmi: Floats) -> Lead:
     """Return the lead of the best layer over the last of those that count, and its test.
 
+    The one-sided p is doubled. Two layers may deviate from the last in opposite directions, and then one of them is
+    above it whatever the sign: the choice of a layer makes the test two-sided.
+
     Args:
         nmi: (U, L) or (S, T, L), NaN where undefined.
     """
     values = complete(nmi).values
     if not values.size:
-        return Lead(Estimate(), math.nan, math.nan, math.nan)
+        return Lead(Estimate(), math.nan, math.nan)
     found = cross_fit(values, lambda means, unit: at_best(means, unit) - unit[..., -1])
     layers = values.shape[-1]
     if layers == 1:
-        return Lead(found.estimate, math.nan, math.nan, 0.0)
-    return Lead(found.estimate, found.p_above, found.at_least, (layers - 1) / layers)
+        return Lead(found.estimate, math.nan, 0.0)
+    p = float(np.minimum(1.0, 2 * found.p_above))  # NaN stays NaN
+    return Lead(found.estimate, p, (layers - 1) / layers)

@@ -28,13 +28,11 @@ from numpy.typing import NDArray
 
 from unseen.reporting.crossed import Error
 from unseen.reporting.intervals import (
-    CONFIDENCE,
     FEWEST,
     Estimate,
     Floats,
     around,
     complete,
-    is_spread,
     p_above,
     reach,
 )
@@ -97,13 +95,6 @@ class CrossFit:
         """Two-sided p of a mean of zero; NaN below three units."""
         below = p_above(-self.mean, self.error, self.n)
         return min(1.0, 2 * min(self.p_above, below)) if self.n >= FEWEST else math.nan
-
-    @property
-    def at_least(self) -> float:
-        """One-sided 95 % bound of the mean, above zero just where `p_above` is below .05; NaN where there is no p."""
-        if self.n < FEWEST or not is_spread(self.error.total, self.mean):
-            return math.nan
-        return self.mean - float(self.error.reach(CONFIDENCE))
 
     def __sub__(self, other: CrossFit) -> CrossFit:
         """Return the paired difference; both must be over the same units and seeds."""

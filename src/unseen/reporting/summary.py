@@ -168,8 +168,7 @@ def _lead(config: Configuration, analysis: Analysis) -> str:
     if config.last_layer == 0 or n < FEWEST:
         return ""
     if analysis.written[config, "lead"]:
-        by, bound = signed(found.nmi.mean), signed(found.at_least)
-        return f"It lies above the last layer by {by}, by at least {bound} with 95 % confidence ({p_text(found.p)})."
+        return f"It lies above the last layer by {with_interval(found.nmi)}, {p_text(found.p)}."
     if config.best_is_last:
         return "That is the last layer."
     inside = n - int(config.g.wins[-1])
