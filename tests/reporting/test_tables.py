@@ -64,7 +64,7 @@ def test_latex_escapes_what_it_must() -> None:
     text = to_latex(TABLE)
     assert r"\caption{A \& B. 50 \% of it}" in text
     assert r"\begin{tabular}{lrrr}" in text
-    assert r"a\_b|c & 3 & 0.50 $\pm$ 0.02 [0.48, 0.52] & \textless{} 0.001 \\" in text
+    assert r"a\_b\textbar{}c & 3 & 0.50 $\pm$ 0.02 [0.48, 0.52] & \textless{} 0.001 \\" in text
     assert text.count(r"\\") == 4
 
 

@@ -9,14 +9,10 @@ from pathlib import Path
 
 from unseen.atomic_files import csv_text, write_text
 from unseen.reporting.intervals import Estimate
+from unseen.reporting.latex_text import latex_needs, latex_row, latex_text
 
 Cell = str | int | float | Estimate | None
 _PARTS = ("", " std", " low", " high", " n")  # of an estimate in CSV
-_LATEX = str.maketrans({
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--", "−": "$-$", "×": r"$\times$",
-    "τ": r"$\tau$", "ρ": r"$\rho$", "≤": r"$\leq$", "<": r"\textless{}", ">": r"\textgreater{}", "→": r"$\to$",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -136,18 +132,21 @@ def to_latex(table: Table) -> str:
     """Return the table as a LaTeX table, a long one as longtable; its first line names the packages it needs."""
     kinds = "".join("r" if number else "l" for number in table.numeric)
     texts = [[column.heading for column in table.columns], *(_texts(table, row) for row in table.rows)]
-    heading, *body = (" & ".join(text.translate(_LATEX) for text in row) + r" \\" for row in texts)
+    heading, *body = map(latex_row, texts)
     title = table.title if table.title.endswith("?") else f"{table.title}."
-    caption = rf"\caption{{{f'{title} {table.note}'.translate(_LATEX)}}}"
+    caption = rf"\caption{{{latex_text(f'{title} {table.note}')}}}"
+    long = len(table.rows) > _LONGEST_ON_A_PAGE
+    every = "".join([title, table.note, *(cell for row in texts for cell in row)])
+    needs = latex_needs(every, "booktabs", *(["longtable"] if long else []))
     label, rules = rf"\label{{tab:{table.name.replace('_', '-')}}}", (r"\toprule", heading, r"\midrule")
-    if len(table.rows) > _LONGEST_ON_A_PAGE:
+    if long:
         lines = [
-            r"% needs \usepackage{booktabs,longtable}", rf"\begin{{longtable}}{{{kinds}}}", rf"{caption}{label} \\",
+            needs, rf"\begin{{longtable}}{{{kinds}}}", rf"{caption}{label} \\",
             *rules, r"\endfirsthead", *rules, r"\endhead", r"\bottomrule", r"\endlastfoot", *body, r"\end{longtable}",
         ]  # fmt: skip
     else:
         lines = [
-            r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering", caption, label,
+            needs, r"\begin{table}", r"\centering", caption, label,
             rf"\begin{{tabular}}{{{kinds}}}", *rules, *body, r"\bottomrule", r"\end{tabular}", r"\end{table}",
         ]  # fmt: skip
     return "\n".join(lines) + "\n"
