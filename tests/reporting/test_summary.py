@@ -11,7 +11,8 @@ from reporting.synthetic import Made, change_summary, make_curves, make_run, put
 from unseen.reporting.analysis import Analysis, Contest, analyse
 from unseen.reporting.collect import collect
 from unseen.reporting.groups import group_runs
-from unseen.reporting.summary import Summary, across_data, claims_sentence, findings, p_text, summarise
+from unseen.reporting.number_texts import p_text
+from unseen.reporting.summary import Summary, across_data, claims_sentence, findings, summarise
 from unseen.scores import ACCURACY, Score
 
 SEEDS = 6
@@ -72,11 +73,12 @@ def test_a_clear_winner_is_named(tmp_path: Path) -> None:
 
 def test_the_headline_crowns_none_of_those_that_are_not_told_apart(tmp_path: Path) -> None:
     make_curves(tmp_path, "cvt", noisy([0.1, 0.61], scale=0.05))
-    make_curves(tmp_path, "swin", noisy([0.2, 0.60], scale=0.05)[::-1])
+    make_curves(tmp_path, "my-swin", noisy([0.2, 0.60], scale=0.05)[::-1])
     make_curves(tmp_path, "vit", noisy([0.1, 0.2], scale=0.01))
     found = summary_of(tmp_path)
     assert " lead 3 networks and cannot be told apart: g = 0." in found.headline
     assert "vit" not in found.headline
+    assert "my-swin" in found.details  # a hyphen is no minus
     assert "to find such a difference in 80 % of cases takes" in found.details
 
 

@@ -14,8 +14,8 @@ from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.design import Components
 from unseen.reporting.merged_classes import merged_classes
+from unseen.reporting.number_texts import spans
 from unseen.reporting.papers import DATA_SETS, NETWORKS, PROBES, TOLERANCE, PaperRow
-from unseen.reporting.summary import spans
 from unseen.reporting.tables import Cell, Column, Row, Table, shown
 from unseen.scores import CHANCE_PROBE, SPLITS
 from unseen.wording import count

@@ -14,7 +14,7 @@ from unseen.reporting.downstream_use import (
     G,
     Prediction,
 )
-from unseen.reporting.summary import p_text, signed
+from unseen.reporting.number_texts import p_text, signed
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.wording import count, listing
 

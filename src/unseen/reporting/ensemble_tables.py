@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.layer_ensembles import Gain
-from unseen.reporting.summary import p_text, signed, unsigned, with_interval
+from unseen.reporting.number_texts import p_text, signed, unsigned, with_interval
 from unseen.reporting.tables import Column, Row, Table
 from unseen.wording import count, listing
 

@@ -16,9 +16,9 @@ from unseen.reporting.configuration import Configuration
 from unseen.reporting.figures import side_by_side
 from unseen.reporting.intervals import Floats
 from unseen.reporting.joined_networks import ACCURACY, Association, Join
+from unseen.reporting.number_texts import p_text, signed
 from unseen.reporting.study_about import about_of
 from unseen.reporting.study_effects import level_of
-from unseen.reporting.summary import p_text, signed
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.reporting.theme import FILES, PAGE
 from unseen.reporting.vega_lite import Spec

@@ -6,7 +6,7 @@ import math
 
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.layer_choice import BASELINES, LAST, Choice, LayerChoice
-from unseen.reporting.summary import p_text, signed, with_interval
+from unseen.reporting.number_texts import p_text, signed, with_interval
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.selector_table import SELECTORS
 

@@ -12,9 +12,9 @@ from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.design import components
 from unseen.reporting.intervals import estimate
+from unseen.reporting.number_texts import p_text, signed, spans, unsigned, with_interval
 from unseen.reporting.paired_levels import Effect
 from unseen.reporting.study_effects import Factor, Level, Study
-from unseen.reporting.summary import p_text, signed, spans, unsigned, with_interval
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.reporting.units import table_of
 from unseen.wording import count, listing

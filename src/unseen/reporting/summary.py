@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from unseen.reporting.analysis import Analysis, Contest, Pair, Transfer
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import FEWEST, Estimate
+from unseen.reporting.number_texts import p_text, signed, spans, unsigned, with_interval
 from unseen.reporting.papers import TOLERANCE, PaperRow
 from unseen.reporting.place import trained_otherwise
 from unseen.reporting.units import CLASS_SPLITS, IMAGE_DRAWS
@@ -146,23 +147,6 @@ def _numbers(noun: str, numbers: Sequence[int]) -> str:
     return f"{noun if len(numbers) == 1 else noun + 's'} {spans(numbers)}"
 
 
-def spans(numbers: Sequence[int]) -> str:
-    """Return ascending numbers as text; three or more in a row become one part.
-
-    >>> spans([0, 1, 2, 5, 6])
-    '0–2, 5, 6'
-    """
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return ", ".join(
-        f"{part[0]}–{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts
-    )
-
-
 def _lead(config: Configuration, analysis: Analysis) -> str:
     found, n = config.lead, config.g.plain.n
     if config.last_layer == 0 or n < FEWEST:
@@ -189,7 +173,7 @@ def _settled(contest: Contest, analysis: Analysis) -> str:
         return f"The best two share {shared}, so they cannot be compared."
     above = f"{pair.first.label} is above {pair.second.label} in {pair.found.first_above} of {n} {pair.units.noun}"
     p = f" ({p_text(pair.found.p)})" if n >= FEWEST else ""
-    return f"{above}, by {pair.found.g.mean:.3f} in the mean{p}{_needed(pair)}.".replace("-", "−")
+    return f"{above}, by {signed(pair.found.g.mean, '.3f')} in the mean{p}{_needed(pair)}."
 
 
 def _needed(pair: Pair) -> str:
@@ -267,15 +251,14 @@ def _training(members: Sequence[Configuration], analysis: Analysis) -> list[str]
         if found is None:
             continue
         if analysis.written[config, "training"]:
-            verb, size = ("raised", found.g) if found.g.mean > 0 else ("lowered", _reversed(found.g))
-            shown.append(f"{verb} g of {config.label} by {with_interval(size)}")
+            verb = "raised" if found.g.mean > 0 else "lowered"
+            shown.append(f"{verb} g of {config.label} by {with_interval(unsigned(found.g))}")
         elif found.g.n < 2:
             before, after = config.g_of_steps[0].mean, config.g_of_steps[-1].mean
             others.append(f"{config.label} from {signed(before)} to {signed(after)} in one run")
         else:
-            mean = f"{found.g.mean:+.2f}".replace("-", "−")
             higher = f"higher in {found.first_above} of {found.g.n} {config.units.noun}"
-            others.append(f"{config.label} {higher}, {mean} in the mean")
+            others.append(f"{config.label} {higher}, {signed(found.g.mean, '+.2f')} in the mean")
     texts = [f"Training {', '.join(shown)}."] if shown else []
     return texts + ([f"What training did to g is not shown: {'; '.join(others)}."] if others else [])
 
@@ -344,39 +327,6 @@ def paper_sentence(rows: Sequence[PaperRow]) -> str:
         f"the tolerance of {TOLERANCE}. The mean of the other networks' printed numbers would be within it in {blind} "
         f"of {len(known)}, so only what exceeds that says that a network was reproduced."
     )
-
-
-def with_interval(estimate: Estimate) -> str:
-    """Return a mean with its interval, where it has one."""
-    if math.isnan(estimate.low):
-        return signed(estimate.mean)
-    return f"{signed(estimate.mean)} (95 % interval {signed(estimate.low)} to {signed(estimate.high)})"
-
-
-def _reversed(estimate: Estimate) -> Estimate:
-    """Return the estimate of the number with the other sign."""
-    return replace(estimate, mean=-estimate.mean, low=-estimate.high, high=-estimate.low)
-
-
-def unsigned(change: Estimate) -> Estimate:
-    """Return a change that is said to be up or down."""
-    return change if change.mean >= 0 else _reversed(change)
-
-
-def p_text(p: float) -> str:
-    """Return a p as a sentence names it.
-
-    >>> p_text(0.0004), p_text(0.0421), p_text(float("nan"))
-    ('p < .001', 'p = .042', 'too few for a p')
-    """
-    if math.isnan(p):
-        return "too few for a p"
-    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
-
-
-def signed(value: float) -> str:
-    """Return a number with two digits and a minus sign that is one."""
-    return f"{value:.2f}".replace("-", "−")
 
 
 def _kind(members: Sequence[Configuration]) -> str:

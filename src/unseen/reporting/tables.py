@@ -10,6 +10,7 @@ from pathlib import Path
 from unseen.atomic_files import csv_text, write_text
 from unseen.reporting.intervals import Estimate
 from unseen.reporting.latex_text import latex_needs, latex_row, latex_text
+from unseen.reporting.number_texts import signed
 
 Cell = str | int | float | Estimate | None
 _PARTS = ("", " std", " low", " high", " n")  # of an estimate in CSV
@@ -82,7 +83,7 @@ def shown(cell: Cell, digits: int = 3) -> str:
         return f"{mean}{spread}" if math.isnan(cell.low) else f"{mean}{spread} [{low}, {high}]"
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return "–"
-    return f"{cell:.{digits}f}".replace("-", "−") if isinstance(cell, float) else str(cell)
+    return signed(cell, f".{digits}f") if isinstance(cell, float) else str(cell)
 
 
 def sort_value(cell: Cell) -> float | None:

@@ -42,11 +42,11 @@ def section_of(root: Path) -> StudySection:
 def test_the_largest_of_all_tasks_is_said(tmp_path: Path) -> None:
     make(
         tmp_path, "digits", [need(0.1, "0.02", "-0.03"), need(0.5, "0.01", "0.001"), need(1, "", "0")],
-        [caption("bare"), caption("photo", "-0.1", "0.04"), caption("ensemble", "0.2", "0.06")],
+        [caption("bare"), caption("a-photo", "-0.1", "0.04"), caption("ensemble", "0.2", "0.06")],
     )  # fmt: skip
     make(
         tmp_path, "edges", [need(0.1, "0.05", "0.01"), need(0.5, "", "")],
-        [caption("bare"), caption("photo", "0.3", "0.06"), caption("ensemble", "0.1", "0.0001")],
+        [caption("bare"), caption("a-photo", "0.3", "0.06"), caption("ensemble", "0.1", "0.0001")],
     )  # fmt: skip
     images, captions = section_of(tmp_path).sentences
     assert (
@@ -57,7 +57,7 @@ def test_the_largest_of_all_tasks_is_said(tmp_path: Path) -> None:
     assert "share of 1 " not in images
     # .04 of two runs is .08; .06 is above .05 by itself
     assert "captions bare" in captions
-    assert "in 1 of 2 runs with photo (differences −0.100 to +0.300)" in captions
+    assert "in 1 of 2 runs with a-photo (differences −0.100 to +0.300)" in captions
     assert "in 1 of 2 runs with ensemble (differences +0.100 to +0.200)" in captions
     needs, _ = section_of(tmp_path).tables
     assert [row.cells[:3] for row in needs.rows] == [("iimm", 0.1, "2 of 2"), ("iimm", 0.5, "1 of 2")]

@@ -8,6 +8,7 @@ from unseen.reporting.biases.conclusions import Conclusion
 from unseen.reporting.biases.networks import BIASES, Networks
 from unseen.reporting.biases.regressions import Regression
 from unseen.reporting.claims import SIGNIFICANT
+from unseen.reporting.number_texts import signed
 from unseen.wording import count
 
 
@@ -98,17 +99,14 @@ def _together(rows: Sequence[Regression]) -> list[str]:
         sentences.append(
             "With the 15 products of two biases least squares over-fits: R² in sample is "
             f"{min(row.r2 for row in products):.2f} to {max(row.r2 for row in products):.2f}, on networks left out "
-            f"{_r2(min(row.r2_left_out for row in products))} to {_r2(max(row.r2_left_out for row in products))}."
+            f"{signed(min(row.r2_left_out for row in products))} to "
+            f"{signed(max(row.r2_left_out for row in products))}."
         )
     return sentences
 
 
 def _left_out(row: Regression) -> str:
-    return _r2(row.r2_left_out) + ("" if row.p <= SIGNIFICANT else " (p > .05)")
-
-
-def _r2(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+    return signed(row.r2_left_out) + ("" if row.p <= SIGNIFICANT else " (p > .05)")
 
 
 def _ties(networks: Networks) -> str:

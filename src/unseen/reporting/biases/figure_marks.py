@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from unseen.reporting.biases.networks import Networks
+from unseen.reporting.number_texts import signed
 from unseen.reporting.theme import Theme
 from unseen.reporting.vega_lite import Spec
 
@@ -38,7 +39,7 @@ def rho_text(rho: float, significant: bool) -> str:
     """Return a correlation with two digits, in brackets where it is not significant."""
     if math.isnan(rho):
         return "–"
-    text = f"{round(rho, 2) + 0.0:.2f}".replace("-", "−").replace("0.", ".", 1)  # + 0.0: zero has no sign
+    text = signed(round(rho, 2) + 0.0).replace("0.", ".", 1)  # + 0.0: zero has no sign
     return text if significant else f"({text})"
 
 

@@ -24,6 +24,7 @@ from unseen.reporting.biases.study_tables import (
     regression_table,
 )
 from unseen.reporting.claims import SIGNIFICANT, may_be_written
+from unseen.reporting.number_texts import signed
 from unseen.wording import count, listing
 
 _FEWEST_TO_TEST = 5  # four in one order have p = 2/24
@@ -95,7 +96,7 @@ def own_words(networks: Networks, rows: Sequence[Correlation]) -> list[str]:
         ]
     writable = may_be_written([row.p_permutation for row in tested])
     claims = [
-        f"{BIASES.get(row.bias, row.bias)} × {row.group} {f'{row.spearman:+.2f}'.replace('-', '−')}"
+        f"{BIASES.get(row.bias, row.bias)} × {row.group} {signed(row.spearman, '+.2f')}"
         for row, claim in zip(tested, writable, strict=True)
         if claim
     ]

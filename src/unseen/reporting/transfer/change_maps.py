@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unseen.reporting.intervals import Estimate
+from unseen.reporting.number_texts import signed
 from unseen.reporting.theme import Theme
 from unseen.reporting.transfer.checked_runs import CHANGE
 from unseen.reporting.transfer.tuned_tasks import TunedTask
@@ -94,6 +95,6 @@ def reach_of(groups: Sequence[TunedTask]) -> float:
 
 def _cell(trained_on: str, tested_on: str, change: Estimate) -> Spec:
     rounded = round(change.mean, 2)
-    text = f"{rounded:+.2f}".replace("-", "−").replace("0.", ".", 1) if rounded else "0"
+    text = signed(rounded, "+.2f").replace("0.", ".", 1) if rounded else "0"
     row: Spec = {"a": trained_on, "b": tested_on, "v": short(change.mean), "n": change.n, "s": text}
     return row | {"sd": short(change.std), "own": trained_on == tested_on}

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
+from unseen.reporting.number_texts import signed
 from unseen.reporting.tables import Column, Row, Table
 from unseen.reporting.texts import one_line, printable
 from unseen.reporting.transfer.checked_runs import CheckedRun
@@ -160,8 +161,8 @@ def _caption_sentences(rows: Sequence[CaptionDifference]) -> list[str]:
             shown = [row for row in of_set if row.p <= SIGNIFICANT and row.p * len(of_set) <= OF_A_PAGE]
             moved = [row.difference for row in of_set]
             parts.append(
-                f"in {len(shown)} of {count(len(of_set), 'run')} with {name} (differences {min(moved):+.3f} to "
-                f"{max(moved):+.3f})".replace("-", "−")
+                f"in {len(shown)} of {count(len(of_set), 'run')} with {name} "
+                f"(differences {signed(min(moved), '+.3f')} to {signed(max(moved), '+.3f')})"
             )
         if parts:
             sentences.append(

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from unseen.reporting.claims import SIGNIFICANT
+from unseen.reporting.number_texts import p_text, signed
 from unseen.reporting.study_about import About, by_study
 from unseen.reporting.study_section import StudySection
-from unseen.reporting.summary import p_text, signed
 from unseen.reporting.tables import Column, Row, Table
 from unseen.reporting.transfer.checked_runs import CheckedRun
 from unseen.reporting.transfer.level_effects import LevelEffect, level_effects
