@@ -16,7 +16,8 @@ import numpy as np
 from unseen.reporting.intervals import Floats
 
 PERMUTATIONS = 9999  # drawn where there are too many to count them all
-FEWEST_NETWORKS = 6  # 2 / 2^6 = .03 is the smallest p by flipping signs; with five it is .06
+FEWEST_TO_RANK = 5  # networks: four in one order have p = 2 / 24
+_FEWEST_TO_FLIP = 6  # networks: 2 / 2^6 = .03 is the smallest p by flipping signs; with five it is .06
 _ALL_ORDERS_UP_TO = 8  # 8! = 40,320
 _ALL_FLIPS_UP_TO = 14  # 2^14 = 16,384
 _DIGITS = 9  # permuted statistics that differ by less than this are equal but for rounding
@@ -204,7 +205,7 @@ def curve_agreement(rhos: Sequence[float] | Floats) -> CurveAgreement:
     values = values[np.isfinite(values)]
     n = len(values)
     mean = float(values.mean()) if n else math.nan
-    p = sign_flip_p(values) if n >= FEWEST_NETWORKS else math.nan
+    p = sign_flip_p(values) if n >= _FEWEST_TO_FLIP else math.nan
     return CurveAgreement(mean, int((values > 0).sum()), n, p)
 
 
@@ -221,6 +222,15 @@ def sign_flip_p(values: Sequence[float] | Floats) -> float:
     if len(d) < 2:  # one difference is as far from zero as its negative
         return 1.0 if len(d) else math.nan
     return _permutation_p(d, lambda flipped: flipped.sum(axis=-1), "samples", len(d) <= _ALL_FLIPS_UP_TO)
+
+
+def smallest_flip_p(n: int) -> float:
+    """Return the smallest p that n values can have by flipping their signs.
+
+    >>> smallest_flip_p(5), smallest_flip_p(6)
+    (0.0625, 0.03125)
+    """
+    return float(2 ** (1 - n))
 
 
 def _permutation_p(sample: Floats, statistic: Callable[[Floats], Floats], kind: str, exact: bool) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 SIGNIFICANT = 0.05  # of a claim by itself
 OF_A_PAGE = 0.10  # of a page: the probability that any of its claims is false
+RULE = f"p ≤ {SIGNIFICANT} and, by Holm, ≤ {OF_A_PAGE}"  # as sentences name it
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

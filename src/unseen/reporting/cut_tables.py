@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
+from unseen.reporting.claims import RULE
 from unseen.reporting.cut_networks import Change, Cut
 from unseen.reporting.number_texts import p_text, unsigned, with_interval
 from unseen.reporting.tables import Column, Row, Table
@@ -53,8 +53,8 @@ def cut_sentences(found: Sequence[Cut]) -> list[str]:
     """Return what a cut keeps and changes in each network; a change is said only where its test passes."""
     if not found:
         return ["Nothing is compared: a network takes two class splits or seeds, one to choose the layer on."]
-    rule = f"Changes are written as shown where p ≤ {SIGNIFICANT} and, by Holm, ≤ {OF_A_PAGE}; that none is shown does "
-    return [*(_of_network(one) for one in found), f"{rule}not mean that there is none."]
+    rule = f"Changes are written as shown where {RULE}; that none is shown does not mean that there is none."
+    return [*(_of_network(one) for one in found), rule]
 
 
 def _of_network(one: Cut) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
+from unseen.reporting.claims import RULE, SIGNIFICANT
 from unseen.reporting.downstream_use import (
     ACCURACY,
     COUNT_ERROR,
@@ -121,14 +121,13 @@ def _shown(predictor: str, tests: Sequence[Prediction]) -> str:
     if smallest > SIGNIFICANT:
         reached = f"perfect agreement has {p_text(smallest)}"
         return f"so few networks cannot show that {predictor} goes with a use ({reached})"
-    rule = f"p ≤ {SIGNIFICANT} and, by Holm, ≤ {OF_A_PAGE}"
     shown = [_named(one) for one in known if one.written]
     rest = [_named(one) for one in known if not one.written]
     if not shown:
-        none = f"{predictor} is not shown to go with a use ({rule}; {listing(rest)})"
+        none = f"{predictor} is not shown to go with a use ({RULE}; {listing(rest)})"
         return f"{none}, which does not show that it does not"
     others = f"; not shown: {listing(rest)}" if rest else ""
-    return f"the rank of {predictor} goes with that of {listing(shown)} ({rule}){others}"
+    return f"the rank of {predictor} goes with that of {listing(shown)} ({RULE}){others}"
 
 
 def _named(one: Prediction) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
+from unseen.reporting.claims import RULE
 from unseen.reporting.layer_ensembles import Gain
 from unseen.reporting.number_texts import p_text, signed, unsigned, with_interval
 from unseen.reporting.tables import Column, Row, Table
@@ -75,9 +75,8 @@ def _sentence(data: str, ensemble: str, gains: Sequence[Gain]) -> str:
 def _shown(one: Gain) -> str:
     if math.isnan(one.p):
         return f"NMI differs by {with_interval(one.difference)}, which takes three units to test"
-    rule = f"p ≤ {SIGNIFICANT} and, by Holm, ≤ {OF_A_PAGE}"
     if one.written:
         word = "higher" if one.difference.mean > 0 else "lower"
-        return f"NMI is {word} by {with_interval(unsigned(one.difference))}, {p_text(one.corrected)} by Holm ({rule})"
+        return f"NMI is {word} by {with_interval(unsigned(one.difference))}, {p_text(one.corrected)} by Holm ({RULE})"
     tested = f"{with_interval(one.difference)}, {p_text(one.corrected)} by Holm"
-    return f"no difference of NMI is shown ({tested}; {rule}), which does not show that there is none"
+    return f"no difference of NMI is shown ({tested}; {RULE}), which does not show that there is none"

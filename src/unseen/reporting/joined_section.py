@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unseen.reporting.association import detectable_correlation, needed_correlation
+from unseen.reporting.association import FEWEST_TO_RANK, detectable_correlation, needed_correlation
 from unseen.reporting.biases.networks import Networks
 from unseen.reporting.biases.scatter_panels import scatter
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
@@ -16,7 +16,7 @@ from unseen.reporting.configuration import Configuration
 from unseen.reporting.figures import side_by_side
 from unseen.reporting.intervals import Floats
 from unseen.reporting.joined_networks import ACCURACY, Association, Join
-from unseen.reporting.number_texts import p_text, signed
+from unseen.reporting.number_texts import p_text, signed, too_few_to_rank
 from unseen.reporting.study_about import about_of
 from unseen.reporting.study_effects import level_of
 from unseen.reporting.tables import Cell, Column, Row, Table
@@ -24,7 +24,6 @@ from unseen.reporting.theme import FILES, PAGE
 from unseen.reporting.vega_lite import Spec
 from unseen.wording import count, listing
 
-_FEWEST_TO_TEST = 5  # four in one order have p = 2/24
 _NEAR_CHANCE = 2.0  # times what guessing gives
 _MARKS = "A mark a network: its mean over class splits and seeds."
 
@@ -184,11 +183,8 @@ def join_sentences(join: Join, unlinked: int) -> list[str]:
 
 
 def _tested(join: Join, n: int) -> list[str]:
-    if n < _FEWEST_TO_TEST:
-        return [
-            f"With {n} networks no rank correlation can have p ≤ .05, whatever it is: the numbers describe these "
-            "networks and show nothing about others."
-        ]
+    if n < FEWEST_TO_RANK:
+        return [too_few_to_rank(n)]
     rows = join.associations
     simple = [row for row in rows if not math.isnan(row.found.p)]
     partial = [row for row in rows if not math.isnan(row.partial_p)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
+from unseen.reporting.claims import RULE
 from unseen.reporting.layer_choice import BASELINES, LAST, Choice, LayerChoice
 from unseen.reporting.number_texts import p_text, signed, with_interval
 from unseen.reporting.tables import Cell, Column, Row, Table
@@ -89,5 +89,5 @@ def _against(place: int, baseline: str, choices: tuple[Choice, ...]) -> str:
             f"{word} than {baseline}: {named}" if which else f"none is shown to be {word} than {baseline}"
         )
     least = min(one.gains[place].corrected for one in tested)
-    rule = f"p ≤ {SIGNIFICANT} and, by Holm, ≤ {OF_A_PAGE}; the least corrected {p_text(least)}"
+    rule = f"{RULE}; the least corrected {p_text(least)}"
     return f"Of {len(tested)} rules, {'; '.join(parts)} ({rule})."

@@ -43,6 +43,14 @@ def p_text(p: float) -> str:
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
 
 
+def too_few_to_rank(n: int) -> str:
+    """Return what so few networks cannot show by a rank correlation."""
+    return (
+        f"With {n} networks no rank correlation can have p ≤ .05, whatever it is: the numbers describe these networks "
+        "and show nothing about others."
+    )
+
+
 def spans(numbers: Sequence[int]) -> str:
     """Return ascending numbers as text; three or more in a row become one part.
 

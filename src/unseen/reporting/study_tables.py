@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unseen.reporting.best_layer import Generalization, generalization
-from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
+from unseen.reporting.claims import RULE
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.design import components
 from unseen.reporting.intervals import estimate
@@ -115,14 +115,13 @@ def _changes(compared: Sequence[Level], g: str) -> str:
         for level, effect in tested
         if effect.written
     ]
-    rule = f"p ≤ {SIGNIFICANT} and, by Holm, ≤ {OF_A_PAGE}"
     rest = len(tested) - len(shown)
     if shown:
         others = f"; at {count(rest, 'other level')} no change is shown" if rest else ""
-        return f"{g} is {listing(shown)} ({rule}){others}"
+        return f"{g} is {listing(shown)} ({RULE}){others}"
     least = min(effect.corrected for _, effect in tested)
     return (
-        f"at none of {count(rest, 'other level')} is {g} shown to change ({rule}; the least corrected "
+        f"at none of {count(rest, 'other level')} is {g} shown to change ({RULE}; the least corrected "
         f"{p_text(least)}), which does not show that it stays"
     )
 

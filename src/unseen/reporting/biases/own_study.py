@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unseen.reporting.association import detectable_correlation
+from unseen.reporting.association import FEWEST_TO_RANK, detectable_correlation
 from unseen.reporting.biases.correlations import Correlation, correlate, correlate_biases
 from unseen.reporting.biases.figure_marks import OWN
 from unseen.reporting.biases.networks import BIASES, Networks
@@ -24,10 +24,8 @@ from unseen.reporting.biases.study_tables import (
     regression_table,
 )
 from unseen.reporting.claims import SIGNIFICANT, may_be_written
-from unseen.reporting.number_texts import signed
+from unseen.reporting.number_texts import signed, too_few_to_rank
 from unseen.wording import count, listing
-
-_FEWEST_TO_TEST = 5  # four in one order have p = 2/24
 
 
 def own_study(folders: Sequence[Path], out: Path) -> list[str]:
@@ -88,12 +86,8 @@ def own_words(networks: Networks, rows: Sequence[Correlation]) -> list[str]:
         f"{count(len(networks), 'network')}: {listing(networks.names)}; {count(len(tested), 'rank correlation')} "
         "between a bias and an accuracy."
     ]
-    if n < _FEWEST_TO_TEST:
-        return [
-            *sentences,
-            f"With {n} networks no rank correlation can have p ≤ .05, whatever it is: the numbers describe these "
-            "networks and show nothing about others.",
-        ]
+    if n < FEWEST_TO_RANK:
+        return [*sentences, too_few_to_rank(n)]
     writable = may_be_written([row.p_permutation for row in tested])
     claims = [
         f"{BIASES.get(row.bias, row.bias)} × {row.group} {signed(row.spearman, '+.2f')}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unseen.reporting.association import detectable_correlation
+from unseen.reporting.association import detectable_correlation, smallest_flip_p
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.transfer.forecasts import Forecast, KnownTasks
 from unseen.reporting.transfer.iimm_parts import WeightChoice
@@ -34,10 +34,7 @@ def sentences_of(
     sentences = [f"{runs}: {count(len(names), 'task')} ({listing(names)}), tuned by {listing(techniques)}."]
     composed = list(dict.fromkeys(point.encoder for point in points if point.composed))
     if composed:
-        sentences.append(
-            f"{listing(composed)}: two towers trained apart and joined, a demonstration and no CLIP; its numbers do "
-            "not stand beside the published ones."
-        )
+        sentences.append(composed_sentence(composed))
     if tasks.settings:
         several = {(one.encoder, one.technique, one.task) for one in tasks.settings}
         sentences.append(
@@ -56,6 +53,14 @@ def sentences_of(
     sentences += forecast_sentences(forecasts)
     sentences += _of_techniques(best_techniques)
     return sentences
+
+
+def composed_sentence(encoders: Sequence[str]) -> str:
+    """Return what the numbers of composed encoders are not."""
+    return (
+        f"{listing(encoders)}: two towers trained apart and joined, a demonstration and no CLIP; its numbers do not "
+        "stand beside the published ones."
+    )
 
 
 def line_sentences(lines: Sequence[Line]) -> list[str]:
@@ -161,6 +166,6 @@ def _of_techniques(best: Sequence[BestTechnique]) -> list[str]:
             sentences.append(
                 f"Which technique {what} cannot be said {over}: of {listing(one.techniques)} none is shown to be "
                 "better than all others"
-                + (f", which {one.n} tasks never show." if 2 ** (1 - one.n) > SIGNIFICANT else ".")
+                + (f", which {one.n} tasks never show." if smallest_flip_p(one.n) > SIGNIFICANT else ".")
             )
     return sentences

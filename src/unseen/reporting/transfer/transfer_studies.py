@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from unseen.reporting.association import smallest_flip_p
 from unseen.reporting.claims import SIGNIFICANT
 from unseen.reporting.number_texts import p_text, signed
 from unseen.reporting.study_about import About, by_study
@@ -15,9 +16,14 @@ from unseen.reporting.transfer.level_effects import LevelEffect, level_effects
 from unseen.reporting.transfer.sample_needs import needs_and_captions
 from unseen.reporting.transfer.study import TransferStudy
 from unseen.reporting.transfer.study_tables import study_tables
-from unseen.reporting.transfer.study_texts import known_sentences, line_sentences, weight_sentences
+from unseen.reporting.transfer.study_texts import (
+    composed_sentence,
+    known_sentences,
+    line_sentences,
+    weight_sentences,
+)
 from unseen.reporting.transfer.tuned_tasks import tuned_tasks
-from unseen.wording import count, listing
+from unseen.wording import count
 
 _OUTCOMES = {"gain": "gain", "mean_change": "mean change of the other tasks"}
 _Answer = tuple[list[str], list[Table]]
@@ -34,10 +40,7 @@ def _section(about: About, size: str, runs: Sequence[CheckedRun]) -> StudySectio
     sentences, tables = answer(about, runs)
     composed = sorted({run.facts.model for run in runs if run.facts.composed})
     if composed:
-        sentences.append(
-            f"{listing(composed)}: two towers trained apart and joined, a demonstration and no CLIP; its numbers do "
-            "not stand beside the published ones."
-        )
+        sentences.append(composed_sentence(composed))
     named = [replace(table, name=f"study_{about.name}_{size}_{table.name}") for table in tables if table.rows]
     return StudySection.of(about, size, sentences, named)
 
@@ -68,7 +71,7 @@ def _of_factor(effects: Sequence[LevelEffect]) -> list[str]:
         ]
     why = (
         f"which {n} tasks never show"
-        if 2 ** (1 - n) > SIGNIFICANT
+        if smallest_flip_p(n) > SIGNIFICANT
         else "which does not show that there is none"
     )
     largest = [
