@@ -59,8 +59,8 @@ def test_regrets_by_hand(tmp_path: Path) -> None:
     assert [rules[name].best_in for name in (LAST, PENULTIMATE, NC1, OTHER_SPLITS)] == [1, 2, 2, 0]
     assert rules[RANDOM].best_in is None
     over_last, over_penultimate = rules[NC1].gains
-    assert over_last.nmi.mean == pytest.approx(0)  # .1, -.1, 0
-    assert over_penultimate.nmi.mean == pytest.approx(0)  # 0, -.2, .2
+    assert over_last.value.mean == pytest.approx(0)  # .1, -.1, 0
+    assert over_penultimate.value.mean == pytest.approx(0)  # 0, -.2, .2
     assert over_last.p == pytest.approx(1)
     assert rules[LAST].gains == ()
 

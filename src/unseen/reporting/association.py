@@ -119,8 +119,7 @@ def needed_correlation(n: int, p: float) -> float:
     if n < 3:
         return math.nan
     ranks, null = _null(n, np.random.default_rng(_SEED))
-    at_most = [value for value in np.unique(null) if (null >= value).mean() <= p]
-    return float(min(at_most) / (ranks @ ranks)) if at_most else math.nan
+    return _critical(null, p) / float(ranks @ ranks)
 
 
 def _null(n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -132,6 +131,11 @@ def _null(n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
         orders = rng.permuted(np.tile(ranks, (PERMUTATIONS, 1)), axis=1)
     reached: Floats = np.abs(orders @ ranks).round(_DIGITS)
     return ranks, reached
+
+
+def _critical(null: Floats, p: float) -> float:
+    """Return the smallest value that at most a share p of all orders reach; NaN where none is."""
+    return min((float(value) for value in np.unique(null) if (null >= value).mean() <= p), default=math.nan)
 
 
 def _centred_ranks(
@@ -161,8 +165,7 @@ def detectable_correlation(n: int) -> float:
     rng = np.random.default_rng(_SEED)
     x, noise = rng.standard_normal((2, 4000, n))
     _, null = _null(n, rng)
-    # the smallest value that at most 5 % of all orders reach
-    limit = min(value for value in np.unique(null) if (null >= value).mean() <= 0.05)
+    limit = _critical(null, 0.05)
 
     def power(rho: float) -> float:
         y = rho * x + math.sqrt(1 - rho**2) * noise

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unseen.reporting.intervals import Estimate
 
 SIGNIFICANT = 0.05  # of a claim by itself
 OF_A_PAGE = 0.10  # of a page: the probability that any of its claims is false
 RULE = f"p ≤ {SIGNIFICANT} and, by Holm, ≤ {OF_A_PAGE}"  # as sentences name it
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A difference with its test."""
+
+    value: Estimate
+    p: float  # two-sided; NaN below three units
+    corrected: float = math.nan  # by Holm, for all tests that are counted with it
+    written: bool = False  # whether a sentence may say that it is not zero
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

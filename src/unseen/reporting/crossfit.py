@@ -35,6 +35,7 @@ from unseen.reporting.intervals import (
     complete,
     p_above,
     reach,
+    two_sided_p,
 )
 
 # (..., L) means of the runs to choose on, (..., L) the run to score -> (...,) its score
@@ -93,8 +94,7 @@ class CrossFit:
     @property
     def p(self) -> float:
         """Two-sided p of a mean of zero; NaN below three units."""
-        below = p_above(-self.mean, self.error, self.n)
-        return min(1.0, 2 * min(self.p_above, below)) if self.n >= FEWEST else math.nan
+        return two_sided_p(self.mean, self.error, self.n)
 
     def __sub__(self, other: CrossFit) -> CrossFit:
         """Return the paired difference; both must be over the same units and seeds."""

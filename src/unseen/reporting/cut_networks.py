@@ -15,20 +15,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unseen.reporting.claims import judged
+from unseen.reporting.claims import Tested, judged
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.crossfit import Score, cross_fit
 from unseen.reporting.intervals import Estimate, Floats, complete
-
-
-@dataclass(frozen=True)
-class Change:
-    """A score at the layer of the cut minus that at the last layer."""
-
-    value: Estimate
-    p: float  # two-sided; NaN below three units
-    corrected: float = math.nan  # by Holm for all changes of the study
-    written: bool = False  # whether a sentence may say that it is not zero
 
 
 @dataclass(frozen=True)
@@ -41,8 +31,8 @@ class Cut:
     )
     time: float  # share of the time of a forward pass
     timed: str  # on what, "" where not measured
-    nmi: Change  # of the unseen classes
-    probe: Change  # accuracy of a linear probe on seen classes
+    nmi: Tested  # of the unseen classes, at the layer of the cut minus that at the last layer
+    probe: Tested  # accuracy of a linear probe on seen classes, in the same way
     probe_at_last: float  # its mean at the last layer
 
 
@@ -52,9 +42,8 @@ def cuts(configurations: Sequence[Configuration]) -> tuple[Cut, ...]:
     p_values = [change.p for one in found for change in (one.nmi, one.probe)]
     verdicts = iter(judged(p_values))
 
-    def corrected(change: Change) -> Change:
-        p, written = next(verdicts)
-        return replace(change, corrected=p, written=written)
+    def corrected(change: Tested) -> Tested:
+        return Tested(change.value, change.p, *next(verdicts))
 
     return tuple(replace(one, nmi=corrected(one.nmi), probe=corrected(one.probe)) for one in found)
 
@@ -79,7 +68,7 @@ def _mean(config: Configuration, nmi: Floats, values: Floats) -> float:
     return _read(config, nmi, values, less_last=False).value.mean
 
 
-def _read(config: Configuration, nmi: Floats, values: Floats, *, less_last: bool) -> Change:
+def _read(config: Configuration, nmi: Floats, values: Floats, *, less_last: bool) -> Tested:
     """Return (R, L) values at the layer that other units choose by their NMI, less those at the last layer.
 
     `nmi` is (U, L) or (S, T, L), with gaps for layers and units that do not count.
@@ -89,9 +78,9 @@ def _read(config: Configuration, nmi: Floats, values: Floats, *, less_last: bool
     if read.ndim == 3:
         read = read[:, whole.seeds]
     if not np.isfinite(read).all():
-        return Change(Estimate(), math.nan)
+        return Tested(Estimate(), math.nan)
     found = cross_fit(np.concatenate([whole.values, read], axis=-1), chosen_of_pair(less_last=less_last))
-    return Change(found.estimate, found.p)
+    return Tested(found.estimate, found.p)
 
 
 def chosen_of_pair(*, less_last: bool) -> Score:

@@ -195,6 +195,11 @@ def p_above(mean: float, error: Error, n: int) -> float:
     return error.p_above(mean) if is_spread(error.total, mean) else 1.0
 
 
+def two_sided_p(mean: float, error: Error, n: int) -> float:
+    """Return the two-sided p of a true mean of zero; NaN below three units."""
+    return min(1.0, 2 * min(p_above(mean, error, n), p_above(-mean, error, n))) if n >= FEWEST else math.nan
+
+
 def is_spread(error: float | Floats, mean: float | Floats) -> Any:
     """Return whether standard errors are more than rounding."""
     return error > _ROUNDING * np.maximum(1.0, np.abs(mean))

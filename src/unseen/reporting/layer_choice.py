@@ -21,10 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.reporting.analysis import Contest
-from unseen.reporting.claims import judged
+from unseen.reporting.claims import Tested, judged
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.crossed import Error
-from unseen.reporting.intervals import FEWEST, Estimate, Floats, complete, estimate, mean_with_error, p_above
+from unseen.reporting.intervals import (
+    FEWEST,
+    Estimate,
+    Floats,
+    complete,
+    estimate,
+    mean_with_error,
+    two_sided_p,
+)
 from unseen.reporting.units import CLASS_SPLITS, Units
 from unseen.selector_table import SELECTORS
 from unseen.wording import count
@@ -37,16 +45,6 @@ Rule = Callable[[Configuration], NDArray[np.intp]]  # (R,) the layer that it tak
 
 
 @dataclass(frozen=True)
-class Gain:
-    """NMI of the layer that a rule chooses minus that of a baseline, in the same runs."""
-
-    nmi: Estimate
-    p: float  # two-sided; NaN below three units
-    corrected: float = math.nan  # by Holm for all gains of the table
-    written: bool = False  # whether a sentence may say that it is not zero
-
-
-@dataclass(frozen=True)
 class Choice:
     """One rule."""
 
@@ -55,7 +53,9 @@ class Choice:
     runs: int
     best_in: int | None  # in how many of them it takes the best layer; None of a layer at random
     regret: Estimate
-    gains: tuple[Gain, ...]  # over BASELINES; () of these, and of a layer at random
+    gains: tuple[
+        Tested, ...
+    ]  # NMI minus that of BASELINES, in the same runs; () of these, and of a layer at random
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def layer_choice(contests: Sequence[Contest]) -> LayerChoice:
     p_values = [gain.p for one in found for gain in one.gains]
     verdicts = iter(judged(p_values))
     choices = [
-        replace(one, gains=tuple(Gain(gain.nmi, gain.p, *next(verdicts)) for gain in one.gains))
+        replace(one, gains=tuple(Tested(gain.value, gain.p, *next(verdicts)) for gain in one.gains))
         for one in found
     ]
     scope = "; ".join(dict.fromkeys(design.units.scope for design in designs))
@@ -269,15 +269,15 @@ def _stacked(designs: Sequence[_Design], values: Sequence[Sequence[Floats]]) -> 
     return np.concatenate(tables) if tables else np.empty(0)
 
 
-def _gain(values: Floats) -> Gain:
+def _gain(values: Floats) -> Tested:
     used = complete(values[..., None])
     n = len(used.units)
     if n < FEWEST:
-        return Gain(estimate(values), math.nan)
+        return Tested(estimate(values), math.nan)
     (mean,), error = mean_with_error(used.values)
     parts = (error.units, error.df, error.seeds, error.df_seeds)
     one = Error(*(float(np.squeeze(part)) for part in parts))
-    return Gain(estimate(values), min(1.0, 2 * min(p_above(mean, one, n), p_above(-mean, one, n))))
+    return Tested(estimate(values), two_sided_p(float(mean), one, n))
 
 
 def _single(rules: Mapping[str, Rule], designs: Sequence[_Design]) -> list[Taken]:

@@ -18,7 +18,7 @@ def regret_table(found: LayerChoice) -> Table:
     rows = []
     for one in found.choices:
         best = None if one.best_in is None else f"{one.best_in} of {one.runs}"
-        gains: list[Cell] = [part for gain in one.gains for part in (gain.nmi, gain.corrected)]
+        gains: list[Cell] = [part for gain in one.gains for part in (gain.value, gain.corrected)]
         gains = gains or [None] * 4
         cells = (one.name, one.reads, one.runs, best, one.regret, *gains, _SOURCES.get(one.name, "–"))
         rows.append(Row(cells))
@@ -83,8 +83,8 @@ def _against(place: int, baseline: str, choices: tuple[Choice, ...]) -> str:
     shown = [one for one in tested if one.gains[place].written]
     parts = []
     for word, sign in (("better", 1), ("worse", -1)):
-        which = [one for one in shown if sign * one.gains[place].nmi.mean > 0]
-        named = ", ".join(f"{one.name} by {signed(abs(one.gains[place].nmi.mean))}" for one in which)
+        which = [one for one in shown if sign * one.gains[place].value.mean > 0]
+        named = ", ".join(f"{one.name} by {signed(abs(one.gains[place].value.mean))}" for one in which)
         parts.append(
             f"{word} than {baseline}: {named}" if which else f"none is shown to be {word} than {baseline}"
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.claims import judged
 from unseen.reporting.intervals import Floats
 from unseen.reporting.transfer import explained, kendall
 from unseen.reporting.transfer.least_squares import (
@@ -119,9 +119,10 @@ def lines(points: Sequence[Point]) -> list[Line]:
         for x, y in [pairs(members, measure, outcome)]
         if has_line(x, y)
     ]
-    judged = judge([line.measure for line in found], [line.p_order for line in found])
+    verdicts = judge([line.measure for line in found], [line.p_order for line in found])
     return [
-        replace(line, p_adjusted=p, may_be_written=may) for line, (p, may) in zip(found, judged, strict=True)
+        replace(line, p_adjusted=p, may_be_written=may)
+        for line, (p, may) in zip(found, verdicts, strict=True)
     ]
 
 
@@ -131,13 +132,13 @@ def judge(measures: Sequence[str], p_values: Sequence[float]) -> list[tuple[floa
     Lines of the IIMM and lines of other measures are two families, each corrected by Holm for its own number and with
     half of the errors of a page: the IIMM is what is asked about, and sixteen other measures do not hide it.
     """
-    judged = {}
+    verdicts = {}
     for is_primary in (True, False):
         family = [at for at, measure in enumerate(measures) if (measure == PRIMARY) is is_primary]
         tested = [p_values[at] for at in family]
-        for at, p, may in zip(family, holm(tested), may_be_written(tested, FAMILIES), strict=True):
-            judged[at] = min(1.0, FAMILIES * p), may
-    return [judged[at] for at in range(len(measures))]
+        for at, (p, may) in zip(family, judged(tested, FAMILIES), strict=True):
+            verdicts[at] = min(1.0, FAMILIES * p), may
+    return [verdicts[at] for at in range(len(measures))]
 
 
 def p_by_order(x: Floats, y: Floats) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unseen.reporting.association import sign_flip_p
-from unseen.reporting.claims import holm, may_be_written
+from unseen.reporting.claims import holm, judged
 from unseen.reporting.intervals import Floats, estimate
 from unseen.reporting.transfer.points import Point
 from unseen.reporting.transfer.run_folders import OUTCOMES
@@ -97,11 +97,10 @@ def compare_techniques(
             )
         )
     adjusted = holm([one.p for one in differences])
-    tested = [one.p for one in best]
-    judged = zip(best, holm(tested), may_be_written(tested), strict=True)
+    verdicts = zip(best, judged([one.p for one in best]), strict=True)
     return (
         [replace(one, p_adjusted=p) for one, p in zip(differences, adjusted, strict=True)],
-        [replace(one, p_adjusted=p, may_be_written=may) for one, p, may in judged],
+        [replace(one, p_adjusted=p, may_be_written=may) for one, (p, may) in verdicts],
         notes,
     )
 
