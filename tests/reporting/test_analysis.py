@@ -44,7 +44,7 @@ def test_pairs_are_over_the_splits_that_both_have(tmp_path: Path) -> None:
     (pair,) = contest.pairs
     assert (pair.units.over, pair.found.g.n, pair.found.first_above) == ("splits", 4, 4)
     assert pair.found.g.mean == pytest.approx(0.1)
-    assert len(pair.cells) == 4  # seed 0 of each
+    assert len(pair.units.cells) == 4  # seed 0 of each
 
 
 def test_power_follows_from_the_spread_of_the_differences(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ import numpy as np
 
 from unseen.reporting.association import CurveAgreement, RankAgreement, curve_agreement, spearman
 from unseen.reporting.claims import SIGNIFICANT, holm, may_be_written
-from unseen.reporting.configuration import Configuration
+from unseen.reporting.configuration import Configuration, shared_units
 from unseen.reporting.crossfit import Difference, difference
 from unseen.reporting.design import Components, components
 from unseen.reporting.intervals import Floats
 from unseen.reporting.place import differing, plain, split_names
 from unseen.reporting.texts import digest, file_name
-from unseen.reporting.units import Cell, Units, table_of
+from unseen.reporting.units import Units, table_of
 
 _ALL_PAIRS_UP_TO = 12  # configurations of one contest; beyond, each is compared with the best only
 _MOST_SPLITS_NAMED = 3
@@ -37,11 +37,6 @@ class Pair:
     units: Units  # of the runs that both have
     found: Difference  # first - second
     spread: Components  # of one run's difference
-
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """Runs that both have."""
-        return self.units.cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,14 +256,11 @@ def _contest(field: _Field, differs: str) -> Contest:
 
 
 def _pair(first: Configuration, second: Configuration) -> Pair:
-    cells = [cell for cell in first.compared_cells if cell in second.compared_cells]
-    units = Units.of(cells, kind=first.kind_of_splits({split for split, _ in cells}))
-    rows = [[config.cells.index(cell) for cell in cells] for config in (first, second)]
-    curves = [
-        units.arrange(config.compared_nmi[at]) for config, at in zip((first, second), rows, strict=True)
-    ]
-    per_run = first.per_run[rows[0]] - second.per_run[rows[1]]
-    return Pair(first, second, units, difference(*curves), components(table_of(per_run, cells)))
+    units = shared_units((first, second))
+    one, two = (config.rows_of(units.cells) for config in (first, second))
+    found = difference(units.arrange(first.compared_nmi[one]), units.arrange(second.compared_nmi[two]))
+    per_run = first.per_run[one] - second.per_run[two]
+    return Pair(first, second, units, found, components(table_of(per_run, units.cells)))
 
 
 def _transfers(contests: Sequence[Contest]) -> list[Transfer]:

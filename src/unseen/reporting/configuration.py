@@ -168,6 +168,10 @@ class Configuration:
         """(split, seed) of the compared runs."""
         return [self.cells[at] for at in self._compared.units]
 
+    def rows_of(self, cells: Sequence[Cell]) -> list[int]:
+        """Return the places of the runs with these splits and seeds."""
+        return [self.cells.index(cell) for cell in cells]
+
     @cached_property
     def curves(self) -> Floats:
         """(U, L) unseen NMI of the units at the last step; NaN for layers and units that are not compared."""
@@ -331,3 +335,10 @@ class Configuration:
         """Return (L,) the mean over runs at the last step, None where no run has it."""
         means = np.array([score.mean for score in self.scores(split, probe)])
         return means if np.isfinite(means).any() else None
+
+
+def shared_units(configurations: Sequence[Configuration]) -> Units:
+    """Return the design of the compared runs that all configurations have, in the order of the first."""
+    first, *others = configurations
+    cells = [cell for cell in first.compared_cells if all(cell in other.compared_cells for other in others)]
+    return Units.of(cells, kind=first.kind_of_splits({split for split, _ in cells}))

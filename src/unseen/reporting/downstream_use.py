@@ -20,7 +20,7 @@ from unseen.probe_table import SHOTS
 from unseen.reporting.association import RankAgreement, spearman
 from unseen.reporting.best_layer import generalization
 from unseen.reporting.claims import judged
-from unseen.reporting.configuration import Configuration
+from unseen.reporting.configuration import Configuration, shared_units
 from unseen.reporting.intervals import Floats
 from unseen.reporting.units import Units
 
@@ -85,10 +85,7 @@ def downstream_uses(configurations: Sequence[Configuration]) -> tuple[Downstream
 
 
 def _on_one(data: str, configs: Sequence[Configuration]) -> DownstreamUse:
-    first = configs[0]
-    cells = [cell for cell in first.compared_cells if all(cell in one.compared_cells for one in configs)]
-    kind = first.kind_of_splits({split for split, _ in cells})
-    units = Units.of(cells, kind=kind)
+    units = shared_units(configs)
     if units.over != "splits" or len(units.units) < LEAST_SPLITS:
         return DownstreamUse(data, (0, 0), units.scope, (), ())
     measured = [name for name in USES if all(("unseen", name) in one.probes for one in configs)]
@@ -116,7 +113,7 @@ def g_and_layer(nmi: Floats) -> tuple[float, int]:
 
 
 def _network(config: Configuration, units: Units, names: Sequence[str]) -> Network:
-    rows = [config.cells.index(cell) for cell in units.cells]
+    rows = config.rows_of(units.cells)
 
     def half(values: Floats, number: int) -> Floats:
         return halves(units.arrange(values[rows]))[number]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from unseen.reporting.analysis import Contest
 from unseen.reporting.claims import Tested, judged
-from unseen.reporting.configuration import Configuration
+from unseen.reporting.configuration import Configuration, shared_units
 from unseen.reporting.crossed import Error
 from unseen.reporting.intervals import (
     FEWEST,
@@ -193,12 +193,8 @@ class _Design:
 
     @classmethod
     def of(cls, contest: Contest) -> _Design:
-        first, *others = contest.configurations
-        shared = [
-            cell for cell in first.compared_cells if all(cell in other.compared_cells for other in others)
-        ]
-        kind = first.kind_of_splits({split for split, _ in shared})
-        return cls(contest.configurations, Units.of(Units.of(shared, kind=kind).counted, kind=kind))
+        shared = shared_units(contest.configurations)
+        return cls(contest.configurations, Units.of(shared.counted, kind=shared.kind))
 
     def __str__(self) -> str:
         members = self.configurations
@@ -207,7 +203,7 @@ class _Design:
 
     def places(self, config: Configuration) -> list[int]:
         """Return the places of its runs, in the order of the units' cells."""
-        return [config.cells.index(cell) for cell in self.units.cells]
+        return config.rows_of(self.units.cells)
 
     def of_runs(self, config: Configuration, values: Floats) -> Floats:
         """Return the values of these runs."""

@@ -169,7 +169,7 @@ def _settled(contest: Contest, analysis: Analysis) -> str:
     pair = contest.pairs[0]
     n = pair.found.g.n
     if n < 2:
-        shared = "no class split with a common seed" if not pair.cells else "one run"
+        shared = "no class split with a common seed" if not pair.units.cells else "one run"
         return f"The best two share {shared}, so they cannot be compared."
     above = f"{pair.first.label} is above {pair.second.label} in {pair.found.first_above} of {n} {pair.units.noun}"
     p = f" ({p_text(pair.found.p)})" if n >= FEWEST else ""
