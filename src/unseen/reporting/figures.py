@@ -20,7 +20,17 @@ from unseen.probe_table import HEADINGS
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Estimate, estimates
 from unseen.reporting.theme import Theme
-from unseen.reporting.vega_lite import Spec, marks, number, short, sized, tooltip
+from unseen.reporting.vega_lite import (
+    LEGEND,
+    Spec,
+    marks,
+    number,
+    reaching,
+    short,
+    sized,
+    tooltip,
+    without_config,
+)
 from unseen.scores import SPLITS
 
 MOST_LINES = 16  # more cannot be distinguished
@@ -149,8 +159,7 @@ def heat_map(config: Configuration, theme: Theme, *, top: float) -> Spec:
 def scatter(points: Sequence[Spec], classes: Sequence[str], theme: Theme) -> Spec:
     """Return a picture of embeddings: rows with x, y and their class c."""
     bare = {"type": "quantitative", "axis": None, "scale": {"zero": False}}
-    legend = {"orient": "bottom", "columns": 3, "title": None, "symbolOpacity": 1}
-    by_class = {"field": "c", "type": "nominal", "legend": legend}
+    by_class = {"field": "c", "type": "nominal", "legend": LEGEND | {"columns": 3}}
     encoding = {
         "x": bare | {"field": "x"},
         "y": bare | {"field": "y"},
@@ -275,8 +284,7 @@ def side_by_side(
         rise: Pixels from a figure to its title.
     """
     parts = [
-        {key: value for key, value in spec.items() if key != "config"}
-        | {"title": {"text": name, "offset": rise} if rise else name}
+        without_config(spec) | {"title": {"text": name, "offset": rise} if rise else name}
         for name, spec in titled
     ]
     lines = textwrap.wrap(subtitle, _NOTE_WIDTH * min(columns, len(titled)))
@@ -291,9 +299,8 @@ def _intervals(
     """Return the layer of the intervals in a list, [] where no row has one: Vega refuses an axis without data."""
     if not any("lo" in row for row in rows):
         return []
-    encoding = place | {"y": place["y"] | {"field": "lo"}, "y2": {"field": "hi"}}
-    valid = [*transform, {"filter": "isValid(datum.lo)"}]
-    return [marks(mark, encoding, transform=valid, clip=True, **style)]  # with few units it exceeds the axis
+    # clipped: with few units it exceeds the axis
+    return [reaching(mark, place, None, transform, clip=True, **style)]
 
 
 def _estimate(estimate: Estimate) -> Spec:
@@ -310,8 +317,7 @@ def _label(config: Configuration) -> Spec:
 def _by_label(configurations: Sequence[Configuration], theme: Theme) -> tuple[Spec, Spec]:
     """Return colour and shape of the configurations, the same in every figure of a data set."""
     labels = sorted(config.label for config in configurations[:MOST_LINES])
-    legend = {"orient": "bottom", "columns": 2, "title": None, "symbolOpacity": 1, "symbolSize": 70}
-    field = {"field": "label", "type": "nominal", "legend": legend}
+    field = {"field": "label", "type": "nominal", "legend": LEGEND | {"columns": 2, "symbolSize": 70}}
     return field | {"scale": theme.colours(labels)}, field | {"scale": theme.shapes(labels)}
 
 

@@ -12,7 +12,7 @@ from unseen.reporting.intervals import Estimate
 from unseen.reporting.study_effects import Study
 from unseen.reporting.study_tables import MEASURES, g_by
 from unseen.reporting.theme import Theme
-from unseen.reporting.vega_lite import Spec, marks, number, short, sized, tooltip
+from unseen.reporting.vega_lite import LEGEND, Spec, marks, number, reaching, short, sized, tooltip
 
 _ROW = 24  # pixels of a level
 _SHOWN, _NOT_SHOWN = "a change is shown", "no change is shown"
@@ -35,23 +35,23 @@ def _effects(study: Study, theme: Theme) -> Spec | None:
     ]
     if not rows:
         return None
-    legend = {"title": None, "orient": "bottom", "symbolOpacity": 1}
     names = [_SHOWN, _NOT_SHOWN]
     colour = {
         "field": "w",
         "type": "nominal",
         "scale": {"domain": names, "range": [theme.unseen, theme.faint]},
+        "legend": LEGEND,
     }
     title = f"{MEASURES[study.about.measure]} − that of the reference"
     tip = tooltip(("y", "level"), ("f", "reference"), ("x", "difference"), *_NUMBERS, ("p", "p (Holm)"))
-    shape = {"field": "w", "scale": {"domain": names, "range": ["circle", "square"]}, "legend": legend}
+    shape = {"field": "w", "scale": {"domain": names, "range": ["circle", "square"]}, "legend": LEGEND}
     place = {"y": _level(), "x": number("x", title, {"zero": True}, tickCount=6)}
     layers = [
         marks("rule", {"x": {"datum": 0}}, [{}], strokeDash=[4, 3], stroke=theme.faint),
-        _rule(place | {"color": colour | {"legend": legend}}),
+        reaching("rule", place | {"color": colour}, axis="x", strokeWidth=2),
         marks(
             "point",
-            place | {"color": colour | {"legend": legend}, "shape": shape, "tooltip": tip},
+            place | {"color": colour, "shape": shape, "tooltip": tip},
             filled=True,
             size=60,
             opacity=1,
@@ -91,7 +91,7 @@ def _spread(study: Study, theme: Theme) -> Spec | None:
             size=12,
             opacity=0.7,
         ),
-        _rule(place, means, stroke=theme.unseen),
+        reaching("rule", place, means, axis="x", strokeWidth=2, stroke=theme.unseen),
         marks(
             "point",
             place | {"tooltip": tooltip(("y", "network"), ("x", MEASURES[measure]), *_NUMBERS)},
@@ -107,11 +107,6 @@ def _spread(study: Study, theme: Theme) -> Spec | None:
 
 def _level() -> Spec:
     return {"field": "y", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 260}}
-
-
-def _rule(place: Spec, rows: list[Spec] | None = None, **style: str) -> Spec:
-    ends = {"x": place["x"] | {"field": "lo"}, "x2": {"field": "hi"}}
-    return marks("rule", place | ends, rows, [{"filter": "isValid(datum.lo)"}], strokeWidth=2, **style)
 
 
 def _interval(found: Estimate) -> Spec:

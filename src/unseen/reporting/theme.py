@@ -27,6 +27,7 @@ class Theme:
     faint: str  # axes, reference levels
     line: str  # grid
     background: str
+    panel: str  # what a figure lies on
     categories: tuple[str, ...]  # networks and classes
     font: str  # CSS font family
     on_page: bool  # whether the figure takes its width from the page
@@ -60,6 +61,7 @@ PAGE = Theme(
     faint="var(--faint)",
     line="var(--line)",
     background="transparent",
+    panel="var(--panel)",
     categories=tuple(f"var(--c{number})" for number in range(1, 9)),
     font="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif",
     on_page=True,
@@ -71,6 +73,7 @@ FILES = Theme(
     faint="#57606a",
     line="#e3e6ea",
     background="#ffffff",
+    panel="#ffffff",
     categories=_OKABE_ITO,
     font="DejaVu Sans, Liberation Sans, Arial, sans-serif",
     on_page=False,

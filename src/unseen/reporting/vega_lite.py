@@ -9,10 +9,12 @@ from typing import Any
 
 import vl_convert
 
+from unseen.reporting.intervals import Estimate
 from unseen.reporting.theme import Theme
 
 Spec = dict[str, Any]
 _PNG_SCALE = 1.5
+LEGEND = {"title": None, "orient": "bottom", "symbolOpacity": 1}
 
 
 def number(field: str, title: str | None, scale: Spec, **axis: Any) -> Spec:
@@ -38,9 +40,35 @@ def tooltip(*fields: tuple[str, str]) -> list[Spec]:
     return [{"field": field, "title": title} for field, title in fields]
 
 
+def reaching(
+    mark: str,
+    place: Spec,
+    rows: Sequence[Spec] | None = None,
+    transform: Sequence[Spec] = (),
+    *,
+    axis: str = "y",
+    **style: Any,
+) -> Spec:
+    """Return marks from `lo` to `hi` of the rows that have them, along an axis of values encoded as in `place`."""
+    encoding = place | {axis: place[axis] | {"field": "lo"}, f"{axis}2": {"field": "hi"}}
+    return marks(mark, encoding, rows, [*transform, {"filter": "isValid(datum.lo)"}], **style)
+
+
 def short(value: float) -> float | None:
     """Return a number with four digits after the point, None (JSON null) for NaN."""
     return round(float(value), 4) if math.isfinite(value) else None
+
+
+def deviation(found: Estimate) -> Spec:
+    """Return one standard deviation below and above a mean as `lo` and `hi` of a row; nothing where there is none."""
+    if math.isnan(found.std):
+        return {}
+    return {"lo": short(found.mean - found.std), "hi": short(found.mean + found.std), "sd": short(found.std)}
+
+
+def without_config(spec: Spec) -> Spec:
+    """Return a figure as a part of another one, which has the configuration."""
+    return {key: value for key, value in spec.items() if key != "config"}
 
 
 def sized(spec: Spec, theme: Theme, *, height: int = 190) -> Spec:

@@ -11,7 +11,6 @@ from unseen.reporting.vega_lite import Spec
 
 OWN = "own"  # the subset of one's own networks
 OWN_COLOUR = "#d1006c"  # none of the categories has it
-LEGEND = {"title": None, "orient": "bottom", "symbolOpacity": 1}
 
 
 def category_colours(networks: Networks, theme: Theme) -> Spec:

@@ -94,7 +94,7 @@ def _heat_map(cells: Sequence[Spec], columns: Sequence[str], theme: Theme, *, la
         "value": "#111111",
     }
     layers = [
-        marks("rect", place | {"color": fill, "tooltip": tip}, cells, stroke=_paper(theme), strokeWidth=2),
+        marks("rect", place | {"color": fill, "tooltip": tip}, cells, stroke=theme.panel, strokeWidth=2),
         marks("text", place | {"text": {"field": "t"}, "color": ink}, cells, fontSize=11),
     ]
     lost = [cell for cell in cells if cell["sig"] and not cell["after"]]
@@ -103,7 +103,3 @@ def _heat_map(cells: Sequence[Spec], columns: Sequence[str], theme: Theme, *, la
             marks("text", place | {"text": {"value": "†"}, "color": ink}, lost, dx=20, dy=-5, fontSize=10)
         )
     return {"layer": layers, "width": 52 * len(columns), "height": 28 * len({cell["b"] for cell in cells})}
-
-
-def _paper(theme: Theme) -> str:
-    return "var(--panel)" if theme.on_page else theme.background

@@ -10,7 +10,6 @@ import math
 import numpy as np
 
 from unseen.reporting.biases.figure_marks import (
-    LEGEND,
     OWN_COLOUR,
     category_colours,
     drawn,
@@ -18,7 +17,7 @@ from unseen.reporting.biases.figure_marks import (
 )
 from unseen.reporting.biases.networks import CUTOFFS, Networks
 from unseen.reporting.theme import Theme
-from unseen.reporting.vega_lite import Spec, marks, number, sized, tooltip
+from unseen.reporting.vega_lite import LEGEND, Spec, marks, number, sized, tooltip
 
 
 def pass_curves(networks: Networks, kind: str, theme: Theme, own: Networks | None = None) -> Spec:

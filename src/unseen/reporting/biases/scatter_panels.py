@@ -14,7 +14,6 @@ import numpy as np
 
 from unseen.reporting.biases.correlations import Correlation
 from unseen.reporting.biases.figure_marks import (
-    LEGEND,
     OWN,
     OWN_COLOUR,
     category_colours,
@@ -25,7 +24,7 @@ from unseen.reporting.biases.figure_marks import (
 )
 from unseen.reporting.biases.networks import BIASES, Networks
 from unseen.reporting.theme import PAGE, Theme
-from unseen.reporting.vega_lite import Spec, marks, number, sized, tooltip
+from unseen.reporting.vega_lite import LEGEND, Spec, marks, number, sized, tooltip, without_config
 
 MARKS_NOTE = (
     "A mark a network. Adversarial training: circle L2, square Linf, larger with the strength of the attack."
@@ -169,9 +168,7 @@ def scatter_grid(
     ]
     for panel in panels:  # all have the same legend, so that one is drawn
         panel["layer"][0]["encoding"]["color"]["legend"] = LEGEND | {"columns": 7}
-    bare = [
-        {key: value for key, value in panel.items() if key != "config"} | {"width": 200} for panel in panels
-    ]
+    bare = [without_config(panel) | {"width": 200} for panel in panels]
     subtitle = MARKS_NOTE + RHO_NOTE * bool(rows) + " Pink: one's own networks." * (own is not None)
     heading = {"text": "Biases and accuracy", "subtitle": subtitle, "fontSize": 15, "offset": 12}
     layout = {"columns": len(networks.groups), "spacing": 18, "padding": 12}

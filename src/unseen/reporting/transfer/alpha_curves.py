@@ -6,13 +6,12 @@ or of the other tasks, n seeds.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from unseen.reporting.theme import Theme
 from unseen.reporting.transfer.interpolations import MEAN_OF_OTHERS, TASK
 from unseen.reporting.transfer.tuned_tasks import TunedTask
-from unseen.reporting.vega_lite import Spec, marks, number, short, sized, tooltip
+from unseen.reporting.vega_lite import LEGEND, Spec, deviation, marks, number, reaching, short, sized, tooltip
 
 ALPHA_NOTE = (
     "Accuracy with weights (1 − α) zero-shot + α fine-tuned (Wortsman et al., arXiv 2109.01903), mean over seeds; "
@@ -28,16 +27,14 @@ def alpha_panel(of: TunedTask, domain: tuple[float, float], theme: Theme) -> Spe
     x = number("x", "α", {"domain": [0, 1]}, values=[0, 0.25, 0.5, 0.75, 1], format=".2~f", grid=False)
     y = number("y", "accuracy", {"domain": [short(end) for end in domain], "nice": True}, tickCount=4)
     names = list(SERIES.values())
-    legend = None if theme.on_page else {"title": None, "orient": "bottom", "symbolOpacity": 1}
+    legend = None if theme.on_page else LEGEND
     series = {"field": "r", "type": "nominal", "title": "accuracy on", "legend": legend}
     colour = series | {"scale": {"domain": names, "range": series_colours(theme)}}
     shape = series | {"scale": {"domain": names, "range": ["circle", "square"]}}
     place = {"x": x, "y": y, "color": colour}
     layers = [marks("line", place, rows, strokeWidth=2)]
     if any("lo" in row for row in rows):
-        spread = {"y": y | {"field": "lo"}, "y2": {"field": "hi"}}
-        valid = [{"filter": "isValid(datum.lo)"}]
-        layers.insert(0, marks("area", place | spread, rows, valid, clip=True, opacity=0.18))
+        layers.insert(0, reaching("area", place, rows, clip=True, opacity=0.18))
     tip = tooltip(
         ("r", "accuracy on"), ("x", "α"), ("y", "accuracy"), ("sd", "sd over seeds"), ("n", "seeds")
     )
@@ -66,8 +63,5 @@ def _rows(of: TunedTask) -> list[Spec]:
             if not found.n:
                 continue
             row: Spec = {"x": alpha, "y": short(found.mean), "r": name, "n": found.n}
-            if not math.isnan(found.std):
-                ends = (found.mean - found.std, found.mean + found.std)
-                row |= {"lo": short(ends[0]), "hi": short(ends[1]), "sd": short(found.std)}
-            rows.append(row)
+            rows.append(row | deviation(found))
     return rows

@@ -69,9 +69,8 @@ def change_map(groups: Sequence[TunedTask], tasks: Sequence[str], reach: float, 
     )
     place = {"x": x, "y": y}
     ink = {"condition": {"test": f"abs(datum.v) > {0.6 * reach}", "value": "#ffffff"}, "value": "#111111"}
-    paper = "var(--panel)" if theme.on_page else theme.background
     layers = [
-        marks("rect", place | {"color": colour, "tooltip": tip}, cells, stroke=paper, strokeWidth=2),
+        marks("rect", place | {"color": colour, "tooltip": tip}, cells, stroke=theme.panel, strokeWidth=2),
         marks("text", place | {"text": {"field": "s"}, "color": ink}, cells, fontSize=10),
     ]
     framed = [cell for cell in cells if cell["own"]]

@@ -6,19 +6,18 @@ t technique, k task, n seeds, p place of a task's name. Of bands lo and hi are t
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from unseen.reporting.intervals import Estimate, Floats
+from unseen.reporting.intervals import Floats
 from unseen.reporting.theme import Theme
 from unseen.reporting.transfer.least_squares import fit
 from unseen.reporting.transfer.lines import Line
 from unseen.reporting.transfer.tuned_tasks import TunedTask
-from unseen.reporting.vega_lite import Spec, marks, number, short, sized, tooltip
+from unseen.reporting.vega_lite import LEGEND, Spec, deviation, marks, number, reaching, short, sized, tooltip
 
 OUTCOMES = {
     "gain": "gain: share of zero-shot errors that is gone",
@@ -69,20 +68,14 @@ def outcome_panel(
     bands = [row for line in drawn for row in _band(line.technique, points)]
     names = _names(points)
     x_domain = _domain([row["x"] for row in points] + [row["p"] for row in names])
-    ends = [row[key] for row in points for key in ("lo", "hi", "y") if key in row]
-    y_domain = _domain([0.0, *ends, *(row["y"] for row in bands)])
+    heights = [row[key] for row in points for key in ("lo", "hi", "y") if key in row]
+    y_domain = _domain([0.0, *heights, *(row["y"] for row in bands)])
     x = number(
         "x", f"{measure.upper()} of the task, before training", _fixed(x_domain), tickCount=5, grid=False
     )
     y = number("y", OUTCOMES[outcome], _fixed(y_domain), tickCount=5)
     shown = [name for name in techniques if any(row["t"] == name for row in points)]
-    legend = {
-        "orient": "bottom",
-        "title": None,
-        "columns": _columns(shown),
-        "symbolOpacity": 1,
-        "symbolSize": 70,
-    }
+    legend = LEGEND | {"columns": _columns(shown), "symbolSize": 70}
     by_technique = {
         "field": "t",
         "type": "nominal",
@@ -92,19 +85,17 @@ def outcome_panel(
     colour = by_technique | {"scale": theme.colours(techniques)}
     shape = by_technique | {"scale": theme.shapes(techniques)}
     place = {"x": x, "y": y, "color": colour}
-    spread = {"y": y | {"field": "lo"}, "y2": {"field": "hi"}}
     layers = [
         marks("rule", {"x": x, "color": {"value": theme.line}}, names),
         marks("rule", {"y": y, "color": {"value": theme.faint}}, [{"y": 0}], strokeWidth=1),
     ]
     if bands:
         layers += [
-            marks("area", place | spread, bands, clip=True, opacity=0.13),
+            reaching("area", place, bands, clip=True, opacity=0.13),
             marks("line", place, bands, clip=True, strokeWidth=2),
         ]
     if any("lo" in row for row in points):
-        valid = [{"filter": "isValid(datum.lo)"}]
-        layers.append(marks("rule", place | spread, points, valid, strokeWidth=1.3))
+        layers.append(reaching("rule", place, points, strokeWidth=1.3))
     tip = tooltip(
         ("t", "technique"),
         ("k", "task"),
@@ -127,16 +118,9 @@ def _points(groups: Sequence[TunedTask], outcome: str, measure: str) -> list[Spe
         if of.point is None or not found.n or measure not in of.point.measures:
             continue
         row: Spec = {"x": short(of.point.measures[measure]), "y": short(found.mean), "n": found.n}
-        row |= {"t": of.technique, "k": of.task} | _spread(found)
+        row |= {"t": of.technique, "k": of.task} | deviation(found)
         rows.append(row)
     return rows
-
-
-def _spread(found: Estimate) -> Spec:
-    if math.isnan(found.std):
-        return {}
-    ends = {"lo": short(found.mean - found.std), "hi": short(found.mean + found.std)}
-    return ends | {"sd": short(found.std)}
 
 
 def _band(technique: str, points: Sequence[Spec]) -> list[Spec]:
