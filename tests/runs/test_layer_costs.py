@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from tests.runs.conftest import small
 
-from unseen.reporting.run_files import read_facts
+from unseen.reporting.run_files import Facts, checked
 from unseen.runs.build import _layer_costs
 
 
@@ -17,7 +17,7 @@ def test_costs_are_written_and_read_and_leave_no_trace(tmp_path: Path) -> None:
     weights, state = run.weights(), torch.get_rng_state()
     run.folder.add_facts(layer_costs=_layer_costs(run.module, run.trainer))
     run.folder.write_summary("finished")
-    costs = read_facts(json.loads((tmp_path / "summary.json").read_text())).layer_costs
+    costs = checked(Facts, json.loads((tmp_path / "summary.json").read_text())).layer_costs
     assert costs
     assert len(costs.parameters) == len(costs.milliseconds) == len(run.module.backbone.taps)
     assert costs.parameters == sorted(costs.parameters)

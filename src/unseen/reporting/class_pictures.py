@@ -11,7 +11,7 @@ from PIL import Image
 
 from unseen.class_sheet import FILE, MOST_CLASSES, read_sheet
 from unseen.reporting.analysis import Analysis
-from unseen.reporting.collect import Run
+from unseen.reporting.scored_runs import Run
 from unseen.reporting.texts import printable
 from unseen.settings import value_at
 from unseen.wording import count

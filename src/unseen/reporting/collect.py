@@ -12,48 +12,17 @@ from typing import Any, TypeVar
 
 from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.biases.bias_runs import BiasRun, read_bias_run
-from unseen.reporting.run_files import (
-    Facts,
-    RunScores,
-    Split,
-    entry_of,
-    read_config,
-    read_facts,
-    read_scores,
-    read_split,
-)
-from unseen.reporting.texts import class_names, one_line, printable, quoted
+from unseen.reporting.run_files import entry_of
+from unseen.reporting.scored_runs import Run, read_scored_run
+from unseen.reporting.texts import one_line, printable, quoted
 from unseen.reporting.transfer.checked_runs import CheckedRun, read_checked_run
-from unseen.run_folder import EMBEDDINGS, SCHEMA
+from unseen.run_folder import SCHEMA
 from unseen.run_state import state_of
 
 _NOT_ENTERED = {"wandb", "checkpoints", "metrics", "tables", "figures", "__pycache__"}
 _LARGEST_SUMMARY = 4 * MEBIBYTE  # a run writes a few kB, and a line for each unreadable image
 _LONGEST_PATH = 5000
 _BIASES, _TRANSFER = "biases", "transfer"  # kinds of runs of biases.py and transfer.py
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """One finished run."""
-
-    folder: Path
-    name: str  # the folder as shown to a person
-    facts: Facts
-    config: dict[str, Any]  # empty where there is no config.yaml
-    scores: RunScores
-    split: Split | None = None  # its classes, where they are known
-
-    @property
-    def classes(self) -> str:
-        """Short names of its unseen classes, "" where they are not known."""
-        return class_names(self.split.unseen) if self.split else ""
-
-    @property
-    def embeddings(self) -> Path | None:
-        """Its saved embeddings, None where they were not saved."""
-        path = self.folder / EMBEDDINGS
-        return path if os.path.lexists(path) else None
 
 
 @dataclass(frozen=True)
@@ -110,7 +79,7 @@ def collect(roots: Sequence[Path]) -> Collection:
             elif content.get("kind") == _TRANSFER:
                 tuned.append(_read_of(read_checked_run, folder, name, content))
             else:
-                finished.append(_read_run(folder, name, content))
+                finished.append(_read_of(read_scored_run, folder, name, content))
         except _LeaveOutError as error:
             left_out.append(_left_out(name, error.status, str(error), content))
     runs, duplicates = _newest_of_each(finished, _identity)
@@ -158,23 +127,6 @@ def _read_summary(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _LeaveOutError("unreadable", "summary.json holds no table of facts")
     return content
-
-
-def _read_run(folder: Path, name: str, content: dict[str, Any]) -> Run:
-    _check_finished(folder, content)
-    file, config = "summary.json", {}
-    try:
-        facts = read_facts(content)
-        file = "scores.csv"
-        scores = read_scores(folder / file, facts)
-        file = "config.yaml"
-        with suppress(FileNotFoundError):
-            config = read_config(folder / file)
-    except FileNotFoundError as error:
-        raise _LeaveOutError("unreadable", f"{file} is missing") from error
-    except (OSError, ValueError) as error:
-        raise _LeaveOutError("unreadable", f"{file}: {one_line(error)}") from error
-    return Run(folder, name, facts, config, scores, read_split(folder / "split.json"))
 
 
 def _read_of(

@@ -15,12 +15,12 @@ import numpy as np
 
 from unseen.probe_table import SCORES
 from unseen.reporting.best_layer import Generalization, Lead, generalization, lead
-from unseen.reporting.collect import Run
 from unseen.reporting.crossfit import Difference, difference
 from unseen.reporting.design import Components, components
 from unseen.reporting.intervals import Complete, Estimate, band, complete, estimate, estimates
 from unseen.reporting.place import NOWHERE, Place, split_names
 from unseen.reporting.run_files import Floats, Key
+from unseen.reporting.scored_runs import Run
 from unseen.reporting.turning import Turning, turning
 from unseen.reporting.units import Cell, Units, kind_of_splits, table_of
 from unseen.scores import NOISE_FLOOR_PROBE, destroyed_level

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.run_files import Floats
 from unseen.reporting.saved_arrays import array_of, opened_arrays
+from unseen.reporting.scored_runs import Run
 from unseen.reporting.texts import one_line, printable
 
 _MOST_POINTS = 450

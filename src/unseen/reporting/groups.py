@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from unseen.reporting.collect import LeftOut, Run, duplicate, written
+from unseen.reporting.collect import LeftOut, duplicate, written
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.place import Place, differing, place_of, plain, scored
+from unseen.reporting.scored_runs import Run
 from unseen.reporting.texts import digest, file_name
 from unseen.scores import is_control
 

@@ -20,11 +20,11 @@ from unseen.reporting.association import RankAgreement, partial_spearman, spearm
 from unseen.reporting.biases.bias_runs import BiasRun
 from unseen.reporting.biases.section_tables import columns_of
 from unseen.reporting.claims import judged
-from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Estimate, estimate
 from unseen.reporting.paired_levels import Shared
 from unseen.reporting.place import differing
+from unseen.reporting.scored_runs import Run
 from unseen.reporting.transfer.checked_runs import CheckedRun
 from unseen.settings import ADDED, flatten
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Estimate, estimates
+from unseen.reporting.scored_runs import Run
 from unseen.scores import ACCURACY
 from unseen.settings import ADDED, effect_of, flatten, value_at
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unseen.reporting.collect import Run
+from unseen.reporting.scored_runs import Run
 from unseen.reporting.texts import class_names, digest
 from unseen.settings import ADDED, IMAGE_ROOTS, effect_of, flatten
 

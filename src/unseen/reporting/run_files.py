@@ -7,11 +7,14 @@ Legend: T steps, L layers.
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
@@ -24,7 +27,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from unseen.probe_table import SCORES
 from unseen.regular_files import MEBIBYTE, read_text
-from unseen.reporting.texts import printable, quoted
+from unseen.reporting.texts import one_line, printable, quoted
 from unseen.scores import (
     ACCURACY,
     ENSEMBLE_PROBE,
@@ -167,13 +170,15 @@ def entry_of(command: object) -> Entry:
     return "eval" if named else "train"
 
 
-def read_facts(content: dict[str, Any]) -> Facts:
-    """Return the facts of a summary.
-
-    Raises:
-        ValueError: One sentence that names what is missing or wrong.
-    """
-    return checked(Facts, content)
+@contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Turn what reading a file raises into a ValueError of one sentence that names it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ValueError(f"{file} is missing") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(f"{file}: {one_line(error)}") from error
 
 
 def checked(kind: type[Model], content: dict[str, Any]) -> Model:

@@ -19,10 +19,10 @@ from typing import Any
 
 from unseen.reporting.best_layer import generalization
 from unseen.reporting.claims import judged
-from unseen.reporting.collect import Run
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Estimate
 from unseen.reporting.paired_levels import Effect, Shared, compare, of_units
+from unseen.reporting.scored_runs import Run
 from unseen.reporting.study_about import About, about_of, by_study, order_of_level
 from unseen.reporting.texts import printable
 from unseen.settings import flatten

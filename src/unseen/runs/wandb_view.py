@@ -289,13 +289,13 @@ def draw_figures(folder: RunFolder) -> dict[str, Image]:
     import vl_convert
     from PIL import Image
 
-    from unseen.reporting.collect import Run
     from unseen.reporting.configuration import Configuration
     from unseen.reporting.figures import layer_curves, over_steps
-    from unseen.reporting.run_files import arrays_of, read_facts
+    from unseen.reporting.run_files import Facts, arrays_of, checked
+    from unseen.reporting.scored_runs import Run
     from unseen.reporting.theme import FILES
 
-    facts = read_facts(folder.summary)
+    facts = checked(Facts, folder.summary)
     scores = arrays_of(folder.table, facts.seen_accuracy)
     one = Configuration((Run(folder.path, folder.path.name, facts, {}, scores),))
     where = f"{facts.model} on {facts.data}, seed {facts.seed}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -24,9 +24,9 @@ from unseen.reporting.run_files import (
     Time,
     Trained,
     checked,
+    naming,
     read_config,
 )
-from unseen.reporting.texts import one_line
 from unseen.settings import effect_of, flatten
 
 ACCURACY = "accuracy"
@@ -127,20 +127,15 @@ def read_bias_run(folder: Path, name: str, content: dict[str, Any]) -> BiasRun:
     Raises:
         ValueError: One sentence that names the file.
     """
-    file, config = "summary.json", {}
-    try:
+    config: dict[str, Any] = {}
+    with naming("summary.json"):
         facts = checked(BiasFacts, content)
-        file = "scores.csv"
-        rows = _rows(folder / file)
-        file = "conditions.csv"
+    with naming("scores.csv"):
+        rows = _rows(folder / "scores.csv")
+    with naming("conditions.csv"):
         networks_of([folder])  # reads it, and what it needs of the other two
-        file = "config.yaml"
-        if (folder / file).exists():
-            config = read_config(folder / file)
-    except FileNotFoundError as error:
-        raise ValueError(f"{file} is missing") from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise ValueError(f"{file}: {one_line(error)}") from error
+    with naming("config.yaml"), suppress(FileNotFoundError):
+        config = read_config(folder / "config.yaml")
     values = {
         (row.measure, row.images): Estimate(row.value, math.nan, row.low, row.high, row.n) for row in rows
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from unseen.reporting.checked_rows import LARGEST, ROUNDING, Maybe, MeasuredRow, read_checked_rows
-from unseen.reporting.run_files import Count, Name, Positive, Share, Time, checked, read_config
-from unseen.reporting.texts import one_line
+from unseen.reporting.run_files import Count, Name, Positive, Share, Time, checked, naming, read_config
 from unseen.reporting.transfer.interpolations import FILE as INTERPOLATION
 from unseen.reporting.transfer.interpolations import Curve, read_curve
 from unseen.reporting.transfer.run_folders import TransferRun, read_run
@@ -125,23 +123,18 @@ def read_checked_run(folder: Path, name: str, content: dict[str, Any]) -> Checke
     Raises:
         ValueError: One sentence that names the file.
     """
-    file = "summary.json"
-    try:
+    with naming("summary.json"):
         facts = checked(TransferFacts, content)
-        file = "scores.csv"
-        rows = read_checked_rows(folder / file, Score, _COLUMNS)
+    with naming("scores.csv"):
+        rows = read_checked_rows(folder / "scores.csv", Score, _COLUMNS)
         scores = {(row.task, row.measure): row for row in rows}
         _check_agree(facts, scores)
-        file = "config.yaml"
-        config = read_config(folder / file)
+    with naming("config.yaml"):
+        config = read_config(folder / "config.yaml")
         _check_numbers(config)
         of_study = read_run(folder)
-        file = INTERPOLATION
-        curve = read_curve(folder / file, (facts.model, facts.data, facts.technique))
-    except FileNotFoundError as error:
-        raise ValueError(f"{file} is missing") from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise ValueError(f"{file}: {one_line(error)}") from error
+    with naming(INTERPOLATION):
+        curve = read_curve(folder / INTERPOLATION, (facts.model, facts.data, facts.technique))
     assert of_study is not None  # it is finished
     return CheckedRun(folder, name, facts, scores, of_study, curve, config.get("study"))
 
