@@ -8,6 +8,7 @@ from scipy.stats import ttest_rel
 
 from unseen.reporting.best_layer import best_layers, generalization, lead
 from unseen.reporting.crossfit import at_best, cross_fit
+from unseen.reporting.intervals import complete
 
 # Two units, three layers. Means .35, .45, .40: the papers' way gives layer 1 with .45.
 # Largest of each unit: .6 (layer 0), .7 (layer 2). Each at the best layer of the other: .1 (2), .1 (0).
@@ -47,8 +48,8 @@ def test_what_is_undefined_does_not_count() -> None:
     nmi = np.array([[np.nan, 0.1, 0.2], [np.nan, 0.9, 0.4], [np.nan, np.nan, 0.9], [0.1, 0.5, 0.3]])
     found = generalization(nmi)
     assert found is not None
-    assert found.used.dropped_layers.tolist() == [0]  # one of four has it
-    assert found.used.dropped_units.tolist() == [2]
+    assert complete(nmi).dropped_layers.tolist() == [0]  # one of four has it
+    assert complete(nmi).dropped_units.tolist() == [2]
     assert (found.best_layer, found.wins.tolist()) == (1, [0, 2, 1])
     assert found.plain.mean == pytest.approx(0.5)  # .1, .9, .5
     assert found.candidates.tolist() == [False, True, True]

@@ -230,7 +230,6 @@ def reasons(root: Path) -> dict[str, tuple[str, str]]:
     [
         ({"size": "/../../x"}, "size is '/../../x', it must be 'demo' or 'paper'"),
         ({"versions": "x"}, "versions is 'x', it must be a valid dictionary"),
-        ({"k": "x"}, "k is 'x', it must be a valid integer"),
         ({"seen_classes": "x"}, "seen_classes is 'x', it must be a valid integer"),
         ({"seed": True}, "seed is True, it must be a valid integer"),
         ({"model": "\ud800"}, r"model is '\ud800', it must be a name of 1 to 500 printable characters"),

@@ -16,7 +16,6 @@ from unseen.reporting.crossfit import at_best, cross_fit
 from unseen.reporting.intervals import (
     CONFIDENCE,
     FEWEST,
-    Complete,
     Estimate,
     Floats,
     complete,
@@ -34,7 +33,6 @@ class Generalization:
     best_layer: int  # of plain; the shallowest where several tie
     wins: NDArray[np.int64]  # (L,) in how many units each layer is the largest; ties go to the shallowest
     candidates: NDArray[np.bool_]  # (L,) layers that cannot be excluded as the best
-    used: Complete  # units and layers that count
 
     @property
     def score(self) -> Estimate:
@@ -58,7 +56,6 @@ def generalization(nmi: Floats) -> Generalization | None:
         best_layer=int(used.layers[best]),
         wins=wins,
         candidates=best_layers(nmi),
-        used=used,
     )
 
 

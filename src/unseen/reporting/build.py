@@ -124,8 +124,8 @@ def _figures(contest: Contest) -> dict[str, Spec]:
         for name, (title, spec) in single.items()
         if spec
     }
-    made["layers"] = figures.side_by_side(layers, FILES, f"NMI of every layer, {where}", band)
+    made["layers"] = figures.side_by_side(layers, f"NMI of every layer, {where}", band)
     made["heat_map"] = figures.side_by_side(
-        heat, FILES, f"NMI of the unseen classes, {where}", "layer by training step"
+        heat, f"NMI of the unseen classes, {where}", "layer by training step"
     )
     return made

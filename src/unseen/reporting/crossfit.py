@@ -161,7 +161,6 @@ class Difference:
     g: Estimate  # first - second of the cross-fitted g
     p: float  # two-sided; NaN below three units
     first_above: int  # in so many of the n units
-    units: tuple[int, ...]  # which units
 
 
 def difference(first: Floats, second: Floats) -> Difference:
@@ -183,4 +182,4 @@ def difference(first: Floats, second: Floats) -> Difference:
         )
     pairs = parts[0] - parts[1]
     above_in = int((pairs.scores > 0).sum())
-    return Difference(pairs.estimate if pairs.n else Estimate(), pairs.p, above_in, tuple(units.tolist()))
+    return Difference(pairs.estimate if pairs.n else Estimate(), pairs.p, above_in)

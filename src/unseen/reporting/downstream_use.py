@@ -59,7 +59,6 @@ class DownstreamUse:
 
     data: str
     splits: tuple[int, int]  # class splits of each half; (0, 0) where they are too few
-    scope: str  # what a result would hold over, but for networks
     networks: tuple[Network, ...]
     predictions: tuple[Prediction, ...]
 
@@ -87,7 +86,7 @@ def downstream_uses(configurations: Sequence[Configuration]) -> tuple[Downstream
 def _on_one(data: str, configs: Sequence[Configuration]) -> DownstreamUse:
     units = shared_units(configs)
     if units.over != "splits" or len(units.units) < LEAST_SPLITS:
-        return DownstreamUse(data, (0, 0), units.scope, (), ())
+        return DownstreamUse(data, (0, 0), (), ())
     measured = [name for name in USES if all(("unseen", name) in one.probes for one in configs)]
     networks = tuple(_network(config, units, [*measured, COUNT_ERROR]) for config in configs)
     predictors = {G: [one.g for one in networks], ACCURACY: [one.accuracy for one in networks]}
@@ -97,7 +96,7 @@ def _on_one(data: str, configs: Sequence[Configuration]) -> DownstreamUse:
         for use in measured
     )
     of_g, of_use = halves(np.zeros(len(units.units)))
-    return DownstreamUse(data, (len(of_g), len(of_use)), units.scope, networks, predictions)
+    return DownstreamUse(data, (len(of_g), len(of_use)), networks, predictions)
 
 
 def halves(units: Floats) -> tuple[Floats, Floats]:

@@ -19,7 +19,7 @@ import numpy as np
 from unseen.probe_table import HEADINGS
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import Estimate, estimates
-from unseen.reporting.theme import Theme
+from unseen.reporting.theme import FILES, Theme
 from unseen.reporting.vega_lite import (
     LEGEND,
     Spec,
@@ -44,15 +44,18 @@ _SPLIT_DASHES = {"domain": list(SPLITS), "range": [[1, 0], [5, 3]]}
 _KIND_DASHES = {"domain": ["chance", "ceiling", "pixels"], "range": [[1, 3], [8, 3, 2, 3], [4, 2]]}
 
 
-def layer_curves(config: Configuration, theme: Theme, *, probe: str = "nmi") -> Spec:
-    """Return the scores over the layers at the last step, with intervals, chance, ceiling and raw pixels."""
-    probes = list(HEADINGS) if theme.on_page else [probe]
+def layer_curves(config: Configuration, theme: Theme) -> Spec:
+    """Return the scores over the layers at the last step, with intervals, chance, ceiling and raw pixels.
+
+    The page has a choice of probes, a file the NMI.
+    """
+    probes = list(HEADINGS) if theme.on_page else ["nmi"]
     rows = [row for split in SPLITS for name in probes for row in _curve_rows(config, split, name)]
     levels, paths = _reference_rows(config, probes)
     last = config.last_layer
     x = number("l", "layer", {"domain": [0, max(last, 1)], "nice": False, "padding": 8})
     x["axis"] = {"values": list(range(0, last + 1, 1 + last // 14)), "format": "d", "grid": False}
-    y = number("v", "score" if theme.on_page else HEADINGS[probe], {"domain": [0, 1]}, tickCount=5)
+    y = number("v", "score" if theme.on_page else HEADINGS["nmi"], {"domain": [0, 1]}, tickCount=5)
     legend = None if theme.on_page else {"title": "classes", "orient": "bottom"}
     split_colours = {"domain": list(SPLITS), "range": [theme.unseen, theme.seen]}
     colour = {"field": "s", "type": "nominal", "scale": split_colours, "legend": legend}
@@ -75,7 +78,7 @@ def layer_curves(config: Configuration, theme: Theme, *, probe: str = "nmi") -> 
         marks("line", place | dash, transform=chosen, strokeWidth=2),
         marks("point", place | point, transform=chosen, filled=True, opacity=1),
     ]
-    params = {"params": [{"name": "probe", "value": probe}]} if theme.on_page else {}
+    params = {"params": [{"name": "probe", "value": "nmi"}]} if theme.on_page else {}
     independent = {"scale": {"strokeDash": "independent"}}
     return sized({"data": {"values": rows}, "layer": layers, "resolve": independent} | params, theme)
 
@@ -266,7 +269,6 @@ def destroyed(configurations: Sequence[Configuration], theme: Theme) -> Spec | N
 
 def side_by_side(
     titled: Sequence[tuple[str, Spec]],
-    theme: Theme,
     title: str,
     subtitle: str,
     *,
@@ -277,7 +279,6 @@ def side_by_side(
 
     Args:
         titled: Titles and figures.
-        theme: Of files.
         title: Of all.
         subtitle: What the marks mean.
         columns: Figures in a row.
@@ -290,7 +291,7 @@ def side_by_side(
     lines = textwrap.wrap(subtitle, _NOTE_WIDTH * min(columns, len(titled)))
     heading = {"text": title, "subtitle": lines, "fontSize": 15, "subtitleFontSize": 12, "offset": 12}
     layout = {"columns": columns, "spacing": 24, "padding": 12}
-    return {"title": heading, "concat": parts, "config": theme.config()} | layout
+    return {"title": heading, "concat": parts, "config": FILES.config()} | layout
 
 
 def _intervals(

@@ -60,7 +60,7 @@ def _section(join: Join, unlinked: int) -> JoinSection:
     files = {}
     if parts:
         heading = f"g against what else was measured, {title}"
-        files[f"joined_{name}"] = side_by_side(parts, FILES, heading, _MARKS, columns=4)
+        files[f"joined_{name}"] = side_by_side(parts, heading, _MARKS, columns=4)
     return JoinSection(
         name, title, join.contest.size, tuple(join_sentences(join, unlinked)), networks_table(join),
         tests_table(join), panels, specs, files,

@@ -141,7 +141,6 @@ class Facts(BaseModel):
     config_hash: Name | None = None
     split_hash: Name | None = None  # equal for runs with the same seen and unseen classes
     images_hash: Name | None = None  # equal for the same image files, wherever they are
-    k: Positive | None = None  # neighbours of NN@k
     seen_classes: Positive | None = None
     unseen_classes: Positive | None = None
     steps: Count | None = None

@@ -23,7 +23,7 @@ from unseen.reporting.biases.figure_marks import (
     rho_text,
 )
 from unseen.reporting.biases.networks import BIASES, Networks
-from unseen.reporting.theme import PAGE, Theme
+from unseen.reporting.theme import FILES, PAGE, Theme
 from unseen.reporting.vega_lite import LEGEND, Spec, marks, number, sized, tooltip, without_config
 
 MARKS_NOTE = (
@@ -157,12 +157,10 @@ def _rho_text(rhos: Mapping[str, Correlation]) -> str:
     )
 
 
-def scatter_grid(
-    networks: Networks, rows: Sequence[Correlation], theme: Theme, own: Networks | None = None
-) -> Spec:
+def scatter_grid(networks: Networks, rows: Sequence[Correlation], own: Networks | None = None) -> Spec:
     """Return all panels as one figure for a file: a row a bias, a column a group."""
     panels = [
-        scatter(networks, bias, group, rhos_of(rows, bias, group), theme, own)
+        scatter(networks, bias, group, rhos_of(rows, bias, group), FILES, own)
         for bias in networks.biases
         for group in networks.groups
     ]
@@ -172,7 +170,7 @@ def scatter_grid(
     subtitle = MARKS_NOTE + RHO_NOTE * bool(rows) + " Pink: one's own networks." * (own is not None)
     heading = {"text": "Biases and accuracy", "subtitle": subtitle, "fontSize": 15, "offset": 12}
     layout = {"columns": len(networks.groups), "spacing": 18, "padding": 12}
-    return {"title": heading, "concat": bare, "config": theme.config()} | layout
+    return {"title": heading, "concat": bare, "config": FILES.config()} | layout
 
 
 def scatter_rows(

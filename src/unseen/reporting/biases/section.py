@@ -94,7 +94,7 @@ def bias_section(runs: Sequence[BiasRun]) -> Section:
     specs |= {f"bias_{kind}": pass_curves(background, kind, PAGE, own) for kind in curves}
     files = {f"bias_{kind}": pass_curves(background, kind, FILES, own) for kind in curves}
     if panels:
-        files["bias_scatter"] = scatter_grid(background, [], FILES, own)
+        files["bias_scatter"] = scatter_grid(background, [], own)
     colours = category_colours(background, PAGE)
     return Section(
         (*_sentences(runs, names, found, groups), *problems),

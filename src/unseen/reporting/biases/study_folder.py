@@ -79,7 +79,7 @@ def write_study(study: Study, out: Path) -> None:
 
 
 def _for_files(study: Study) -> dict[str, Spec]:
-    grid = scatter_grid(study.networks, study.correlations, FILES, study.own)
+    grid = scatter_grid(study.networks, study.correlations, study.own)
     return {"scatter": grid} | _heat_maps(study, FILES) | _curves(study, FILES)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from unseen.reporting.checked_rows import LARGEST, ROUNDING, Maybe, MeasuredRow, read_checked_rows
-from unseen.reporting.run_files import Count, Name, Positive, Share, Time, checked, naming, read_config
+from unseen.reporting.run_files import Count, Name, Share, Time, checked, naming, read_config
 from unseen.reporting.transfer.interpolations import FILE as INTERPOLATION
 from unseen.reporting.transfer.interpolations import Curve, read_curve
 from unseen.reporting.transfer.run_folders import TransferRun, read_run
@@ -36,10 +36,8 @@ class TransferFacts(BaseModel):
     command: list[str] | None = None
     written: Time | None = None
     config_hash: Name | None = None
-    classes: Positive | None = None
     held_out_accuracies: list[Share] | None = None  # by which one of several settings is chosen
     trainable_parameters: Count | None = None
-    parameters: Count | None = None
     versions: dict[str, str] | None = None
 
 

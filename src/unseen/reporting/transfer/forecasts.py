@@ -78,21 +78,19 @@ class Forecast:
     extrapolates: bool
 
 
-def known_tasks(points: Sequence[Point], measure: str = PRIMARY) -> list[KnownTasks]:
+def known_tasks(points: Sequence[Point]) -> list[KnownTasks]:
     """Return how good forecasts from k = 3 ... T - 1 tasks are, where there is a line through all T."""
     return [
-        _of_k(encoder, technique, outcome, measure, x, y, k)
+        _of_k(encoder, technique, outcome, x, y, k)
         for (encoder, technique), members in grouped(points).items()
         for outcome in OUTCOMES
-        for x, y in [pairs(members, measure, outcome)]
+        for x, y in [pairs(members, PRIMARY, outcome)]
         if has_line(x, y)
         for k in range(FEWEST, len(x))
     ]
 
 
-def _of_k(
-    encoder: str, technique: str, outcome: str, measure: str, x: Floats, y: Floats, k: int
-) -> KnownTasks:
+def _of_k(encoder: str, technique: str, outcome: str, x: Floats, y: Floats, k: int) -> KnownTasks:
     errors, of_mean, covered, widths, subsets = [], [], [], [], 0
     for chosen in _subsets(len(x), k):
         out = np.setdiff1d(np.arange(len(x)), chosen)
@@ -110,7 +108,7 @@ def _of_k(
     )
     width = float(np.median(widths)) if widths else math.nan
     return KnownTasks(
-        encoder, technique, outcome, measure, len(x), k, subsets, error, error_of_mean, share, width
+        encoder, technique, outcome, PRIMARY, len(x), k, subsets, error, error_of_mean, share, width
     )
 
 
@@ -125,9 +123,7 @@ def _subsets(n: int, k: int) -> list[list[int]]:
     return [list(chosen) for chosen in sorted(drawn)]
 
 
-def forecasts(
-    points: Sequence[Point], measured: Sequence[MeasuredTask], measure: str = PRIMARY
-) -> list[Forecast]:
+def forecasts(points: Sequence[Point], measured: Sequence[MeasuredTask]) -> list[Forecast]:
     """Return forecasts of each outcome for the tasks that were measured, but not trained with a technique.
 
     Three tasks at least; with three the t interval has one degree of freedom and is very wide, as it should be.
@@ -138,19 +134,17 @@ def forecasts(
         new = [
             task
             for task in measured
-            if task.encoder == encoder and task.task not in trained and measure in task.measures
+            if task.encoder == encoder and task.task not in trained and PRIMARY in task.measures
         ]
         for outcome in OUTCOMES if new else ():
-            x, y = pairs(members, measure, outcome)
+            x, y = pairs(members, PRIMARY, outcome)
             if len(x) >= FEWEST and varies(x) and varies(y):
-                found += [_forecast(technique, outcome, measure, x, y, task) for task in new]
+                found += [_forecast(technique, outcome, x, y, task) for task in new]
     return found
 
 
-def _forecast(
-    technique: str, outcome: str, measure: str, x: Floats, y: Floats, task: MeasuredTask
-) -> Forecast:
-    value, line, n = task.measures[measure], fit(x, y), len(x)
+def _forecast(technique: str, outcome: str, x: Floats, y: Floats, task: MeasuredTask) -> Forecast:
+    value, line, n = task.measures[PRIMARY], fit(x, y), len(x)
     low, high = line.forecast(value)
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * y.std(ddof=1) * math.sqrt(1 + 1 / n))
     mean = float(y.mean())
@@ -160,7 +154,7 @@ def _forecast(
         technique=technique,
         outcome=outcome,
         task=task.task,
-        measure=measure,
+        measure=PRIMARY,
         n=n,
         value=value,
         extrapolates=line.extrapolates(value),

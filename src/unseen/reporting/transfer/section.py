@@ -137,7 +137,7 @@ def _outcomes(
         if panels:
             file = f"transfer_{outcome}"
             headed.append((_HEADINGS[outcome], file, tuple(panels)))
-            files[file] = side_by_side(parts, FILES, _HEADINGS[outcome], OUTCOME_NOTE, columns=2)
+            files[file] = side_by_side(parts, _HEADINGS[outcome], OUTCOME_NOTE, columns=2)
     return headed, specs, files
 
 
@@ -156,7 +156,7 @@ def _maps(tuned: Sequence[TunedTask]) -> tuple[list[Panel], dict[str, Spec], dic
             parts.append((title, change_map(of_technique, tasks, reach, FILES)))
             panels.append(Panel(name, title, f"change of accuracy of every task, {encoder}, {technique}"))
     title = "Change of accuracy on every task"
-    files = {"transfer_changes": side_by_side(parts, FILES, title, CHANGES_NOTE, columns=3)} if parts else {}
+    files = {"transfer_changes": side_by_side(parts, title, CHANGES_NOTE, columns=3)} if parts else {}
     return panels, specs, files
 
 
@@ -180,9 +180,7 @@ def _alphas(
             panels.append(Panel(name, of.task, label))
         headed.append((title, file, tuple(panels)))
         parts = [(of.task, alpha_panel(of, domain, FILES)) for of in of_both]
-        files[file] = side_by_side(
-            parts, FILES, f"Weights between zero-shot and fine-tuned: {title}", ALPHA_NOTE
-        )
+        files[file] = side_by_side(parts, f"Weights between zero-shot and fine-tuned: {title}", ALPHA_NOTE)
     return headed, specs, files
 
 
