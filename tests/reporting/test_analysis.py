@@ -66,11 +66,11 @@ def test_curves_on_two_data_sets_are_one_observation_a_network(tmp_path: Path) -
     make_curves(
         tmp_path, "cvt", [[0.0, 0.5, 0.4, 0.3, 0.2]], data="calligraphy"
     )  # at equal depths .375 .35 .27 .2
-    (transfer,) = analysis_of(tmp_path).transfers
-    assert (transfer.first, transfer.second) == ("calligraphy", "digits")
-    assert transfer.rhos["vit"] == pytest.approx(1)
-    assert transfer.agreement.n == 2
-    assert math.isnan(transfer.agreement.p)
+    (pair,) = analysis_of(tmp_path).data_set_pairs
+    assert (pair.first, pair.second) == ("calligraphy", "digits")
+    assert pair.rhos["vit"] == pytest.approx(1)
+    assert pair.agreement.n == 2
+    assert math.isnan(pair.agreement.p)
 
 
 def test_accuracy_against_g_over_networks(tmp_path: Path) -> None:
@@ -195,4 +195,4 @@ def test_an_evaluation_on_classes_that_were_trained_on_is_not_ranked(tmp_path: P
 def test_curves_of_another_training_are_not_compared_between_data_sets(tmp_path: Path, settings: Any) -> None:
     make_curves(tmp_path, "vit", [[0.1, 0.2, 0.3]], data="digits")
     make_curves(tmp_path, "vit", [[0.3, 0.4, 0.5]], data="cifar100", settings=settings)
-    assert analysis_of(tmp_path).transfers == ()
+    assert analysis_of(tmp_path).data_set_pairs == ()

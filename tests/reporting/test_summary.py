@@ -297,9 +297,9 @@ def test_curves_of_unrelated_networks_do_not_agree(tmp_path: Path) -> None:
         for model in ("cvt", "swin"):
             make_curves(tmp_path, model, [[0.1, 0.2, 0.3, 0.4]], data=data)
     found = analysis_of(tmp_path)
-    (transfer,) = found.transfers
+    (pair,) = found.data_set_pairs
     assert "is not shown: ρ above zero in 2 of 2 networks, 1.00 in the mean, too few for a p." in across_data(
-        transfer, found
+        pair, found
     )
 
 

@@ -227,13 +227,13 @@ def accuracy_and_g(analysis: Analysis) -> Table:
 def data_set_agreement(analysis: Analysis) -> Table:
     """Return whether networks' curves are the same on two data sets."""
     rows = []
-    for transfer in analysis.transfers:
-        found = transfer.agreement
-        of_each = ", ".join(f"{network} {shown(rho, 2)}" for network, rho in transfer.rhos.items())
+    for pair in analysis.data_set_pairs:
+        found = pair.agreement
+        of_each = ", ".join(f"{network} {shown(rho, 2)}" for network, rho in pair.rhos.items())
         cells = (
-            transfer.first,
-            transfer.second,
-            transfer.size,
+            pair.first,
+            pair.second,
+            pair.size,
             found.n,
             found.rho,
             found.positive,

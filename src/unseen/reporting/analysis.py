@@ -83,7 +83,7 @@ class Contest:
 
 
 @dataclass(frozen=True, eq=False)
-class Transfer:
+class DataSetPair:
     """The curves of all networks on two data sets, at equal normalised depths."""
 
     first: str  # data set
@@ -98,7 +98,7 @@ class Analysis:
     """All results of a report."""
 
     contests: tuple[Contest, ...]  # paper before demo, those with most configurations first
-    transfers: tuple[Transfer, ...]
+    data_set_pairs: tuple[DataSetPair, ...]
     unscored: tuple[str, ...]  # labels of configurations whose NMI is undefined at every layer
     p_values: Mapping[object, float]  # of every test of the page, by what was tested
     written: Mapping[object, bool]  # which claims may be written
@@ -126,8 +126,8 @@ def analyse(configurations: Sequence[Configuration]) -> Analysis:
         key=lambda one: (one.size != "paper", -len(one.configurations), -len(one.best.runs), one.data)
     )
     unscored = tuple(f"{config.label} on {config.data}" for config in configurations if not config.is_scored)
-    transfers = tuple(_transfers(contests))
-    p_values: dict[object, float] = {transfer: transfer.agreement.p for transfer in transfers}
+    data_set_pairs = tuple(_data_set_pairs(contests))
+    p_values: dict[object, float] = {pair: pair.agreement.p for pair in data_set_pairs}
     for contest in contests:
         p_values |= {pair: pair.found.p for pair in contest.pairs} | {contest: _p(contest.association)}
         p_values |= {(config, "lead"): config.lead.p for config in contest.configurations}
@@ -135,7 +135,7 @@ def analyse(configurations: Sequence[Configuration]) -> Analysis:
         trained = {config: config.training for config in contest.configurations}
         p_values |= {(config, "training"): found.p for config, found in trained.items() if found}
     written = dict(zip(p_values, may_be_written(list(p_values.values())), strict=True))
-    return Analysis(tuple(contests), transfers, unscored, p_values, written)
+    return Analysis(tuple(contests), data_set_pairs, unscored, p_values, written)
 
 
 def _p(found: RankAgreement) -> float:
@@ -263,7 +263,7 @@ def _pair(first: Configuration, second: Configuration) -> Pair:
     return Pair(first, second, units, found, components(table_of(per_run, units.cells)))
 
 
-def _transfers(contests: Sequence[Contest]) -> list[Transfer]:
+def _data_set_pairs(contests: Sequence[Contest]) -> list[DataSetPair]:
     """Compare the curves of networks between data sets; a network counts where it was trained in the same way."""
     by_network: dict[str, dict[str, Configuration]] = {}
     for contest in contests:
@@ -279,7 +279,7 @@ def _transfers(contests: Sequence[Contest]) -> list[Transfer]:
     found = []
     for places, of_pair in rhos.items():
         means = {network: float(np.mean(values)) for network, values in of_pair.items()}
-        found.append(Transfer(*places, means, curve_agreement(list(means.values()))))
+        found.append(DataSetPair(*places, means, curve_agreement(list(means.values()))))
     return found
 
 

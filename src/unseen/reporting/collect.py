@@ -15,7 +15,7 @@ from unseen.reporting.biases.bias_runs import BiasRun, read_bias_run
 from unseen.reporting.run_files import entry_of
 from unseen.reporting.scored_runs import Run, read_scored_run
 from unseen.reporting.texts import one_line, printable, quoted
-from unseen.reporting.transfer.checked_runs import CheckedRun, read_checked_run
+from unseen.reporting.transfer.transfer_runs import TransferRun, read_transfer_run
 from unseen.run_folder import SCHEMA
 from unseen.run_state import state_of
 
@@ -45,10 +45,10 @@ class Collection:
     runs: tuple[Run, ...]
     left_out: tuple[LeftOut, ...]
     bias_runs: tuple[BiasRun, ...] = ()  # of biases.py
-    transfer_runs: tuple[CheckedRun, ...] = ()  # of transfer.py
+    transfer_runs: tuple[TransferRun, ...] = ()  # of transfer.py
 
 
-_Any = TypeVar("_Any", Run, BiasRun, CheckedRun)
+_Any = TypeVar("_Any", Run, BiasRun, TransferRun)
 
 
 class _LeaveOutError(Exception):
@@ -67,7 +67,7 @@ def collect(roots: Sequence[Path]) -> Collection:
     """
     finished: list[Run] = []
     measured: list[BiasRun] = []
-    tuned: list[CheckedRun] = []
+    tuned: list[TransferRun] = []
     left_out: list[LeftOut] = []
     for folder in find_folders(roots):
         content: dict[str, Any] = {}
@@ -77,7 +77,7 @@ def collect(roots: Sequence[Path]) -> Collection:
             if content.get("kind") == _BIASES:
                 measured.append(_read_of(read_bias_run, folder, name, content))
             elif content.get("kind") == _TRANSFER:
-                tuned.append(_read_of(read_checked_run, folder, name, content))
+                tuned.append(_read_of(read_transfer_run, folder, name, content))
             else:
                 finished.append(_read_of(read_scored_run, folder, name, content))
         except _LeaveOutError as error:
@@ -91,7 +91,7 @@ def collect(roots: Sequence[Path]) -> Collection:
     return Collection(tuple(runs), tuple(left_out), tuple(bias_runs), tuple(transfer_runs))
 
 
-def duplicate(run: Run | BiasRun | CheckedRun, reason: str) -> LeftOut:
+def duplicate(run: Run | BiasRun | TransferRun, reason: str) -> LeftOut:
     """Return a finished run as one that does not count."""
     return _left_out(run.name, "duplicate", reason, run.facts.model_dump())
 
@@ -165,7 +165,7 @@ def _identity(run: Run) -> tuple[str, ...]:
     return (facts.entry, facts.config_hash or "", scored if facts.config_hash else run.name)
 
 
-def _hash_of(run: BiasRun | CheckedRun) -> tuple[str, ...]:
+def _hash_of(run: BiasRun | TransferRun) -> tuple[str, ...]:
     return (run.facts.config_hash or "", "" if run.facts.config_hash else run.name)
 
 
@@ -183,7 +183,7 @@ def _newest_of_each(
     return list(newest.values()), [duplicate(run, reason.format(newest[key].name)) for run, key in older]
 
 
-def written(run: Run | BiasRun | CheckedRun) -> tuple[str, str]:
+def written(run: Run | BiasRun | TransferRun) -> tuple[str, str]:
     """Return by what runs are sorted by age."""
     return (run.facts.written or "", run.name)
 

@@ -25,7 +25,7 @@ from unseen.reporting.intervals import Estimate, estimate
 from unseen.reporting.paired_levels import Shared
 from unseen.reporting.place import differing
 from unseen.reporting.scored_runs import Run
-from unseen.reporting.transfer.checked_runs import CheckedRun
+from unseen.reporting.transfer.transfer_runs import TransferRun
 from unseen.settings import ADDED, flatten
 
 ACCURACY = "seen accuracy"
@@ -67,7 +67,7 @@ class Join:
 
 
 def joins(
-    contests: Sequence[Contest], bias_runs: Sequence[BiasRun], transfer_runs: Sequence[CheckedRun]
+    contests: Sequence[Contest], bias_runs: Sequence[BiasRun], transfer_runs: Sequence[TransferRun]
 ) -> tuple[tuple[Join, ...], int]:
     """Return the join of each contest in which the biases of two networks or more were measured.
 
@@ -111,7 +111,7 @@ def _is_of(measured: BiasRun, run: Run) -> bool:
 
 
 def _join(
-    contest: Contest, of_run: Mapping[str, BiasRun], transfer_runs: Sequence[CheckedRun]
+    contest: Contest, of_run: Mapping[str, BiasRun], transfer_runs: Sequence[TransferRun]
 ) -> Join | None:
     measured = [
         replace(config, runs=runs)
@@ -168,7 +168,7 @@ def _measured_differently(runs: Sequence[BiasRun]) -> list[str]:
     return differing(settings)
 
 
-def _iimm(networks: Sequence[Configuration], runs: Sequence[CheckedRun]) -> dict[str, tuple[Estimate, ...]]:
+def _iimm(networks: Sequence[Configuration], runs: Sequence[TransferRun]) -> dict[str, tuple[Estimate, ...]]:
     """Return the IIMM of encoders whose image tower has the weights that a network's fine-tuning began with."""
     found: dict[str, dict[str, list[float]]] = {}
     for run in runs:

@@ -14,7 +14,7 @@ from unseen.probe_table import SHOWN
 from unseen.reporting import figures
 from unseen.reporting.all_tables import what_was_measured
 from unseen.reporting.analysis import Analysis, Contest
-from unseen.reporting.biases.section import Section
+from unseen.reporting.biases.section import BiasSection
 from unseen.reporting.class_pictures import class_pictures
 from unseen.reporting.collect import Collection
 from unseen.reporting.configuration import Configuration
@@ -52,7 +52,7 @@ def page(
     collection: Collection,
     analysis: Analysis,
     papers: Sequence[PaperRow],
-    biases: Section,
+    biases: BiasSection,
     transfer: TransferSection,
     tables: dict[str, Table],
     selection: Sequence[str],
@@ -101,7 +101,7 @@ def page(
         selection=selection,
         studies=studies,
         joined=joined,
-        across_data=[across_data(transfer, analysis) for transfer in analysis.transfers],
+        across_data=[across_data(pair, analysis) for pair in analysis.data_set_pairs],
         claims_sentence=claims_sentence(analysis),
         paper_sentence=paper_sentence(papers),
         any_paper=any(row.ours for row in papers),
@@ -159,7 +159,7 @@ def _contest(contest: Contest, analysis: Analysis, specs: dict[str, Spec]) -> di
     return about | {"has_accuracy": "accuracy" in made, "has_destroyed": made["destroyed"] is not None}
 
 
-def _heading(contests: Sequence[object], biases: Section, transfer: TransferSection) -> tuple[str, str]:
+def _heading(contests: Sequence[object], biases: BiasSection, transfer: TransferSection) -> tuple[str, str]:
     """Return the title and the heading of the page, by what it is about."""
     if contests or not (biases.sentences or transfer.sentences):
         return (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from unseen.reporting.biases.bias_runs import BiasRun
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.texts import printable
-from unseen.reporting.transfer.checked_runs import CheckedRun
+from unseen.reporting.transfer.transfer_runs import TransferRun
 from unseen.wording import command_line_of
 
 # words of a command that say where and when a job ran
@@ -53,7 +53,7 @@ def bias_commands(runs: Sequence[BiasRun]) -> list[str]:
     return sorted(lines)
 
 
-def transfer_commands(runs: Sequence[CheckedRun]) -> list[str]:
+def transfer_commands(runs: Sequence[TransferRun]) -> list[str]:
     """Return lines that run transfer.py again; values of one setting share a line where all else is equal."""
     commands: list[dict[str, str]] = []  # the words by what stands before their =
     for run in (run for run in runs if run.facts.command):

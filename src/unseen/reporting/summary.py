@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unseen.reporting.analysis import Analysis, Contest, Pair, Transfer
+from unseen.reporting.analysis import Analysis, Contest, DataSetPair, Pair
 from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.configuration import Configuration
 from unseen.reporting.intervals import FEWEST, Estimate
@@ -289,16 +289,16 @@ def _accuracy(contest: Contest, analysis: Analysis) -> str:
     return f"No relation of accuracy on seen classes and g is shown ({numbers}); {limit}."
 
 
-def across_data(transfer: Transfer, analysis: Analysis) -> str:
+def across_data(pair: DataSetPair, analysis: Analysis) -> str:
     """Return whether the networks' curves look alike on two data sets."""
-    found = transfer.agreement
+    found = pair.agreement
     positive = f"ρ above zero in {found.positive} of {found.n} networks"
     numbers = f"{positive}, {signed(found.rho)} in the mean, {p_text(found.p)}"
-    pair = f"{transfer.first} and {transfer.second} ({transfer.size} size)"
-    if analysis.written[transfer]:
+    named = f"{pair.first} and {pair.second} ({pair.size} size)"
+    if analysis.written[pair]:
         verb = "agree" if found.rho > 0 else "contradict each other"
-        return f"The curves over layers on {pair} {verb}: {numbers}."
-    return f"That the curves over layers on {pair} agree or contradict each other is not shown: {numbers}."
+        return f"The curves over layers on {named} {verb}: {numbers}."
+    return f"That the curves over layers on {named} agree or contradict each other is not shown: {numbers}."
 
 
 def claims_sentence(analysis: Analysis) -> str:

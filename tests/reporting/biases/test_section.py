@@ -21,7 +21,7 @@ from unseen.biases.accuracy import Accuracy
 from unseen.biases.measuring import Observations
 from unseen.biases.shape import ShapeBias
 from unseen.reporting.biases.differences import FEWEST_DIFFERING, paired_difference
-from unseen.reporting.biases.section import Section, bias_section
+from unseen.reporting.biases.section import BiasSection, bias_section
 from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
 from unseen.reporting.rerun_commands import bias_commands
@@ -36,7 +36,7 @@ def page_of(root: Path) -> tuple[str, int, int]:
     return made.page.read_text(encoding="utf-8"), made.runs, made.left_out
 
 
-def section_of(root: Path) -> Section:
+def section_of(root: Path) -> BiasSection:
     found = collect([root])
     assert found.left_out == ()
     return bias_section(found.bias_runs)

@@ -15,8 +15,8 @@ from reporting.transfer.made_transfer import TASKS, write_study, write_transfer
 from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
 from unseen.reporting.study_section import StudySection
-from unseen.reporting.transfer.checked_runs import CheckedRun
 from unseen.reporting.transfer.level_effects import LevelEffect, level_effects, level_text
+from unseen.reporting.transfer.transfer_runs import TransferRun
 from unseen.reporting.transfer.transfer_studies import transfer_studies
 
 REFERENCE: dict[str, Any] = {"technique.rank": 4}
@@ -39,7 +39,7 @@ def make(
     )  # fmt: skip
 
 
-def runs_of(root: Path) -> tuple[CheckedRun, ...]:
+def runs_of(root: Path) -> tuple[TransferRun, ...]:
     read = collect([root])
     assert not read.left_out, read.left_out
     return read.transfer_runs

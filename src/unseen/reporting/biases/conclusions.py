@@ -10,7 +10,7 @@ import numpy as np
 
 from unseen.reporting.biases.correlations import Correlation, given_accuracy
 from unseen.reporting.biases.networks import published_networks
-from unseen.reporting.biases.rank_correlation import benjamini_hochberg, spearman
+from unseen.reporting.biases.rank_correlation import benjamini_hochberg, spearman_by_t
 from unseen.reporting.claims import SIGNIFICANT, may_be_written
 
 VARIANTS = {
@@ -71,7 +71,7 @@ def variants() -> list[Variant]:
     for name, settings in VARIANTS.items():
         for subset, networks in published_networks(**settings).subsets().items():
             pairs = [(bias, group) for bias in networks.biases for group in networks.groups]
-            found = [spearman(networks.biases[bias], networks.groups[group]) for bias, group in pairs]
+            found = [spearman_by_t(networks.biases[bias], networks.groups[group]) for bias, group in pairs]
             adjusted = benjamini_hochberg(np.array([p for _, p in found]))
             rows += [
                 Variant(name, subset, *pair, *tested, *given_accuracy(networks, *pair), float(p))

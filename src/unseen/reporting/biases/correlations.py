@@ -14,8 +14,8 @@ from unseen.reporting.biases.rank_correlation import (
     benjamini_hochberg,
     distance_correlation,
     interval,
-    partial_spearman,
-    spearman,
+    partial_spearman_by_t,
+    spearman_by_t,
 )
 from unseen.reporting.claims import SIGNIFICANT
 from unseen.wording import listing
@@ -85,7 +85,7 @@ def correlate(networks: Networks, subset: str = "total") -> list[Correlation]:
         for group, of_group in networks.groups.items():
             both = np.isfinite(of_bias) & np.isfinite(of_group)
             x, y = of_bias[both], of_group[both]
-            rho, p = spearman(x, y)
+            rho, p = spearman_by_t(x, y)
             of_pair = (subset, bias, group, rho, p, len(x), *interval(rho, len(x)), math.nan, p < SIGNIFICANT)
             more = (*given_accuracy(networks, bias, group), *distance_correlation(x, y), spearman_p(x, y))
             rows.append(Correlation(*of_pair, *more, math.nan, math.nan))
@@ -107,7 +107,7 @@ def given_accuracy(networks: Networks, bias: str, group: str) -> tuple[float, fl
         return math.nan, math.nan
     columns = np.stack([networks.biases[bias], networks.groups[group], networks.groups["ID"]])
     x, y, accuracy = columns[:, np.isfinite(columns).all(axis=0)]
-    return partial_spearman(x, y, accuracy)
+    return partial_spearman_by_t(x, y, accuracy)
 
 
 def correlate_subsets(networks: Networks) -> list[Correlation]:
@@ -123,7 +123,7 @@ def correlate_biases(networks: Networks) -> list[BiasPair]:
         for second in names:
             x, y = networks.biases[first], networks.biases[second]
             both = np.isfinite(x) & np.isfinite(y)
-            n, tested = int(both.sum()), (*spearman(x[both], y[both]), spearman_p(x, y))
+            n, tested = int(both.sum()), (*spearman_by_t(x[both], y[both]), spearman_p(x, y))
             rho, p, counted = (1.0, 0.0, 0.0) if first == second else tested
             rows.append(
                 BiasPair(first, second, rho, p, n, *interval(rho, n), math.nan, p < SIGNIFICANT, counted)

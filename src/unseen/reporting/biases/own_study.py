@@ -16,7 +16,7 @@ from unseen.reporting.biases.networks import BIASES, Networks
 from unseen.reporting.biases.own_networks import own_networks
 from unseen.reporting.biases.rank_correlation import benjamini_hochberg
 from unseen.reporting.biases.regressions import regressions
-from unseen.reporting.biases.study_folder import Study, write_study
+from unseen.reporting.biases.study_folder import CorrelationStudy, write_study
 from unseen.reporting.biases.study_tables import (
     bias_table,
     correlation_table,
@@ -50,7 +50,10 @@ def own_study(folders: Sequence[Path], out: Path) -> list[str]:
         regression_table(regressions(networks, OWN)),
     )
     write_study(
-        Study("Biases and accuracy of own networks", networks, correlations, pairs, tables, sentences), out
+        CorrelationStudy(
+            "Biases and accuracy of own networks", networks, correlations, pairs, tables, sentences
+        ),
+        out,
     )
     return sentences
 

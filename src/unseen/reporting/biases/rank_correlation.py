@@ -20,7 +20,7 @@ _SEED = 20240401
 _AT_A_TIME = 200  # permuted distance matrices in memory: 200 x n x n numbers
 
 
-def spearman(x: Floats, y: Floats) -> tuple[float, float]:
+def spearman_by_t(x: Floats, y: Floats) -> tuple[float, float]:
     """Return Spearman's rho with average ranks for ties, and its two-sided p by the t approximation.
 
     The approximation of the published study: t = rho √((n − 2)/(1 − rho²)) with n − 2 degrees of freedom. With few
@@ -33,7 +33,7 @@ def spearman(x: Floats, y: Floats) -> tuple[float, float]:
     Returns:
         rho and p; NaN for n < 3 or where one side is constant.
 
-    >>> [round(number, 3) for number in spearman(np.array([1.0, 2, 3, 4]), np.array([1.0, 3, 2, 4]))]
+    >>> [round(number, 3) for number in spearman_by_t(np.array([1.0, 2, 3, 4]), np.array([1.0, 3, 2, 4]))]
     [0.8, 0.2]
     """
     from scipy import stats
@@ -65,7 +65,7 @@ def interval(rho: float, n: int) -> tuple[float, float]:
     return math.tanh(math.atanh(rho) - reach), math.tanh(math.atanh(rho) + reach)
 
 
-def partial_spearman(x: Floats, y: Floats, given: Floats) -> tuple[float, float]:
+def partial_spearman_by_t(x: Floats, y: Floats, given: Floats) -> tuple[float, float]:
     """Return Spearman's partial correlation of x and y given a third quantity, and its p (t with n − 3 degrees).
 
     The partial correlation of the ranks: that of what is left of x and of y after a linear fit to the ranks of `given`.
@@ -80,7 +80,7 @@ def partial_spearman(x: Floats, y: Floats, given: Floats) -> tuple[float, float]
     """
     from scipy import stats
 
-    xy, xz, yz = spearman(x, y)[0], spearman(x, given)[0], spearman(y, given)[0]
+    xy, xz, yz = spearman_by_t(x, y)[0], spearman_by_t(x, given)[0], spearman_by_t(y, given)[0]
     free = (1 - xz**2) * (1 - yz**2)
     if len(x) < FEWEST or math.isnan(free) or free < 1e-12:
         return math.nan, math.nan

@@ -35,7 +35,7 @@ _CURVES = ("low_pass", "high_pass")
 
 
 @dataclass(frozen=True)
-class Section:
+class BiasSection:
     """What the section holds; empty where there is no run of biases.py.
 
     Attributes:
@@ -63,10 +63,10 @@ class Section:
     source: str = SOURCE
 
 
-def bias_section(runs: Sequence[BiasRun]) -> Section:
+def bias_section(runs: Sequence[BiasRun]) -> BiasSection:
     """Return the section on some networks, a run of biases.py each."""
     if not runs:
-        return Section()
+        return BiasSection()
     own = networks_of([run.folder for run in runs])
     names = tuple(telling_names(runs, own.names))
     own = replace(own, names=names)
@@ -96,7 +96,7 @@ def bias_section(runs: Sequence[BiasRun]) -> Section:
     if panels:
         files["bias_scatter"] = scatter_grid(background, [], own)
     colours = category_colours(background, PAGE)
-    return Section(
+    return BiasSection(
         (*_sentences(runs, names, found, groups), *problems),
         tuple(correlated),
         {table.name: table for table in tables if table.rows},

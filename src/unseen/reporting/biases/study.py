@@ -9,7 +9,7 @@ from unseen.reporting.biases.conclusions import conclusions, variants
 from unseen.reporting.biases.correlations import correlate_biases, correlate_subsets
 from unseen.reporting.biases.networks import Networks, published_networks
 from unseen.reporting.biases.regressions import regressions
-from unseen.reporting.biases.study_folder import SOURCE, Study, write_study
+from unseen.reporting.biases.study_folder import SOURCE, CorrelationStudy, write_study
 from unseen.reporting.biases.study_tables import (
     bias_table,
     conclusion_table,
@@ -43,5 +43,5 @@ def published_study(out: Path, own: Networks | None = None) -> list[str]:
         variant_table(changed),
     )
     title = "Do biases of ImageNet networks go with how they generalize?"
-    write_study(Study(title, networks, correlations, pairs, tables, sentences, own, SOURCE), out)
+    write_study(CorrelationStudy(title, networks, correlations, pairs, tables, sentences, own, SOURCE), out)
     return sentences

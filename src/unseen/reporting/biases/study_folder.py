@@ -45,7 +45,7 @@ _ON_PAGE = {  # columns of wide tables; the files have all
 
 
 @dataclass(frozen=True)
-class Study:
+class CorrelationStudy:
     """What a folder holds.
 
     Attributes:
@@ -69,7 +69,7 @@ class Study:
     source: str = ""
 
 
-def write_study(study: Study, out: Path) -> None:
+def write_study(study: CorrelationStudy, out: Path) -> None:
     """Write tables (CSV, Markdown, LaTeX), figures/ (SVG, PNG), summary.txt and page.html; `out` is made if absent."""
     out.mkdir(parents=True, exist_ok=True)
     write_tables(study.tables, out)
@@ -78,19 +78,19 @@ def write_study(study: Study, out: Path) -> None:
     write_text(out / "page.html", _page(study))
 
 
-def _for_files(study: Study) -> dict[str, Spec]:
+def _for_files(study: CorrelationStudy) -> dict[str, Spec]:
     grid = scatter_grid(study.networks, study.correlations, study.own)
     return {"scatter": grid} | _heat_maps(study, FILES) | _curves(study, FILES)
 
 
-def _heat_maps(study: Study, theme: Theme) -> dict[str, Spec]:
+def _heat_maps(study: CorrelationStudy, theme: Theme) -> dict[str, Spec]:
     return {
         "correlations": group_heat_map(study.correlations, theme),
         "bias_correlations": bias_heat_map(study.bias_pairs, theme),
     }
 
 
-def _curves(study: Study, theme: Theme) -> dict[str, Spec]:
+def _curves(study: CorrelationStudy, theme: Theme) -> dict[str, Spec]:
     return {
         kind: pass_curves(study.networks, kind, theme, study.own)
         for kind in ("low_pass", "high_pass")
@@ -98,7 +98,7 @@ def _curves(study: Study, theme: Theme) -> dict[str, Spec]:
     }
 
 
-def _page(study: Study) -> str:
+def _page(study: CorrelationStudy) -> str:
     panels, rows = scatter_rows(study.networks, study.correlations, study.own)
     specs = _heat_maps(study, PAGE) | _curves(study, PAGE) | panels
     colours = category_colours(study.networks, PAGE)

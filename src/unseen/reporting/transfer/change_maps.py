@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from unseen.reporting.intervals import Estimate
 from unseen.reporting.number_texts import signed
 from unseen.reporting.theme import Theme
-from unseen.reporting.transfer.checked_runs import CHANGE
+from unseen.reporting.transfer.transfer_runs import CHANGE
 from unseen.reporting.transfer.tuned_tasks import TunedTask
 from unseen.reporting.vega_lite import Spec, marks, short, tooltip
 

@@ -17,7 +17,7 @@ from unseen.reporting.intervals import CONFIDENCE, Floats
 from unseen.reporting.transfer.least_squares import FEWEST, fit, varies
 from unseen.reporting.transfer.lines import PRIMARY, grouped, has_line, pairs
 from unseen.reporting.transfer.points import MeasuredTask, Point
-from unseen.reporting.transfer.run_folders import OUTCOMES
+from unseen.reporting.transfer.task_runs import OUTCOMES
 
 SUBSETS = 200  # at most, of so many tasks
 _SEED = 20240731

@@ -14,7 +14,7 @@ from unseen.reporting.intervals import Floats
 from unseen.reporting.transfer.least_squares import fit, left_out_errors, r_squared
 from unseen.reporting.transfer.lines import grouped, has_line
 from unseen.reporting.transfer.points import Point
-from unseen.reporting.transfer.run_folders import OUTCOMES
+from unseen.reporting.transfer.task_runs import OUTCOMES
 
 PARTS = ("iimm", "inter", "intra", "correct", "inter_text", "gap")
 WEIGHTS = tuple(step / 10 for step in range(11))

@@ -21,8 +21,8 @@ from unseen.reporting.association import sign_flip_p
 from unseen.reporting.claims import judged
 from unseen.reporting.intervals import Estimate, estimate
 from unseen.reporting.study_about import order_of_level
-from unseen.reporting.transfer.checked_runs import CheckedRun
-from unseen.reporting.transfer.run_folders import OUTCOMES
+from unseen.reporting.transfer.task_runs import OUTCOMES
+from unseen.reporting.transfer.transfer_runs import TransferRun
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class LevelEffect:
 
 
 def level_effects(
-    runs: Sequence[CheckedRun], reference: Mapping[str, Any]
+    runs: Sequence[TransferRun], reference: Mapping[str, Any]
 ) -> tuple[list[LevelEffect], list[str]]:
     """Return the effects of every level of every factor, and why some runs are not compared."""
     wanted = {factor: level_text(level) for factor, level in reference.items()}
-    placed: dict[tuple[str, ...], CheckedRun] = {}
+    placed: dict[tuple[str, ...], TransferRun] = {}
     problems = []
     for run in sorted(runs, key=lambda one: one.facts.written or ""):
         place = (*_same_of(run), *(level_of(run, factor) for factor in wanted))
@@ -73,7 +73,7 @@ def level_effects(
     return [replace(one, corrected=p, written=may) for one, (p, may) in verdicts], []
 
 
-def level_of(run: CheckedRun, factor: str) -> str:
+def level_of(run: TransferRun, factor: str) -> str:
     """Return the level of a factor in a run: a setting's value, or the file of a group."""
     groups = {"encoder": run.facts.model, "technique": run.of_study.technique.partition(" ")[0]}
     return groups.get(factor) or level_text(run.of_study.settings.get(factor))
@@ -90,16 +90,16 @@ def level_text(level: Any) -> str:
     return level if isinstance(level, str) else json.dumps(level)
 
 
-def _same_of(run: CheckedRun) -> tuple[str, ...]:
+def _same_of(run: TransferRun) -> tuple[str, ...]:
     of = run.of_study
     return (run.facts.data, json.dumps(of.seeds), json.dumps(sorted(of.changes)))
 
 
 def _of_factor(
-    factor: str, reference: str, at: int, placed: Mapping[tuple[str, ...], CheckedRun]
+    factor: str, reference: str, at: int, placed: Mapping[tuple[str, ...], TransferRun]
 ) -> list[LevelEffect]:
     """Compare the levels of one factor; `at` is its place in the keys of `placed`, from their end."""
-    by_level: dict[str, dict[tuple[str, ...], CheckedRun]] = defaultdict(dict)
+    by_level: dict[str, dict[tuple[str, ...], TransferRun]] = defaultdict(dict)
     for place, run in placed.items():
         rest = list(place)
         level = rest.pop(at)

@@ -24,8 +24,8 @@ from unseen.reporting.transfer.least_squares import (
     varies_without_any,
 )
 from unseen.reporting.transfer.points import Point
-from unseen.reporting.transfer.run_folders import OUTCOMES
 from unseen.reporting.transfer.shuffles import orders, share_reaching
+from unseen.reporting.transfer.task_runs import OUTCOMES
 
 FEWEST_TASKS = 4  # of three a line has one degree of freedom
 PRIMARY = "iimm"  # what the paper's claim is about; the other scores are compared with it

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unseen.reporting.transfer.run_folders import TransferRun, read_run
 from unseen.reporting.transfer.settings_tried import Setting, chosen_runs
+from unseen.reporting.transfer.task_runs import TaskRun, read_task_run
 from unseen.wording import count, listing
 
 
@@ -82,13 +82,13 @@ def read_tasks(folders: Sequence[Path]) -> Tasks:
         ValueError: None has trained, one is damaged, or runs of one task or encoder cannot be compared; one sentence.
     """
     found = {path.parent.resolve(): path.parent for root in folders for path in root.rglob("scores.csv")}
-    runs = [run for folder in sorted(found.values()) if (run := read_run(folder)) is not None]
+    runs = [run for folder in sorted(found.values()) if (run := read_task_run(folder)) is not None]
     if not any(run.technique for run in runs):
         raise ValueError(f"no finished run of transfer.py that has trained is in {listing(folders)}")
     return tasks_of(runs)
 
 
-def tasks_of(runs: Sequence[TransferRun]) -> Tasks:
+def tasks_of(runs: Sequence[TaskRun]) -> Tasks:
     """Return the tasks of runs.
 
     Raises:
@@ -110,8 +110,8 @@ def tasks_of(runs: Sequence[TransferRun]) -> Tasks:
     return Tasks(points, measured, settings, notes + _uneven(points, settings))
 
 
-def _grouped(runs: Iterable[TransferRun]) -> dict[tuple[str, str, str], list[TransferRun]]:
-    groups: dict[tuple[str, str, str], list[TransferRun]] = defaultdict(list)
+def _grouped(runs: Iterable[TaskRun]) -> dict[tuple[str, str, str], list[TaskRun]]:
+    groups: dict[tuple[str, str, str], list[TaskRun]] = defaultdict(list)
     for run in runs:
         groups[run.encoder, run.technique, run.task].append(run)
     return dict(sorted(groups.items()))
@@ -123,9 +123,9 @@ def _one_of_each(points: Sequence[Point]) -> list[Point]:
 
 
 # ------------------------------------------------------------------ what may be compared
-def _check_alike(runs: Sequence[TransferRun]) -> None:
+def _check_alike(runs: Sequence[TaskRun]) -> None:
     """Refuse runs whose mean, difference or line would be of different things."""
-    first: dict[tuple[str, ...], TransferRun] = {}
+    first: dict[tuple[str, ...], TaskRun] = {}
     for run in runs:
         for what, key in (
             ("fixed", (run.encoder, run.task, run.technique)),
@@ -147,7 +147,7 @@ def _differing(one: dict[str, object], another: dict[str, object]) -> list[str]:
 
 
 def _untrained(
-    runs: Sequence[TransferRun], known: Sequence[MeasuredTask], notes: list[str]
+    runs: Sequence[TaskRun], known: Sequence[MeasuredTask], notes: list[str]
 ) -> list[MeasuredTask]:
     """Return tasks that were measured alone; one whose runs differ is left out, with a note."""
     trained = {(one.encoder, one.task) for one in known}
@@ -168,7 +168,7 @@ def _untrained(
 
 
 # ------------------------------------------------------------------ means over runs
-def _point(runs: Sequence[TransferRun], setting: str, notes: list[str]) -> Point:
+def _point(runs: Sequence[TaskRun], setting: str, notes: list[str]) -> Point:
     first = runs[0]
     what = f"{first.task} ({first.encoder}, {first.technique})"
     ceilings = sum(run.at_most for run in runs)

@@ -19,7 +19,7 @@ from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.number_texts import signed
 from unseen.reporting.tables import Column, Row, Table
 from unseen.reporting.texts import one_line, printable
-from unseen.reporting.transfer.checked_runs import CheckedRun
+from unseen.reporting.transfer.transfer_runs import TransferRun
 from unseen.wording import count
 
 _LARGEST = 16 * MEBIBYTE
@@ -52,7 +52,7 @@ class CaptionDifference:
 Made = TypeVar("Made", Need, CaptionDifference)
 
 
-def needs_and_captions(runs: Sequence[CheckedRun]) -> tuple[list[str], list[Table]]:
+def needs_and_captions(runs: Sequence[TransferRun]) -> tuple[list[str], list[Table]]:
     """Return sentences and tables on the runs' sample_need.csv and prompts.csv; those that are not there are passed."""
     problems: list[str] = []
     needs = [row for run in runs for row in _read(run, "sample_need.csv", _need, problems)]
@@ -62,7 +62,7 @@ def needs_and_captions(runs: Sequence[CheckedRun]) -> tuple[list[str], list[Tabl
 
 
 def _read(
-    run: CheckedRun, file: str, make: Callable[[str, dict[str, str]], Made], problems: list[str]
+    run: TransferRun, file: str, make: Callable[[str, dict[str, str]], Made], problems: list[str]
 ) -> list[Made]:
     path: Path = run.folder / file
     if not path.exists():

@@ -21,7 +21,6 @@ from unseen.reporting.transfer.alpha_curves import (
 from unseen.reporting.transfer.change_maps import CHANGES_NOTE, change_map, reach_of
 from unseen.reporting.transfer.lines import PRIMARY, Line
 from unseen.reporting.transfer.outcome_panels import OUTCOME_NOTE, outcome_panel
-from unseen.reporting.transfer.run_folders import OUTCOMES
 from unseen.reporting.transfer.section_tables import (
     alphas_table,
     changes_table,
@@ -32,6 +31,7 @@ from unseen.reporting.transfer.section_tables import (
 from unseen.reporting.transfer.study import TransferStudy
 from unseen.reporting.transfer.study_tables import measure_order, published_table, study_tables
 from unseen.reporting.transfer.study_texts import claim, forecast_sentences
+from unseen.reporting.transfer.task_runs import OUTCOMES
 from unseen.reporting.transfer.tuned_tasks import TunedTask, technique_order
 from unseen.reporting.vega_lite import Spec
 from unseen.wording import listing

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from unseen.reporting.intervals import Estimate, is_spread
 from unseen.reporting.tables import Cell, Column, Row, Table
-from unseen.reporting.transfer.checked_runs import AFTER, BEFORE, CHANGE, GAIN, MEAN_CHANGE, NOT_TRAINED
 from unseen.reporting.transfer.interpolations import MEAN_OF_OTHERS, TASK
 from unseen.reporting.transfer.lines import PRIMARY
 from unseen.reporting.transfer.settings_tried import Setting
+from unseen.reporting.transfer.transfer_runs import AFTER, BEFORE, CHANGE, GAIN, MEAN_CHANGE, NOT_TRAINED
 from unseen.reporting.transfer.tuned_tasks import TunedTask
 
 _OF_ACCURACY = {BEFORE, AFTER, CHANGE, GAIN, MEAN_CHANGE}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unseen.reporting.transfer.run_folders import TransferRun
+from unseen.reporting.transfer.task_runs import TaskRun
 from unseen.wording import count, listing
 
 
@@ -34,7 +34,7 @@ class Setting:
     chosen: bool
 
 
-def chosen_runs(runs: Sequence[TransferRun]) -> tuple[list[TransferRun], list[Setting], list[str]]:
+def chosen_runs(runs: Sequence[TaskRun]) -> tuple[list[TaskRun], list[Setting], list[str]]:
     """Return the runs of the setting with the best mean held-out accuracy, all settings that were tried, and notes.
 
     Accuracy on test images is never used. Of runs with the same settings and seeds the last one counts.
@@ -45,7 +45,7 @@ def chosen_runs(runs: Sequence[TransferRun]) -> tuple[list[TransferRun], list[Se
     Raises:
         ValueError: There are several settings, and a run without held-out accuracies.
     """
-    notes, kept = [], dict[tuple[object, ...], TransferRun]()
+    notes, kept = [], dict[tuple[object, ...], TaskRun]()
     for run in sorted(runs, key=lambda run: run.written):
         kept[tuple(sorted((name, repr(value)) for name, value in run.searched.items())), run.seeds] = run
     what = f"{runs[0].task} ({runs[0].encoder}, {runs[0].technique})"
@@ -54,7 +54,7 @@ def chosen_runs(runs: Sequence[TransferRun]) -> tuple[list[TransferRun], list[Se
             f"{what}: {count(len(runs) - len(kept), 'run')} with the settings and seed of a later one left out."
         )
     names = sorted({name for run in runs for name in run.searched if _differs(name, runs)})
-    groups: dict[tuple[object, ...], list[TransferRun]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[TaskRun]] = defaultdict(list)
     for run in kept.values():
         groups[tuple(run.searched.get(name) for name in names)].append(run)
     if len(groups) == 1:
@@ -84,7 +84,7 @@ def chosen_runs(runs: Sequence[TransferRun]) -> tuple[list[TransferRun], list[Se
     return sorted(ordered[best][1], key=lambda run: run.seeds), tried, notes
 
 
-def _differs(name: str, runs: Sequence[TransferRun]) -> bool:
+def _differs(name: str, runs: Sequence[TaskRun]) -> bool:
     return any(run.searched.get(name) != runs[0].searched.get(name) for run in runs)
 
 

@@ -20,9 +20,9 @@ from unseen.reporting.transfer.iimm_parts import (
 )
 from unseen.reporting.transfer.lines import Line, lines
 from unseen.reporting.transfer.points import Point, Tasks, read_tasks
-from unseen.reporting.transfer.run_folders import OUTCOMES
 from unseen.reporting.transfer.settings_tried import Setting
 from unseen.reporting.transfer.study_texts import sentences_of
+from unseen.reporting.transfer.task_runs import OUTCOMES
 from unseen.reporting.transfer.techniques import BestTechnique, TechniqueDifference, compare_techniques
 
 

@@ -14,8 +14,8 @@ from unseen.reporting.transfer.forecasts import Forecast, KnownTasks
 from unseen.reporting.transfer.iimm_parts import PARTS, PartFits, WeightChoice
 from unseen.reporting.transfer.lines import Line
 from unseen.reporting.transfer.published import published_numbers
-from unseen.reporting.transfer.run_folders import OUTCOMES
 from unseen.reporting.transfer.study import TransferStudy
+from unseen.reporting.transfer.task_runs import OUTCOMES
 from unseen.reporting.transfer.techniques import TechniqueDifference
 from unseen.reporting.transfer.tuned_tasks import technique_order
 

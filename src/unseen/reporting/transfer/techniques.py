@@ -14,7 +14,7 @@ from unseen.reporting.association import sign_flip_p
 from unseen.reporting.claims import holm, judged
 from unseen.reporting.intervals import Floats, estimate
 from unseen.reporting.transfer.points import Point
-from unseen.reporting.transfer.run_folders import OUTCOMES
+from unseen.reporting.transfer.task_runs import OUTCOMES
 from unseen.wording import listing
 
 

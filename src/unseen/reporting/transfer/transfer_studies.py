@@ -11,7 +11,6 @@ from unseen.reporting.number_texts import p_text, signed
 from unseen.reporting.study_about import About, by_study
 from unseen.reporting.study_section import StudySection
 from unseen.reporting.tables import Column, Row, Table
-from unseen.reporting.transfer.checked_runs import CheckedRun
 from unseen.reporting.transfer.level_effects import LevelEffect, level_effects
 from unseen.reporting.transfer.sample_needs import needs_and_captions
 from unseen.reporting.transfer.study import TransferStudy
@@ -22,6 +21,7 @@ from unseen.reporting.transfer.study_texts import (
     line_sentences,
     weight_sentences,
 )
+from unseen.reporting.transfer.transfer_runs import TransferRun
 from unseen.reporting.transfer.tuned_tasks import tuned_tasks
 from unseen.wording import count
 
@@ -29,13 +29,13 @@ _OUTCOMES = {"gain": "gain", "mean_change": "mean change of the other tasks"}
 _Answer = tuple[list[str], list[Table]]
 
 
-def transfer_studies(runs: Sequence[CheckedRun]) -> list[StudySection]:
+def transfer_studies(runs: Sequence[TransferRun]) -> list[StudySection]:
     """Return the sections of the studies to which some of the runs belong, by name and size."""
     found = by_study(runs, lambda run: run.study, lambda run: str(run.of_study.settings.get("size", "demo")))
     return [_section(*study) for study in found]
 
 
-def _section(about: About, size: str, runs: Sequence[CheckedRun]) -> StudySection:
+def _section(about: About, size: str, runs: Sequence[TransferRun]) -> StudySection:
     answer = _ANSWERS.get(about.analysis, _levels)
     sentences, tables = answer(about, runs)
     composed = sorted({run.facts.model for run in runs if run.facts.composed})
@@ -46,7 +46,7 @@ def _section(about: About, size: str, runs: Sequence[CheckedRun]) -> StudySectio
 
 
 # ------------------------------------------------------------------ of settings that are swept
-def _levels(about: About, runs: Sequence[CheckedRun]) -> _Answer:
+def _levels(about: About, runs: Sequence[TransferRun]) -> _Answer:
     effects, problems = level_effects(runs, about.reference)
     sentences = [*problems]
     for factor in dict.fromkeys(one.factor for one in effects):
@@ -121,10 +121,10 @@ def _effect_table(effects: Sequence[LevelEffect]) -> Table:
 # ------------------------------------------------------------------ of lines over tasks
 def _from(
     say: Callable[[TransferStudy], list[str]], fewest: int, *names: str
-) -> Callable[[About, Sequence[CheckedRun]], _Answer]:
+) -> Callable[[About, Sequence[TransferRun]], _Answer]:
     """Return an answer of sentences and tables of the study that `study=own` makes of at least `fewest` tasks."""
 
-    def answer(_: About, runs: Sequence[CheckedRun]) -> _Answer:
+    def answer(_: About, runs: Sequence[TransferRun]) -> _Answer:
         study = tuned_tasks(runs)[1]
         if study is None:
             return ["No run of this study has trained, so there is no gain to forecast."], []
@@ -137,7 +137,7 @@ def _from(
     return answer
 
 
-def _sample_need(_: About, runs: Sequence[CheckedRun]) -> _Answer:
+def _sample_need(_: About, runs: Sequence[TransferRun]) -> _Answer:
     sentences, tables = needs_and_captions(runs)
     return sentences or ["No run of this study has sample_need.csv or prompts.csv."], tables
 

@@ -16,11 +16,11 @@ import numpy as np
 from unseen.reporting.collect import LeftOut, duplicate, written
 from unseen.reporting.intervals import Estimate, estimate
 from unseen.reporting.place import Settings, differing, told
-from unseen.reporting.transfer.checked_runs import CHANGE, NOT_TRAINED, CheckedRun
 from unseen.reporting.transfer.points import Point, tasks_of
-from unseen.reporting.transfer.run_folders import TransferRun
 from unseen.reporting.transfer.settings_tried import chosen_runs
 from unseen.reporting.transfer.study import TransferStudy, study_of
+from unseen.reporting.transfer.task_runs import TaskRun
+from unseen.reporting.transfer.transfer_runs import CHANGE, NOT_TRAINED, TransferRun
 
 _TECHNIQUES = (
     "full",
@@ -47,7 +47,7 @@ class TunedTask:
     encoder: str
     task: str
     technique: str
-    runs: tuple[CheckedRun, ...]
+    runs: tuple[TransferRun, ...]
     point: Point | None
 
     @property
@@ -87,7 +87,7 @@ class TunedTask:
         return {self.task if task == self.runs[0].facts.data else task: task for task in found}
 
 
-def tuned_tasks(runs: Iterable[CheckedRun]) -> tuple[list[TunedTask], TransferStudy | None, list[LeftOut]]:
+def tuned_tasks(runs: Iterable[TransferRun]) -> tuple[list[TunedTask], TransferStudy | None, list[LeftOut]]:
     """Put runs together that differ in their seeds alone, and study them.
 
     Returns:
@@ -100,7 +100,7 @@ def tuned_tasks(runs: Iterable[CheckedRun]) -> tuple[list[TunedTask], TransferSt
     trained = any(run.technique for run in named.values())
     study = study_of(tasks_of(list(named.values()))) if trained else None
     points = {(one.encoder, one.task, one.technique): one for one in study.tasks.points} if study else {}
-    members: dict[tuple[str, str, str], list[TransferRun]] = defaultdict(list)
+    members: dict[tuple[str, str, str], list[TaskRun]] = defaultdict(list)
     for run in named.values():
         members[run.encoder, run.task, run.technique].append(run)
     groups = []
@@ -123,9 +123,9 @@ def technique_order(technique: str) -> tuple[int, str]:
     return (order.index(name) if name in order else len(_TECHNIQUES), technique)
 
 
-def _newest_of_each(runs: Sequence[CheckedRun]) -> tuple[list[CheckedRun], list[LeftOut]]:
+def _newest_of_each(runs: Sequence[TransferRun]) -> tuple[list[TransferRun], list[LeftOut]]:
     """Return the newest run of all settings and seeds; runs that tested other tasks have other hashes."""
-    newest: dict[tuple[str, ...], CheckedRun] = {}
+    newest: dict[tuple[str, ...], TransferRun] = {}
     left_out = []
     for run in runs:
         of_study = run.of_study
@@ -140,7 +140,7 @@ def _newest_of_each(runs: Sequence[CheckedRun]) -> tuple[list[CheckedRun], list[
 
 
 # ------------------------------------------------------------------ names
-def _renamed(runs: Sequence[TransferRun]) -> list[TransferRun]:
+def _renamed(runs: Sequence[TaskRun]) -> list[TaskRun]:
     """Return the runs with names under which all of one name can be compared."""
     runs = _told_apart(runs, "encoder", lambda run: (run.encoder,), lambda run: run.of_the_encoder)
     runs = _told_apart(runs, "task", lambda run: (run.encoder, run.task), lambda run: run.of_the_task)
@@ -158,12 +158,12 @@ Key = tuple[str, ...]
 
 
 def _told_apart(
-    runs: Sequence[TransferRun],
+    runs: Sequence[TaskRun],
     field: str,
-    key: Callable[[TransferRun], Key],
-    settings: Callable[[TransferRun], dict[str, object]],
-    within: Callable[[TransferRun], str] = lambda _: "",
-) -> list[TransferRun]:
+    key: Callable[[TaskRun], Key],
+    settings: Callable[[TaskRun], dict[str, object]],
+    within: Callable[[TaskRun], str] = lambda _: "",
+) -> list[TaskRun]:
     """Return runs whose encoder, task or technique has the settings in its name in which its runs differ.
 
     Args:
@@ -184,7 +184,7 @@ def _told_apart(
     return [_named(run, field, text, differ[key(run)]) for run, text in zip(runs, texts, strict=True)]
 
 
-def _named(run: TransferRun, field: str, settings: Settings, differ: Sequence[str]) -> TransferRun:
+def _named(run: TaskRun, field: str, settings: Settings, differ: Sequence[str]) -> TaskRun:
     text = told(settings, differ)
     if not text or (field == "technique" and not run.technique):
         return run

@@ -13,7 +13,7 @@ from unseen.reporting.checked_rows import LARGEST, ROUNDING, Maybe, MeasuredRow,
 from unseen.reporting.run_files import Count, Name, Share, Time, checked, naming, read_config
 from unseen.reporting.transfer.interpolations import FILE as INTERPOLATION
 from unseen.reporting.transfer.interpolations import Curve, read_curve
-from unseen.reporting.transfer.run_folders import TransferRun, read_run
+from unseen.reporting.transfer.task_runs import TaskRun, read_task_run
 
 BEFORE, AFTER, CHANGE = "accuracy_before", "accuracy_after", "accuracy_change"
 GAIN, MEAN_CHANGE = "gain", "mean_change"
@@ -88,14 +88,14 @@ Key = tuple[str, str]  # (task, measure)
 
 
 @dataclass(frozen=True, eq=False)
-class CheckedRun:
+class TransferRun:
     """One finished run of transfer.py."""
 
     folder: Path
     name: str  # the folder as shown to a person
     facts: TransferFacts
     scores: dict[Key, Score]
-    of_study: TransferRun  # what a study over tasks takes of it
+    of_study: TaskRun  # what a study over tasks takes of it
     curve: Curve  # empty where weights between zero-shot and fine-tuned were not tested
     study: object = None  # what its configuration says of the study that it belongs to, not checked
 
@@ -110,7 +110,7 @@ class CheckedRun:
         return tuple(task for task, measure in self.scores if measure == BEFORE and task != self.facts.data)
 
 
-def read_checked_run(folder: Path, name: str, content: dict[str, Any]) -> CheckedRun:
+def read_transfer_run(folder: Path, name: str, content: dict[str, Any]) -> TransferRun:
     """Return a finished run.
 
     Args:
@@ -130,11 +130,11 @@ def read_checked_run(folder: Path, name: str, content: dict[str, Any]) -> Checke
     with naming("config.yaml"):
         config = read_config(folder / "config.yaml")
         _check_numbers(config)
-        of_study = read_run(folder)
+        of_study = read_task_run(folder)
     with naming(INTERPOLATION):
         curve = read_curve(folder / INTERPOLATION, (facts.model, facts.data, facts.technique))
     assert of_study is not None  # it is finished
-    return CheckedRun(folder, name, facts, scores, of_study, curve, config.get("study"))
+    return TransferRun(folder, name, facts, scores, of_study, curve, config.get("study"))
 
 
 def _check_numbers(config: object) -> None:

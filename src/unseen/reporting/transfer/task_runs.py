@@ -27,8 +27,8 @@ _OF_THE_TASK = ("data", "encoder", "templates", "class_names")  # what a score b
 
 
 @dataclass(frozen=True, eq=False)
-class TransferRun:
-    """A finished run.
+class TaskRun:
+    """A finished run, as a study over tasks takes it.
 
     Attributes:
         technique: Empty where nothing was trained.
@@ -86,7 +86,7 @@ def _is_searched(name: str) -> bool:
     return within and name not in _NOT_SEARCHED
 
 
-def read_run(folder: Path) -> TransferRun | None:
+def read_task_run(folder: Path) -> TaskRun | None:
     """Return the run in a folder; None where there is no finished run of transfer.py.
 
     Raises:
@@ -101,7 +101,7 @@ def read_run(folder: Path) -> TransferRun | None:
         raise ValueError(f"{folder} is not as transfer.py writes it ({one_line(error)})") from error
 
 
-def _read(folder: Path, summary: dict[str, Any]) -> TransferRun:
+def _read(folder: Path, summary: dict[str, Any]) -> TaskRun:
     try:
         config = read_config(folder / "config.yaml")
     except FileNotFoundError:
@@ -120,7 +120,7 @@ def _read(folder: Path, summary: dict[str, Any]) -> TransferRun:
     if value_at(config, ("technique", "accumulate")):
         technique += " (accumulate)"  # the published fault: not LoRA, and no setting to choose
     held_out = [float(one) for one in summary.get("held_out_accuracies") or []]
-    return TransferRun(
+    return TaskRun(
         folder=folder,
         encoder=str(summary["model"]),
         technique="" if technique == "none" else technique,
