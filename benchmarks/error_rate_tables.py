@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from unseen.reporting.design import power
+from unseen.reporting.statistics.design import power
 
 MARKS = ("<!-- error rates -->\n", "<!-- end of error rates -->\n")
 Results = list[dict[str, Any]]  # study, place, rates

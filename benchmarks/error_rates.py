@@ -27,12 +27,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # a checkout needs no installatio
 import numpy as np  # noqa: E402
 
 from benchmarks.error_rate_tables import MARKS, MIXTURES, Results, tables  # noqa: E402
-from unseen.reporting.association import curve_agreement, spearman  # noqa: E402
-from unseen.reporting.best_layer import generalization, lead  # noqa: E402
-from unseen.reporting.claims import SIGNIFICANT, may_be_written  # noqa: E402
-from unseen.reporting.crossfit import difference  # noqa: E402
-from unseen.reporting.intervals import Estimate, Floats, band, estimate  # noqa: E402
-from unseen.reporting.turning import turning  # noqa: E402
+from unseen.reporting.statistics.association import curve_agreement, spearman  # noqa: E402
+from unseen.reporting.statistics.best_layer import generalization, lead  # noqa: E402
+from unseen.reporting.statistics.claims import SIGNIFICANT, may_be_written  # noqa: E402
+from unseen.reporting.statistics.crossfit import difference  # noqa: E402
+from unseen.reporting.statistics.intervals import Estimate, Floats, band, estimate  # noqa: E402
+from unseen.reporting.statistics.turning import turning  # noqa: E402
 
 RESULTS, PAGE = ROOT / "benchmarks" / "error_rates.json", ROOT / "docs" / "report.md"
 UNITS, LAYERS = (2, 3, 5, 10), (3, 5, 9, 13)

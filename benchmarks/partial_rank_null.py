@@ -3,7 +3,7 @@
     python -m benchmarks.partial_rank_null        a few minutes on one core
 
 Two quantities of n networks follow a third, normal each, with the correlations given, and are independent otherwise.
-`unseen.reporting.association.partial_spearman` tests them given the third.
+`unseen.reporting.statistics.association.partial_spearman` tests them given the third.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from unseen.reporting.association import partial_spearman
+from unseen.reporting.statistics.association import partial_spearman
 
 SAMPLES = 600
 

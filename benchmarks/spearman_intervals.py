@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import norm, rankdata
 
 from unseen.reporting.biases.networks import published_networks
-from unseen.reporting.biases.rank_correlation import interval
+from unseen.reporting.statistics.rank_correlation import interval
 
 SAMPLES, BOOTSTRAPPED, RESAMPLES = 2000, 400, 599
 

@@ -20,12 +20,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # a checkout needs no installatio
 import numpy as np  # noqa: E402
 from scipy.stats import f  # noqa: E402
 
-from unseen.reporting.claims import SIGNIFICANT  # noqa: E402
-from unseen.reporting.transfer import explained, kendall  # noqa: E402
-from unseen.reporting.transfer.least_squares import fit, left_out_errors  # noqa: E402
+from unseen.reporting.statistics import explained, kendall  # noqa: E402
+from unseen.reporting.statistics.claims import SIGNIFICANT  # noqa: E402
+from unseen.reporting.statistics.least_squares import fit, left_out_errors  # noqa: E402
+from unseen.reporting.statistics.shuffles import orders, share_reaching  # noqa: E402
 from unseen.reporting.transfer.lines import PRIMARY, judge, p_by_order  # noqa: E402
 from unseen.reporting.transfer.points import Point  # noqa: E402
-from unseen.reporting.transfer.shuffles import orders, share_reaching  # noqa: E402
 from unseen.reporting.transfer.techniques import compare_techniques  # noqa: E402
 
 REPEATS = 1000  # a rate of .05 is then known to ± .014

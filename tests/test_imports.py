@@ -131,6 +131,14 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+@pytest.mark.parametrize(
+    "path", sorted((SOURCE / "reporting" / "statistics").glob("*.py")), ids=lambda path: path.name
+)
+def test_statistics_of_the_report_know_no_run(path: Path) -> None:
+    ours = {name for name in imported(path) if name.startswith("unseen.")}
+    assert all(name.startswith(("unseen.reporting.statistics.", "unseen.wording.")) for name in ours), ours
+
+
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_arrows(path: Path) -> None:
     part = path.relative_to(SOURCE).parts[0].removesuffix(".py")

@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from tests.cli.conftest import run_command
-from unseen.reporting.study_about import About
+from unseen.reporting.studies.study_about import About
 from unseen.runs.biases.run import check_typed
 from unseen.runs.cli import register_resolvers
 from unseen.runs.schema import check_job

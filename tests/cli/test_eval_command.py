@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import ROOT, TINY, Ran, run_command
 
 from unseen.reporting.collect import collect
-from unseen.reporting.groups import group_runs
+from unseen.reporting.layers.groups import group_runs
 from unseen.scores import ScoreTable
 
 pytestmark = pytest.mark.slow

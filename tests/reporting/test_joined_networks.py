@@ -14,14 +14,14 @@ import yaml
 from reporting.biases.bias_runs import write_run
 from reporting.synthetic import LAYERS, Made, change_summary, make_run, put_nmi
 
-from unseen.reporting.analysis import analyse
-from unseen.reporting.association import spearman
 from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
-from unseen.reporting.groups import group_runs
-from unseen.reporting.intervals import Estimate
 from unseen.reporting.joined_networks import Association, Join, _corrected, joins
 from unseen.reporting.joined_section import join_sections, join_sentences, networks_table
+from unseen.reporting.layers.analysis import analyse
+from unseen.reporting.layers.groups import group_runs
+from unseen.reporting.statistics.association import spearman
+from unseen.reporting.statistics.intervals import Estimate
 
 MODELS = list(LAYERS)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from reporting.synthetic import Made, make_evaluation, make_run
 
-from unseen.reporting.analysis import analyse
 from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
-from unseen.reporting.groups import group_runs
+from unseen.reporting.layers.analysis import analyse
+from unseen.reporting.layers.groups import group_runs
 from unseen.reporting.rerun_commands import run_commands
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from unseen.reporting.intervals import Estimate
+from unseen.reporting.statistics.intervals import Estimate
 from unseen.reporting.tables import (
     LONGEST_FOR_PEOPLE,
     Column,

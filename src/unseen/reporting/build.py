@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unseen.atomic_files import write_text
-from unseen.reporting import figures
-from unseen.reporting.all_tables import all_tables
-from unseen.reporting.analysis import Contest, analyse
 from unseen.reporting.biases.bias_studies import bias_studies
 from unseen.reporting.biases.section import bias_section
 from unseen.reporting.collect import Collection, collect
-from unseen.reporting.groups import group_runs
 from unseen.reporting.joined_networks import joins
 from unseen.reporting.joined_section import join_sections
-from unseen.reporting.layer_choice import layer_choice
-from unseen.reporting.layer_choice_tables import choices_table, regret_table, selection_sentences
+from unseen.reporting.layers import figures
+from unseen.reporting.layers.analysis import Contest, analyse
+from unseen.reporting.layers.groups import group_runs
+from unseen.reporting.layers.layer_choice import layer_choice
+from unseen.reporting.layers.layer_choice_tables import choices_table, regret_table, selection_sentences
+from unseen.reporting.layers.layer_tables import all_tables
+from unseen.reporting.layers.papers import compare_with_papers
+from unseen.reporting.layers.summary import summarise
 from unseen.reporting.page import page, top_of_heat
-from unseen.reporting.papers import compare_with_papers
-from unseen.reporting.study_effects import studies
-from unseen.reporting.study_section import study_section
-from unseen.reporting.summary import summarise
+from unseen.reporting.studies.study_effects import studies
+from unseen.reporting.studies.study_section import study_section
 from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
 from unseen.reporting.transfer.section import transfer_section

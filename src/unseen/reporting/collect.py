@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.biases.bias_runs import BiasRun, read_bias_run
+from unseen.reporting.layers.scored_runs import Run, read_scored_run
 from unseen.reporting.run_files import entry_of
-from unseen.reporting.scored_runs import Run, read_scored_run
 from unseen.reporting.texts import one_line, printable, quoted
 from unseen.reporting.transfer.transfer_runs import TransferRun, read_transfer_run
 from unseen.run_folder import SCHEMA

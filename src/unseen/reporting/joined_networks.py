@@ -15,16 +15,16 @@ from pathlib import PurePath
 
 import numpy as np
 
-from unseen.reporting.analysis import Contest
-from unseen.reporting.association import RankAgreement, partial_spearman, spearman
 from unseen.reporting.biases.bias_runs import BiasRun
 from unseen.reporting.biases.section_tables import columns_of
-from unseen.reporting.claims import judged
-from unseen.reporting.configuration import Configuration
-from unseen.reporting.intervals import Estimate, estimate
-from unseen.reporting.paired_levels import Shared
-from unseen.reporting.place import differing
-from unseen.reporting.scored_runs import Run
+from unseen.reporting.layers.analysis import Contest
+from unseen.reporting.layers.configuration import Configuration
+from unseen.reporting.layers.place import differing
+from unseen.reporting.layers.scored_runs import Run
+from unseen.reporting.statistics.association import RankAgreement, partial_spearman, spearman
+from unseen.reporting.statistics.claims import judged
+from unseen.reporting.statistics.intervals import Estimate, estimate
+from unseen.reporting.studies.paired_levels import Shared
 from unseen.reporting.transfer.transfer_runs import TransferRun
 from unseen.settings import ADDED, flatten
 

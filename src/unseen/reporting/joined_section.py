@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unseen.reporting.association import FEWEST_TO_RANK, detectable_correlation, needed_correlation
 from unseen.reporting.biases.networks import Networks
 from unseen.reporting.biases.scatter_panels import scatter
-from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
-from unseen.reporting.configuration import Configuration
-from unseen.reporting.figures import side_by_side
-from unseen.reporting.intervals import Floats
 from unseen.reporting.joined_networks import ACCURACY, Association, Join
+from unseen.reporting.layers.configuration import Configuration
+from unseen.reporting.layers.figures import side_by_side
 from unseen.reporting.number_texts import p_text, signed, too_few_to_rank
-from unseen.reporting.study_about import about_of
-from unseen.reporting.study_effects import level_of
+from unseen.reporting.statistics.association import FEWEST_TO_RANK, detectable_correlation, needed_correlation
+from unseen.reporting.statistics.claims import OF_A_PAGE, SIGNIFICANT
+from unseen.reporting.statistics.intervals import Floats
+from unseen.reporting.studies.study_about import about_of
+from unseen.reporting.studies.study_effects import level_of
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.reporting.theme import FILES, PAGE
 from unseen.reporting.vega_lite import Spec

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unseen.reporting.intervals import Estimate
+from unseen.reporting.statistics.intervals import Estimate
 
 
 def signed(value: float, form: str = ".2f") -> str:

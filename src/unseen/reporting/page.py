@@ -11,20 +11,20 @@ from typing import Any
 import yaml
 
 from unseen.probe_table import SHOWN
-from unseen.reporting import figures
-from unseen.reporting.all_tables import what_was_measured
-from unseen.reporting.analysis import Analysis, Contest
 from unseen.reporting.biases.section import BiasSection
-from unseen.reporting.class_pictures import class_pictures
 from unseen.reporting.collect import Collection
-from unseen.reporting.configuration import Configuration
-from unseen.reporting.embeddings import pictures
 from unseen.reporting.joined_section import JoinSection
-from unseen.reporting.papers import PaperRow, why_not_comparable
+from unseen.reporting.layers import figures
+from unseen.reporting.layers.analysis import Analysis, Contest
+from unseen.reporting.layers.class_pictures import class_pictures
+from unseen.reporting.layers.configuration import Configuration
+from unseen.reporting.layers.embeddings import pictures
+from unseen.reporting.layers.layer_tables import what_was_measured
+from unseen.reporting.layers.papers import PaperRow, why_not_comparable
+from unseen.reporting.layers.summary import across_data, claims_sentence, findings, paper_sentence, summarise
 from unseen.reporting.render import render
 from unseen.reporting.rerun_commands import bias_commands, run_commands, transfer_commands
-from unseen.reporting.study_section import StudySection
-from unseen.reporting.summary import across_data, claims_sentence, findings, paper_sentence, summarise
+from unseen.reporting.studies.study_section import StudySection
 from unseen.reporting.tables import Table
 from unseen.reporting.texts import printable
 from unseen.reporting.theme import PAGE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from unseen.reporting.biases.bias_runs import BiasRun
-from unseen.reporting.configuration import Configuration
+from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.texts import printable
 from unseen.reporting.transfer.transfer_runs import TransferRun
 from unseen.wording import command_line_of

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unseen.atomic_files import csv_text, write_text
-from unseen.reporting.intervals import Estimate
 from unseen.reporting.latex_text import latex_needs, latex_row, latex_text
 from unseen.reporting.number_texts import signed
+from unseen.reporting.statistics.intervals import Estimate
 
 Cell = str | int | float | Estimate | None
 _PARTS = ("", " std", " low", " high", " n")  # of an estimate in CSV

@@ -9,7 +9,7 @@ from typing import Any
 
 import vl_convert
 
-from unseen.reporting.intervals import Estimate
+from unseen.reporting.statistics.intervals import Estimate
 from unseen.reporting.theme import Theme
 
 Spec = dict[str, Any]

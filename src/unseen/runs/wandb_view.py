@@ -289,10 +289,10 @@ def draw_figures(folder: RunFolder) -> dict[str, Image]:
     import vl_convert
     from PIL import Image
 
-    from unseen.reporting.configuration import Configuration
-    from unseen.reporting.figures import layer_curves, over_steps
+    from unseen.reporting.layers.configuration import Configuration
+    from unseen.reporting.layers.figures import layer_curves, over_steps
+    from unseen.reporting.layers.scored_runs import Run
     from unseen.reporting.run_files import Facts, arrays_of, checked
-    from unseen.reporting.scored_runs import Run
     from unseen.reporting.theme import FILES
 
     facts = checked(Facts, folder.summary)

@@ -13,7 +13,7 @@ from reporting.biases.bias_runs import write_run
 from unseen.reporting.biases.bias_studies import bias_studies
 from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
-from unseen.reporting.study_section import StudySection
+from unseen.reporting.studies.study_section import StudySection
 
 
 def make(

@@ -13,10 +13,10 @@ from scipy.stats import norm, rankdata
 from statsmodels.stats.dist_dependence_measures import distance_correlation as of_statsmodels
 from statsmodels.stats.multitest import multipletests
 
-from unseen.reporting.association import spearman
 from unseen.reporting.biases.correlations import correlate, correlate_biases, correlate_subsets
 from unseen.reporting.biases.networks import BIASES, GROUPS, PUBLISHED, Networks, published_networks
-from unseen.reporting.biases.rank_correlation import (
+from unseen.reporting.statistics.association import spearman
+from unseen.reporting.statistics.rank_correlation import (
     distance_correlation,
     interval,
     partial_spearman_by_t,

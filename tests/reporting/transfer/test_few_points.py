@@ -10,8 +10,8 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from unseen.reporting.transfer import explained, kendall
-from unseen.reporting.transfer.least_squares import (
+from unseen.reporting.statistics import explained, kendall
+from unseen.reporting.statistics.least_squares import (
     fit,
     left_out_errors,
     left_out_errors_of_mean,
@@ -19,7 +19,7 @@ from unseen.reporting.transfer.least_squares import (
     varies,
     varies_without_any,
 )
-from unseen.reporting.transfer.shuffles import orders, share_reaching, smallest_p
+from unseen.reporting.statistics.shuffles import orders, share_reaching, smallest_p
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(2, 7))

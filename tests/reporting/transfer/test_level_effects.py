@@ -14,7 +14,7 @@ from reporting.transfer.made_transfer import TASKS, write_study, write_transfer
 
 from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
-from unseen.reporting.study_section import StudySection
+from unseen.reporting.studies.study_section import StudySection
 from unseen.reporting.transfer.level_effects import LevelEffect, level_effects, level_text
 from unseen.reporting.transfer.transfer_runs import TransferRun
 from unseen.reporting.transfer.transfer_studies import transfer_studies
@@ -121,8 +121,8 @@ def test_a_change_in_all_of_eight_tasks_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("effects", [2, 8])
 def test_where_nothing_is_true_little_is_written(effects: int) -> None:
     """Of studies of noise at most a tenth may have any claim, ± .05: seven tasks, p by flipping signs."""
-    from unseen.reporting.association import sign_flip_p
-    from unseen.reporting.claims import may_be_written
+    from unseen.reporting.statistics.association import sign_flip_p
+    from unseen.reporting.statistics.claims import may_be_written
 
     rng, claimed = np.random.default_rng(0), 0
     for _ in range(150):

@@ -9,7 +9,7 @@ import pytest
 from reporting.transfer.made_transfer import write_transfer
 
 from unseen.reporting.collect import collect
-from unseen.reporting.study_section import StudySection
+from unseen.reporting.studies.study_section import StudySection
 from unseen.reporting.transfer.transfer_studies import transfer_studies
 
 NEED = "encoder,task,share,images,measure,mean,sd,deviation,draws,seconds,reason"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unseen.reporting.biases.bias_runs import BiasRun
-from unseen.reporting.intervals import Estimate
+from unseen.reporting.statistics.intervals import Estimate
 from unseen.reporting.tables import Column, Row, Table
 from unseen.wording import count, listing
 

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from unseen.reporting.biases.own_networks import networks_of
 from unseen.reporting.checked_rows import ROUNDING, MeasuredRow, read_checked_rows
-from unseen.reporting.intervals import Estimate
 from unseen.reporting.run_files import (
     Count,
     FilePath,
@@ -27,6 +26,7 @@ from unseen.reporting.run_files import (
     naming,
     read_config,
 )
+from unseen.reporting.statistics.intervals import Estimate
 from unseen.settings import effect_of, flatten
 
 ACCURACY = "accuracy"

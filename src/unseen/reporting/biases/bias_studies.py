@@ -8,8 +8,8 @@ from dataclasses import replace
 from unseen.reporting.biases.band_resolution import band_resolution
 from unseen.reporting.biases.bias_runs import BiasRun
 from unseen.reporting.biases.section import bias_section
-from unseen.reporting.study_about import About, by_study
-from unseen.reporting.study_section import StudySection
+from unseen.reporting.studies.study_about import About, by_study
+from unseen.reporting.studies.study_section import StudySection
 from unseen.reporting.tables import Table
 
 _TABLES = ("biases", "bias_differences", "own_correlations")

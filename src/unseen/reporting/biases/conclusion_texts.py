@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from unseen.reporting.biases.conclusions import Conclusion
 from unseen.reporting.biases.networks import BIASES, Networks
 from unseen.reporting.biases.regressions import Regression
-from unseen.reporting.claims import SIGNIFICANT
 from unseen.reporting.number_texts import signed
+from unseen.reporting.statistics.claims import SIGNIFICANT
 from unseen.wording import count
 
 

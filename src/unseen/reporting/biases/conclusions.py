@@ -10,8 +10,8 @@ import numpy as np
 
 from unseen.reporting.biases.correlations import Correlation, given_accuracy
 from unseen.reporting.biases.networks import published_networks
-from unseen.reporting.biases.rank_correlation import benjamini_hochberg, spearman_by_t
-from unseen.reporting.claims import SIGNIFICANT, may_be_written
+from unseen.reporting.statistics.claims import SIGNIFICANT, may_be_written
+from unseen.reporting.statistics.rank_correlation import benjamini_hochberg, spearman_by_t
 
 VARIANTS = {
     "published": {"real": True, "corrected_pgd": False},

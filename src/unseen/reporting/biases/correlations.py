@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unseen.reporting.association import spearman_p
 from unseen.reporting.biases.networks import Networks
-from unseen.reporting.biases.rank_correlation import (
+from unseen.reporting.statistics.association import spearman_p
+from unseen.reporting.statistics.claims import SIGNIFICANT
+from unseen.reporting.statistics.rank_correlation import (
     FEWEST,
     benjamini_hochberg,
     distance_correlation,
@@ -17,7 +18,6 @@ from unseen.reporting.biases.rank_correlation import (
     partial_spearman_by_t,
     spearman_by_t,
 )
-from unseen.reporting.claims import SIGNIFICANT
 from unseen.wording import listing
 
 

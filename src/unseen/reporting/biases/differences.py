@@ -20,9 +20,9 @@ from scipy.stats import t
 
 from unseen.reporting.biases.bias_runs import ACCURACY, BiasRun, Key
 from unseen.reporting.biases.own_networks import is_of
-from unseen.reporting.claims import judged
-from unseen.reporting.intervals import CONFIDENCE, Estimate, Floats
 from unseen.reporting.saved_arrays import array_of, opened_arrays
+from unseen.reporting.statistics.claims import judged
+from unseen.reporting.statistics.intervals import CONFIDENCE, Estimate, Floats
 from unseen.reporting.texts import one_line
 from unseen.run_folder import OBSERVATIONS, RESAMPLES
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from unseen.reporting.biases.correlations import BiasPair, Correlation
 from unseen.reporting.biases.figure_marks import OWN, drawn, rho_text
 from unseen.reporting.biases.networks import BIASES
-from unseen.reporting.claims import SIGNIFICANT
+from unseen.reporting.statistics.claims import SIGNIFICANT
 from unseen.reporting.theme import Theme
 from unseen.reporting.vega_lite import Spec, marks, tooltip
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from unseen.reporting.biases.bias_runs import BiasRun
-from unseen.reporting.place import Settings, differing, told
+from unseen.reporting.layers.place import Settings, differing, told
 from unseen.settings import effect_of, flatten
 
 _MOST_IN_A_NAME = 2  # settings; more are too long for a figure

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unseen.reporting.intervals import Floats
+from unseen.reporting.statistics.intervals import Floats
 
 PUBLISHED = Path(__file__).with_name("published.csv")
 ADVERSARIAL_TRAINING = "adversarial_training"  # the category of subset AT

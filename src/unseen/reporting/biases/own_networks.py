@@ -15,7 +15,7 @@ import numpy as np
 
 from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.biases.networks import BIASES, CUTOFFS, Networks
-from unseen.reporting.intervals import Floats
+from unseen.reporting.statistics.intervals import Floats
 from unseen.reporting.texts import printable
 from unseen.run_state import read_summary
 from unseen.wording import listing

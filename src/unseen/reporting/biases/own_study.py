@@ -9,12 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from unseen.reporting.association import FEWEST_TO_RANK, detectable_correlation
 from unseen.reporting.biases.correlations import Correlation, correlate, correlate_biases
 from unseen.reporting.biases.figure_marks import OWN
 from unseen.reporting.biases.networks import BIASES, Networks
 from unseen.reporting.biases.own_networks import own_networks
-from unseen.reporting.biases.rank_correlation import benjamini_hochberg
 from unseen.reporting.biases.regressions import regressions
 from unseen.reporting.biases.study_folder import CorrelationStudy, write_study
 from unseen.reporting.biases.study_tables import (
@@ -23,8 +21,10 @@ from unseen.reporting.biases.study_tables import (
     network_table,
     regression_table,
 )
-from unseen.reporting.claims import SIGNIFICANT, may_be_written
 from unseen.reporting.number_texts import signed, too_few_to_rank
+from unseen.reporting.statistics.association import FEWEST_TO_RANK, detectable_correlation
+from unseen.reporting.statistics.claims import SIGNIFICANT, may_be_written
+from unseen.reporting.statistics.rank_correlation import benjamini_hochberg
 from unseen.wording import count, listing
 
 

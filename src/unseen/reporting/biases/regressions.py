@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from unseen.reporting.biases.networks import Networks
-from unseen.reporting.intervals import Floats
+from unseen.reporting.statistics.intervals import Floats
 
 SHUFFLES = 199  # of linear models
 FOREST_SHUFFLES = 19  # at least, of all groups together: a forest takes 50 ms

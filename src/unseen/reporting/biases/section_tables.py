@@ -10,7 +10,7 @@ import numpy as np
 from unseen.reporting.biases.bias_runs import ACCURACY, BiasRun, Key
 from unseen.reporting.biases.differences import FEWEST_DIFFERING, Difference
 from unseen.reporting.biases.own_networks import group_name, is_of
-from unseen.reporting.intervals import Estimate, estimate
+from unseen.reporting.statistics.intervals import Estimate, estimate
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.reporting.texts import printable
 from unseen.wording import listing

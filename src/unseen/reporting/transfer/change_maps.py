@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unseen.reporting.intervals import Estimate
 from unseen.reporting.number_texts import signed
+from unseen.reporting.statistics.intervals import Estimate
 from unseen.reporting.theme import Theme
 from unseen.reporting.transfer.transfer_runs import CHANGE
 from unseen.reporting.transfer.tuned_tasks import TunedTask

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from unseen.reporting.intervals import CONFIDENCE, Floats
-from unseen.reporting.transfer.least_squares import FEWEST, fit, varies
+from unseen.reporting.statistics.intervals import CONFIDENCE, Floats
+from unseen.reporting.statistics.least_squares import FEWEST, fit, varies
 from unseen.reporting.transfer.lines import PRIMARY, grouped, has_line, pairs
 from unseen.reporting.transfer.points import MeasuredTask, Point
 from unseen.reporting.transfer.task_runs import OUTCOMES

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unseen.reporting.intervals import Floats
-from unseen.reporting.transfer.least_squares import fit, left_out_errors, r_squared
+from unseen.reporting.statistics.intervals import Floats
+from unseen.reporting.statistics.least_squares import fit, left_out_errors, r_squared
 from unseen.reporting.transfer.lines import grouped, has_line
 from unseen.reporting.transfer.points import Point
 from unseen.reporting.transfer.task_runs import OUTCOMES

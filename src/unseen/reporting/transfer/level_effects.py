@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from unseen.reporting.association import sign_flip_p
-from unseen.reporting.claims import judged
-from unseen.reporting.intervals import Estimate, estimate
-from unseen.reporting.study_about import order_of_level
+from unseen.reporting.statistics.association import sign_flip_p
+from unseen.reporting.statistics.claims import judged
+from unseen.reporting.statistics.intervals import Estimate, estimate
+from unseen.reporting.studies.study_about import order_of_level
 from unseen.reporting.transfer.task_runs import OUTCOMES
 from unseen.reporting.transfer.transfer_runs import TransferRun
 

@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from unseen.reporting.claims import judged
-from unseen.reporting.intervals import Floats
-from unseen.reporting.transfer import explained, kendall
-from unseen.reporting.transfer.least_squares import (
+from unseen.reporting.statistics import explained, kendall
+from unseen.reporting.statistics.claims import judged
+from unseen.reporting.statistics.intervals import Floats
+from unseen.reporting.statistics.least_squares import (
     fit,
     left_out_errors,
     left_out_errors_of_mean,
     varies,
     varies_without_any,
 )
+from unseen.reporting.statistics.shuffles import orders, share_reaching
 from unseen.reporting.transfer.points import Point
-from unseen.reporting.transfer.shuffles import orders, share_reaching
 from unseen.reporting.transfer.task_runs import OUTCOMES
 
 FEWEST_TASKS = 4  # of three a line has one degree of freedom

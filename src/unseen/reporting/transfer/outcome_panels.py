@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from unseen.reporting.intervals import Floats
+from unseen.reporting.statistics.intervals import Floats
+from unseen.reporting.statistics.least_squares import fit
 from unseen.reporting.theme import Theme
-from unseen.reporting.transfer.least_squares import fit
 from unseen.reporting.transfer.lines import Line
 from unseen.reporting.transfer.tuned_tasks import TunedTask
 from unseen.reporting.vega_lite import LEGEND, Spec, deviation, marks, number, reaching, short, sized, tooltip

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from unseen.regular_files import MEBIBYTE, read_text
-from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.number_texts import signed
+from unseen.reporting.statistics.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.tables import Column, Row, Table
 from unseen.reporting.texts import one_line, printable
 from unseen.reporting.transfer.transfer_runs import TransferRun

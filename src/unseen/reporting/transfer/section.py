@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from unseen.reporting.figures import side_by_side
-from unseen.reporting.place import differing, plain
+from unseen.reporting.layers.figures import side_by_side
+from unseen.reporting.layers.place import differing, plain
 from unseen.reporting.tables import Table
 from unseen.reporting.texts import file_name
 from unseen.reporting.theme import FILES, PAGE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from unseen.reporting.intervals import Estimate, is_spread
+from unseen.reporting.statistics.intervals import Estimate, is_spread
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.reporting.transfer.interpolations import MEAN_OF_OTHERS, TASK
 from unseen.reporting.transfer.lines import PRIMARY

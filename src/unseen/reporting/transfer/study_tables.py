@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from unseen.reporting.intervals import Estimate
+from unseen.reporting.statistics.intervals import Estimate
 from unseen.reporting.tables import Cell, Column, Row, Table, shown
 from unseen.reporting.transfer.forecasts import Forecast, KnownTasks
 from unseen.reporting.transfer.iimm_parts import PARTS, PartFits, WeightChoice

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unseen.reporting.association import detectable_correlation, smallest_flip_p
-from unseen.reporting.claims import OF_A_PAGE, SIGNIFICANT
+from unseen.reporting.statistics.association import detectable_correlation, smallest_flip_p
+from unseen.reporting.statistics.claims import OF_A_PAGE, SIGNIFICANT
+from unseen.reporting.statistics.shuffles import smallest_p
 from unseen.reporting.transfer.forecasts import Forecast, KnownTasks
 from unseen.reporting.transfer.iimm_parts import WeightChoice
 from unseen.reporting.transfer.lines import FAMILIES, FEWEST_TASKS, PRIMARY, Line
 from unseen.reporting.transfer.points import Tasks
-from unseen.reporting.transfer.shuffles import smallest_p
 from unseen.reporting.transfer.techniques import BestTechnique
 from unseen.wording import count, listing
 

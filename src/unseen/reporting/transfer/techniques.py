@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unseen.reporting.association import sign_flip_p
-from unseen.reporting.claims import holm, judged
-from unseen.reporting.intervals import Floats, estimate
+from unseen.reporting.statistics.association import sign_flip_p
+from unseen.reporting.statistics.claims import holm, judged
+from unseen.reporting.statistics.intervals import Floats, estimate
 from unseen.reporting.transfer.points import Point
 from unseen.reporting.transfer.task_runs import OUTCOMES
 from unseen.wording import listing

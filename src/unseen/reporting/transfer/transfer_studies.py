@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from unseen.reporting.association import smallest_flip_p
-from unseen.reporting.claims import SIGNIFICANT
 from unseen.reporting.number_texts import p_text, signed
-from unseen.reporting.study_about import About, by_study
-from unseen.reporting.study_section import StudySection
+from unseen.reporting.statistics.association import smallest_flip_p
+from unseen.reporting.statistics.claims import SIGNIFICANT
+from unseen.reporting.studies.study_about import About, by_study
+from unseen.reporting.studies.study_section import StudySection
 from unseen.reporting.tables import Column, Row, Table
 from unseen.reporting.transfer.level_effects import LevelEffect, level_effects
 from unseen.reporting.transfer.sample_needs import needs_and_captions

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unseen.reporting.collect import LeftOut, duplicate, written
-from unseen.reporting.intervals import Estimate, estimate
-from unseen.reporting.place import Settings, differing, told
+from unseen.reporting.layers.place import Settings, differing, told
+from unseen.reporting.statistics.intervals import Estimate, estimate
 from unseen.reporting.transfer.points import Point, tasks_of
 from unseen.reporting.transfer.settings_tried import chosen_runs
 from unseen.reporting.transfer.study import TransferStudy, study_of

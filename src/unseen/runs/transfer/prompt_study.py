@@ -64,7 +64,7 @@ def write_prompts(
         device: Of the encoder.
     """
     from unseen.encoders.prompt_sets import prompt_sets
-    from unseen.reporting.claims import holm
+    from unseen.reporting.statistics.claims import holm
 
     task = captioned.task.name
     templates, left_out = prompt_sets(plain["prompts"], task, plain["templates"])
@@ -153,7 +153,7 @@ def _effect_cells(
 
 def _sentence(measure: str, found: Sequence[_OfSet], corrected: Mapping[tuple[str, str], float]) -> str:
     """Return which sets differ from the first one in a measure, of all tests together."""
-    from unseen.reporting.claims import SIGNIFICANT
+    from unseen.reporting.statistics.claims import SIGNIFICANT
 
     first, *others = found
     n = next(row.n for row in first.rows if row.measure == measure)

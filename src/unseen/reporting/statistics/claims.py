@@ -1,0 +1,65 @@
+"""Which claims of a page may be written, given how many there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unseen.reporting.statistics.intervals import Estimate
+
+SIGNIFICANT = 0.05  # of a claim by itself
+OF_A_PAGE = 0.10  # of a page: the probability that any of its claims is false
+RULE = f"p ≤ {SIGNIFICANT} and, by Holm, ≤ {OF_A_PAGE}"  # as sentences name it
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A difference with its test."""
+
+    value: Estimate
+    p: float  # two-sided; NaN below three units
+    corrected: float = math.nan  # by Holm, for all tests that are counted with it
+    written: bool = False  # whether a sentence may say that it is not zero
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number (Holm 1979), in the order given; NaN stay NaN and do not count.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    corrected, largest = [math.nan] * len(p_values), 0.0
+    for rank, (p, place) in enumerate(order):
+        largest = max(largest, min(1.0, p * (len(order) - rank)))
+        corrected[place] = largest
+    return corrected
+
+
+def may_be_written(p_values: Sequence[float], families: int = 1) -> list[bool]:
+    """Return for all tests of a page, passed or not, which of their claims may be written.
+
+    A claim needs p ≤ .05 by itself, and ≤ .10 after Holm's correction for all tests of the page. A test without a p
+    (too few units) makes no claim.
+
+    Args:
+        p_values: Of all tests.
+        families: Of how many such lists the page's claims come; each gets an equal share of its errors.
+
+    >>> may_be_written([0.004, 0.04, 0.3, float("nan")])
+    [True, True, False, False]
+    """
+    corrected = holm(p_values)
+    return [
+        p <= SIGNIFICANT and families * page <= OF_A_PAGE for p, page in zip(p_values, corrected, strict=True)
+    ]
+
+
+def judged(p_values: Sequence[float], families: int = 1) -> list[tuple[float, bool]]:
+    """Return for each test its p as `holm` corrects it, and whether its claim may be written (`may_be_written`).
+
+    >>> judged([0.004, 0.3])
+    [(0.008, True), (0.3, False)]
+    """
+    return list(zip(holm(p_values), may_be_written(p_values, families), strict=True))
