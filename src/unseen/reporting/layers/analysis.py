@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unseen.reporting.by_key import by_key
 from unseen.reporting.layers.configuration import Configuration, shared_units
 from unseen.reporting.layers.place import differing, plain, split_names
 from unseen.reporting.statistics.association import CurveAgreement, RankAgreement, curve_agreement, spearman
@@ -116,10 +117,8 @@ class Analysis:
 
 def analyse(configurations: Sequence[Configuration]) -> Analysis:
     """Return the results of configurations of finished runs."""
-    by_task: dict[str, list[Configuration]] = {}
-    for config in configurations:
-        if config.is_scored:
-            by_task.setdefault(json.dumps(config.place.task, sort_keys=True), []).append(config)
+    scored = [config for config in configurations if config.is_scored]
+    by_task = by_key(scored, lambda config: json.dumps(config.place.task, sort_keys=True))
     fields = [field for members in by_task.values() for field in _fields(members)]
     contests = [_contest(field, _what_differs(field, fields)) for field in fields]
     contests.sort(

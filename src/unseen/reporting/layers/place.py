@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from unseen.reporting.by_key import by_key
 from unseen.reporting.layers.scored_runs import Run
 from unseen.reporting.texts import class_names, digest
 from unseen.settings import ADDED, IMAGE_ROOTS, effect_of, flatten
@@ -143,9 +144,7 @@ def split_names(runs: Sequence[Run]) -> dict[str, str]:
 
 def trained_otherwise(places: Sequence[Place]) -> list[str]:
     """Return in which settings of training different networks differ, other than by a sweep over each of them."""
-    by_network: dict[str, list[Settings]] = {}
-    for place in places:
-        by_network.setdefault(place.network["(model)"], []).append(place.network)
+    by_network = by_key([place.network for place in places], lambda network: network["(model)"])
     texts = []
     for name in differing([place.network for place in places]):
         if name.startswith(_HOW_TRAINED):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unseen.probe_table import SHOTS
+from unseen.reporting.by_key import by_key
 from unseen.reporting.layers.configuration import Configuration, shared_units
 from unseen.reporting.statistics.association import RankAgreement, spearman
 from unseen.reporting.statistics.best_layer import generalization
@@ -69,9 +70,7 @@ def downstream_uses(configurations: Sequence[Configuration]) -> tuple[Downstream
     Args:
         configurations: One for each network and data set.
     """
-    by_data: dict[str, list[Configuration]] = {}
-    for config in configurations:
-        by_data.setdefault(config.data, []).append(config)
+    by_data = by_key(configurations, lambda config: config.data)
     found = [_on_one(data, members) for data, members in sorted(by_data.items())]
     p_values = [one.found.p for of_data in found for one in of_data.predictions]
     verdicts = iter(judged(p_values))

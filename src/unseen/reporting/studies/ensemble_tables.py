@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from unseen.reporting.by_key import by_key
 from unseen.reporting.number_texts import p_text, signed, unsigned, with_interval
 from unseen.reporting.statistics.claims import RULE
 from unseen.reporting.studies.layer_ensembles import Gain
@@ -46,9 +47,7 @@ def ensemble_sentences(found: Sequence[Gain]) -> list[str]:
             "Nothing is compared: that takes runs with probe.ensembles=true, on two class splits or seeds that all "
             "networks have, one of them to choose the single layer on."
         ]
-    groups: dict[tuple[str, str], list[Gain]] = {}
-    for one in found:
-        groups.setdefault((one.data, one.ensemble), []).append(one)
+    groups = by_key(found, lambda one: (one.data, one.ensemble))
     return [_sentence(*key, gains) for key, gains in groups.items()]
 
 

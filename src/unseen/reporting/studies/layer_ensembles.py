@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from unseen.reporting.by_key import by_key
 from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.statistics.claims import judged
 from unseen.reporting.statistics.crossfit import CrossFit, at_best, cross_fit
@@ -50,10 +51,8 @@ def ensemble_gains(configurations: Sequence[Configuration]) -> tuple[Gain, ...]:
     Networks of one data set are compared on the class splits and seeds that all of them have; below two units, one to
     choose the layer on, there is no gain.
     """
-    by_data: dict[str, list[Configuration]] = {}
-    for config in configurations:
-        if ("unseen", ENSEMBLE_PROBE) in config.probes:
-            by_data.setdefault(config.data, []).append(config)
+    measured = [config for config in configurations if ("unseen", ENSEMBLE_PROBE) in config.probes]
+    by_data = by_key(measured, lambda config: config.data)
     found = [gain for data, members in sorted(by_data.items()) for gain in _on_one(data, members)]
     verdicts = judged([gain.p for gain in found])
     return tuple(

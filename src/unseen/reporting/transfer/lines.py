@@ -6,13 +6,13 @@ Legend: T tasks of one encoder and technique.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
+from unseen.reporting.by_key import by_key
 from unseen.reporting.statistics import explained, kendall
 from unseen.reporting.statistics.claims import judged
 from unseen.reporting.statistics.intervals import Floats
@@ -82,10 +82,7 @@ class Line:
 
 def grouped(points: Iterable[Point]) -> dict[Group, list[Point]]:
     """Return the points of each encoder and technique."""
-    groups: dict[Group, list[Point]] = defaultdict(list)
-    for point in points:
-        groups[point.encoder, point.technique].append(point)
-    return dict(groups)
+    return by_key(points, lambda point: (point.encoder, point.technique))
 
 
 def pairs(members: Iterable[Point], measure: str, outcome: str) -> tuple[Floats, Floats]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unseen.reporting.by_key import by_key
 from unseen.reporting.transfer.settings_tried import Setting, chosen_runs
 from unseen.reporting.transfer.task_runs import TaskRun, read_task_run
 from unseen.wording import count, listing
@@ -111,10 +112,7 @@ def tasks_of(runs: Sequence[TaskRun]) -> Tasks:
 
 
 def _grouped(runs: Iterable[TaskRun]) -> dict[tuple[str, str, str], list[TaskRun]]:
-    groups: dict[tuple[str, str, str], list[TaskRun]] = defaultdict(list)
-    for run in runs:
-        groups[run.encoder, run.technique, run.task].append(run)
-    return dict(sorted(groups.items()))
+    return dict(sorted(by_key(runs, lambda run: (run.encoder, run.technique, run.task)).items()))
 
 
 def _one_of_each(points: Sequence[Point]) -> list[Point]:
@@ -223,11 +221,8 @@ def _uneven(points: Sequence[Point], settings: Sequence[Setting]) -> list[str]:
     tried: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for one in settings:
         tried[one.encoder, one.technique, one.task].add(one.text)
-    groups: dict[tuple[str, str], list[Point]] = defaultdict(list)
-    for point in points:
-        groups[point.encoder, point.technique].append(point)
     notes = []
-    for (encoder, technique), members in groups.items():
+    for (encoder, technique), members in by_key(points, lambda one: (one.encoder, one.technique)).items():
         if len({point.seeds for point in members}) > 1:
             runs = ", ".join(f"{point.task} {point.runs}" for point in members)
             notes.append(f"{encoder}, {technique}: tasks do not have the same seeds (runs: {runs}).")

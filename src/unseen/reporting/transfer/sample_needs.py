@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import math
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from unseen.regular_files import MEBIBYTE, read_text
+from unseen.reporting.by_key import by_key
 from unseen.reporting.number_texts import signed
 from unseen.reporting.statistics.claims import OF_A_PAGE, SIGNIFICANT
 from unseen.reporting.tables import Column, Row, Table
@@ -99,11 +99,8 @@ def _caption(task: str, row: dict[str, str]) -> CaptionDifference:
 # ------------------------------------------------------------------ how many images
 def _by_share(needs: Sequence[Need]) -> dict[tuple[str, float], list[Need]]:
     """Return the tasks of each measure and share that have a value."""
-    found: dict[tuple[str, float], list[Need]] = defaultdict(list)
-    for row in needs:
-        if not math.isnan(row.deviation) and not math.isnan(row.sd):
-            found[row.measure, row.share].append(row)
-    return dict(sorted(found.items()))
+    known = [row for row in needs if not math.isnan(row.deviation) and not math.isnan(row.sd)]
+    return dict(sorted(by_key(known, lambda row: (row.measure, row.share)).items()))
 
 
 def _need_sentences(needs: Sequence[Need]) -> list[str]:
@@ -149,15 +146,11 @@ def _need_table(needs: Sequence[Need]) -> Table:
 def _caption_sentences(rows: Sequence[CaptionDifference]) -> list[str]:
     sentences = []
     for measure in (_IIMM, "accuracy"):
-        by_set: dict[str, list[CaptionDifference]] = defaultdict(list)
-        for row in rows:
-            if row.measure == measure and not math.isnan(row.difference):
-                by_set[row.prompts].append(row)
-        first = next(
-            (row.prompts for row in rows if row.measure == measure and math.isnan(row.difference)), ""
-        )
+        of_measure = [row for row in rows if row.measure == measure]
+        compared = [row for row in of_measure if not math.isnan(row.difference)]
+        first = next((row.prompts for row in of_measure if math.isnan(row.difference)), "")
         parts = []
-        for name, of_set in by_set.items():
+        for name, of_set in by_key(compared, lambda row: row.prompts).items():
             shown = [row for row in of_set if row.p <= SIGNIFICANT and row.p * len(of_set) <= OF_A_PAGE]
             moved = [row.difference for row in of_set]
             parts.append(

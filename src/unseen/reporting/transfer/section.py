@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from unseen.reporting.by_key import by_key
 from unseen.reporting.layers.figures import side_by_side
 from unseen.reporting.layers.place import differing, plain
 from unseen.reporting.tables import Table
@@ -124,7 +125,7 @@ def _outcomes(
     headed, specs, files = [], {}, {}
     for outcome in OUTCOMES:
         panels, parts = [], []
-        for encoder, members in _by_encoder(tuned).items():
+        for encoder, members in by_key(tuned, lambda of: of.encoder).items():
             made = [
                 outcome_panel(members, found, outcome, PRIMARY, theme, techniques) for theme in (PAGE, FILES)
             ]
@@ -144,7 +145,7 @@ def _outcomes(
 def _maps(tuned: Sequence[TunedTask]) -> tuple[list[Panel], dict[str, Spec], dict[str, Spec]]:
     reach = reach_of(tuned)
     panels, specs, parts = [], {}, []
-    for encoder, members in _by_encoder(tuned).items():
+    for encoder, members in by_key(tuned, lambda of: of.encoder).items():
         tasks = list(dict.fromkeys(of.task for of in members))
         tasks += [task for of in members for task in of.tested if task not in tasks]
         tasks = list(dict.fromkeys(tasks))
@@ -166,10 +167,7 @@ def _alphas(
     headed = []
     specs: dict[str, Spec] = {}
     files: dict[str, Spec] = {}
-    members: dict[tuple[str, str], list[TunedTask]] = {}
-    for of in tuned:
-        if of.alphas:
-            members.setdefault((of.encoder, of.technique), []).append(of)
+    members = by_key([of for of in tuned if of.alphas], lambda of: (of.encoder, of.technique))
     for (encoder, technique), of_both in members.items():
         title, file = f"{_titled(of_both[0])}, {technique}", file_name("transfer_alphas", encoder, technique)
         domain, panels = domain_of(of_both), []
@@ -182,13 +180,6 @@ def _alphas(
         parts = [(of.task, alpha_panel(of, domain, FILES)) for of in of_both]
         files[file] = side_by_side(parts, f"Weights between zero-shot and fine-tuned: {title}", ALPHA_NOTE)
     return headed, specs, files
-
-
-def _by_encoder(tuned: Sequence[TunedTask]) -> dict[str, list[TunedTask]]:
-    found: dict[str, list[TunedTask]] = {}
-    for of in tuned:
-        found.setdefault(of.encoder, []).append(of)
-    return found
 
 
 def _titled(of: TunedTask) -> str:
@@ -227,11 +218,8 @@ def _limits(groups: Sequence[TunedTask], tuned: Sequence[TunedTask]) -> list[str
 
 def _not_alike(tuned: Sequence[TunedTask]) -> list[str]:
     """Return in which settings the tasks of one line were not trained alike, but for what held-out accuracy chose."""
-    members: dict[tuple[str, str], list[TunedTask]] = {}
-    for of in tuned:
-        members.setdefault((of.encoder, of.technique), []).append(of)
     texts = []
-    for (encoder, technique), of_line in members.items():
+    for (encoder, technique), of_line in by_key(tuned, lambda of: (of.encoder, of.technique)).items():
         settings = [_of_training(of) for of in of_line]
         for name in differing(settings):
             values = sorted({plain(one.get(name)) for one in settings})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from unseen.reporting.by_key import by_key
 from unseen.reporting.transfer.task_runs import TaskRun
 from unseen.wording import count, listing
 
@@ -54,9 +54,7 @@ def chosen_runs(runs: Sequence[TaskRun]) -> tuple[list[TaskRun], list[Setting], 
             f"{what}: {count(len(runs) - len(kept), 'run')} with the settings and seed of a later one left out."
         )
     names = sorted({name for run in runs for name in run.searched if _differs(name, runs)})
-    groups: dict[tuple[object, ...], list[TaskRun]] = defaultdict(list)
-    for run in kept.values():
-        groups[tuple(run.searched.get(name) for name in names)].append(run)
+    groups = by_key(kept.values(), lambda run: tuple(run.searched.get(name) for name in names))
     if len(groups) == 1:
         return sorted(kept.values(), key=lambda run: run.seeds), [], notes
     for run in kept.values():

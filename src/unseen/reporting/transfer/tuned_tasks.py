@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from unseen.reporting.by_key import by_key
 from unseen.reporting.collect import LeftOut, duplicate, written
 from unseen.reporting.layers.place import Settings, differing, told
 from unseen.reporting.statistics.intervals import Estimate, estimate
@@ -100,9 +101,7 @@ def tuned_tasks(runs: Iterable[TransferRun]) -> tuple[list[TunedTask], TransferS
     trained = any(run.technique for run in named.values())
     study = study_of(tasks_of(list(named.values()))) if trained else None
     points = {(one.encoder, one.task, one.technique): one for one in study.tasks.points} if study else {}
-    members: dict[tuple[str, str, str], list[TaskRun]] = defaultdict(list)
-    for run in named.values():
-        members[run.encoder, run.task, run.technique].append(run)
+    members = by_key(named.values(), lambda run: (run.encoder, run.task, run.technique))
     groups = []
     for (encoder, task, technique), of_group in members.items():
         chosen = chosen_runs(of_group)[0] if technique else sorted(of_group, key=lambda run: run.seeds)
