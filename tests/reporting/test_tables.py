@@ -75,7 +75,7 @@ def test_a_narrow_column_leaves_the_deviation_to_the_csv() -> None:
 
 
 def test_latex_of_long_tables_breaks_between_pages_and_names_its_packages() -> None:
-    assert to_latex(TABLE).startswith("% needs \\usepackage{booktabs}\n\\begin{table}")
+    assert to_latex(TABLE).startswith("% needs \\usepackage{booktabs,graphicx}\n\\begin{table}")
     question = replace(TABLE, title="Is it?", rows=TABLE.rows * 14)
     text = to_latex(question)
     assert text.startswith("% needs \\usepackage{booktabs,longtable}\n\\begin{longtable}{lrrr}\n")

@@ -138,7 +138,7 @@ def to_latex(table: Table) -> str:
     caption = rf"\caption{{{latex_text(f'{title} {table.note}')}}}"
     long = len(table.rows) > _LONGEST_ON_A_PAGE
     every = "".join([title, table.note, *(cell for row in texts for cell in row)])
-    needs = latex_needs(every, "booktabs", *(["longtable"] if long else []))
+    needs = latex_needs(every, "booktabs", "longtable" if long else "graphicx")
     label, rules = rf"\label{{tab:{table.name.replace('_', '-')}}}", (r"\toprule", heading, r"\midrule")
     if long:
         lines = [
@@ -148,7 +148,9 @@ def to_latex(table: Table) -> str:
     else:
         lines = [
             needs, r"\begin{table}", r"\centering", caption, label,
-            rf"\begin{{tabular}}{{{kinds}}}", *rules, *body, r"\bottomrule", r"\end{tabular}", r"\end{table}",
+            r"\sbox0{%", rf"\begin{{tabular}}{{{kinds}}}", *rules, *body, r"\bottomrule", r"\end{tabular}}%",
+            # made smaller where it is wider than the page
+            r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi", r"\end{table}",
         ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
