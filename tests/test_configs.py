@@ -47,7 +47,10 @@ OF_ONE_FILE = {
 MODELS = [name for group, name in OPTIONS if group == "model"]
 DATA = [name for group, name in OPTIONS if group == "data"]
 # a network gets images of these as of image_folder; what they read is tested by tests/data
-AS_FOLDERS = {"silhouettes", "edges", "cue_conflict_shape", "cue_conflict_texture", "textures", "textile"}
+AS_FOLDERS = {
+    "silhouettes", "edges", "cue_conflict_shape", "cue_conflict_texture", "textures", "textile",
+    "letters", "faces",
+}  # fmt: skip
 
 
 def resolved(*overrides: str, config: str = "train") -> dict[str, Any]:

@@ -91,22 +91,7 @@ class Typefaces(ImageSource):
 
     def check(self) -> None:
         """Refuse a root, and fonts that are missing."""
-        if self.root is not None:
-            raise ValueError(
-                f"data.root={self.root} has no meaning for data=typefaces, whose fonts pip installs; "
-                "for your own images use data=image_folder"
-            )
-        needed = {requirement: module for requirement, module, _ in _PACKAGES}
-        missing = [
-            requirement
-            for requirement, module in needed.items()
-            if importlib.util.find_spec(module) is None or _version(requirement) != requirement
-        ]
-        if missing:
-            raise DataUnavailableError(
-                f"data=typefaces draws with fonts that are not installed: pip install {' '.join(missing)}; "
-                "or use data=digits, which needs none"
-            )
+        check_fonts("typefaces", self.root)
 
     def known_counts(self) -> Counts:
         """Return the number of images of each face."""
@@ -122,23 +107,52 @@ class Typefaces(ImageSource):
         """Draw a picture, 64 x 64 pixels, as RGB."""
         draw = random.Random(reference)  # of a text: its hash, the same on every machine
         characters = "".join(draw.choices(_CHARACTERS, k=2))
-        size, right, down = draw.choice(_SIZES), draw.randint(-_SHIFT, _SHIFT), draw.randint(-_SHIFT, _SHIFT)
-        face = reference.partition("/")[0]
-        while (font := _font(face, size)).getlength(characters) > _WIDEST:
-            size -= 1
-        picture = Image.new("L", (_SIDE, _SIDE), 255)
-        place = (_SIDE // 2 + right, _SIDE // 2 + down)
-        ImageDraw.Draw(picture).text(place, characters, fill=0, font=font, anchor="mm")
-        return picture.convert("RGB")
+        return drawn(reference.partition("/")[0], characters, draw)
 
     def stamps(self, references: Sequence[str]) -> Sequence[str] | None:
         """Return for each image the stamp of its font's file, and the version of what draws it."""
-        stamps = file_stamps(_path(face) for face in FACES)
-        if stamps is None:
-            return None
-        of_face = dict(zip(FACES, stamps, strict=True))
-        drawn_by = f"{_DRAWING} {features.version('freetype2')}"
-        return [f"{of_face[reference.partition('/')[0]]} {drawn_by}" for reference in references]
+        return stamps_of([reference.partition("/")[0] for reference in references])
+
+
+def check_fonts(data: str, root: str | None) -> None:
+    """Refuse a root for the data set of a name, and fonts that are missing."""
+    if root is not None:
+        raise ValueError(
+            f"data.root={root} has no meaning for data={data}, whose fonts pip installs; "
+            "for your own images use data=image_folder"
+        )
+    needed = {requirement: module for requirement, module, _ in _PACKAGES}
+    missing = [
+        requirement
+        for requirement, module in needed.items()
+        if importlib.util.find_spec(module) is None or _version(requirement) != requirement
+    ]
+    if missing:
+        raise DataUnavailableError(
+            f"data={data} draws with fonts that are not installed: pip install {' '.join(missing)}; "
+            "or use data=digits, which needs none"
+        )
+
+
+def drawn(face: str, characters: str, draw: random.Random) -> Image.Image:
+    """Return characters in a face, black on white, 64 x 64 pixels, as RGB; size and place are drawn."""
+    size, right, down = draw.choice(_SIZES), draw.randint(-_SHIFT, _SHIFT), draw.randint(-_SHIFT, _SHIFT)
+    while (font := _font(face, size)).getlength(characters) > _WIDEST:
+        size -= 1
+    picture = Image.new("L", (_SIDE, _SIDE), 255)
+    place = (_SIDE // 2 + right, _SIDE // 2 + down)
+    ImageDraw.Draw(picture).text(place, characters, fill=0, font=font, anchor="mm")
+    return picture.convert("RGB")
+
+
+def stamps_of(faces: Sequence[str]) -> Sequence[str] | None:
+    """Return for a picture in each face the stamp of the font's file, and the version of what draws it."""
+    stamps = file_stamps(_path(face) for face in FACES)
+    if stamps is None:
+        return None
+    of_face = dict(zip(FACES, stamps, strict=True))
+    drawn_by = f"{_DRAWING} {features.version('freetype2')}"
+    return [f"{of_face[face]} {drawn_by}" for face in faces]
 
 
 def _version(requirement: str) -> str:
