@@ -47,6 +47,7 @@ FOR_SOURCES = {
     "image_column",
     "label_column",
     "cache_gb",
+    "thumbnails",
 }
 
 
