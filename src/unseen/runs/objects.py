@@ -22,6 +22,7 @@ _NEEDS = {
     "unseen.training.sharpness.*": ("pytorch_optimizer", "sam"),
     "lightning.pytorch.loggers.TensorBoardLogger": ("tensorboard", "tensorboard"),
     "lightning.pytorch.loggers.MLFlowLogger": ("mlflow", "mlflow"),
+    "unseen.runs.mlflow_logger.*": ("mlflow", "mlflow"),
 }
 _PLAIN: dict[str, tuple[type, ...]] = {
     "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "None": (type(None),),
