@@ -15,13 +15,13 @@ from unseen.reporting.joined_section import join_sections
 from unseen.reporting.layers import figures
 from unseen.reporting.layers.analysis import Contest, analyse
 from unseen.reporting.layers.groups import group_runs
-from unseen.reporting.layers.layer_choice import layer_choice
+from unseen.reporting.layers.layer_choice import has_selectors, layer_choice
 from unseen.reporting.layers.layer_choice_tables import choices_table, regret_table, selection_sentences
 from unseen.reporting.layers.layer_tables import all_tables
 from unseen.reporting.layers.papers import compare_with_papers
 from unseen.reporting.layers.summary import summarise
 from unseen.reporting.page import page, top_of_heat
-from unseen.reporting.studies.study_effects import studies
+from unseen.reporting.studies.study_effects import members_of_studies, studies
 from unseen.reporting.studies.study_section import study_section
 from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
@@ -62,14 +62,15 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
         read.bias_runs,
         tuple(run for run in read.transfer_runs if run.name not in dropped),
     )
-    analysis = analyse(configurations)
+    parts = 1 + any(map(has_selectors, configurations)) + len(members_of_studies(configurations))
+    analysis = analyse(configurations, parts)
     papers = compare_with_papers(configurations)
     biases, transfer = bias_section(collection.bias_runs), transfer_section(tuned, study)
-    tables, choice = all_tables(analysis, papers, collection), layer_choice(analysis.contests)
+    tables, choice = all_tables(analysis, papers, collection), layer_choice(analysis.contests, parts)
     tables |= {table.name: table for table in (regret_table(choice), choices_table(choice))}
     selection = selection_sentences(choice)
     joined = join_sections(*joins(analysis.contests, collection.bias_runs, collection.transfer_runs))
-    asked = [study_section(study) for study in studies(configurations)]
+    asked = [study_section(study) for study in studies(configurations, parts)]
     asked += [*bias_studies(collection.bias_runs), *transfer_studies(collection.transfer_runs)]
     of_studies = {one.figure_name: one.file for one in asked if one.file}
     typed = command_line_of(command or ("src/report.py", f"runs={roots[0]}", f"out={out}"))

@@ -118,7 +118,7 @@ def test_three_equal_seeds_show_nothing(tmp_path: Path) -> None:
         in message
     )
     assert "is shown for none of 3 networks" in message
-    assert claims_sentence(found).startswith("Of 9 tests on this page 0 passed.")
+    assert claims_sentence(found).startswith("Of 9 tests of networks and their layers 0 passed.")
 
 
 def test_one_run_claims_nothing_about_seeds(tmp_path: Path) -> None:

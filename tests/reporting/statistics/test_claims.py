@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from unseen.reporting.statistics.claims import holm, may_be_written
+from unseen.reporting.statistics.claims import holm, judged, may_be_written
 
 
 def test_holm_by_hand() -> None:
@@ -33,3 +33,13 @@ def test_a_claim_needs_both() -> None:
     assert may_be_written([0.001, 0.04, 0.045]) == [True, True, True]  # Holm: .003, .08, .08
     assert may_be_written([math.nan, 0.04]) == [False, True]
     assert may_be_written([]) == []
+
+
+def test_parts_of_a_page_share_its_errors() -> None:
+    # of two parts each has .05: .02 in three tests is .06 by Holm, and .12 for the page
+    assert judged([0.02, 0.5, 0.6], families=2)[0] == (pytest.approx(0.12), False)
+    assert judged([0.02, 0.5, 0.6])[0] == (pytest.approx(0.06), True)
+    assert judged([0.016, 0.5, 0.6], families=2)[0] == (pytest.approx(0.096), True)
+    (p, written), _ = judged([math.nan, 0.7], families=3)
+    assert (math.isnan(p), written) == (True, False)
+    assert judged([0.7], families=3) == [(1.0, False)]

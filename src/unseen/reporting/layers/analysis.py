@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from unseen.reporting.by_key import by_key
 from unseen.reporting.layers.configuration import Configuration, shared_units
 from unseen.reporting.layers.place import differing, plain, split_names
 from unseen.reporting.statistics.association import CurveAgreement, RankAgreement, curve_agreement, spearman
-from unseen.reporting.statistics.claims import SIGNIFICANT, holm, may_be_written
+from unseen.reporting.statistics.claims import SIGNIFICANT, judged
 from unseen.reporting.statistics.crossfit import Difference, difference
 from unseen.reporting.statistics.design import Components, components
 from unseen.reporting.statistics.intervals import Floats
@@ -102,12 +101,9 @@ class Analysis:
     data_set_pairs: tuple[DataSetPair, ...]
     unscored: tuple[str, ...]  # labels of configurations whose NMI is undefined at every layer
     p_values: Mapping[object, float]  # of every test of the page, by what was tested
+    corrected: Mapping[object, float]  # the p-values after correction for all tests of the page
     written: Mapping[object, bool]  # which claims may be written
-
-    @cached_property
-    def corrected(self) -> Mapping[object, float]:
-        """The p-values after Holm's correction for all tests of the page."""
-        return dict(zip(self.p_values, holm(list(self.p_values.values())), strict=True))
+    parts: int  # of the page, which share its errors
 
     @property
     def configurations(self) -> list[Configuration]:
@@ -115,8 +111,13 @@ class Analysis:
         return [config for contest in self.contests for config in contest.configurations]
 
 
-def analyse(configurations: Sequence[Configuration]) -> Analysis:
-    """Return the results of configurations of finished runs."""
+def analyse(configurations: Sequence[Configuration], parts: int = 1) -> Analysis:
+    """Return the results of configurations of finished runs.
+
+    Args:
+        configurations: One for each network and setting.
+        parts: Of the page, which share its errors (`claims`).
+    """
     scored = [config for config in configurations if config.is_scored]
     by_task = by_key(scored, lambda config: json.dumps(config.place.task, sort_keys=True))
     fields = [field for members in by_task.values() for field in _fields(members)]
@@ -133,8 +134,10 @@ def analyse(configurations: Sequence[Configuration]) -> Analysis:
         p_values |= {(config, "turns"): config.turning.p for config in contest.configurations}
         trained = {config: config.training for config in contest.configurations}
         p_values |= {(config, "training"): found.p for config, found in trained.items() if found}
-    written = dict(zip(p_values, may_be_written(list(p_values.values())), strict=True))
-    return Analysis(tuple(contests), data_set_pairs, unscored, p_values, written)
+    verdicts = dict(zip(p_values, judged(list(p_values.values()), parts), strict=True))
+    corrected = {test: p for test, (p, _) in verdicts.items()}
+    written = {test: may for test, (_, may) in verdicts.items()}
+    return Analysis(tuple(contests), data_set_pairs, unscored, p_values, corrected, written, parts)
 
 
 def _p(found: RankAgreement) -> float:

@@ -80,18 +80,26 @@ class LayerChoice:
     scope: str = ""  # what a result holds over
 
 
-def layer_choice(contests: Sequence[Contest]) -> LayerChoice:
+def has_selectors(config: Configuration) -> bool:
+    """Return whether any of its runs has scores of a selector."""
+    return any(_values(config, name) is not None for name in _COMPUTED)
+
+
+def layer_choice(contests: Sequence[Contest], parts: int = 1) -> LayerChoice:
     """Return the regret of every rule.
 
     Of several contests on one data set, whose runs may be the same networks, that with the most runs counts.
+
+    Args:
+        contests: All of the page.
+        parts: Of the page, which share its errors (`claims`).
     """
     of_data: dict[str, Contest] = {}
     for contest in contests:
-        has_selectors = any(
-            _values(config, name) is not None for config in contest.configurations for name in _COMPUTED
-        )
         known = of_data.get(contest.data)
-        if has_selectors and (known is None or _number_of_runs(contest) > _number_of_runs(known)):
+        if any(map(has_selectors, contest.configurations)) and (
+            known is None or _number_of_runs(contest) > _number_of_runs(known)
+        ):
             of_data[contest.data] = contest
     designs = [design for contest in of_data.values() if (design := _Design.of(contest)).units.cells]
     if not designs:
@@ -106,7 +114,7 @@ def layer_choice(contests: Sequence[Contest]) -> LayerChoice:
     found = [made for name in reads if (made := _choice(name, reads[name], nmi, best, designs)).runs]
     found.sort(key=lambda one: one.regret.mean)
     p_values = [gain.p for one in found for gain in one.gains]
-    verdicts = iter(judged(p_values))
+    verdicts = iter(judged(p_values, parts))
     choices = [
         replace(one, gains=tuple(Tested(gain.value, gain.p, *next(verdicts)) for gain in one.gains))
         for one in found

@@ -306,9 +306,11 @@ def claims_sentence(analysis: Analysis) -> str:
     tested = sum(not math.isnan(p) for p in analysis.p_values.values())
     if not tested:
         return "No claim on this page is tested: a test takes three seeds or class splits."
+    of_parts = "" if analysis.parts == 1 else f", and for the page's {analysis.parts} parts that test,"
     return (
-        f"Of {count(tested, 'test')} on this page {sum(analysis.written.values())} passed. A claim is written where "
-        f"its own p is at most {SIGNIFICANT} and, corrected by Holm for all tests of the page, at most {OF_A_PAGE}."
+        f"Of {count(tested, 'test')} of networks and their layers {sum(analysis.written.values())} passed. A claim is "
+        f"written where its own p is at most {SIGNIFICANT} and, corrected by Holm for all of these{of_parts} at most "
+        f"{OF_A_PAGE}."
     )
 
 

@@ -1,4 +1,9 @@
-"""Which claims of a page may be written, given how many there are."""
+"""Which claims of a page may be written, given how many there are.
+
+A page about layers has *parts*: its contests, the rules that choose a layer, and each study. A part corrects its p by
+Holm for its own tests, and once more for the number of parts (Bonferroni), so that the page keeps its level and a part
+needs to know of the others no more than how many they are.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +62,11 @@ def may_be_written(p_values: Sequence[float], families: int = 1) -> list[bool]:
 
 
 def judged(p_values: Sequence[float], families: int = 1) -> list[tuple[float, bool]]:
-    """Return for each test its p as `holm` corrects it, and whether its claim may be written (`may_be_written`).
+    """Return for each test its p, corrected for all tests and families, and whether its claim may be written.
 
-    >>> judged([0.004, 0.3])
-    [(0.008, True), (0.3, False)]
+    >>> judged([0.004, 0.3]), judged([0.004, 0.3], families=2)
+    ([(0.008, True), (0.3, False)], [(0.016, True), (0.6, False)])
     """
-    return list(zip(holm(p_values), may_be_written(p_values, families), strict=True))
+    # in this order NaN stays NaN
+    corrected = [min(families * p, 1.0) for p in holm(p_values)]
+    return list(zip(corrected, may_be_written(p_values, families), strict=True))

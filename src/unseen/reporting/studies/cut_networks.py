@@ -36,11 +36,11 @@ class Cut:
     probe_at_last: float  # its mean at the last layer
 
 
-def cuts(configurations: Sequence[Configuration]) -> tuple[Cut, ...]:
+def cuts(configurations: Sequence[Configuration], parts: int = 1) -> tuple[Cut, ...]:
     """Return what a cut does to each network that has two units or more; all p are corrected together."""
     found = [_cut(config) for config in configurations if config.g.plain.n > 1]
     p_values = [change.p for one in found for change in (one.nmi, one.probe)]
-    verdicts = iter(judged(p_values))
+    verdicts = iter(judged(p_values, parts))
 
     def corrected(change: Tested) -> Tested:
         return Tested(change.value, change.p, *next(verdicts))

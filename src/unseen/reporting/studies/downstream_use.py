@@ -64,16 +64,17 @@ class DownstreamUse:
     predictions: tuple[Prediction, ...]
 
 
-def downstream_uses(configurations: Sequence[Configuration]) -> tuple[DownstreamUse, ...]:
+def downstream_uses(configurations: Sequence[Configuration], parts: int = 1) -> tuple[DownstreamUse, ...]:
     """Return for each data set what g predicts; all p are corrected together.
 
     Args:
         configurations: One for each network and data set.
+        parts: Of the page, which share its errors (`claims`).
     """
     by_data = by_key(configurations, lambda config: config.data)
     found = [_on_one(data, members) for data, members in sorted(by_data.items())]
     p_values = [one.found.p for of_data in found for one in of_data.predictions]
-    verdicts = iter(judged(p_values))
+    verdicts = iter(judged(p_values, parts))
     corrected = []
     for of_data in found:
         pairs = [(one, *next(verdicts)) for one in of_data.predictions]

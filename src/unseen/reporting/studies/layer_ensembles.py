@@ -45,7 +45,7 @@ class Gain:
     written: bool = False  # whether a sentence may say that it is not zero
 
 
-def ensemble_gains(configurations: Sequence[Configuration]) -> tuple[Gain, ...]:
+def ensemble_gains(configurations: Sequence[Configuration], parts: int = 1) -> tuple[Gain, ...]:
     """Return the gains of both ensembles: of the mean of the networks of each data set, then of each network.
 
     Networks of one data set are compared on the class splits and seeds that all of them have; below two units, one to
@@ -54,7 +54,7 @@ def ensemble_gains(configurations: Sequence[Configuration]) -> tuple[Gain, ...]:
     measured = [config for config in configurations if ("unseen", ENSEMBLE_PROBE) in config.probes]
     by_data = by_key(measured, lambda config: config.data)
     found = [gain for data, members in sorted(by_data.items()) for gain in _on_one(data, members)]
-    verdicts = judged([gain.p for gain in found])
+    verdicts = judged([gain.p for gain in found], parts)
     return tuple(
         replace(gain, corrected=p, written=written)
         for gain, (p, written) in zip(found, verdicts, strict=True)

@@ -60,16 +60,27 @@ class Study:
     factors: tuple[Factor, ...]
     configurations: tuple[Configuration, ...]
     problems: tuple[str, ...]
+    parts: int  # of the page, which share its errors
 
 
-def studies(configurations: Sequence[Configuration]) -> tuple[Study, ...]:
-    """Return the studies to which some of the configurations belong, by name and size: demo or paper."""
+def members_of_studies(configurations: Sequence[Configuration]) -> list[list[Configuration]]:
+    """Return the configurations of each study, by name and size: demo or paper."""
     scored = [config for config in configurations if config.is_scored]
     found = by_study(scored, lambda config: config.runs[0].config.get("study"), lambda config: config.size)
-    return tuple(_study(members) for _, _, members in found)
+    return [members for _, _, members in found]
 
 
-def _study(members: Sequence[Configuration]) -> Study:
+def studies(configurations: Sequence[Configuration], parts: int = 1) -> tuple[Study, ...]:
+    """Return the studies to which some of the configurations belong.
+
+    Args:
+        configurations: One for each network and setting.
+        parts: Of the page, which share its errors (`claims`).
+    """
+    return tuple(_study(members, parts) for members in members_of_studies(configurations))
+
+
+def _study(members: Sequence[Configuration], parts: int) -> Study:
     described = about_of(members[0].runs[0].config.get("study"))
     assert described is not None
     names = list(described.reference)
@@ -81,7 +92,7 @@ def _study(members: Sequence[Configuration]) -> Study:
         for one in of_each
     ):
         problem = "Its runs name different references, so none are compared: report them apart."
-        return Study(described, members[0].size, (), (), (problem,))
+        return Study(described, members[0].size, (), (), (problem,), parts)
     places: dict[tuple[str, ...], Configuration] = {}
     problems = []
     for config in members:
@@ -97,9 +108,8 @@ def _study(members: Sequence[Configuration]) -> Study:
     factors = [
         _factor(name, references[name], at, places, described.measure) for at, name in enumerate(names, 2)
     ]
-    return Study(
-        described, members[0].size, tuple(_corrected(factors)), tuple(places.values()), tuple(problems)
-    )
+    corrected = tuple(_corrected(factors, parts))
+    return Study(described, members[0].size, corrected, tuple(places.values()), tuple(problems), parts)
 
 
 def level_of(run: Run, setting: str, reference: str) -> str:
@@ -143,10 +153,10 @@ def _level(value: str, configs: Sequence[Configuration], measure: str, effect: E
     return Level(value, of_units(shared.fits), shared.accuracy, tuple(dict.fromkeys(best)), effect)
 
 
-def _corrected(factors: Sequence[Factor]) -> list[Factor]:
+def _corrected(factors: Sequence[Factor], parts: int) -> list[Factor]:
     """Return the factors with their p corrected for all of them."""
     p_values = [level.effect.p if level.effect else math.nan for factor in factors for level in factor.levels]
-    verdicts = iter(judged(p_values))
+    verdicts = iter(judged(p_values, parts))
     made = []
     for factor in factors:
         levels = []

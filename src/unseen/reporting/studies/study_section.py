@@ -58,15 +58,15 @@ def study_section(study: Study) -> StudySection:
     """Return the section of a study."""
     about = study.about
     if about.analysis == "downstream_use":
-        found = downstream_uses(study.configurations)
+        found = downstream_uses(study.configurations, study.parts)
         tables = [make(about.name, study.size, found) for make in (predictions_table, networks_table)]
         sentences = [*study.problems, *downstream_sentences(found)]
     elif about.analysis == "cut":
-        networks = cuts(study.configurations)
+        networks = cuts(study.configurations, study.parts)
         tables = [cuts_table(about.name, study.size, networks)]
         sentences = [*study.problems, *cut_sentences(networks)]
     elif about.analysis == "ensembles":
-        gains = ensemble_gains(study.configurations)
+        gains = ensemble_gains(study.configurations, study.parts)
         tables = [ensembles_table(about.name, study.size, gains)]
         sentences = [*study.problems, *ensemble_sentences(gains)]
     else:

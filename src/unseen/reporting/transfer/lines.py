@@ -129,12 +129,11 @@ def judge(measures: Sequence[str], p_values: Sequence[float]) -> list[tuple[floa
     Lines of the IIMM and lines of other measures are two families, each corrected by Holm for its own number and with
     half of the errors of a page: the IIMM is what is asked about, and sixteen other measures do not hide it.
     """
-    verdicts = {}
+    verdicts: dict[int, tuple[float, bool]] = {}
     for is_primary in (True, False):
         family = [at for at, measure in enumerate(measures) if (measure == PRIMARY) is is_primary]
         tested = [p_values[at] for at in family]
-        for at, (p, may) in zip(family, judged(tested, FAMILIES), strict=True):
-            verdicts[at] = min(1.0, FAMILIES * p), may
+        verdicts |= dict(zip(family, judged(tested, FAMILIES), strict=True))
     return [verdicts[at] for at in range(len(measures))]
 
 
