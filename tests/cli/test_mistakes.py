@@ -16,6 +16,10 @@ MISTAKES = {
     "wrong type": (["seed=abc"], "seed='abc' must be a valid integer"),
     "wrong size": (["size=huge"], "size=huge is not known"),
     "unreadable": (["model.name=a=b,"], "cannot read the setting"),
+    "other letters": (
+        ["data.unseen=[cat,Bär]"],
+        """with special characters, such as 'data.unseen=[cat,"Bär"]'""",
+    ),
     "unseen class": (["data=digits", "data.unseen=[7,cat]"], "cat"),
     "too many unseen": (["data=digits", "data.num_unseen=10"], "num_unseen=10"),
     "k too large": (["data=digits", "probe.k=533"], "533"),

@@ -18,6 +18,7 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from unseen.runs.quoted_line import quoted_line
 from unseen.wording import one_line, suggestion
 
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.I)
@@ -64,7 +65,9 @@ def configuration_sentence(error: Exception) -> str | None:
             return f"{group}={name} is not installed (pip install 'unseen[{name}]'); there are {', '.join(allowed)}"
         return f"{group}={name} is not known{suggestion(name, allowed)}; choose one of {', '.join(allowed)}"
     if isinstance(error, OverrideParseException):
-        return f"cannot read the setting {error.override!r}: write key=value, and quote values with special characters"
+        line = quoted_line(error.override)
+        such = f"special characters, such as {line}" if line else "special characters"
+        return f"cannot read the setting {error.override!r}: write key=value, and quote values with {such}"
     if isinstance(error, ConfigCompositionException):
         return _override_sentence(error) or one_line(error)
     if isinstance(error, ValueError) and "Config group override must be" in str(error):
