@@ -29,6 +29,15 @@ from unseen.runs.errors import UserError, failure_sentence
             FileExistsError(17, "File exists", "/x"),
             "/x cannot be a folder: it, or a part of its path, is a file",
         ),
+        (
+            OSError(30, "Read-only file system", "/x/logs"),
+            "/x/logs cannot be made (Read-only file system): name a",
+        ),
+        (
+            PermissionError(13, "Permission denied", "/x/logs"),
+            "paths.log_dir=, or UNSEEN_LOG_DIR= before the command",
+        ),
+        (PermissionError(13, "Permission denied", "/"), "Permission denied: /"),  # there is one: it is read
         (OSError(28, "No space left on device", "/x"), "No space left on device: /x"),
         (FloatingPointError("the training loss is nan at step 3"), "the training loss is nan at step 3"),
     ],

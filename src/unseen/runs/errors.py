@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from unseen.wording import one_line, suggestion
 
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.I)
 _WORKER = re.compile(r"DataLoader worker \(pid")  # torch's words for one that was killed
+_NOT_HERE = (errno.EROFS, errno.EACCES)
 _PORT = re.compile(r"EADDRINUSE|address already in use", re.I)
 
 
@@ -106,6 +108,11 @@ def failure_sentence(error: BaseException) -> str | None:
         )
     if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
         return f"{error.filename} cannot be a folder: it, or a part of its path, is a file"
+    if isinstance(error, OSError) and error.errno in _NOT_HERE and not os.path.lexists(error.filename or "/"):
+        return (
+            f"{error.filename} cannot be made ({error.strerror}): name a folder for all results with paths.log_dir=, "
+            "or UNSEEN_LOG_DIR= before the command"
+        )
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, FloatingPointError):

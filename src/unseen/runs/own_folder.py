@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from unseen.process_rank import is_first_process
 from unseen.run_state import state_of
 from unseen.runs.console import fail
+from unseen.runs.errors import failure_sentence
 from unseen.runs.typed_line import key_of, override
 
 JOB = "UNSEEN_JOB"  # set for the jobs of a sweep
@@ -122,7 +123,7 @@ def _claim(wanted: Path) -> Path:
                 _claimed.add(folder.resolve())
                 return folder
     except OSError as error:
-        _end(f"{error.strerror}: {error.filename}")
+        _end(str(failure_sentence(error)))
     raise AssertionError
 
 
