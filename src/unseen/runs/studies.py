@@ -45,7 +45,7 @@ def study_run(config: DictConfig) -> None:
             if typed and not folder.is_dir():
                 raise ValueError(f"runs={folder} is not a folder")
         if "encoder" in plain:
-            from unseen.reporting.transfer.study import transfer_study
+            from unseen.reporting.transfer.study_folder import transfer_study
 
             sentences, made = transfer_study(folders, out), out
         else:

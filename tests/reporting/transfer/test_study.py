@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from reporting.transfer.made_runs import TASKS, write, write_tasks
 
-from unseen.reporting.transfer.study import transfer_study
+from unseen.reporting.transfer.study_folder import transfer_study
 
 
 def test_four_tasks_in_perfect_order_show_nothing(tmp_path: Path) -> None:

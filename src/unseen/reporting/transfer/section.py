@@ -31,7 +31,7 @@ from unseen.reporting.transfer.section_tables import (
 )
 from unseen.reporting.transfer.study import TransferStudy
 from unseen.reporting.transfer.study_tables import measure_order, published_table, study_tables
-from unseen.reporting.transfer.study_texts import claim, forecast_sentences
+from unseen.reporting.transfer.study_texts import claim, forecast_sentences, sentences_of
 from unseen.reporting.transfer.task_runs import OUTCOMES
 from unseen.reporting.transfer.tuned_tasks import TunedTask, technique_order
 from unseen.reporting.vega_lite import Spec
@@ -199,7 +199,7 @@ def _sentences(study: TransferStudy | None) -> tuple[list[str], list[str]]:
     )
     folded = [claim(line) for line in shown[_MOST_NAMED:]]
     elsewhere = {*folded, *forecast_sentences(study.forecasts)}
-    return [text for text in (*study.sentences, *study.notes) if text not in elsewhere], folded
+    return [text for text in (*sentences_of(study), *study.notes) if text not in elsewhere], folded
 
 
 def _limits(groups: Sequence[TunedTask], tuned: Sequence[TunedTask]) -> list[str]:

@@ -10,23 +10,16 @@ from unseen.reporting.statistics.shuffles import smallest_p
 from unseen.reporting.transfer.forecasts import Forecast, KnownTasks
 from unseen.reporting.transfer.iimm_parts import WeightChoice
 from unseen.reporting.transfer.lines import FAMILIES, FEWEST_TASKS, PRIMARY, Line
-from unseen.reporting.transfer.points import Tasks
+from unseen.reporting.transfer.study import TransferStudy
 from unseen.reporting.transfer.techniques import BestTechnique
 from unseen.wording import count, listing
 
 _MOST_FORECASTS = 12
 
 
-def sentences_of(
-    tasks: Tasks,
-    *,
-    lines: Sequence[Line],
-    weight_choices: Sequence[WeightChoice],
-    known_tasks: Sequence[KnownTasks],
-    forecasts: Sequence[Forecast],
-    best_techniques: Sequence[BestTechnique],
-) -> list[str]:
+def sentences_of(study: TransferStudy) -> list[str]:
     """Return the sentences of a study."""
+    tasks = study.tasks
     points = tasks.points
     names = list(dict.fromkeys(point.task for point in points))
     techniques = list(dict.fromkeys(point.technique for point in points))
@@ -41,17 +34,17 @@ def sentences_of(
             f"{len(several)} of {count(len(points), 'outcome')} are of the setting with the best held-out accuracy "
             "among several, which chosen.csv lists; no test image chose."
         )
-    if not lines:
+    if not study.lines:
         sentences.append(
             f"A line over tasks needs {FEWEST_TASKS} of them at least for one encoder and technique, which differ in "
             "measure and outcome: none is drawn."
         )
     else:
-        sentences += line_sentences(lines)
-    sentences += weight_sentences(weight_choices)
-    sentences += known_sentences(known_tasks)
-    sentences += forecast_sentences(forecasts)
-    sentences += _of_techniques(best_techniques)
+        sentences += line_sentences(study.lines)
+    sentences += weight_sentences(study.weight_choices)
+    sentences += known_sentences(study.known_tasks)
+    sentences += forecast_sentences(study.forecasts)
+    sentences += _of_techniques(study.best_techniques)
     return sentences
 
 
