@@ -80,7 +80,7 @@ def claims(rng: Rng, kind: str, n: int, techniques: int) -> dict[str, float]:
     named = [(name, x[name], one) for of in y for one in of for name in x]
     p = [p_by_order(values, one) for _, values, one in named]
     said = [may for _, may in judge([name for name, _, _ in named], p)]
-    best = any(one.may_be_written for one in compare_techniques(points_of(y))[1])
+    best = any(one.written for one in compare_techniques(points_of(y))[1])
     r2 = max(np.corrcoef(values, one)[0, 1] ** 2 for _, values, one in named)
     return {
         "a line": float(any(said)),
@@ -111,7 +111,7 @@ def tied(rng: Rng, kind: str, n: int, techniques: int) -> dict[str, float]:
     """Return whether one of two equally good techniques is named the best, the others being far worse."""
     y = outcomes(rng, kind, n)[:techniques]
     y[2:] -= 5
-    return {"false best": float(any(best.may_be_written for best in compare_techniques(points_of(y))[1]))}
+    return {"false best": float(any(best.written for best in compare_techniques(points_of(y))[1]))}
 
 
 def power(rng: Rng, n: int, r2: float, techniques: int) -> dict[str, float]:

@@ -134,7 +134,7 @@ def _cards(
         shown_pictures = []
         for number, picture in enumerate(taken):
             key = f"picture-{name}-{number}"
-            specs[key] = figures.scatter(picture.points, picture.classes, PAGE)
+            specs[key] = figures.embedding_picture(picture.points, picture.classes, PAGE)
             shown_pictures.append({"title": picture.title, "spec": key})
         best = f"best layer {g.best_layer} of 0..{config.last_layer} ({config.layer_names[g.best_layer]})"
         line = f"{best}, NMI {g.plain.mean:.2f} in the mean, {config.units}"

@@ -47,12 +47,12 @@ def test_the_best_of_three_by_hand() -> None:
     assert differences[0].difference == pytest.approx(step.mean())
     half = 2.570582 * step.std(ddof=1) / np.sqrt(6)
     assert differences[0].high == pytest.approx(step.mean() + half)
-    assert (best.technique, best.p, best.p_adjusted) == (
+    assert (best.technique, best.p, best.corrected) == (
         "full",
         pytest.approx(2 / 64),
         pytest.approx(2 / 64),
     )
-    assert best.may_be_written
+    assert best.written
     assert notes == []
 
 
@@ -61,14 +61,14 @@ def test_one_rival_that_is_as_good_names_none() -> None:
     rival = base + np.array([0.01, -0.01, 0.01, -0.01, 0.01, -0.02])
     _, (best,), _ = compare_techniques(points({"full": base, "lora": rival, "bitfit": base - 0.3}))
     assert best.technique == "full"
-    assert not best.may_be_written
+    assert not best.written
 
 
 def test_five_tasks_name_none() -> None:
     base = np.arange(5) / 10
     _, (best,), _ = compare_techniques(points({"full": base + 1, "lora": base}))
     assert best.p == pytest.approx(2 / 32)
-    assert not best.may_be_written
+    assert not best.written
 
 
 def test_only_tasks_of_all_techniques_count() -> None:

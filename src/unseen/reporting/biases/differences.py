@@ -54,8 +54,8 @@ class Difference:
     differing: int  # of them, those on which the two have other numbers
     value: Estimate  # first minus second
     p: float  # two-sided
-    p_adjusted: float = math.nan  # Holm, for all differences
-    may_be_written: bool = False
+    corrected: float = math.nan  # Holm, for all differences
+    written: bool = False
 
 
 def paired_difference(
@@ -110,7 +110,7 @@ def differences(runs: Sequence[BiasRun], names: Sequence[str]) -> tuple[list[Dif
     ]
     tested = [row.p for row in rows]
     verdicts = zip(rows, judged(tested), strict=True)
-    return [replace(row, p_adjusted=p, may_be_written=may) for row, (p, may) in verdicts], problems
+    return [replace(row, corrected=p, written=may) for row, (p, may) in verdicts], problems
 
 
 def _of_pair(

@@ -169,7 +169,7 @@ def _differ(found: Sequence[Difference]) -> list[str]:
     tested = [row for row in found if not math.isnan(row.p)]
     if not tested:
         return []
-    claims = sorted((row for row in tested if row.may_be_written), key=lambda row: row.p)
+    claims = sorted((row for row in tested if row.written), key=lambda row: row.p)
     text = "; ".join(_claim(row) for row in claims[:_MOST_NAMED])
     more = f"; {len(claims) - _MOST_NAMED} more are in the table" if len(claims) > _MOST_NAMED else ""
     what = count(len(tested), "difference")

@@ -128,7 +128,7 @@ def _over_seeds(runs: Sequence[BiasRun], of: Callable[[BiasRun], Cell]) -> Estim
 def difference_table(rows: Sequence[Difference]) -> Table:
     """Return every pair of networks on the same images."""
     cells = [
-        (row.first, row.second, row.measure, row.images, row.n, row.differing, row.value, row.p, row.p_adjusted,
+        (row.first, row.second, row.measure, row.images, row.n, row.differing, row.value, row.p, row.corrected,
          _verdict(row))
         for row in rows
     ]  # fmt: skip
@@ -151,7 +151,7 @@ def difference_table(rows: Sequence[Difference]) -> Table:
 def _verdict(row: Difference) -> str:
     if row.differing < FEWEST_DIFFERING:
         return "not compared"
-    return "different" if row.may_be_written else "not told apart"
+    return "different" if row.written else "not told apart"
 
 
 def not_measured_table(runs: Sequence[BiasRun], names: Sequence[str]) -> Table:

@@ -159,7 +159,7 @@ def heat_map(config: Configuration, theme: Theme, *, top: float) -> Spec:
     return sized({"data": {"values": rows}, "layer": layers}, theme, height=height)
 
 
-def scatter(points: Sequence[Spec], classes: Sequence[str], theme: Theme) -> Spec:
+def embedding_picture(points: Sequence[Spec], classes: Sequence[str], theme: Theme) -> Spec:
     """Return a picture of embeddings: rows with x, y and their class c."""
     bare = {"type": "quantitative", "axis": None, "scale": {"zero": False}}
     by_class = {"field": "c", "type": "nominal", "legend": LEGEND | {"columns": 3}}

@@ -150,10 +150,10 @@ def _of_techniques(best: Sequence[BestTechnique]) -> list[str]:
         what = "gains most" if one.outcome == "gain" else "forgets least"
         others = [name for name in one.techniques if name != one.technique]
         over = f"over {count(one.n, 'common task')} ({one.encoder})"
-        if one.may_be_written:
+        if one.written:
             sentences.append(
                 f"{one.technique} {what} {over}, better than {listing(others)}: mean {one.mean:.3f}, "
-                f"largest p {one.p:.2g} by flipping signs, {one.p_adjusted:.2g} with all comparisons counted."
+                f"largest p {one.p:.2g} by flipping signs, {one.corrected:.2g} with all comparisons counted."
             )
         else:
             sentences.append(

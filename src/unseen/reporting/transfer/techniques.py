@@ -48,8 +48,8 @@ class BestTechnique:
         techniques: All that were compared.
         mean: Of the outcome with the best one.
         p: The largest of its p against each of the others, as it is the best only if it is better than all.
-        p_adjusted: By Holm for all outcomes and encoders.
-        may_be_written: Whether a sentence may name it.
+        corrected: By Holm for all outcomes and encoders.
+        written: Whether a sentence may name it.
     """
 
     encoder: str
@@ -59,8 +59,8 @@ class BestTechnique:
     n: int
     mean: float
     p: float
-    p_adjusted: float = math.nan
-    may_be_written: bool = False
+    corrected: float = math.nan
+    written: bool = False
 
 
 def compare_techniques(
@@ -100,7 +100,7 @@ def compare_techniques(
     verdicts = zip(best, judged([one.p for one in best]), strict=True)
     return (
         [replace(one, p_adjusted=p) for one, p in zip(differences, adjusted, strict=True)],
-        [replace(one, p_adjusted=p, may_be_written=may) for one, (p, may) in verdicts],
+        [replace(one, corrected=p, written=may) for one, (p, may) in verdicts],
         notes,
     )
 
