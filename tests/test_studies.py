@@ -17,11 +17,11 @@ from omegaconf import OmegaConf
 
 from tests.cli.conftest import run_command
 from unseen.reporting.studies.study_about import About
-from unseen.runs.biases.run import check_typed
 from unseen.runs.cli import register_resolvers
+from unseen.runs.own_folder import JOB
 from unseen.runs.schema import check_job
-from unseen.runs.transfer.run import _check_typed
 from unseen.runs.typed_line import key_of, prepare
+from unseen.runs.unread import check_read
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FOLDERS = {"train": CONFIGS / "study"} | {name: CONFIGS / "study" / name for name in ("biases", "transfer")}
@@ -79,7 +79,10 @@ def trained(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(("command", "name"), STUDIES)
-def test_a_study_composes_and_says_what_it_asks(command: str, name: str, trained: str) -> None:
+def test_a_study_composes_and_says_what_it_asks(
+    command: str, name: str, trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(JOB, "1")
     text = (FOLDERS[command] / f"{name}.yaml").read_text(encoding="utf-8")
     comment = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
     lines = [one for one in LINE.findall(text) if one[0] == command]
@@ -100,22 +103,13 @@ def test_a_study_composes_and_says_what_it_asks(command: str, name: str, trained
         if command != "biases":  # whose networks are of the papers' size
             assert plain["size"] == size
         assert len(jobs) == (2 if of_others else int(number))
-        check_job(composed(command, *typed, *jobs[-1])[0])
-        check_read(command, [*typed, *jobs[-1]])
+        config, _ = composed(command, *typed, *jobs[-1])
+        check_read(command, config, config, check_job(config))
         swept = {key_of(one) for one in jobs[0]}
         assert about.reference.keys() <= swept
         for factor, level in about.reference.items():
             levels = [job_level(job, factor) for job in jobs]
             assert any(same(one, level) for one in levels), f"{factor} is never at its reference {level}"
-
-
-def check_read(command: str, typed: list[str]) -> None:
-    keys = {key_of(one) for one in typed}
-    if command == "biases":
-        check_typed(keys, with_checkpoint="ckpt_path" in keys)
-    if command == "transfer":
-        for key in keys:
-            _check_typed(key)
 
 
 def test_the_networks_of_trainings_are_swept(trained: str) -> None:

@@ -249,7 +249,7 @@ def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) ->
             ("label_models=masked",),
             "the weights of the label model 'laion/CLIP-ViT-g-14-laion2B-s12B-b42K' are not in",
         ),
-        (("++technique.foo=1", "measure_only=true"), "technique.foo is not a setting: full does not take it"),
+        (("++technique.foo=1",), "technique.foo is not a setting: full does not take it"),
         (("++model.optimizer.foo=1",), "model.optimizer.foo is not a setting: SGD does not take it"),
         (("class_names=[a,b,c,d,e,f,g,h,i,j,k]",), "class_names has more names than classes: 11 names"),
         (("probe.k=3",), "probe.k is not read by transfer.py"),

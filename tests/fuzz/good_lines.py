@@ -28,6 +28,8 @@ def _pairs_that_fit(typed: dict[str, str]) -> bool:
         return False
     if typed.get("data.pad") == "0" and typed.get("data.rotation", "0") != "0":
         return False
+    if "data.keep_share" in typed and typed.get("data.keep", "all") == "all":
+        return False
     # a fraction counts batches of an epoch, of which there must be one
     return typed.get("trainer.val_check_interval") != "0.5" or typed.get("data.batch_size") != "500"
 

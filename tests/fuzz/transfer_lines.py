@@ -68,7 +68,8 @@ def _fit(typed: Mapping[str, str]) -> bool:
     if typed.get("shares", "null") != "null" and typed.get("draws") == "0":
         return False
     if typed.get("measure_only", "true") == "true":
-        return typed.get("l2_to_init", "0") == "0" and typed.get("alphas", "[]") == "[]"
+        plain = typed.get("l2_to_init", "0") == "0" and typed.get("alphas", "[]") == "[]"
+        return plain and "epochs" not in typed
     return True
 
 

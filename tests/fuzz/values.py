@@ -137,7 +137,7 @@ SETTINGS = (
     Setting("trainer.log_every_n_steps", {"1": 1, "10": 10}, (*NO_WHOLE, "null", "0"), True),
     Setting(
         "trainer.precision", {"auto": "auto", "32-true": "32-true", "bf16-mixed": "bf16-mixed"},
-        ("null", "abc", "''", "bf16-true", "16-true", "64-true", "[16]", "{a:1}", "nan", "16-Mixed", "half"),
+        ("null", "abc", "''", "bf16-true", "16-true", "64-true", "[16]", "{a:1}", "nan", "16-Mixed", "half"), True,
     ),
     Setting("trainer.eval_precision", {"32": 32, "tf32": "tf32"}, ("null", "abc", "''", "16", "bf16", "[32]", "{a:1}")),
     Setting("trainer.devices", {"1": 1}, ("null", "0", "abc", "1.5", "''", "{a:1}", "[]", "nan", "true", "-2")),

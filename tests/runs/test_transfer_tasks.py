@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from unseen.runs.transfer.parts import check_tasks, prompts_of
-from unseen.runs.transfer.run import _check_typed
 
 
 def settings(**more: Any) -> dict[str, Any]:
@@ -21,14 +20,6 @@ def settings(**more: Any) -> dict[str, Any]:
 def check(*, limit: int | None = None, task: dict[str, Any] | None = None, **others: dict[str, Any]) -> None:
     data = task or settings()
     check_tasks({"data": data, "templates": None, "class_names": None, "limit": limit}, others)
-
-
-def test_settings_of_some_data_sets_alone_are_read() -> None:
-    for name in ("data.dataset", "data.patch_size", "data.test_root", "data.templates", "data.source.root"):
-        _check_typed(name)
-    for name in ("data.rotation", "data.num_unseen", "data.batch_size"):
-        with pytest.raises(ValueError, match="withholds no class"):
-            _check_typed(name)
 
 
 def test_captions_are_the_typed_ones_then_the_files_then_the_published() -> None:

@@ -40,6 +40,8 @@ MODELS = (
         ("augment=none", "augment=none"),  # a file's name
         ("data=a=b,", "data=a=b,"),  # Hydra says that it cannot read it
         ("hydra.run.dir=x +data.foo=1", "hydra.run.dir=x +data.foo=1"),
+        ("study=g4 seed=1", "study=g4 seed=1"),  # a job of it
+        ("--cfg job study=g4 hydra.sweep.dir=x", "--cfg job study=g4 hydra.sweep.dir=x"),  # shown, not run
     ],
 )
 def test_it_is_put_in_order(typed: str, read: str) -> None:
@@ -98,7 +100,12 @@ def test_flags_that_do_not_go(typed: str, says: str) -> None:
         ("+model=vit", "+model=vit: there is a model already; write model=vit"),
         ("=1", "cannot read the setting '=1'"),
         ("hydra.run.dir=", "a run needs a folder"),
-        ("hydra.sweep.dir=''", "a run needs a folder"),
+        ("-m hydra.sweep.dir=''", "a run needs a folder"),
+        ("-m hydra.run.dir=x seed=0,1", "the folder of a sweep is hydra.sweep.dir"),
+        ("hydra.sweep.dir=x", "read by sweeps only: add -m, or type hydra.run.dir for a single run"),
+        ("hydra/launcher=joblib", "hydra/launcher=joblib is read by sweeps only: add -m, or leave it out"),
+        ("hydra.sweeper.n_trials=3", "hydra.sweeper.n_trials=3 is read by sweeps only"),
+        ("study=g4", "study=g4 is a sweep: add -m, as in python src/train.py -m study=g4"),
         ("seed=0,1", "seed=0,1 is a sweep over several values: add -m"),
         ("-m seed=range(2,0)", "seed=range(2,0) holds nothing to sweep over"),
         ("-m seed=glob(*)", "seed is no group"),

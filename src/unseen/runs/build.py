@@ -45,6 +45,7 @@ from unseen.runs.schema import check_settings, checkpoint_path, read_places
 from unseen.runs.thumbnails import write_thumbnails
 from unseen.runs.trainer import check_passes, check_trainer, make_trainer, ranks_of
 from unseen.runs.trust import check_trusted
+from unseen.runs.unread import check_read
 from unseen.selector_table import Selector, chosen
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def build(run: Run, *, training: bool) -> Parts:
     with user_errors():
         path = checkpoint_path(plain.get("ckpt_path"))
         read = read_places(run.config, HydraConfig.instance().cfg)
+        check_read("train" if training else "eval", run.config, HydraConfig.instance().cfg, plain)
         if training or not path:
             check_settings(plain, read)
         own = own_checkpoint(run.folder.path)

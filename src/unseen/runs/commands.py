@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig
 
 from unseen.atomic_files import write_json
@@ -20,7 +21,8 @@ from unseen.process_rank import is_first_process
 from unseen.runs.console import console, notice, shown_path
 from unseen.runs.errors import UserError, user_errors
 from unseen.runs.layer_table import closing_line, layer_table
-from unseen.runs.typed_line import override
+from unseen.runs.schema import is_read, read_places
+from unseen.runs.typed_line import key_of, override
 from unseen.wording import count, one_line, suggestion
 
 if TYPE_CHECKING:
@@ -258,6 +260,10 @@ def _check_keys(config: DictConfig, known: Mapping[str, Sequence[str]]) -> None:
                 f"{'.'.join(filter(None, (group, key)))} is not a setting: nothing reads it"
                 f"{suggestion(key, allowed)}; there are {', '.join(allowed)}"
             )
+    read = read_places(HydraConfig.instance().cfg)
+    for name in map(key_of, HydraConfig.get().overrides.task):
+        if name.startswith("paths.") and not is_read(tuple(name.split(".")), read):
+            raise UserError(f"{name} is not read by {HydraConfig.get().job.name}.py; leave it out")
 
 
 def _text(config: DictConfig, key: str, or_null: str = "") -> str:

@@ -90,7 +90,7 @@ def check_settings(plain: dict[str, Any], read: Collection[Place] = ()) -> None:
         {_TYPED_OVER} if all(_TYPED_OVER in size for size in sizes.values()) else set()
     )
     for place in (("model", "sizes", size, key) for size, settings in sizes.items() for key in settings):
-        if place[2] not in SIZES or (place[3] not in known and not _is_read(place, read)):
+        if place[2] not in SIZES or (place[3] not in known and not is_read(place, read)):
             raise ValueError(_unread(plain, place))
 
 
@@ -172,7 +172,7 @@ def read_places(*configs: Any) -> frozenset[Place]:
     )
 
 
-def _is_read(place: Place, read: Collection[Place]) -> bool:
+def is_read(place: Place, read: Collection[Place]) -> bool:
     """Whether the place, something in it, or something that it is in is read."""
     return any(all(map(fnmatchcase, place, known)) for known in read)
 
@@ -244,7 +244,7 @@ def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Pla
             yield f"{name}={_shown(node)} must be a group of settings"
     elif (
         ".".join(place[:-1]) not in _OBJECTS
-        and not _is_read(place, read)
+        and not is_read(place, read)
         and not _given_to_an_object(plain, place)
     ):
         yield _unread(plain, place)

@@ -120,16 +120,22 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         settings.sort(key=lambda typed: not typed.startswith("study="))
     if entry in _ALIASES:
         settings = [text for typed in settings for text in _ALIASES[entry](typed)]
+    runs = not {"--cfg", "--info", "--help", "--hydra-help"} & flags.keys()
     for text in settings:
+        if runs:
+            _check_read(text, several=several)
         if "study" in options and text.startswith("study="):
-            _check_study(text, entry, folders, several=several)
+            of_one_job = several or not runs or any(typed.startswith("seed=") for typed in settings)
+            _check_study(text, entry, folders, several=several, in_a_run=of_one_job)
         for part in _prepared(text, options, several=several):
             prepared.append(part.replace("study=", f"{of_entry}=", 1) if part.startswith("study=") else part)
     return prepared
 
 
-def _check_study(text: str, entry: str, folders: Sequence[Path], *, several: bool) -> None:
+def _check_study(text: str, entry: str, folders: Sequence[Path], *, several: bool, in_a_run: bool) -> None:
     """Refuse the study of another command, and a study that is a sweep without the flag of a sweep.
+
+    A single run of train.py may have a study's settings: `in_a_run`, if it says which of its jobs it is.
 
     Raises:
         UserError: One sentence with the line to type.
@@ -142,11 +148,25 @@ def _check_study(text: str, entry: str, folders: Sequence[Path], *, several: boo
         command for command in of if any((one / of[command] / f"{name}.yaml").is_file() for one in folders)
     ]
     if entry in known:
-        if entry in _HAVE_STUDIES and not several and name not in _NO_SWEEPS:
+        if name not in _NO_SWEEPS and not (several if entry in _HAVE_STUDIES else in_a_run):
             raise UserError(f"{text} is a sweep: add -m, as in python src/{entry}.py -m {text}")
     elif known:
         lines = [f"python src/{command}.py {'' if name in _NO_SWEEPS else '-m '}{text}" for command in known]
         raise UserError(f"{text} is no study of {entry}.py; type {' or '.join(lines)}")
+
+
+def _check_read(text: str, *, several: bool) -> None:
+    """Refuse what Hydra reads of sweeps only, or of single runs only.
+
+    Raises:
+        UserError: One sentence.
+    """
+    key = text.lstrip("+").partition("=")[0]
+    if several and key == "hydra.run.dir":
+        raise UserError(f"{text} is read by single runs only: the folder of a sweep is hydra.sweep.dir")
+    if not several and re.match(r"hydra[./](sweep|sweeper|launcher)\b", key):
+        instead = "type hydra.run.dir for" if key == "hydra.sweep.dir" else "leave it out of"
+        raise UserError(f"{text} is read by sweeps only: add -m, or {instead} a single run")
 
 
 # ------------------------------------------------------------------ flags

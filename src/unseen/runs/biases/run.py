@@ -36,15 +36,6 @@ if TYPE_CHECKING:
     from unseen.runs.build import Run
 
 _SAVE_SECONDS = 60.0
-# What can be typed; the rest of the configuration trains or scores layers.
-_READ = (
-    "ckpt_path", "model", "measures", "benchmark", "images", "limit", "faithful", "study/biases", "batch_size", "seed",
-    "size", "trainer", "logger", "paths", "hydra", "resume", "plan", "extras", "local", "cache_gb", "runs",
-)  # fmt: skip
-_READ_OF = {
-    "model": ("name", "pretrained", "checkpoint", "channels_last", "backbone", "sizes"),
-    "trainer": ("accelerator", "eval_precision"),
-}
 
 
 def bias_run(config: DictConfig) -> None:
@@ -125,12 +116,13 @@ def _measure(run: Run) -> None:
 def _checked(config: DictConfig) -> dict[str, Any]:
     """Return the resolved settings, after all that can be checked without loading anything large."""
     from unseen.runs.schema import check_settings, checkpoint_path, read_places
+    from unseen.runs.unread import check_read
 
     with user_errors(OmegaConfBaseException):
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     with user_errors():
-        typed = {key_of(text) for text in HydraConfig.get().overrides.task}
-        check_typed(typed, with_checkpoint=checkpoint_path(plain["ckpt_path"]) is not None)
+        checkpoint_path(plain["ckpt_path"])
+        check_read("biases", config, HydraConfig.instance().cfg, plain)
         check_settings(plain, read_places(config, HydraConfig.instance().cfg))
     quiet_libraries()
     if plain["extras"]["print_config"]:
@@ -182,25 +174,6 @@ def _network(plain: dict[str, Any]) -> tuple[dict[str, Any], Network, dict[str, 
         datamodule.setup()
         sets[OWN_IMAGES] = own_test_images(datamodule, checkpoint)
     return plain, network, sets
-
-
-def check_typed(typed: set[str], *, with_checkpoint: bool) -> None:
-    """Refuse what was typed and is read by other commands only.
-
-    Raises:
-        ValueError: One sentence.
-    """
-    for name in sorted(typed):
-        group, _, key = name.partition(".")
-        read = group in _READ or (group == "data" and with_checkpoint)
-        inner = _READ_OF.get(group)
-        if not read or (key and inner and key.partition(".")[0] not in inner):
-            why = (
-                "the images of data= are measured with ckpt_path= only, other images are a benchmark"
-                if group == "data" and not with_checkpoint
-                else "a network is measured as it is, without training and without probes of layers"
-            )
-            raise ValueError(f"{name} is not read by biases.py: {why}")
 
 
 def _is_typed(group: str) -> bool:

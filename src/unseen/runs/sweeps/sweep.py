@@ -28,6 +28,7 @@ from unseen.runs.sweeps.jobs import Job, find_earlier, find_runs, name_jobs, pri
 from unseen.runs.sweeps.processes import in_child, start, stop, warm_up
 from unseen.runs.sweeps.progress import StatusLine, job_outcome, time_left
 from unseen.runs.sweeps.search import Search
+from unseen.runs.unread import check_read
 from unseen.threads import share
 
 _POLL_SECONDS = 0.05
@@ -79,6 +80,7 @@ class Sweep:
             for overrides, config in composed:
                 with _no_job_started(ValueError, OmegaConfBaseException):
                     settings = check_job(config)
+                    check_read(str(config.hydra.job.config_name), config, config, settings)
                 self.jobs.append(Job(overrides, self.folder, config_hash(config), settings=settings))
             name_jobs(self.jobs, self.search.fixed if self.search else ())
             first = composed[0][1]

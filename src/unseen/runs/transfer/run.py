@@ -27,7 +27,6 @@ from unseen.runs.transfer.measures import DEMO_LABELS, embedded, label_vectors, 
 from unseen.runs.transfer.prompt_study import write_prompts
 from unseen.runs.transfer.rows import Row, Rows, accuracy_row, change_rows, log_rows
 from unseen.runs.typed_line import key_of
-from unseen.settings import TABLE
 from unseen.wording import count, one_line, suggestion
 
 if TYPE_CHECKING:
@@ -43,42 +42,6 @@ if TYPE_CHECKING:
     from unseen.runs.transfer.embedding import Embedder
     from unseen.runs.transfer.interpolation import Curve
     from unseen.runs.transfer.parts import Captioned
-
-# What can be typed; the rest of the configuration belongs to other commands.
-_READ = (
-    "encoder", "technique", "transfer_experiment", "study/transfer", "data", "optimizer", "seed", "size", "trainer",
-    "logger", "paths", "hydra", "resume", "plan", "extras", "local", "others", "measure_only", "templates",
-    "class_names", "limit", "epochs", "draws", "batch_size", "label_models", "prompts", "shares", "l2_to_init",
-    "replay", "alphas", "save_embeddings",
-)  # fmt: skip
-_READ_OF = {
-    "trainer": (
-        "accelerator",
-        "precision",
-        "eval_precision",
-        "devices",
-        "num_nodes",
-        "strategy",
-        "deterministic",
-        "benchmark",
-    ),
-    "model": ("optimizer",),
-    "callbacks": ("best_checkpoint", "last_checkpoint"),
-}
-_OF_DATA = (
-    "name",
-    "source",
-    "root",
-    "train_size",
-    "test_size",
-    "test_fraction",
-    "split_seed",
-    "stratified",
-    "skip_bad",
-    "cache_gb",
-    "templates",
-    "class_names",
-)
 
 
 def transfer_run(config: DictConfig) -> None:
@@ -294,13 +257,13 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     from unseen.runs.schema import check_settings, read_places
     from unseen.runs.trainer import TWO_PASSES, check_trainer
     from unseen.runs.transfer.fine_tuning import trainer_settings
+    from unseen.runs.unread import check_read
     from unseen.settings import value_at
 
     with user_errors(OmegaConfBaseException):
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     with user_errors():
-        for text in HydraConfig.get().overrides.task:
-            _check_typed(key_of(text))
+        check_read("transfer", config, HydraConfig.instance().cfg, plain)
         check_settings(plain, read_places(config, HydraConfig.instance().cfg))
         places = ("encoder", "technique", "data.source", "model.optimizer")
         for place in () if is_of_embeddings(plain) else places:
@@ -322,17 +285,6 @@ def _checked(config: DictConfig) -> dict[str, Any]:
     if plain["extras"]["print_config"]:
         console().print(settings_tree(plain))
     return plain
-
-
-def _check_typed(name: str) -> None:
-    group, _, key = name.partition(".")
-    inner = key.partition(".")[0]
-    # keys that are not in the table belong to some data sets only: data.dataset
-    if group == "data" and f"data.{inner}" in TABLE and inner not in _OF_DATA:
-        raise ValueError(f"{name} is not read by transfer.py, which withholds no class of a task")
-    unread = group in _READ_OF and (inner not in _READ_OF[group] if key else group == "callbacks")
-    if group not in (*_READ, *_READ_OF) or unread:
-        raise ValueError(f"{name} is not read by transfer.py")
 
 
 def _composed_data(name: str) -> dict[str, Any]:
