@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from PIL import Image
 from torchvision.transforms import functional as tv
 
@@ -331,6 +332,13 @@ def test_a_bare_network_takes_turns_with_our_command(artists: Path) -> None:
     found = network.network(Settings("tiny", rounds=1, images=artists))
     assert [row.name for row in found] == ["floor", "training_steps", "inputs", "probing_share"]
     assert all(value > 0 for row in found for value in [*row.ours, *row.reference])
+
+
+def test_the_papers_job_looks_at_as_many_neighbours_as_a_class_has_images() -> None:
+    """Also at the cut size, whose 400 unseen images are fewer than the papers' 500 neighbours."""
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        config = compose("train", overrides=[*network.PAPERS_JOB.split(), *whole_job.ALL_IMAGES])
+    assert (config.probe.k, config.model.name, config.data.name) == (None, "vit", "calligraphy")
 
 
 @pytest.mark.parametrize(
