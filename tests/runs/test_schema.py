@@ -328,6 +328,17 @@ def test_a_slip_that_hydra_refuses_is_told_with_the_nearest_name(typed: str, mea
     assert f" is not a setting (did you mean {meant}?)" in str(configuration_sentence(caught.value))
 
 
+def test_groups_of_other_commands_are_not_meant() -> None:
+    """A model of train.py is no encoder of transfer.py."""
+    with pytest.raises(ConfigCompositionException) as caught:
+        composed("encodr=x")
+    assert "encodr is not a setting; the configuration has" in str(configuration_sentence(caught.value))
+    with pytest.raises(ConfigCompositionException) as caught:
+        composed("hydra/launchr=joblib")
+    says = "hydra/launchr is not a setting or a group of settings (did you mean hydra/launcher?)"
+    assert says in str(configuration_sentence(caught.value))
+
+
 @pytest.mark.parametrize("typed", ["plan=true", "resume=true", "optimized_metric=g", "hparams_search=optuna"])
 def test_what_only_a_sweep_reads_is_refused_in_a_single_run(typed: str) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")

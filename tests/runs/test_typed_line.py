@@ -1,6 +1,7 @@
 """The typed line: flags anywhere, groups by name, one sentence for what Hydra answers with a stack trace; quoting."""
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from unseen.runs.errors import UsageError, UserError
-from unseen.runs.typed_line import key_of, override, prepare
+from unseen.runs.typed_line import groups_of, key_of, override, prepare
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MODELS = (
@@ -59,6 +60,33 @@ def test_it_is_put_in_order(typed: str, read: str) -> None:
 )
 def test_transfer_calls_encoders_models(typed: str, read: str) -> None:
     assert prepare(typed.split(), CONFIGS, "transfer") == read.split()
+
+
+@pytest.mark.parametrize(
+    ("entry", "typed", "says"),
+    [
+        ("transfer", "model=clip_vit_b33", "model=clip_vit_b33 is not known (did you mean clip_vit_b32?); choose"),
+        ("transfer", "encoder=composd", "encoder=composd is not known (did you mean composed?)"),
+        ("transfer", "-m tuning=full,lroa", "tuning=lroa is not known (did you mean lora?); choose one of adapter,"),
+        ("transfer", "experiment=dmeo", "experiment=dmeo is not known (did you mean demo?); choose one of demo"),
+        ("transfer", "model=null", "model=null: model cannot be left out; choose one of clip_vit_b32"),
+        ("transfer", "study=onw", "study=onw is not known (did you mean own?)"),
+        ("biases", "measures=[colour]", "measures=colour is not known (did you mean color?)"),
+        ("biases", "benchmark=loacl", "benchmark=loacl is not known (did you mean local?)"),
+        ("eval", "data=digit", "data=digit is not known (did you mean digits?)"),
+        ("train", "-m model=vit,swim", "model=swim is not known (did you mean swin?)"),
+        ("train", "-m callbacks=[default],[default,el2]", "callbacks=el2 is not known (did you mean el2n?)"),
+    ],
+)  # fmt: skip
+def test_a_typing_error_is_named_as_it_was_typed(entry: str, typed: str, says: str) -> None:
+    with pytest.raises(UserError, match=f"^{re.escape(says)}"):
+        prepare(typed.split(), CONFIGS, entry)
+
+
+def test_files_in_a_place_of_ones_own_are_left_to_hydra() -> None:
+    typed = ["model=mine", "hydra.searchpath=[file:///x]"]
+    assert prepare(typed, CONFIGS, "train") == typed
+    assert groups_of("train", CONFIGS).keys().isdisjoint({"encoder", "technique", "measures"})
 
 
 def test_a_sweep_over_files_and_encoders_is_refused() -> None:

@@ -25,6 +25,9 @@ from unseen.wording import one_line, suggestion
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.I)
 _WORKER = re.compile(r"DataLoader worker \(pid")  # torch's words for one that was killed
 _NOT_HERE = (errno.EROFS, errno.EACCES)
+# what only the settings of a command have
+_BY_KEY = {"measures": "biases", "encoder": "transfer", "trainer": "train"}
+_PLUGINS = ("joblib", "optuna")  # extras of ours
 _PORT = re.compile(r"EADDRINUSE|address already in use", re.I)
 
 
@@ -63,7 +66,7 @@ def configuration_sentence(error: Exception) -> str | None:
         allowed = [option for option in (error.options or []) if not option.startswith("_")]
         if not allowed:
             return one_line(error)
-        if group in {"hydra/launcher", "hydra/sweeper"}:
+        if group in {"hydra/launcher", "hydra/sweeper"} and name in _PLUGINS:
             return f"{group}={name} is not installed (pip install 'unseen[{name}]'); there are {', '.join(allowed)}"
         return f"{group}={name} is not known{suggestion(name, allowed)}; choose one of {', '.join(allowed)}"
     if isinstance(error, OverrideParseException):
@@ -136,10 +139,14 @@ def _raised_while_restoring(error: BaseException) -> bool:
 def _override_sentence(error: BaseException) -> str | None:
     from unseen.runs.project import CONFIGS
     from unseen.runs.schema import nearest
+    from unseen.runs.typed_line import groups_of
 
-    unknown_group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", str(error))
-    if unknown_group:
-        return f"{unknown_group[1]} is not a setting or a group of settings (see python src/train.py --help)"
+    unknown = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", str(error))
+    unknown = unknown or re.search(r"Could not override '([^']+/[^']+)'", str(error))
+    if unknown:
+        folders = [str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*/") if any(path.glob("*.yaml"))]
+        near = suggestion(unknown[1], folders)
+        return f"{unknown[1]} is not a setting or a group of settings{near}; --help lists them"
     cause: BaseException | None = error
     while cause is not None and not (isinstance(cause, OmegaConfBaseException) and cause.full_key):
         cause = cause.__cause__ or cause.__context__
@@ -152,9 +159,8 @@ def _override_sentence(error: BaseException) -> str | None:
     if isinstance(parent, DictConfig):
         allowed = [str(name) for name in parent if name != "hydra"]
         whole: Any = OmegaConf.to_container(parent._get_root(), resolve=False)
-        groups = dict.fromkeys(
-            path.name for path in CONFIGS.iterdir() if path.is_dir() and "trainer" in whole
-        )
+        entry = next((name for key, name in _BY_KEY.items() if key in whole), None)
+        groups = dict.fromkeys(groups_of(entry, CONFIGS) if entry else ())
         typed = re.search(r"Could not override '([^']+)'", str(error))
         near = nearest(
             groups | whole, tuple(full_key.split(".")), tuple(typed[1].split(".")) if typed else ()

@@ -38,26 +38,22 @@ _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 _OF_TRANSFER = {"model": "encoder", "tuning": "technique", "experiment": "transfer_experiment"}
 
 
-def _of_encoders(text: str) -> list[str]:
-    """Return a setting of transfer.py as its groups are called: there a model is an encoder, or a file of embeddings.
+def _of_embeddings(text: str) -> list[str]:
+    """Return a setting of transfer.py, of a model that is a file of embeddings as its encoder.
 
-    >>> _of_encoders("model=composed"), _of_encoders("tuning=lora,full"), _of_encoders("model.optimizer.lr=1")
-    (['encoder=composed'], ['technique=lora,full'], ['model.optimizer.lr=1'])
-    >>> _of_encoders("experiment=demo")
-    ['transfer_experiment=demo']
-    >>> _of_encoders("model=a.npz,b.npz")
-    ['encoder=embeddings_file', 'encoder.path=a.npz,b.npz']
+    >>> _of_embeddings("model=a.npz,b.npz"), _of_embeddings("model=composed")
+    (['encoder=embeddings_file', 'encoder.path=a.npz,b.npz'], ['model=composed'])
 
     Raises:
         UserError: A sweep over files and encoders.
     """
-    key, equals, value = text.partition("=")
+    key, _, value = text.partition("=")
     if key == "model" and (are_files := [name.strip(" '\"").endswith(_ENDINGS) for name in value.split(",")]):
         if all(are_files):
             return ["encoder=embeddings_file", f"encoder.path={value}"]
         if any(are_files):
             raise UserError(f"{text}: a sweep has encoders or files of embeddings, not both; type two lines")
-    return [_OF_TRANSFER.get(key, key) + equals + value]
+    return [text]
 
 
 _ENDINGS = (".npz", ".csv")
@@ -77,7 +73,28 @@ def _of_study(text: str) -> list[str]:
     return [f"runs=${{paths.log_dir}}/studies/{name}", f"out=${{paths.log_dir}}/report/{name}"]
 
 
-_ALIASES = {"transfer": _of_encoders, "report": _of_study}
+_ALIASES = {"transfer": _of_embeddings, "report": _of_study}
+
+
+def groups_of(entry: str, configs: Path) -> dict[str, str]:
+    """Return the groups of a command by the names that are typed: of transfer.py a model is an encoder.
+
+    Args:
+        entry: Name of the configuration.
+        configs: Folder of the YAML files.
+    """
+    files = ("train", entry) if entry in _EXTEND_TRAIN else (entry,)
+    defaults = [
+        item
+        for name in files
+        for item in yaml.safe_load((configs / f"{name}.yaml").read_text("utf-8"))["defaults"]
+    ]
+    groups = {key: key for item in defaults if isinstance(item, dict) for key in item if " " not in key}
+    if entry == "transfer":
+        groups |= _OF_TRANSFER
+    if "study" in groups and entry in _HAVE_STUDIES:
+        groups["study"] = f"study/{entry}"
+    return groups
 
 
 def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
@@ -101,20 +118,14 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         raise UsageError(f"{entry}.py makes one thing at a time; leave -m out")
     own = flags.get("--config-dir")
     folders = [configs, Path(own)] if own else [configs]
-    files = ("train", entry) if entry in _EXTEND_TRAIN else (entry,)
-    defaults = [
-        item
-        for name in files
-        for item in yaml.safe_load((configs / f"{name}.yaml").read_text("utf-8"))["defaults"]
-    ]
-    groups = {key for item in defaults if isinstance(item, dict) for key in item if " " not in key}
+    groups = groups_of(entry, configs)
     options = {  # files that begin with _ serve the others
-        group: sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
-        for group in groups
+        typed: sorted({path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml")})
+        for typed, group in groups.items()
     }
-    of_entry = f"study/{entry}" if entry in _HAVE_STUDIES else "study"
-    if "study" in options:
-        options["study"] = options[of_entry]
+    # a place of one's own may have files that are not seen here: Hydra will know
+    elsewhere = {"--config-name", "--config-path"} & flags.keys()
+    all_seen = not elsewhere and not any("hydra.searchpath" in text for text in settings)
     prepared = [part for name, value in flags.items() for part in (name, value) if part is not None]
     if entry == "report":  # what is typed beside a study wins
         settings.sort(key=lambda typed: not typed.startswith("study="))
@@ -127,8 +138,9 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         if "study" in options and text.startswith("study="):
             of_one_job = several or not runs or any(typed.startswith("seed=") for typed in settings)
             _check_study(text, entry, folders, several=several, in_a_run=of_one_job)
-        for part in _prepared(text, options, several=several):
-            prepared.append(part.replace("study=", f"{of_entry}=", 1) if part.startswith("study=") else part)
+        for part in _prepared(text, options, several=several, all_seen=all_seen):
+            key, equals, value = part.partition("=")
+            prepared.append(groups.get(key, key) + equals + value)
     return prepared
 
 
@@ -222,7 +234,7 @@ def _check_flags(flags: Mapping[str, str | None]) -> None:
 
 
 # ------------------------------------------------------------------ settings
-def _prepared(text: str, options: Mapping[str, list[str]], *, several: bool) -> list[str]:
+def _prepared(text: str, options: Mapping[str, list[str]], *, several: bool, all_seen: bool) -> list[str]:
     """Return a setting as Hydra takes it; nothing where a group's default is no choice."""
     try:
         override = OverridesParser.create().parse_override(text)
@@ -235,15 +247,15 @@ def _prepared(text: str, options: Mapping[str, list[str]], *, several: bool) -> 
     if override.is_sweep_override():
         if not several:
             raise UserError(f"{text} is a sweep over several values: add -m, or quote the value")
-        return [_sweep(text, override, names)]
+        return [_sweep(text, override, names, all_seen=all_seen)]
     if isinstance(value, str):
         value = value.strip()
     if key in _FOLDERS and not value:
         raise UserError(f"{text}: a run needs a folder; leave {key} out for one of its own under logs/")
-    return [text] if names is None else _choice(text, override, value, names)
+    return [text] if names is None else _choice(text, override, value, names, all_seen=all_seen)
 
 
-def _choice(text: str, override: Override, value: Any, names: list[str]) -> list[str]:
+def _choice(text: str, override: Override, value: Any, names: list[str], *, all_seen: bool) -> list[str]:
     key, one_of = override.key_or_group, f"choose one of {', '.join(names)}"
     if value == "":
         raise UserError(f"{text}: {key} is empty; {one_of}")
@@ -258,14 +270,21 @@ def _choice(text: str, override: Override, value: Any, names: list[str]) -> list
         raise UserError(f"{text}: there is a {key} already; write {key}={shown} to choose another one")
     if not _are_names(value):
         raise UserError(f"{text}: {key} takes the name of one of its files; {one_of}")
-    # Hydra has no sentence for one of several, and would take a study of another command
-    for one in value if isinstance(value, list) else [value] * (key == "study"):
-        if one not in names:
-            raise UserError(f"{key}={one} is not known{suggestion(one, names)}; {one_of}")
+    # Hydra has no sentence for one of several, would take a study of another command, and calls groups by other names
+    if all_seen or key == "study" or isinstance(value, list):
+        _check_known(key, value, names)
     return [text]
 
 
-def _sweep(text: str, override: Override, names: list[str] | None) -> str:
+def _check_known(key: str, value: Any, names: list[str]) -> None:
+    for one in value if isinstance(value, list) else [value]:
+        if one not in names and "/" not in one:
+            raise UserError(
+                f"{key}={one} is not known{suggestion(one, names)}; choose one of {', '.join(names)}"
+            )
+
+
+def _sweep(text: str, override: Override, names: list[str] | None, *, all_seen: bool) -> str:
     key, value = override.key_or_group, override.value()
     if key == "study":
         raise UserError(f"{text}: type a line for each study; each is a sweep of its own")
@@ -287,6 +306,9 @@ def _sweep(text: str, override: Override, names: list[str] | None) -> str:
         raise UserError(f"{text} holds nothing to sweep over")
     if names is not None and not all(map(_are_names, items)):
         raise UserError(f"{text}: a sweep over {key} takes names of its files, of {', '.join(names)}")
+    if names is not None and all_seen:
+        for item in items:
+            _check_known(key, item, names)
     return text
 
 
