@@ -8,6 +8,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from unseen.runs.cli import _as_typed
 from unseen.runs.errors import UsageError, UserError
 from unseen.runs.typed_line import groups_of, key_of, override, prepare
 
@@ -202,3 +203,11 @@ def test_the_setting_that_an_override_is_about() -> None:
     assert [key_of(typed) for typed in ("a.b=1", "+a=1", "++a=x,y", "~a", "hydra/launcher=joblib")] == [
         "a.b", "a", "a", "a", "hydra/launcher",
     ]  # fmt: skip
+
+
+def test_help_lists_what_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    with _as_typed():
+        print(
+            "data: _defaults, calligraphy, cifar100\nmodel: _any, _defaults, vit\nstudy/x: _base\nloss: focal"
+        )
+    assert capsys.readouterr().out == "data: calligraphy, cifar100\nmodel: vit\nstudy/x: \nloss: focal\n"

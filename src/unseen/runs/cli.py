@@ -87,7 +87,9 @@ def _as_typed() -> Iterator[None]:
     """Print what is written to the standard output inside with commands as they were typed."""
     with redirect_stdout(io.StringIO()) as written:
         yield
-    sys.stdout.write(as_typed(written.getvalue()))
+    # files that begin with _ serve the others, and cannot be chosen
+    chosen = re.sub(r"(?m)(?<=: |, )_\w+(?:, |$)", "", written.getvalue())
+    sys.stdout.write(as_typed(chosen))
 
 
 def _guard(task: Callable[[], object], *, composing: bool) -> int:
