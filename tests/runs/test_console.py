@@ -2,11 +2,15 @@
 
 import io
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from unseen.callbacks.layer_scores import naming
+from unseen.probes import ProbeWarning, linear_probe_accuracy
+from unseen.runs.console import quiet_libraries
 from unseen.runs.layer_table import closing_line, layer_table
 from unseen.runs.sweeps.progress import StatusLine
 from unseen.scores import ACCURACY, HEAD_LAYER, HEAD_NAME, INPUT_LAYER, INPUT_NAME, Score, ScoreTable
@@ -88,3 +92,27 @@ def test_a_status_line_is_written_over_on_a_terminal_and_left_out_elsewhere(
     line.show("2/6 done")
     line.clear()
     assert out.getvalue() == "1/6 done\r\x1b[2K2/6 done\r\x1b[2K"
+
+
+def test_labels_that_no_probe_can_split_are_one_note_however_many_layers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong with the embeddings of a layer is a note for each layer."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        quiet_libraries()
+        for layer in range(3):
+            with naming(layer, f"blocks.{layer}", "unseen", 0.5 if layer == 2 else None):
+                linear_probe_accuracy([[0.0], [1.0], [2.0]], [0, 0, 1], seed=0, standardize=False)
+                warnings.warn("few distinct points", ProbeWarning, stacklevel=1)
+    notes = " ".join(capsys.readouterr().err.split()).split("note: ")[1:]
+    alone = (
+        "unseen classes: linear probe is undefined: classes with a single sample cannot be split (labels 1)"
+    )
+    assert [note.strip() for note in notes] == [
+        alone,
+        "layer 0 (blocks.0), unseen classes: few distinct points",
+        "layer 1 (blocks.1), unseen classes: few distinct points",
+        "layer 2 (blocks.2), unseen classes with noise 0.5: few distinct points",
+    ]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from unseen.probes.inputs import ProbeWarning, checked_embeddings, checked_labels, unit_scaled
+from unseen.probes.inputs import LabelWarning, checked_embeddings, checked_labels, unit_scaled
 from unseen.probes.threads import one_thread
 
 DRAWS = 100
@@ -57,7 +57,7 @@ def few_shot_accuracy(
         warnings.warn(
             f"few-shot accuracy is undefined for {max(shots)} images a class: the smallest class has {smallest}, and "
             "one must be left to test",
-            ProbeWarning,
+            LabelWarning,
             stacklevel=2,
         )
     found = dict.fromkeys(shots, math.nan)

@@ -17,6 +17,10 @@ class ProbeWarning(UserWarning):
     """A probe met data that it can only answer with NaN, zero or a reservation."""
 
 
+class LabelWarning(ProbeWarning):
+    """The labels are such that a score has no value, whatever the embeddings: the same for every layer."""
+
+
 class NotFiniteError(ValueError):
     """Embeddings hold NaN or infinity."""
 

@@ -12,7 +12,7 @@ import torch
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from unseen.probes.inputs import ProbeWarning, checked_embeddings, checked_labels
+from unseen.probes.inputs import LabelWarning, checked_embeddings, checked_labels
 from unseen.probes.logistic import fit_logistic
 from unseen.probes.threads import one_thread
 
@@ -112,5 +112,5 @@ def linear_probe(
 
 
 def _undefined(reason: str) -> _Tested:
-    warnings.warn(f"linear probe is undefined: {reason}", ProbeWarning, stacklevel=4)
+    warnings.warn(f"linear probe is undefined: {reason}", LabelWarning, stacklevel=4)
     return _Tested()

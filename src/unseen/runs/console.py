@@ -72,6 +72,7 @@ def quiet_libraries() -> None:
     import lightning.pytorch  # noqa: F401  (its import sets the levels that are changed here)
 
     from unseen.callbacks.layer_scores import PROBED
+    from unseen.probes.inputs import LabelWarning
 
     for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -84,7 +85,10 @@ def quiet_libraries() -> None:
         if not category.__module__.startswith("unseen."):
             before(message, category, *place, **more)
             return
-        text = ": ".join(filter(None, (PROBED.get(), str(message))))
+        about = PROBED.get()
+        if issubclass(category, LabelWarning):  # of no layer in particular
+            about = about.rpartition(", ")[2].partition(" with noise ")[0]
+        text = ": ".join(filter(None, (about, str(message))))
         if text not in shown:
             shown.add(text)
             notice(text)
