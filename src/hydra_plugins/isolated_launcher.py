@@ -51,11 +51,6 @@ class IsolatedLauncher(Launcher):
         command = command_of(self.config.hydra.job.config_name)
         sweeper = self.config.hydra.sweeper
         if self.config.optimized_metric and self._search is None:
-            if "n_trials" not in sweeper:
-                raise UserError(
-                    f"optimized_metric={self.config.optimized_metric} needs a search that reads it, such as "
-                    "hparams_search=optuna"
-                )
             self._search = Search(
                 self.config.optimized_metric,
                 maximize="max" in str(sweeper.direction),

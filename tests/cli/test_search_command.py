@@ -28,7 +28,10 @@ def test_optuna_gets_g_of_every_trial(train: Callable[..., Ran]) -> None:
     assert f"best of 3: g {best:.3f} with model.optimizer.lr=" in ran.out
 
 
-def test_what_nothing_reads_is_refused(train: Callable[..., Ran]) -> None:
-    ran = train("-m", "optimized_metric=g", "seed=0,1")
+@pytest.mark.parametrize("launcher", ["isolated", "joblib"])
+def test_what_nothing_reads_is_refused(launcher: str, train: Callable[..., Ran]) -> None:
+    if launcher == "joblib":
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    ran = train("-m", f"hydra/launcher={launcher}", "optimized_metric=g", "model=vit")
     assert ran.code == 1
     assert "optimized_metric=g needs a search that reads it, such as hparams_search=optuna" in ran.err

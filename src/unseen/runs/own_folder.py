@@ -47,6 +47,9 @@ class OwnFolder(Callback):
             _end(
                 f"plan=true takes no hydra/launcher={name}, which would start the jobs; they are the same without it"
             )
+        metric = OmegaConf.select(config, "optimized_metric")
+        if metric and "n_trials" not in config.hydra.sweeper:
+            _end(f"optimized_metric={metric} needs a search that reads it, such as hparams_search=optuna")
         folder = _wanted(config, "hydra.sweep.dir")
         if not _is_typed(config, "hydra.sweep.dir"):
             _use(config, "hydra.sweep.dir", _claim(folder))
