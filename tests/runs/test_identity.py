@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.conf import HydraConf, OverridesConf
+from hydra.conf import ConfigSourceInfo, HydraConf, OverridesConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from unseen.runs import identity
 from unseen.runs.cli import register_resolvers
-from unseen.runs.identity import _files_below, config_hash, run_label
+from unseen.runs.identity import _files_below, config_hash, run_label, scored_run
 from unseen.settings import ADDED, OF_BIASES, OF_TRANSFER, TABLE, effect_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -167,17 +167,39 @@ def test_long_names_are_cut_and_still_differ() -> None:
         with typed_line(f"data.unseen=[{'a' * 200},{last}]"):
             labels.append(run_label("swin", "digits"))
     assert len(set(labels)) == 2
-    assert {len(label) for label in labels} == {100}
+    assert {len(label) for label in labels} == {90}
+
+
+@pytest.mark.parametrize(
+    ("job", "checkpoint", "name"),
+    [
+        ("eval", None, ""),
+        ("train", "logs/a/checkpoints/last.ckpt", ""),  # goes on under its own name
+        ("eval", "logs/a/checkpoints/last.ckpt", "@a"),
+        ("eval", "logs/a/checkpoints/best.ckpt", "@a"),
+        ("biases", str(Path(__file__).parent), "@runs"),  # a run folder
+    ],
+)
+def test_a_scored_run_is_in_the_name(job: str, checkpoint: str | None, name: str) -> None:
+    with typed_line(job=job):
+        assert scored_run(checkpoint) == name
+
+
+def test_long_names_of_scored_runs_are_cut_and_still_differ() -> None:
+    with typed_line(job="eval"):
+        names = {scored_run(f"logs/{'b' * 30}{last}/checkpoints/last.ckpt") for last in "12"}
+    assert len(names) == 2
+    assert {name[:17] for name in names} == {f"@{'b' * 15}_"}
+    assert {len(name) for name in names} == {25}
 
 
 @contextmanager
-def typed_line(*typed: str) -> Iterator[None]:
+def typed_line(*typed: str, job: str = "train") -> Iterator[None]:
     """Make Hydra believe that this was typed."""
-    HydraConfig.instance().set_config(
-        OmegaConf.create(
-            {"hydra": OmegaConf.structured(HydraConf(overrides=OverridesConf(task=list(typed))))}
-        )
-    )
+    hydra = OmegaConf.structured(HydraConf(overrides=OverridesConf(task=list(typed))))
+    hydra.job.name = job
+    hydra.runtime.config_sources = [ConfigSourceInfo(path=str(CONFIGS), schema="file", provider="main")]
+    HydraConfig.instance().set_config(OmegaConf.create({"hydra": hydra}))
     try:
         yield
     finally:

@@ -25,7 +25,7 @@ from unseen.runs.biases.trained_networks import trained_networks
 from unseen.runs.console import fail
 from unseen.runs.ending import interruption
 from unseen.runs.errors import UserError, configuration_sentence, failure_sentence
-from unseen.runs.identity import run_label
+from unseen.runs.identity import run_label, scored_run
 from unseen.runs.project import CONFIGS, IN_CLONE, PROJECT_ROOT, entry_of
 from unseen.runs.sweeps.jobs import job_folder
 from unseen.runs.sweeps.other_launchers import failed_jobs, is_worker, run_job
@@ -154,6 +154,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("project_root", lambda: str(PROJECT_ROOT), replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
     OmegaConf.register_new_resolver("run_label", run_label, replace=True)
+    OmegaConf.register_new_resolver("scored_run", scored_run, replace=True)
     OmegaConf.register_new_resolver("trained_networks", trained_networks, replace=True)
     OmegaConf.register_new_resolver(
         "measured",

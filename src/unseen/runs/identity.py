@@ -29,7 +29,7 @@ from unseen.settings import ADDED, IMAGE_ROOTS, effect_of, flatten
 _LIBRARIES = ("torch", "torchvision", "lightning", "timm", "transformers", "scikit-learn", "numpy")
 _ENTRIES = ("train", "eval", "biases", "transfer")
 _GLOBAL = re.compile(r"^#\s*@package\s+_global_\s*$", re.MULTILINE)
-_LONGEST_LABEL = 100  # W&B takes names of 128
+_LONGEST_LABEL, _LONGEST_PLACE = 90, 24  # W&B takes names of 128
 _NAMED_APART = {"model", "model.name", "data", "data.name", "seed", "ckpt_path"}
 _OF_BIASES = {"limit", "images", "faithful"}  # settings that are in no group
 _COUNTS = {"result", "rows"}  # without "rows", a sweep with resume=true would not add them
@@ -60,6 +60,20 @@ def run_label(model: str, data: str) -> str:
             parts.append(part)
     label = "-".join(parts)
     return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 9]}_{_digest(label)[:8]}"
+
+
+def scored_run(checkpoint: str | None) -> str:
+    """Return what is added to the name of a run that scores a checkpoint, else two of one line share a name.
+
+    That is the checkpoint's run folder, cut where it is long; empty for runs that train, which go on under their name.
+    """
+    if checkpoint is None or HydraConfig.get().job.name not in ("eval", "biases"):
+        return ""
+    path = Path(checkpoint).expanduser().absolute()
+    folder = (path if path.is_dir() else path.parent.parent).name
+    if len(folder) > _LONGEST_PLACE:
+        folder = f"{folder[: _LONGEST_PLACE - 9]}_{_digest(folder)[:8]}"
+    return f"@{folder}"
 
 
 def typed_settings() -> set[str]:
