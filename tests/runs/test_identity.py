@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from unseen.runs import identity
 from unseen.runs.cli import register_resolvers
-from unseen.runs.identity import _files_below, config_hash, run_label, scored_run
+from unseen.runs.identity import _files_below, config_hash, run_label, scored_run, set_by
 from unseen.settings import ADDED, OF_BIASES, OF_TRANSFER, TABLE, effect_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -191,6 +191,15 @@ def test_long_names_of_scored_runs_are_cut_and_still_differ() -> None:
     assert len(names) == 2
     assert {name[:17] for name in names} == {f"@{'b' * 15}_"}
     assert {len(name) for name in names} == {25}
+
+
+def test_which_choice_sets_what_nobody_typed() -> None:
+    with typed_line("model=vit", "debug=tiny"):
+        assert [set_by(name) for name in ("data.train_size", "probe.n_init", "data.test_size")] == [
+            "debug=tiny", "debug=tiny", None,
+        ]  # fmt: skip
+    with typed_line("debug=tiny", "data.train_size=40"):
+        assert set_by("data.train_size") is None
 
 
 @contextmanager

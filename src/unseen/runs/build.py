@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +28,7 @@ from unseen.runs.identity import (
     config_hash,
     images_hash,
     library_versions,
+    set_by,
     typed_checkpoint,
     typed_settings,
 )
@@ -190,7 +194,7 @@ def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenU
     from unseen.backbones.discovery import check_single_images
     from unseen.backbones.tuning import check_tuning
 
-    with user_errors():
+    with user_errors(), _told_what_sets_it():
         file = _weights_file(plain)
         node = plain["model"]["backbone"] | ({"pretrained": False} if file else {})
         spec: BackboneSpec = make(node, "model.backbone", methods=("check", "build"))
@@ -204,6 +208,18 @@ def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenU
         datamodule.prepare_data()
         datamodule.setup()
     return spec, datamodule
+
+
+@contextmanager
+def _told_what_sets_it() -> Iterator[None]:
+    """Add to an error on a setting of the data which chosen file has set it: nobody typed `data.train_size=72`."""
+    try:
+        yield
+    except ValueError as error:
+        named = re.match(r"(?:data\.)?(\w+)=", str(error))
+        if named is None or (choice := set_by(f"data.{named[1]}")) is None:
+            raise
+        raise ValueError(f"{error} ({choice} sets it; data.{named[1]}=... goes before it)") from error
 
 
 def _weights_file(plain: dict[str, Any]) -> Path | None:

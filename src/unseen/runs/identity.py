@@ -107,6 +107,24 @@ def typed_settings() -> set[str]:
     return typed
 
 
+def set_by(name: str) -> str | None:
+    """Return the choice whose file sets a setting, such as debug=tiny; None where no chosen file does, or it was typed.
+
+    Args:
+        name: Dotted.
+    """
+    hydra = HydraConfig.get()
+    folders = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
+    typed = [override.lstrip("+~").partition("=") for override in hydra.overrides.task]
+    if any(key == name for key, _, _ in typed):
+        return None
+    for group, _, value in reversed(typed):
+        option = value.strip("\"' ")
+        if name in flatten(_global_file(folders, group, option)):
+            return f"{group}={option}"
+    return None
+
+
 def _global_file(folders: Sequence[Path], group: str, option: str) -> dict[str, Any]:
     """Return the content of a file of a group, if it may set any part of the configuration (@package _global_)."""
     for folder in folders:
