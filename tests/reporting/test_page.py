@@ -8,13 +8,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import vl_convert
 from reporting.synthetic import Made, make_evaluation, make_run
 
 from unseen.reporting.build import build_report
 from unseen.reporting.collect import collect
 from unseen.reporting.layers.analysis import analyse
+from unseen.reporting.layers.figures import layer_curves
 from unseen.reporting.layers.groups import group_runs
 from unseen.reporting.rerun_commands import run_commands
+from unseen.reporting.theme import PAGE
 
 
 class Tags(HTMLParser):
@@ -70,6 +73,15 @@ def test_every_figure_has_its_specification(html: str) -> None:
     wanted = re.findall(r'data-spec="([^"]+)"', html)
     specs = json.loads(part(html, '<script type="application/json" id="specs">', "</script>"))
     assert sorted(specs) == sorted(wanted)
+
+
+def test_the_axis_of_a_curve_names_the_probe_that_is_chosen(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", Made(model="cvt", data="digits"))
+    ((config,), _) = group_runs(collect([tmp_path]).runs)
+    spec = layer_curves(config, PAGE) | {"width": 300}
+    for probe, heading in (("nmi", "NMI"), ("nn1", "NN@1")):
+        spec["params"][0]["value"] = probe
+        assert heading in re.findall(r">([^<>]+)</text>", vl_convert.vegalite_to_svg(spec))
 
 
 def test_the_page_says_that_it_is_no_reproduction(html: str) -> None:

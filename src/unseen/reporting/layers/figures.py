@@ -9,6 +9,7 @@ u class split or seed, k kind of reference level, a accuracy, c class.
 
 from __future__ import annotations
 
+import json
 import math
 import textwrap
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ _NUMBERS = (("v", "mean"), ("lo", "95 % from"), ("hi", "95 % to"), ("sd", "sd"),
 _SHOWN = "!isArray(shown) || indexof(shown, datum.model) >= 0"
 _SPLIT_SHAPES = {"domain": list(SPLITS), "range": ["circle", "square"]}
 _SPLIT_DASHES = {"domain": list(SPLITS), "range": [[1, 0], [5, 3]]}
+_AXIS_TITLE = {"anchor": "middle", "fontSize": 11, "fontWeight": "normal", "offset": 4}
 _KIND_DASHES = {"domain": ["chance", "ceiling", "pixels"], "range": [[1, 3], [8, 3, 2, 3], [4, 2]]}
 
 
@@ -55,7 +57,7 @@ def layer_curves(config: Configuration, theme: Theme) -> Spec:
     last = config.last_layer
     x = number("l", "layer", {"domain": [0, max(last, 1)], "nice": False, "padding": 8})
     x["axis"] = {"values": list(range(0, last + 1, 1 + last // 14)), "format": "d", "grid": False}
-    y = number("v", "score" if theme.on_page else HEADINGS["nmi"], {"domain": [0, 1]}, tickCount=5)
+    y = number("v", None if theme.on_page else HEADINGS["nmi"], {"domain": [0, 1]}, tickCount=5)
     legend = None if theme.on_page else {"title": "classes", "orient": "bottom"}
     split_colours = {"domain": list(SPLITS), "range": [theme.unseen, theme.seen]}
     colour = {"field": "s", "type": "nominal", "scale": split_colours, "legend": legend}
@@ -78,7 +80,13 @@ def layer_curves(config: Configuration, theme: Theme) -> Spec:
         marks("line", place | dash, transform=chosen, strokeWidth=2),
         marks("point", place | point, transform=chosen, filled=True, opacity=1),
     ]
-    params = {"params": [{"name": "probe", "value": "nmi"}]} if theme.on_page else {}
+    params: Spec = {}
+    if theme.on_page:  # the title of an axis cannot follow a parameter, that of a figure can
+        named: Spec = {"text": {"expr": f"{json.dumps(HEADINGS)}[probe]"}, "orient": "left"}
+        params = {
+            "params": [{"name": "probe", "value": "nmi"}],
+            "title": named | _AXIS_TITLE | {"color": theme.faint},
+        }
     independent = {"scale": {"strokeDash": "independent"}}
     return sized({"data": {"values": rows}, "layer": layers, "resolve": independent} | params, theme)
 
