@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Iterator
 
 from tests.fuzz.generate import evaluate, kind, last, shuffled, train
@@ -76,9 +77,62 @@ def unknown_keys_elsewhere(rng: random.Random, stage: Stage) -> Iterator[Line]:
         yield Line(kind, entry, (*base, typed), "refused", (name, key))
 
 
+# Lines of the documentation, one a part that was added later or belongs to another command; a word gets a letter wrong.
+DOCUMENTED = (
+    "train.py optimizer=sam",
+    "train.py loss=simclr data.views=2 augment=simclr",
+    "train.py loss=vicreg data.views=2 augment=simclr",
+    "train.py data.keep=random data.keep_share=0.5",
+    "train.py data.shift=blur data.imbalance=10",
+    "train.py callbacks=el2n probe.ensembles=true",
+    "train.py probe.few_shot=[1,5] probe.discovery=true",
+    "train.py -m study=g4 resume=true plan=true",
+    "eval.py probe.noise_levels=[0.5,1.0] callbacks=el2n",
+    "biases.py measures=[color,calibration] benchmark=samples limit=60",
+    "biases.py -m study=b1 resume=true plan=true",
+    "transfer.py model=composed data=digits tuning=lora technique.rank=2",
+    "transfer.py transfer_experiment=demo label_models=masked",
+    "transfer.py -m study=i3 resume=true plan=true",
+    "report.py study=g4",
+)
+
+
+def slipped(rng: random.Random, word: str) -> str:
+    """The word without a letter, with two of them changed over, one twice, or one for another."""
+    place = rng.randrange(max(1, len(word) - 1))
+    before, letter, rest = word[:place], word[place], word[place + 1 :]
+    return rng.choice((before + rest, before + rest[:1] + letter + rest[1:], before + letter * 2 + rest))
+
+
 @kind("slips of the pen", weight=3)
 def slips(rng: random.Random, stage: Stage) -> Iterator[Line]:
-    """A known setting with a letter wrong."""
+    """A known setting with a letter wrong; a word of a documented line, which need not be one of a tiny job."""
+    tiny, documented = slips_of_settings(rng), slips_of_lines(rng)
+    while True:
+        yield from (next(documented), next(tiny))
+
+
+def slips_of_lines(rng: random.Random) -> Iterator[Line]:
+    """Names of settings and of files of groups."""
+    while True:
+        entry, *words = rng.choice(DOCUMENTED).split()
+        place = rng.choice([number for number, word in enumerate(words) if "=" in word])
+        key, _, value = words[place].partition("=")
+        node, _, name = key.rpartition(".")
+        of_group = re.search("[a-z_]{4,}", value) if not node and value not in ("true", "null") else None
+        if of_group and rng.random() < 0.5:
+            wrong = slipped(rng, of_group[0])
+            typed, same = f"{key}={value.replace(of_group[0], wrong, 1)}", wrong == of_group[0]
+        else:
+            wrong = slipped(rng, name)
+            typed, same = f"{node}{'.' if node else ''}{wrong}={value}", wrong in (name, "")
+        if not same:
+            words[place] = typed
+            yield Line("slips of the pen", entry, tuple(words), "refused", (wrong,))
+
+
+def slips_of_settings(rng: random.Random) -> Iterator[Line]:
+    """Each setting that a tiny job may be given."""
     while True:
         setting = rng.choice(SETTINGS)
         node, _, name = setting.key.rpartition(".")
