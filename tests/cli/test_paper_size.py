@@ -31,6 +31,8 @@ CUT = (
     "trainer.max_steps=1", "trainer.val_check_interval=1", "probe.at_start=false", "probe.save_embeddings=false",
     "callbacks.best_checkpoint=null",
 )  # fmt: skip
+# the weights of each network and the optimizer's take a gigabyte, and are written as those of a small network
+UNSAVED = "callbacks.last_checkpoint=null"
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +92,7 @@ def check(folder: Path, model: str, *, experiment: str) -> None:
             row["layer"] for row in csv.DictReader(file) if row["probe"] == "nmi" and row["split"] == "unseen"
         }
     assert layers == {str(layer) for layer in range(-1, BACKBONES[model])}
-    assert (folder / "checkpoints" / "last.ckpt").is_file()
+    assert (folder / "checkpoints" / "last.ckpt").is_file() == (experiment == "cifar100")
 
 
 def sweep(root: Path, logs: Path, *arguments: str, **options: Any) -> list[Path]:
@@ -112,15 +114,17 @@ def test_an_experiment_at_its_size(
     root: Path = request.getfixturevalue(experiment)
     # the stand-in for CIFAR-100 patches torchvision, which a warm interpreter has loaded already
     options: dict[str, Any] = {"fresh": True, "PYTHONPATH": str(root)} if experiment == "cifar100" else {}
-    folders = sweep(root, tmp_path, f"experiment={experiment}", f"model={','.join(models)}", **options)
+    saved = () if experiment == "cifar100" else (UNSAVED,)
+    folders = sweep(
+        root, tmp_path, f"experiment={experiment}", f"model={','.join(models)}", *saved, **options
+    )
     for folder, model in zip(folders, models, strict=True):
         check(folder, model, experiment=experiment)
 
 
 def test_the_other_poolings_at_the_papers_size(calligraphy: Path, tmp_path: Path) -> None:
     """Of PVT, whose last stage alone has a class token: each pooling reads something else."""
-    folders = sweep(
-        calligraphy, tmp_path, "experiment=calligraphy", "model=pvt", "model.pooling=auto,mean,first"
-    )
+    poolings = ("model=pvt", "model.pooling=auto,mean,first")
+    folders = sweep(calligraphy, tmp_path, "experiment=calligraphy", *poolings, UNSAVED)
     assert len(folders) == 3
     assert len({(folder / "scores.csv").read_text() for folder in folders}) == 3
