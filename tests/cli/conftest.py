@@ -106,8 +106,6 @@ def evaluate(tmp_path: Path) -> Callable[..., Ran]:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """One finished tiny run, typed as a user does, for the tests that only read its folder."""
-    ran = run_command(
-        "train.py", "model=resnet", "seed=0", *TINY, logs=tmp_path_factory.mktemp("tiny"), fresh=True
-    )
+    ran = run_command("train.py", "model=resnet", "seed=0", *TINY, logs=tmp_path_factory.mktemp("tiny"))
     assert ran.code == 0, ran.out + ran.err
     return ran

@@ -18,6 +18,7 @@ SMALL = (
     "model=resnet", "data=digits", "data.train_size=48", "data.batch_size=16", "data.test_size=20",
     "data.unseen_per_class=8", "data.rotation=10", "data.eval_deterministic=false", "probe.n_init=1",
     "probe.save_embeddings=false", "seed=1", "callbacks.best_checkpoint=null",
+    "probe.selectors=none",
 )  # fmt: skip
 # an epoch has three batches
 STOPPED = {  # planned for 7 steps, stopped at step 4

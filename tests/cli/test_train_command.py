@@ -102,6 +102,7 @@ def test_own_photos_with_any_timm_network(photos: Path, train) -> None:
     ran = train(
         "data=image_folder", f"data.root={photos}", "data.unseen=[cat,owl]", "model=timm",
         "model.name=convnextv2_atto", "trainer.max_steps=2", "data.image_size=32", "probe.n_init=1",
+        "probe.at_start=false",
     )  # fmt: skip
     assert ran.code == 0, ran.out + ran.err
     assert json.loads((ran.folder / "split.json").read_text())["unseen"] == ["cat", "owl"]
@@ -111,6 +112,7 @@ def test_own_photos_with_any_timm_network(photos: Path, train) -> None:
 def test_a_killed_run_leaves_valid_files_and_resumes_to_the_same_weights(tmp_path: Path) -> None:
     """SIGKILL in the middle of training; the resumed run ends with the uninterrupted run's weights and scores."""
     line = ["model=resnet", "seed=3", *TINY, "trainer.max_steps=20", "trainer.val_check_interval=10"]
+    line.append("probe.at_start=false")
     whole = run_command("train.py", *line, logs=tmp_path / "whole")
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "src/train.py"), *line],
@@ -218,7 +220,7 @@ def test_a_bad_picture_is_refused_or_left_out(photos: Path, tmp_path: Path, trai
     shutil.copytree(photos, root)
     (root / "dog" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n not a picture")
     line = ("data=image_folder", f"data.root={root}", "data.unseen=[cat,owl]", "data.image_size=32",
-            "model=resnet", "trainer.max_steps=1", "probe.n_init=1")  # fmt: skip
+            "model=resnet", "trainer.max_steps=1", "probe.n_init=1", "probe.at_start=false")  # fmt: skip
     refused = train(*line)
     assert refused.code == 1
     assert "broken.png" in refused.err

@@ -377,7 +377,8 @@ def test_the_line_of_a_sweeps_agent_is_one_of_ours(tmp_path: Path) -> None:
 
 def test_a_server_that_is_not_there_costs_a_note_and_no_run(tmp_path: Path) -> None:
     ran = run_command(
-        "train.py", "logger=wandb", "+logger.wandb.log_model=true", "model=resnet", *TINY, logs=tmp_path,
+        "train.py", "logger=wandb", "+logger.wandb.log_model=true", "model=resnet", *TINY, "probe.at_start=false",
+        "trainer.val_check_interval=4", logs=tmp_path,
         WANDB_API_KEY="0" * 40, WANDB_BASE_URL="http://127.0.0.1:9", WANDB_INIT_TIMEOUT="1", HOME=str(tmp_path),
     )  # fmt: skip
     assert ran.code == 0, ran.out + ran.err
