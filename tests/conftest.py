@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,9 @@ from PIL import Image
 from unseen.threads import settle_threads
 
 settle_threads()  # before a test loads torch, and for every process that a test starts
+# the tests, and the modules of each command, are compiled once, also where PYTHONDONTWRITEBYTECODE is set
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 gc.disable()  # until all tests and their libraries are loaded: Python would search them for garbage again and again
 
 
