@@ -53,8 +53,8 @@ study: $(VENV)/.installed-study $(if $(call OF_STUDY,biases/),$(VENV)/.installed
 	@$(if $(filter $(NAME),$(STUDIES)),true,echo "make study needs NAME=, one of $(STUDIES)" >&2; exit 2)
 	$(if $(call OF_STUDY),$(RUN) src/train.py -m study=$(NAME) $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) resume=true $(ARGS))
 	$(if $(call OF_STUDY,transfer/),$(RUN) src/transfer.py -m study=$(NAME) resume=true $(ARGS))
-	$(if $(call OF_STUDY,biases/),$(RUN) src/biases.py -m study=$(NAME) resume=true $(if $(call OF_STUDY),,$(ARGS)))
-	$(RUN) src/report.py study=$(NAME)
+	$(if $(call OF_STUDY,biases/),$(RUN) src/biases.py -m study=$(NAME) resume=true $(if $(call OF_STUDY),$(filter debug=tiny,$(ARGS)),$(ARGS)))
+	$(RUN) src/report.py study=$(NAME) $(filter debug=tiny,$(ARGS))
 
 biases: $(VENV)/.installed-biases  ## shape, frequency and band biases of three networks; ARGS="limit=60", STUDY=published
 	$(RUN) src/biases.py $(if $(STUDY),study=$(STUDY),-m model=$(BIAS_NETWORKS) resume=true) $(ARGS)

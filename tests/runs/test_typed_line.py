@@ -90,6 +90,25 @@ def test_files_in_a_place_of_ones_own_are_left_to_hydra() -> None:
     assert groups_of("train", CONFIGS).keys().isdisjoint({"encoder", "technique", "measures"})
 
 
+@pytest.mark.parametrize(
+    ("entry", "typed", "read"),
+    [
+        ("train", "-m study=g5 debug=tiny", "--multirun study=g5 debug=tiny"),
+        ("biases", "-m study=b1 debug=tiny", "--multirun study/biases=b1 debug/biases=tiny"),
+        ("transfer", "-m study=i3 debug=tiny", "--multirun study/transfer=i3 debug/transfer=tiny"),
+        ("biases", "debug=null seed=1", "seed=1"),
+        ("report", "debug=tiny runs=logs", "debug/report=tiny runs=logs"),
+    ],
+)
+def test_a_command_has_files_of_its_own_in_a_group(entry: str, typed: str, read: str) -> None:
+    assert prepare(typed.split(), CONFIGS, entry) == read.split()
+
+
+def test_a_file_of_another_command_is_refused() -> None:
+    with pytest.raises(UserError, match="debug=limit is not known; choose one of tiny"):
+        prepare(["debug=limit"], CONFIGS, "transfer")
+
+
 def test_a_sweep_over_files_and_encoders_is_refused() -> None:
     with pytest.raises(UserError, match="a sweep has encoders or files of embeddings, not both"):
         prepare(["-m", "model=a.npz,composed"], CONFIGS, "transfer")

@@ -23,13 +23,15 @@ _MAY_BE_NONE = {
     "experiment",
     "transfer_experiment",
     "debug",
+    "debug/biases",
+    "debug/transfer",
+    "debug/report",
     "hparams_search",
 }
 _EXTEND_TRAIN = ("eval", "biases", "transfer")  # configurations that begin with train's
-_HAVE_STUDIES = (
-    "biases",
-    "transfer",
-)  # commands whose studies are in study/biases and study/transfer, not in study
+# commands whose files of a group are in a folder of their own: study=i3 of transfer.py is study/transfer/i3.yaml
+_OWN_FILES = {"study": ("biases", "transfer"), "debug": ("biases", "transfer", "report")}
+_HAVE_STUDIES = _OWN_FILES["study"]
 _NO_SWEEPS = ("own", "published")  # studies of what was measured
 _OFF = {"logger": "none", "benchmark": "none"}  # groups that can be switched off, and the file that does so
 _HOW = {"callbacks": "; one callback is switched off by its name: callbacks.best_checkpoint=null"}
@@ -92,9 +94,7 @@ def groups_of(entry: str, configs: Path) -> dict[str, str]:
     groups = {key: key for item in defaults if isinstance(item, dict) for key in item if " " not in key}
     if entry == "transfer":
         groups |= _OF_TRANSFER
-    if "study" in groups and entry in _HAVE_STUDIES:
-        groups["study"] = f"study/{entry}"
-    return groups
+    return groups | {group: f"{group}/{entry}" for group, entries in _OWN_FILES.items() if entry in entries}
 
 
 def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:

@@ -89,7 +89,7 @@ _READ_BY = {
         groups=(
             *_OF_ALL,
             *("ckpt_path", "data", "measures", "benchmark", "images", "limit", "faithful", "study/biases"),
-            *("batch_size", "cache_gb", "runs"),
+            *("debug/biases", "batch_size", "cache_gb", "runs"),
         ),
         within={
             "model": ("name", "pretrained", "checkpoint", "channels_last", "backbone", "sizes"),
@@ -104,7 +104,7 @@ _READ_BY = {
         groups=(
             *_OF_ALL,
             *("encoder", "technique", "transfer_experiment", "study/transfer", "data", "optimizer", "others"),
-            *("measure_only", "templates", "class_names", "limit", "epochs", "draws", "batch_size"),
+            *("debug/transfer", "measure_only", "templates", "class_names", "limit", "epochs", "draws", "batch_size"),
             *("label_models", "prompts", "shares", "l2_to_init", "replay", "alphas", "save_embeddings"),
             "runs",
         ),
