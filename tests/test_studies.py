@@ -86,6 +86,9 @@ def test_a_study_composes_and_says_what_it_asks(
     text = (FOLDERS[command] / f"{name}.yaml").read_text(encoding="utf-8")
     comment = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
     lines = [one for one in LINE.findall(text) if one[0] == command]
+    for timed in re.findall(r"^#  .*(?:jobs|a job a network)\b(.*)$", text, re.MULTILINE):
+        # a number that somebody measured, or none
+        assert re.match(r", (time not measured|\d+ minutes )", timed)
     of_others = (
         command == "biases" and ("train", name) in STUDIES
     )  # a job a network, whose training is another line
