@@ -325,8 +325,22 @@ def _limits(probe: str) -> tuple[float, float]:
     level = destroyed_level(probe)
     if level is not None and not 0 < level <= _LARGEST:
         raise ValueError(f"probe {probe}: it has no level of noise")
-    is_share = probe in _SHARES or is_control(probe)
-    return (-_ROUNDING, 1 + _ROUNDING) if is_share else (-float(_LARGEST), float(_LARGEST))
+    return (-_ROUNDING, 1 + _ROUNDING) if _is_share(probe) else (-float(_LARGEST), float(_LARGEST))
+
+
+def range_of(probe: str) -> tuple[float, float]:
+    """Return where the values of a score lie by definition; infinite where there is no end.
+
+    >>> range_of("nmi"), range_of("ami"), range_of("class_count_error")
+    ((0.0, 1.0), (-inf, 1.0), (-inf, inf))
+    """
+    if probe == "ami":
+        return -math.inf, 1.0
+    return (0.0, 1.0) if _is_share(probe) else (-math.inf, math.inf)
+
+
+def _is_share(probe: str) -> bool:
+    return probe in _SHARES or is_control(probe)
 
 
 def _check_shown(what: str, name: str) -> None:

@@ -1,13 +1,17 @@
 """What one configuration shows, from runs whose numbers are known."""
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from reporting.synthetic import Made, make_curves, make_run, put_nmi
 
 from unseen.reporting.collect import collect
 from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.layers.groups import group_runs
+from unseen.reporting.run_files import range_of
+from unseen.reporting.statistics.intervals import Estimate, estimate
 from unseen.scores import Score
 
 
@@ -27,6 +31,22 @@ def test_one_configuration_by_hand(tmp_path: Path) -> None:
     assert config.variation.residual == pytest.approx(0.1**2 * 2)  # .5 and .7
     assert not config.best_is_last
     assert config.noise is None
+
+
+def test_intervals_end_where_the_scores_do(tmp_path: Path) -> None:
+    """Three units far apart: by t the interval of their mean is .5 ± 4.303 · .4 / √3, far beyond 0 and 1."""
+    make_curves(tmp_path, "cvt", [[0.1, 0.0], [0.5, 0.1], [0.9, 0.0]])
+    config = configuration_of(tmp_path)
+    assert config.g.best_layer == 0
+    scores = (config.scores("unseen", "nmi")[0], config.band("unseen", "nmi")[0])
+    for found in (config.score, *scores, *config.g_of_steps):
+        assert (found.mean, found.low, found.high) == (pytest.approx(0.5), 0.0, 1.0)
+    assert estimate(np.array([0.1, 0.5, 0.9])).low < -0.4  # not cut where the range is not known
+    assert -1 < config.lead.nmi.low < -0.5  # .1, .4 and .9 above the last layer
+    assert config.lead.nmi.high == 1.0
+    ami = estimate(np.array([0.1, 0.5, 0.9])).within(*range_of("ami"))
+    assert (ami.low < -0.4, ami.high) == (True, 1.0)
+    assert math.isnan(Estimate(0.5, 0.1, n=2).within(0, 1).low)
 
 
 def test_controls_are_read_where_they_are(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from unseen.reporting.statistics.association import CurveAgreement, RankAgreemen
 from unseen.reporting.statistics.claims import SIGNIFICANT, judged
 from unseen.reporting.statistics.crossfit import Difference, difference
 from unseen.reporting.statistics.design import Components, components
-from unseen.reporting.statistics.intervals import Floats
+from unseen.reporting.statistics.intervals import DIFFERENCE, Floats
 from unseen.reporting.statistics.units import Units, table_of
 from unseen.reporting.texts import digest, file_name
 
@@ -261,6 +261,7 @@ def _pair(first: Configuration, second: Configuration) -> Pair:
     units = shared_units((first, second))
     one, two = (config.rows_of(units.cells) for config in (first, second))
     found = difference(units.arrange(first.compared_nmi[one]), units.arrange(second.compared_nmi[two]))
+    found = replace(found, g=found.g.within(*DIFFERENCE))
     per_run = first.per_run[one] - second.per_run[two]
     return Pair(first, second, units, found, components(table_of(per_run, units.cells)))
 

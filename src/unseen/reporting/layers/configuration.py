@@ -7,7 +7,7 @@ splits or more, a table of splits × seeds stands for U (`units`).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -16,11 +16,20 @@ import numpy as np
 from unseen.probe_table import SCORES
 from unseen.reporting.layers.place import NOWHERE, Place, split_names
 from unseen.reporting.layers.scored_runs import Run
-from unseen.reporting.run_files import Floats, Key
+from unseen.reporting.run_files import Floats, Key, range_of
 from unseen.reporting.statistics.best_layer import Generalization, Lead, generalization, lead
 from unseen.reporting.statistics.crossfit import Difference, difference
 from unseen.reporting.statistics.design import Components, components
-from unseen.reporting.statistics.intervals import Complete, Estimate, band, complete, estimate, estimates
+from unseen.reporting.statistics.intervals import (
+    DIFFERENCE,
+    SHARE,
+    Complete,
+    Estimate,
+    band,
+    complete,
+    estimate,
+    estimates,
+)
 from unseen.reporting.statistics.turning import Turning, turning
 from unseen.reporting.statistics.units import Cell, Units, kind_of_splits, table_of
 from unseen.scores import NOISE_FLOOR_PROBE, destroyed_level
@@ -199,12 +208,13 @@ class Configuration:
         """Return L means over the units of a probe at the last step."""
         key = (split, probe)
         if key not in self._scores:
-            self._scores[key] = estimates(self._at_end(split, probe))
+            found = estimates(self._at_end(split, probe))
+            self._scores[key] = [one.within(*range_of(probe)) for one in found]
         return self._scores[key]
 
     def band(self, split: str, probe: str) -> list[Estimate]:
         """Return the same means with intervals that hold for all layers together."""
-        return band(self._at_end(split, probe))
+        return [one.within(*range_of(probe)) for one in band(self._at_end(split, probe))]
 
     def _at_end(self, split: str, probe: str) -> Floats:
         is_nmi = (split, probe) == ("unseen", "nmi")
@@ -229,7 +239,7 @@ class Configuration:
         """The generalization index at the last step, as the papers define it and cross-fitted."""
         g = generalization(self.curves)
         assert g is not None
-        return g
+        return g.within(*SHARE)
 
     @property
     def score(self) -> Estimate:
@@ -243,7 +253,7 @@ class Configuration:
             generalization(values)
             for values in np.moveaxis(self.units.arrange(self.layers("unseen", "nmi")), -2, 0)
         ]
-        return [g.score if g else Estimate() for g in of_steps]
+        return [g.within(*SHARE).score if g else Estimate() for g in of_steps]
 
     @property
     def best_is_last(self) -> bool:
@@ -253,7 +263,8 @@ class Configuration:
     @cached_property
     def lead(self) -> Lead:
         """How far the best layer lies above the last."""
-        return lead(self.curves)
+        found = lead(self.curves)
+        return replace(found, nmi=found.nmi.within(*DIFFERENCE))
 
     @cached_property
     def training(self) -> Difference | None:
@@ -262,7 +273,7 @@ class Configuration:
             return None
         nmi = self.units.arrange(self.layers("unseen", "nmi"))
         found = difference(nmi[..., -1, :], nmi[..., 0, :])
-        return found if found.g.n else None
+        return replace(found, g=found.g.within(*DIFFERENCE)) if found.g.n else None
 
     @cached_property
     def turning(self) -> Turning:
@@ -272,7 +283,8 @@ class Configuration:
     @cached_property
     def accuracy_of_steps(self) -> list[Estimate]:
         """Seen-class accuracy at T steps; n = 0 where it is not known."""
-        return [estimate(values) for values in np.moveaxis(self.units.arrange(self.accuracies), -1, 0)]
+        of_steps = np.moveaxis(self.units.arrange(self.accuracies), -1, 0)
+        return [estimate(values).within(*SHARE) for values in of_steps]
 
     @property
     def accuracy(self) -> Estimate:
@@ -284,7 +296,7 @@ class Configuration:
         """NMI of the best layer, chosen on the other units, minus that of the raw pixels; n = 0 where not measured."""
         above = self.curves - self.units.arrange(self.pixels("unseen", "nmi")[:, -1])[..., None]
         g = generalization(above)  # what is subtracted is equal for all layers
-        return g.score if g else Estimate()
+        return g.score.within(*DIFFERENCE) if g else Estimate()
 
     @cached_property
     def variation(self) -> Components:

@@ -19,7 +19,7 @@ import numpy as np
 
 from unseen.probe_table import HEADINGS
 from unseen.reporting.layers.configuration import Configuration
-from unseen.reporting.statistics.intervals import Estimate, estimates
+from unseen.reporting.statistics.intervals import SHARE, Estimate, estimates
 from unseen.reporting.theme import FILES, Theme
 from unseen.reporting.vega_lite import (
     LEGEND,
@@ -147,7 +147,7 @@ def heat_map(config: Configuration, theme: Theme, *, top: float) -> Spec:
     """Return the unseen NMI of every layer at every step; `top` is the upper end of the colours."""
     nmi = config.units.arrange(config.layers("unseen", "nmi"))  # (U, T, L)
     rows = [
-        _estimate(score) | {"l": layer, "name": config.layer_names[layer], "step": step}
+        _estimate(score.within(*SHARE)) | {"l": layer, "name": config.layer_names[layer], "step": step}
         for place, step in enumerate(config.steps)
         for layer, score in enumerate(estimates(nmi[..., place, :]))
         if score.n

@@ -25,7 +25,9 @@ from unseen.reporting.layers.configuration import Configuration, shared_units
 from unseen.reporting.statistics.claims import Tested, judged
 from unseen.reporting.statistics.crossed import Error
 from unseen.reporting.statistics.intervals import (
+    DIFFERENCE,
     FEWEST,
+    SHARE,
     Estimate,
     Floats,
     complete,
@@ -258,7 +260,9 @@ def _choice(
         for other in (() if name in (*BASELINES, RANDOM) else BASELINES)
     ]
     best_in = None if name == RANDOM else int((every == 0).sum())
-    return Choice(name, reads, len(every), best_in, estimate(_stacked(designs, regrets)), tuple(gains))
+    return Choice(
+        name, reads, len(every), best_in, estimate(_stacked(designs, regrets)).within(*SHARE), tuple(gains)
+    )
 
 
 def _stacked(designs: Sequence[_Design], values: Sequence[Sequence[Floats]]) -> Floats:
@@ -277,11 +281,11 @@ def _gain(values: Floats) -> Tested:
     used = complete(values[..., None])
     n = len(used.units)
     if n < FEWEST:
-        return Tested(estimate(values), math.nan)
+        return Tested(estimate(values).within(*DIFFERENCE), math.nan)
     (mean,), error = mean_with_error(used.values)
     parts = (error.units, error.df, error.seeds, error.df_seeds)
     one = Error(*(float(np.squeeze(part)) for part in parts))
-    return Tested(estimate(values), two_sided_p(float(mean), one, n))
+    return Tested(estimate(values).within(*DIFFERENCE), two_sided_p(float(mean), one, n))
 
 
 def _single(rules: Mapping[str, Rule], designs: Sequence[_Design]) -> list[Taken]:

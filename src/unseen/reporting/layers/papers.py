@@ -14,6 +14,7 @@ from typing import Any
 
 from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.layers.scored_runs import Run
+from unseen.reporting.run_files import range_of
 from unseen.reporting.statistics.intervals import Estimate, estimates
 from unseen.scores import ACCURACY
 from unseen.settings import ADDED, effect_of, flatten, value_at
@@ -275,7 +276,8 @@ def _ours(config: Configuration, row: PaperRow) -> Estimate | None:
     if row.probe == ACCURACY:
         means = [config.accuracy_of_steps[place]]
     else:
-        means = estimates(config.units.arrange(config.layers(row.split, row.probe)[:, place]))
+        found = estimates(config.units.arrange(config.layers(row.split, row.probe)[:, place]))
+        means = [one.within(*range_of(row.probe)) for one in found]
     return max((mean for mean in means if mean.n), key=lambda mean: mean.mean, default=None)
 
 

@@ -7,7 +7,7 @@ Legend: U units, n of them complete, S class splits, T seeds, L layers. Units ar
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ class Generalization:
     best_layer: int  # of plain; the shallowest where several tie
     wins: NDArray[np.int64]  # (L,) in how many units each layer is the largest; ties go to the shallowest
     candidates: NDArray[np.bool_]  # (L,) layers that cannot be excluded as the best
+
+    def within(self, least: float, most: float) -> Generalization:
+        """Return it with an interval that ends where the scores do (`Estimate.within`)."""
+        return replace(self, cross_fitted=self.cross_fitted.within(least, most))
 
     @property
     def score(self) -> Estimate:

@@ -11,7 +11,7 @@ equal to the last bit, there is no interval: NaN.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,10 @@ from unseen.reporting.statistics.crossed import Error
 
 Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
+SHARE, DIFFERENCE = (
+    (0.0, 1.0),
+    (-1.0, 1.0),
+)  # where NMI and accuracies lie, and two of them, one less the other
 FEWEST = 3  # units for an interval or a p
 _ROUNDING = 1e-12  # a spread below this share of the values is rounding
 
@@ -34,6 +38,22 @@ class Estimate:
     low: float = math.nan
     high: float = math.nan
     n: int = 0
+
+    def within(self, least: float, most: float) -> Estimate:
+        """Return it with an interval that ends where its true value must lie; it covers that as often.
+
+        Few units give intervals by t that reach beyond, since a share is no normal number.
+
+        Args:
+            least: Smallest value that is possible.
+            most: Largest one.
+
+        >>> Estimate(0.6, 0.3, -0.15, 1.35, 3).within(*SHARE)
+        Estimate(mean=0.6, std=0.3, low=0.0, high=1.0, n=3)
+        """
+        # of NaN, where there is no interval, both return NaN; rounding may leave a mean beyond
+        low, high = max(self.low, min(least, self.mean)), min(self.high, max(most, self.mean))
+        return replace(self, low=low, high=high)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ import numpy as np
 from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.statistics.claims import Tested, judged
 from unseen.reporting.statistics.crossfit import Score, cross_fit
-from unseen.reporting.statistics.intervals import Estimate, Floats, complete
+from unseen.reporting.statistics.intervals import DIFFERENCE, Estimate, Floats, complete
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _read(config: Configuration, nmi: Floats, values: Floats, *, less_last: bool
     if not np.isfinite(read).all():
         return Tested(Estimate(), math.nan)
     found = cross_fit(np.concatenate([whole.values, read], axis=-1), chosen_of_pair(less_last=less_last))
-    return Tested(found.estimate, found.p)
+    return Tested(found.estimate.within(*DIFFERENCE), found.p)
 
 
 def chosen_of_pair(*, less_last: bool) -> Score:

@@ -19,7 +19,7 @@ from unseen.reporting.by_key import by_key
 from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.statistics.claims import judged
 from unseen.reporting.statistics.crossfit import CrossFit, at_best, cross_fit
-from unseen.reporting.statistics.intervals import Estimate, Floats, estimate
+from unseen.reporting.statistics.intervals import DIFFERENCE, SHARE, Estimate, Floats, estimate
 from unseen.reporting.studies.paired_levels import Shared, mean_of
 from unseen.scores import ENSEMBLE_PROBE
 
@@ -95,4 +95,5 @@ def _gain(
     named: tuple[str, str, str], together: Floats, single: CrossFit, found: CrossFit, where: tuple[str, str]
 ) -> Gain:
     above = int((found.scores > 0).sum())
-    return Gain(*named, estimate(together), single.estimate, found.estimate, above, found.p, *where)
+    both = (estimate(together).within(*SHARE), single.estimate.within(*SHARE))
+    return Gain(*named, *both, found.estimate.within(*DIFFERENCE), above, found.p, *where)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unseen.reporting.layers.configuration import Configuration
+from unseen.reporting.run_files import range_of
 from unseen.reporting.statistics.association import spearman
 from unseen.reporting.statistics.crossfit import CrossFit, at_best, cross_fit
-from unseen.reporting.statistics.intervals import Estimate, Floats, complete, estimate
+from unseen.reporting.statistics.intervals import DIFFERENCE, SHARE, Estimate, Floats, complete, estimate
 from unseen.reporting.statistics.units import Cell, Units
 
 
@@ -84,7 +85,7 @@ class Shared:
     @property
     def accuracy(self) -> Estimate:
         """Its mean over the units."""
-        return estimate(self.accuracies) if self.units.cells else Estimate()
+        return estimate(self.accuracies).within(*SHARE) if self.units.cells else Estimate()
 
     @property
     def curves(self) -> list[Floats]:
@@ -139,7 +140,7 @@ def compare(firsts: Sequence[Configuration], seconds: Sequence[Configuration], m
     n = len(firsts)
     one, two = (replace(both, configs=both.configs[part], values=both.values[part], rows=both.rows[part])
                 for part in (slice(n), slice(n, None)))  # fmt: skip
-    accuracy = estimate(one.accuracies - two.accuracies)
+    accuracy = estimate(one.accuracies - two.accuracies).within(*DIFFERENCE)
     rhos = [spearman(a, b).rho for a, b in zip(one.curves, two.curves, strict=True) if len(a) == len(b) > 2]
     rho = float(np.mean(rhos)) if len(rhos) == n else math.nan
     about_units = (accuracy, rho, both.units.scope, str(both.units), n)
@@ -149,4 +150,6 @@ def compare(firsts: Sequence[Configuration], seconds: Sequence[Configuration], m
         assert isinstance(lower, float)
         return Effect(Estimate(higher - lower, n=1), math.nan, int(higher > lower), *about_units)
     found = mean_of(higher) - mean_of(lower)
-    return Effect(found.estimate, found.p, int((found.scores > 0).sum()), *about_units)
+    least, most = range_of(measure)
+    g = found.estimate.within(least - most, most - least)
+    return Effect(g, found.p, int((found.scores > 0).sum()), *about_units)

@@ -19,6 +19,7 @@ from typing import Any
 
 from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.layers.scored_runs import Run
+from unseen.reporting.run_files import range_of
 from unseen.reporting.statistics.best_layer import generalization
 from unseen.reporting.statistics.claims import judged
 from unseen.reporting.statistics.intervals import Estimate
@@ -150,7 +151,8 @@ def _level(value: str, configs: Sequence[Configuration], measure: str, effect: E
         if found := generalization(shared.units.arrange(config.layers("unseen", measure)[rows, -1])):
             wins = f"in {found.wins[found.best_layer]} of {found.plain.n}"
             best.append(f"{found.best_layer} of 0..{config.last_layer} ({wins})")
-    return Level(value, of_units(shared.fits), shared.accuracy, tuple(dict.fromkeys(best)), effect)
+    g = of_units(shared.fits).within(*range_of(measure))
+    return Level(value, g, shared.accuracy, tuple(dict.fromkeys(best)), effect)
 
 
 def _corrected(factors: Sequence[Factor], parts: int) -> list[Factor]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.number_texts import p_text, signed, spans, unsigned, with_interval
+from unseen.reporting.run_files import range_of
 from unseen.reporting.statistics.best_layer import Generalization, generalization
 from unseen.reporting.statistics.claims import RULE
 from unseen.reporting.statistics.design import components
@@ -74,7 +75,8 @@ def g_by(config: Configuration, measure: str) -> Generalization | None:
     """Return g of a configuration by a measure, nmi or ami; None where its runs have no layer of it in common."""
     if measure == "nmi":
         return config.g  # without runs that lack a layer
-    return generalization(config.units.arrange(config.layers("unseen", measure)[:, -1]))
+    found = generalization(config.units.arrange(config.layers("unseen", measure)[:, -1]))
+    return found and found.within(*range_of(measure))
 
 
 def study_sentences(study: Study) -> list[str]:
@@ -158,6 +160,6 @@ def _spread(config: Configuration, measure: str) -> str:
     best = f"Layer {g.best_layer} of 0..{config.last_layer} is best in the mean"
     wins = f"in {g.wins[g.best_layer]} of {g.plain.n} {units.noun}"
     candidates = spans(np.flatnonzero(g.candidates).tolist())
-    pixels = estimate(units.arrange(config.pixels("unseen", measure)[:, -1]))
+    pixels = estimate(units.arrange(config.pixels("unseen", measure)[:, -1])).within(*range_of(measure))
     beside = f" Raw pixels have {with_interval(pixels)}." if pixels.n else ""
     return f"{text}. {best} and {wins}; layers that cannot be excluded as the best: {candidates}.{beside}"
