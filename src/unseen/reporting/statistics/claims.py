@@ -42,8 +42,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def may_be_written(p_values: Sequence[float], families: int = 1) -> list[bool]:
-    """Return for all tests of a page, passed or not, which of their claims may be written.
+def judged(p_values: Sequence[float], families: int = 1) -> list[tuple[float, bool]]:
+    """Return for each test of a page, passed or not, its corrected p, and whether its claim may be written.
 
     A claim needs p ≤ .05 by itself, and ≤ .10 after Holm's correction for all tests of the page. A test without a p
     (too few units) makes no claim.
@@ -52,21 +52,19 @@ def may_be_written(p_values: Sequence[float], families: int = 1) -> list[bool]:
         p_values: Of all tests.
         families: Of how many such lists the page's claims come; each gets an equal share of its errors.
 
-    >>> may_be_written([0.004, 0.04, 0.3, float("nan")])
-    [True, True, False, False]
-    """
-    corrected = holm(p_values)
-    return [
-        p <= SIGNIFICANT and families * page <= OF_A_PAGE for p, page in zip(p_values, corrected, strict=True)
-    ]
-
-
-def judged(p_values: Sequence[float], families: int = 1) -> list[tuple[float, bool]]:
-    """Return for each test its p, corrected for all tests and families, and whether its claim may be written.
-
     >>> judged([0.004, 0.3]), judged([0.004, 0.3], families=2)
     ([(0.008, True), (0.3, False)], [(0.016, True), (0.6, False)])
     """
-    # in this order NaN stays NaN
-    corrected = [min(families * p, 1.0) for p in holm(p_values)]
-    return list(zip(corrected, may_be_written(p_values, families), strict=True))
+    corrected = [min(families * page, 1.0) for page in holm(p_values)]  # in this order NaN stays NaN
+    return [
+        (page, p <= SIGNIFICANT and page <= OF_A_PAGE) for p, page in zip(p_values, corrected, strict=True)
+    ]
+
+
+def may_be_written(p_values: Sequence[float]) -> list[bool]:
+    """Return which claims may be written, by `judged`.
+
+    >>> may_be_written([0.004, 0.04, 0.3, float("nan")])
+    [True, True, False, False]
+    """
+    return [written for _, written in judged(p_values)]
