@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from unseen.reporting.layers.analysis import Contest
 from unseen.reporting.layers.configuration import Configuration, shared_units
-from unseen.reporting.statistics.claims import Tested, judged
+from unseen.reporting.statistics.claims import Change, judged
 from unseen.reporting.statistics.crossed import Error
 from unseen.reporting.statistics.intervals import (
     DIFFERENCE,
@@ -56,7 +56,7 @@ class Choice:
     best_in: int | None  # in how many of them it takes the best layer; None of a layer at random
     regret: Estimate
     gains: tuple[
-        Tested, ...
+        Change, ...
     ]  # NMI minus that of BASELINES, in the same runs; () of these, and of a layer at random
 
 
@@ -118,7 +118,7 @@ def layer_choice(contests: Sequence[Contest], parts: int = 1) -> LayerChoice:
     p_values = [gain.p for one in found for gain in one.gains]
     verdicts = iter(judged(p_values, parts))
     choices = [
-        replace(one, gains=tuple(Tested(gain.value, gain.p, *next(verdicts)) for gain in one.gains))
+        replace(one, gains=tuple(Change(gain.value, gain.p, *next(verdicts)) for gain in one.gains))
         for one in found
     ]
     scope = "; ".join(dict.fromkeys(design.units.scope for design in designs))
@@ -277,15 +277,15 @@ def _stacked(designs: Sequence[_Design], values: Sequence[Sequence[Floats]]) -> 
     return np.concatenate(tables) if tables else np.empty(0)
 
 
-def _gain(values: Floats) -> Tested:
+def _gain(values: Floats) -> Change:
     used = complete(values[..., None])
     n = len(used.units)
     if n < FEWEST:
-        return Tested(estimate(values).within(*DIFFERENCE), math.nan)
+        return Change(estimate(values).within(*DIFFERENCE), math.nan)
     (mean,), error = mean_with_error(used.values)
     parts = (error.units, error.df, error.seeds, error.df_seeds)
     one = Error(*(float(np.squeeze(part)) for part in parts))
-    return Tested(estimate(values).within(*DIFFERENCE), two_sided_p(float(mean), one, n))
+    return Change(estimate(values).within(*DIFFERENCE), two_sided_p(float(mean), one, n))
 
 
 def _single(rules: Mapping[str, Rule], designs: Sequence[_Design]) -> list[Taken]:

@@ -19,8 +19,8 @@ RULE = f"p ≤ {SIGNIFICANT} and, by Holm, ≤ {OF_A_PAGE}"  # as sentences name
 
 
 @dataclass(frozen=True)
-class Tested:
-    """A difference with its test."""
+class Change:
+    """A change with its test."""
 
     value: Estimate
     p: float  # two-sided; NaN below three units

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unseen.reporting.layers.configuration import Configuration
-from unseen.reporting.statistics.claims import Tested, judged
+from unseen.reporting.statistics.claims import Change, judged
 from unseen.reporting.statistics.crossfit import Score, cross_fit
 from unseen.reporting.statistics.intervals import DIFFERENCE, Estimate, Floats, complete
 
@@ -31,8 +31,8 @@ class Cut:
     )
     time: float  # share of the time of a forward pass
     timed: str  # on what, "" where not measured
-    nmi: Tested  # of the unseen classes, at the layer of the cut minus that at the last layer
-    probe: Tested  # accuracy of a linear probe on seen classes, in the same way
+    nmi: Change  # of the unseen classes, at the layer of the cut minus that at the last layer
+    probe: Change  # accuracy of a linear probe on seen classes, in the same way
     probe_at_last: float  # its mean at the last layer
 
 
@@ -42,8 +42,8 @@ def cuts(configurations: Sequence[Configuration], parts: int = 1) -> tuple[Cut, 
     p_values = [change.p for one in found for change in (one.nmi, one.probe)]
     verdicts = iter(judged(p_values, parts))
 
-    def corrected(change: Tested) -> Tested:
-        return Tested(change.value, change.p, *next(verdicts))
+    def corrected(change: Change) -> Change:
+        return Change(change.value, change.p, *next(verdicts))
 
     return tuple(replace(one, nmi=corrected(one.nmi), probe=corrected(one.probe)) for one in found)
 
@@ -68,7 +68,7 @@ def _mean(config: Configuration, nmi: Floats, values: Floats) -> float:
     return _read(config, nmi, values, less_last=False).value.mean
 
 
-def _read(config: Configuration, nmi: Floats, values: Floats, *, less_last: bool) -> Tested:
+def _read(config: Configuration, nmi: Floats, values: Floats, *, less_last: bool) -> Change:
     """Return (R, L) values at the layer that other units choose by their NMI, less those at the last layer.
 
     `nmi` is (U, L) or (S, T, L), with gaps for layers and units that do not count.
@@ -78,9 +78,9 @@ def _read(config: Configuration, nmi: Floats, values: Floats, *, less_last: bool
     if read.ndim == 3:
         read = read[:, whole.seeds]
     if not np.isfinite(read).all():
-        return Tested(Estimate(), math.nan)
+        return Change(Estimate(), math.nan)
     found = cross_fit(np.concatenate([whole.values, read], axis=-1), chosen_of_pair(less_last=less_last))
-    return Tested(found.estimate.within(*DIFFERENCE), found.p)
+    return Change(found.estimate.within(*DIFFERENCE), found.p)
 
 
 def chosen_of_pair(*, less_last: bool) -> Score:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from unseen.reporting.number_texts import p_text, unsigned, with_interval
-from unseen.reporting.statistics.claims import RULE, Tested
+from unseen.reporting.statistics.claims import RULE, Change
 from unseen.reporting.studies.cut_networks import Cut
 from unseen.reporting.tables import Column, Row, Table
 from unseen.reporting.texts import printable
@@ -71,7 +71,7 @@ def _of_network(one: Cut) -> str:
     return f"{where} ({most}): {kept}; against the last layer, {changes}."
 
 
-def _change(what: str, change: Tested) -> str:
+def _change(what: str, change: Change) -> str:
     if math.isnan(change.value.mean):
         return f"{what} was not measured at every layer"
     if math.isnan(change.p):
