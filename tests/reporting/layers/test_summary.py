@@ -133,6 +133,15 @@ def test_one_run_claims_nothing_about_seeds(tmp_path: Path) -> None:
     assert "cannot be judged: that takes three layers, and three seeds" in findings_of(tmp_path)
 
 
+def test_one_seed_of_two_choices_of_classes_is_not_one_run(tmp_path: Path) -> None:
+    for split in (0, 1):
+        make_curves(tmp_path, "cvt", [[0.1, 0.5, 0.3]], split=split)
+    assert (
+        "This is one seed: how much another seed would change it is not known."
+        in summary_of(tmp_path).details
+    )
+
+
 def test_the_noise_of_one_run_is_called_that_of_k_means(tmp_path: Path) -> None:
     noise = tuple(
         Score(0, 0, "unseen", layer, f"stage{layer}", None, "nmi_start_sd", 0.03) for layer in (0, 1)

@@ -113,7 +113,8 @@ def _runs(contest: Contest) -> str:
         measured = (
             "" if sd is None else f", only that k-means alone moves it by {sd:.2f} (standard deviation)"
         )
-        runs = "one run each" if len(contest.configurations) > 1 else "one run"
+        runs = "one seed" if len(units.counted) > 1 else "one run"  # one seed of several choices of classes
+        runs += " each" * (len(contest.configurations) > 1)
         return f"This is {runs}: how much another seed would change it is not known{measured}."
     text = f"{contest.best.label} has {units}"
     if scored.n < FEWEST:
