@@ -176,7 +176,7 @@ def test_two_studies_run_and_are_reported(tmp_path: Path) -> None:
     tiny = (
         "data=digits", "data.num_unseen=3", "model=resnet", "data.train_size=72", "data.test_size=40",
         "data.unseen_per_class=12", "trainer.max_steps=2", "trainer.val_check_interval=2", "probe.n_init=1",
-        "data.split_seed=0,1,2", "resume=true",
+        "probe.at_start=false", "data.split_seed=0,1,2", "resume=true",
     )  # fmt: skip
     for line in (("study=g5", "tuning=full,head", "loss=cross_entropy"), ("study=g4", "seed=0")):
         ran = run_command("train.py", "-m", *line, *tiny, logs=tmp_path)
