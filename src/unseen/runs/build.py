@@ -219,7 +219,7 @@ def _told_what_sets_it() -> Iterator[None]:
         named = re.match(r"(?:data\.)?(\w+)=", str(error))
         if named is None or (choice := set_by(f"data.{named[1]}")) is None:
             raise
-        raise ValueError(f"{error} ({choice} sets it; data.{named[1]}=... goes before it)") from error
+        raise ValueError(f"{error} (set by {choice}; a typed data.{named[1]} replaces it)") from error
 
 
 def _weights_file(plain: dict[str, Any]) -> Path | None:
