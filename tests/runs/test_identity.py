@@ -195,7 +195,7 @@ def test_long_names_of_scored_runs_are_cut_and_still_differ() -> None:
 
 def test_which_choice_sets_what_nobody_typed() -> None:
     with typed_line("model=vit", "debug=tiny"):
-        assert [set_by(name) for name in ("data.train_size", "probe.n_init", "data.test_size")] == [
+        assert [set_by(name) for name in ("data.train_size", "probe.n_init", "data.rotation")] == [
             "debug=tiny", "debug=tiny", None,
         ]  # fmt: skip
     with typed_line("debug=tiny", "data.train_size=40"):
