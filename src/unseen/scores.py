@@ -30,6 +30,8 @@ ACCURACY = "accuracy"
 CHANCE_PROBE = "nmi_chance"
 NOISE_FLOOR_PROBE = "nmi_start_sd"
 ENSEMBLE_PROBE = "ensemble_nmi"  # of a layer and all deeper ones together
+# Agreement of k-means clusters with the colours of a cue (`data.cue_agreement`) instead of the classes.
+CUE_PROBES = {"nmi": "cue_nmi", "ami": "cue_ami"}
 _DESTROYED = "nmi_noise_"
 LARGEST_FILE = 256 * MEBIBYTE  # four million rows
 
@@ -45,7 +47,7 @@ class Score:
         layer: 0 for the shallowest layer .. L-1; -1 for the baseline on raw pixels, -2 for the head.
         layer_name: Module path of the layer in the backbone, or "input", or "head".
         depth: layer / (L-1), 0..1; None for the baseline and the head.
-        probe: Name of the score, one of `unseen.probe_table.SCORES` or `destroyed_probe`, or
+        probe: Name of the score, one of `unseen.probe_table.SCORES`, `destroyed_probe` or `CUE_PROBES`, or
             `ENSEMBLE_PROBE`; "accuracy" for the head.
         value: Its value; NaN where the probe is undefined.
     """

@@ -5,7 +5,10 @@ import torch
 from tests.fake_cuda import fake_device
 
 from unseen.backbones.protocol import Tap
-from unseen.callbacks.layer_scores import EmbeddingBank, logged_numbers, score_rows
+from unseen.callbacks.kept_layers import KeptLayers
+from unseen.callbacks.layer_scores import EmbeddingBank, LayerScorer, logged_numbers, score_rows
+from unseen.distributed import ProcessGroup
+from unseen.probes import ProbeSuite
 from unseen.scores import Generalization, destroyed_probe
 
 TAPS = (Tap(0, "stem", 0.0, "nchw"), Tap(1, "blocks", 1.0, "nchw"))
@@ -54,3 +57,33 @@ def test_embeddings_that_would_fill_a_gpu_are_kept_on_the_cpu(
         bank.add([torch.zeros(3, 8, device="cuda"), torch.zeros(3, 4, device="cuda")], numbers, numbers)
         assert bank.pop(0).device.type == device
         assert bank.pop(1).device.type == device
+
+
+def test_clusters_are_compared_with_classes_and_with_colours() -> None:
+    """Two colours for each of two classes, balanced: a layer that has the one knows nothing of the other."""
+    labels = torch.tensor([0, 0, 1, 1] * 6)
+    colours = torch.tensor([0, 1, 0, 1] * 6)
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(0))  # of arrival
+    bank = EmbeddingBank(2)
+    bank.add([colours[order, None] * 9.0, labels[order, None] * 9.0], labels[order], order)
+    cpu = torch.device("cpu")
+    scorer = LayerScorer(ProcessGroup(cpu), cpu, ProbeSuite(n_init=2, k=3), lambda *_: None)
+    kept = KeptLayers(2)
+    found = scorer.score("unseen", bank, TAPS, 24, kept=kept, colours=colours)
+    expected = {
+        (0, "cue_nmi"): 1,
+        (0, "nmi"): 0,
+        (1, "cue_nmi"): 0,
+        (1, "nmi"): 1,
+        (0, "cue_ami"): 1,
+        (1, "ami"): 1,
+    }
+    for (layer, probe), value in expected.items():
+        assert found["unseen", layer, probe] == pytest.approx(value, abs=1e-9), (layer, probe)
+    assert found["unseen", 1, "cue_ami"] == found["unseen", 0, "ami"] < 0  # below what chance gives
+    assert torch.equal(kept.colours, colours)
+    pixels = scorer.score_pixels("seen", colours[:, None] * 9.0, labels, colours)
+    assert (pixels["seen", "cue_nmi"], pixels["seen", "nmi"]) == pytest.approx((1, 0), abs=1e-9)
+    bank = EmbeddingBank(2)
+    bank.add([torch.randn(24, 2)] * 2, labels, torch.arange(24))
+    assert not {probe for _, _, probe in scorer.score("seen", bank, TAPS, 24)} & {"cue_nmi", "cue_ami"}

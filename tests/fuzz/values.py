@@ -104,6 +104,7 @@ SETTINGS = (
     Setting("data.keep_share", {"0.5": 0.5, "0.3": 0.3}, (*NO_NUMBER, "null", "0", "1", "-0.1", "2", "inf"), True),
     Setting("data.imbalance", {"1": 1, "3": 3.0, "1.5": 1.5}, (*NO_NUMBER, "null", "0", "0.5", "-1", "inf", "1e7")),
     Setting("data.shift", {s: s for s in ("none", "blur", "invert", "contrast")}, (*NONSENSE, "null", "Blur", "1")),
+    Setting("data.cue_agreement", {"null": None, "0": 0.0, "1": 1.0, "0.9": 0.9}, (*NO_NUMBER, "-0.1", "1.1", "inf")),
     switch("data.stratified"),
     switch("data.eval_deterministic"),
     switch("data.skip_bad"),

@@ -46,6 +46,7 @@ class KeptLayers:
         self._best: tuple[float, int] | None = None
         self._rows: dict[int, Tensor] = {}
         self.labels = torch.empty(0, dtype=torch.long)
+        self.colours: Tensor | None = None  # of a cue
         self.owners = [0] * num_layers  # the rank that scores each layer
 
     def offer(self, layer: int, embeddings: Tensor, nmi: float) -> None:
@@ -94,7 +95,8 @@ def save_embeddings(
 ) -> None:
     """Write unseen_LAYER (N, D) of the first, best and last layer, unseen_labels (N,) and step, on rank 0.
 
-    Called by every rank. A disk that does not take them is a warning: the scores are on it already.
+    With a colour cue unseen_colours (N,), too. Called by every rank. A disk that does not take them is a warning: the
+    scores are on it already.
     """
     layers = kept.collect(group, best.best_layer)
     if not layers:
@@ -102,6 +104,8 @@ def save_embeddings(
     arrays: dict[str, Any] = {f"unseen_{layer}": rows.numpy() for layer, rows in layers.items()}
     kind = np.int16 if int(kept.labels.max()) < 2**15 else np.int32
     arrays |= {"unseen_labels": kept.labels.numpy().astype(kind), "step": np.array(best.step, dtype=np.int64)}
+    if kept.colours is not None:
+        arrays["unseen_colours"] = kept.colours.numpy().astype(kind)
     try:
         keeper.write_embeddings(lambda file: np.savez(file, **arrays))
     except OSError as error:

@@ -126,7 +126,9 @@ class LayerProbe(Callback):
         assert self._group is not None
         scorer = LayerScorer(self._group, _probe_device(trainer), self._suite, self._on_phase)
         with preserve(pl_module):
-            values = scorer.score("seen", seen, backbone.taps, datamodule.num_images("seen"))
+            values = scorer.score(
+                "seen", seen, backbone.taps, datamodule.num_images("seen"), colours=datamodule.colours("seen")
+            )
             del seen
             self._controlled = self._is_last(trainer)
             if self._controlled:
@@ -139,7 +141,8 @@ class LayerProbe(Callback):
             num_unseen = datamodule.num_images("unseen")
             if self._ensembles:
                 values |= scorer.score_ensembles(unseen, backbone.taps, num_unseen)
-            values |= scorer.score("unseen", unseen, backbone.taps, num_unseen, kept=kept)
+            colours = datamodule.colours("unseen")
+            values |= scorer.score("unseen", unseen, backbone.taps, num_unseen, kept=kept, colours=colours)
             if self._baseline is None:
                 self._baseline = self._score_input(datamodule, scorer)
         accuracy: float | None = pl_module.seen_accuracy()  # type: ignore[operator]
@@ -210,7 +213,8 @@ class LayerProbe(Callback):
         for number, split in enumerate(SPLITS):
             if number % group.world_size == group.rank:
                 self._on_phase(f"probing the raw pixels of {split} classes", number, len(SPLITS))
-                mine |= scorer.score_pixels(split, *datamodule.raw_pixels(split))
+                pixels, labels = datamodule.raw_pixels(split)
+                mine |= scorer.score_pixels(split, pixels, labels, datamodule.colours(split))
         return group.share(mine)
 
     def _place(self, trainer: Trainer) -> tuple[int, int]:

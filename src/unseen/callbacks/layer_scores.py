@@ -21,6 +21,7 @@ from unseen.probes import PendingScores, ProbePool, ProbeSuite, ensemble_embeddi
 from unseen.probes.inputs import NotFiniteError
 from unseen.scores import (
     ACCURACY,
+    CUE_PROBES,
     ENSEMBLE_PROBE,
     HEAD_LAYER,
     HEAD_NAME,
@@ -125,6 +126,7 @@ class LayerScorer:
         *,
         noise_level: float | None = None,
         kept: KeptLayers | None = None,
+        colours: Tensor | None = None,
     ) -> Values:
         """Return the scores of every layer, equal on all ranks. Called by every rank; the bank is empty afterwards.
 
@@ -135,6 +137,8 @@ class LayerScorer:
             num_images: N.
             noise_level: Of images with noise, which are scored by their NMI only.
             kept: Is offered every layer that this rank scores.
+            colours: Of a cue, (N,) in the order of the images' positions; each layer is scored by its clusters'
+                agreement with them, too.
 
         Raises:
             ValueError: A layer cannot be scored; it is named.
@@ -144,17 +148,17 @@ class LayerScorer:
         places, targets, widths = self._shared(bank, num_images)
         owners = share_out(widths, group.world_size)
         if kept is not None:
-            kept.labels, kept.owners = targets, owners
+            kept.labels, kept.owners, kept.colours = targets, owners, colours
         mine: Values = {}
-        pending: deque[tuple[Tap, Tensor, PendingScores]] = deque()
+        pending: deque[tuple[Tap, Tensor, PendingScores, PendingScores | None]] = deque()
 
         def finish_oldest() -> None:
-            tap, embeddings, scores = pending.popleft()
+            tap, embeddings, scores, of_colours = pending.popleft()
             self._on_phase(
                 f"probing layer {tap.layer + 1}/{len(taps)} on {split} classes", tap.layer, len(taps)
             )
             with naming(tap.layer, tap.name, split, noise_level):
-                found = scores.result()
+                found = scores.result() | _of_cue(of_colours)
             if noise_level is not None:
                 found = {destroyed_probe(noise_level): found["nmi"]}
             mine.update({(split, tap.layer, probe): value for probe, value in found.items()})
@@ -172,8 +176,9 @@ class LayerScorer:
                     embeddings = embeddings.to(self._device)
                     with naming(tap.layer, tap.name, split, noise_level):
                         scores = self._submit(pool, embeddings, targets, split, noise_level)
-                    pending.append((tap, embeddings, scores))
-                    del embeddings, scores
+                        of_colours = self._submit_cue(pool, embeddings, colours)
+                    pending.append((tap, embeddings, scores, of_colours))
+                    del embeddings, scores, of_colours
             while pending:
                 finish_oldest()
         return group.share(mine)
@@ -220,14 +225,18 @@ class LayerScorer:
         widths = [max(of_layer) for of_layer in zip(*(part[2] for part in parts.values()), strict=True)]
         return places, targets, widths
 
-    def score_pixels(self, split: str, pixels: Tensor, labels: Tensor) -> dict[tuple[str, str], float]:
-        """Return {(split, probe): value} of raw pixels (N, D); called by one rank."""
+    def score_pixels(
+        self, split: str, pixels: Tensor, labels: Tensor, colours: Tensor | None = None
+    ) -> dict[tuple[str, str], float]:
+        """Return {(split, probe): value} of raw pixels (N, D), and of a cue's colours (N,); called by one rank."""
         with (
             naming(INPUT_LAYER, INPUT_NAME, split),
             full_precision(self._device),
             ProbePool(self._device) as pool,
         ):
-            found = pool.submit(pixels.to(self._device), labels, self._suite.of("")).result()
+            embeddings = pixels.to(self._device)
+            of_colours = self._submit_cue(pool, embeddings, colours)
+            found = pool.submit(embeddings, labels, self._suite.of("")).result() | _of_cue(of_colours)
         return {(split, probe): value for probe, value in found.items()}
 
     def _submit(
@@ -236,6 +245,19 @@ class LayerScorer:
         """Begin all probes and selectors of a layer, of images with noise k-means only."""
         suite = self._suite.of(split) if noise_level is None else self._suite.only("clusters")
         return pool.submit(embeddings, targets, suite)
+
+    def _submit_cue(
+        self, pool: ProbePool, embeddings: Tensor, colours: Tensor | None
+    ) -> PendingScores | None:
+        """Begin to compare clusters with colours: the same clusters where there are as many colours as classes."""
+        return None if colours is None else pool.submit(embeddings, colours, self._suite.only("clusters"))
+
+
+def _of_cue(pending: PendingScores | None) -> dict[str, float]:
+    if pending is None:
+        return {}
+    found = pending.result()
+    return {name: found[score] for score, name in CUE_PROBES.items()}
 
 
 @contextmanager

@@ -37,7 +37,8 @@ class Batch(NamedTuple):
 class CanvasBatch(NamedTuple):
     """What a loader yields: canvases (B, 3, S+2p, S+2p) uint8, labels and indices (B,) int64, angles (B,), noise.
 
-    The epoch is there for training batches only, a shift for those of unseen classes only.
+    The epoch is there for training batches only, a shift for those of unseen classes only, and inks (B, 3) uint8, in
+    which black is shown, where there is a colour cue.
     """
 
     images: Tensor
@@ -47,6 +48,7 @@ class CanvasBatch(NamedTuple):
     noise: Noise | None = None
     epoch: int | None = None
     shift: Shift = "none"
+    inks: Tensor | None = None
 
 
 class Share(NamedTuple):
@@ -211,10 +213,17 @@ class CanvasDataset(Dataset["CanvasBatch | UnreadableImageError"]):
         store: N canvases.
         noise: Gives what the images are mixed with; None: nothing.
         shift: How the images will be changed.
+        inks: (N, 3) uint8, the ink of each image; None: as they are.
     """
 
-    def __init__(self, store: CanvasStore, noise: NoiseSource | None = None, shift: Shift = "none") -> None:
-        self._store, self._noise, self._shift = store, noise, shift
+    def __init__(
+        self,
+        store: CanvasStore,
+        noise: NoiseSource | None = None,
+        shift: Shift = "none",
+        inks: Tensor | None = None,
+    ) -> None:
+        self._store, self._noise, self._shift, self._inks = store, noise, shift, inks
 
     def __len__(self) -> int:
         return len(self._store)
@@ -232,7 +241,8 @@ class CanvasDataset(Dataset["CanvasBatch | UnreadableImageError"]):
         noise = self._noise.draw(indices) if self._noise else None
         angles = None if share.angles is None else torch.from_numpy(share.angles)
         labels = self._store.labels[indices]
-        return CanvasBatch(images, labels, indices, angles, noise, share.epoch, self._shift)
+        inks = None if self._inks is None else self._inks[indices]
+        return CanvasBatch(images, labels, indices, angles, noise, share.epoch, self._shift, inks)
 
 
 class BatchLoader(DataLoader[CanvasBatch]):

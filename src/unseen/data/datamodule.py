@@ -29,6 +29,7 @@ from unseen.data.canvases import (
     decode_into_memory,
 )
 from unseen.data.catalog import Catalog, Counts, ImageSource, left_out_sentence
+from unseen.data.cue import ColourCue, inked, palette
 from unseen.data.diet import Diet, el2n_table
 from unseen.data.files import HIDDEN, SYSTEM
 from unseen.data.memory import DoesNotFitError, check_memory, free_memory
@@ -72,6 +73,7 @@ class SeenUnseenDataModule(LightningDataModule):
         choose: Divides the classes into seen and unseen, given all names and the source's own choice.
         rule: How many images of each kind are taken; None: all.
         diet: Which of the training images that the rule takes are trained on; None: all.
+        cue: Shows each image in an ink of some colour, before anything else is done to it; None: as they are.
         batch_size: Training images per step and process.
         eval_batch_size: Images per evaluation step and process.
         class_balanced: Show each seen class equally often in training, whatever its number of images.
@@ -102,6 +104,7 @@ class SeenUnseenDataModule(LightningDataModule):
         choose: Callable[..., ClassSplit] = choose_classes,
         rule: SelectionRule | None = None,
         diet: Diet | None = None,
+        cue: ColourCue | None = None,
         batch_size: int = 72,
         eval_batch_size: int = 250,
         class_balanced: bool = False,
@@ -132,7 +135,8 @@ class SeenUnseenDataModule(LightningDataModule):
         self.skip_bad, self._num_labels = skip_bad, num_labels
         self.image_size, self.seed = view.image_size, view.seed
         self._view, self._choose, self._rule = view, choose, rule or SelectionRule()
-        self._diet = diet or Diet()
+        self._diet, self._cue = diet or Diet(), cue
+        self._colours: dict[Kind, Tensor] = {}
         self._split: ClassSplit | None = None
         self._stores: dict[Kind, CanvasStore] = {}
         self._on_device: dict[Kind, CanvasStore] = {}
@@ -227,9 +231,16 @@ class SeenUnseenDataModule(LightningDataModule):
             "seed": self.seed,
             "rotation": float(self._view.rotation),
             "class_balanced": self._class_balanced,
+            "cue": None if self._cue is None else self._cue.agreement,
         }
         self._catalog, self.bad_files = dataclasses.replace(catalog, entries=()), bad_files
         self._split, self._stores = split, {"train": train, "seen": test, "unseen": unseen}
+        if self._cue is not None:
+            self._colours = {
+                "train": self._cue.of_training(train.references, train.labels.tolist(), split.seen_names),
+                "seen": self._cue.of_evaluation(test.references, len(split.seen)),
+                "unseen": self._cue.of_evaluation(unseen.references, len(split.unseen)),
+            }
 
     def _decode(self, chosen: Selection) -> tuple[list[CanvasStore], tuple[tuple[str, str], ...]]:
         """Return a store for each kind of images, and the bad files."""
@@ -359,7 +370,12 @@ class SeenUnseenDataModule(LightningDataModule):
         shift = "" if self._shift == "none" else f" (shift: {self._shift})"
         sizes += "" if self.keeps_all else f" (the {self._diet.keep} {self._diet.share:g} of each class)"
         images = f"{train} training{sizes}, {test} test{tested}, {unseen} unseen images{shift}"
-        return f"{', '.join(parts)} · {images}"
+        cue = (
+            ""
+            if self._cue is None
+            else f" · coloured inks, agreement {self._cue.agreement:g} with the class in training"
+        )
+        return f"{', '.join(parts)} · {images}{cue}"
 
     @property
     def left_out_notice(self) -> str | None:
@@ -379,15 +395,19 @@ class SeenUnseenDataModule(LightningDataModule):
     def raw_pixels(self, which: Kind) -> tuple[Tensor, Tensor]:
         """Return images of at most 32 x 32, not rotated, as (N, D) float32 in 0..1, and their labels (N,) int64.
 
-        Those of unseen classes are shifted, as the network gets them.
+        Those of unseen classes are shifted, and a colour cue is there, as the network gets them.
 
         Beside them, a few batches of canvases are held.
         """
         store = self._store(which)
         flat = torch.empty(0)
         sampler = EvalSampler(len(store), self.eval_batch_size)
-        for batch in BatchLoader(CanvasDataset(store), sampler, workers=self._workers(store)):
-            rows = raw_pixels(batch.images, size=self.image_size, shift=self._shift_of(which))
+        dataset = CanvasDataset(store, inks=self._inks(which))
+        for batch in BatchLoader(dataset, sampler, workers=self._workers(store)):
+            canvases = batch.images
+            if batch.inks is not None:
+                canvases = inked(cropped(canvases, None, self.image_size), batch.inks)
+            rows = raw_pixels(canvases, size=self.image_size, shift=self._shift_of(which))
             flat = flat if len(flat) else torch.empty(len(store), rows.shape[1])
             flat[batch.indices] = rows
         return flat, store.labels.clone()
@@ -397,7 +417,9 @@ class SeenUnseenDataModule(LightningDataModule):
         angles = self._view.eval_angles(self.num_images("seen"), _TEST)
         canvases = self._store("seen").take(indices)
         shown = cropped(canvases, None if angles is None else angles(0)[indices], self.image_size)
-        return shown.round().to(torch.uint8) if shown.is_floating_point() else shown
+        shown = shown.round().to(torch.uint8) if shown.is_floating_point() else shown
+        inks = self._inks("seen")
+        return shown if inks is None else inked(shown, inks[indices])
 
     def test_labels(self) -> Tensor:
         """Return the labels of the seen test images, (N,) int64."""
@@ -408,7 +430,9 @@ class SeenUnseenDataModule(LightningDataModule):
 
         None is turned.
         """
-        canvases = self._store("unseen").take(indices)
+        canvases, inks = self._store("unseen").take(indices), self._inks("unseen")
+        if inks is not None:
+            canvases = inked(cropped(canvases, None, self.image_size), inks[indices])
         zero, one = (0.0,) * 3, (1.0,) * 3
         shown = to_images(canvases, None, size=self.image_size, mean=zero, std=one, shift=self._shift)
         return shown.clamp_(0, 1).mul_(255).round_().to(torch.uint8)
@@ -417,9 +441,14 @@ class SeenUnseenDataModule(LightningDataModule):
         """Return the labels of the images of unseen classes, (N,) int64."""
         return self._store("unseen").labels.clone()
 
+    def colours(self, which: Kind) -> Tensor | None:
+        """Return the colours of a cue, (N,) int64 in the order of the images' indices; None without a cue."""
+        return self._colours.get(which)
+
     def test_identity(self) -> str:
         """Return a hash of what `test_images` depend on beside their files."""
-        return hashlib.sha256(repr(self._view).encode()).hexdigest()[:32]
+        cue = "" if self._cue is None else f" {self._cue.seed}"
+        return hashlib.sha256(f"{self._view!r}{cue}".encode()).hexdigest()[:32]
 
     def _store(self, which: Kind) -> CanvasStore:
         if not self._stores:
@@ -479,7 +508,7 @@ class SeenUnseenDataModule(LightningDataModule):
         store = self._near_network(which)
         on_device = store.canvases is not None and store.canvases.is_cuda
         return BatchLoader(
-            CanvasDataset(store, noise, self._shift_of(which)),
+            CanvasDataset(store, noise, self._shift_of(which), self._inks(which)),
             sampler,
             identity,
             workers=self._workers(store),
@@ -488,6 +517,12 @@ class SeenUnseenDataModule(LightningDataModule):
 
     def _shift_of(self, which: Kind) -> Shift:
         return self._shift if which == "unseen" else "none"
+
+    def _inks(self, which: Kind) -> Tensor | None:
+        """Return the ink of each image, (N, 3) uint8; None without a cue."""
+        colours = self.colours(which)
+        number = len(self.split.unseen if which == "unseen" else self.split.seen)
+        return None if colours is None else palette(number)[colours]
 
     def _near_network(self, which: Kind) -> CanvasStore:
         """Return the store, its canvases on the CUDA device that trains where there is ample room for them."""
@@ -533,7 +568,7 @@ class SeenUnseenDataModule(LightningDataModule):
         """Return network input of a loader's batch: rotated, cropped, normalised on the batch's device.
 
         Training images are augmented before they are normalised; with several views of each, there are as many times
-        the images, labels and indices.
+        the images, labels and indices. Inks come first: what an augmentation does to colours, it does to them.
         """
         if not isinstance(batch, CanvasBatch):
             return batch
@@ -542,6 +577,8 @@ class SeenUnseenDataModule(LightningDataModule):
             self._scales[device] = torch.tensor([self.mean, self.std], device=device)  # (2, 3)
         mean, std = self._scales[device]
         canvases, angles, labels, indices = batch.images, batch.angles, batch.labels, batch.indices
+        if batch.inks is not None:  # after the rotation, which reads a mark in a corner of the canvas
+            canvases, angles = inked(cropped(canvases, angles, self.image_size), batch.inks), None
         if self._augment is not None and batch.epoch is not None:
             shown = cropped(canvases, angles, self.image_size)
             places = indices.tolist()

@@ -30,6 +30,7 @@ from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.texts import one_line, printable, quoted
 from unseen.scores import (
     ACCURACY,
+    CUE_PROBES,
     ENSEMBLE_PROBE,
     HEAD_LAYER,
     INPUT_LAYER,
@@ -52,7 +53,7 @@ _ROUNDING = 1e-6  # a share that was computed in single precision may exceed 1 b
 _SAME = 1e-9  # g in both files
 _MOST_SHOWN = 3  # wrong facts in a reason
 _MOST_LAYERS = 2000
-_SHARES = {ACCURACY, ENSEMBLE_PROBE} | {
+_SHARES = {ACCURACY, ENSEMBLE_PROBE, CUE_PROBES["nmi"]} | {
     score.name for score in SCORES.values() if score.share
 }  # 0..1 by definition
 _LARGEST_CONFIG = MEBIBYTE

@@ -13,6 +13,7 @@ from unseen.runs.trainer import processes_to_fit
 
 if TYPE_CHECKING:
     from unseen.backbones.protocol import BackboneSpec
+    from unseen.data.cue import ColourCue
     from unseen.data.datamodule import SeenUnseenDataModule
     from unseen.data.diet import Diet
 
@@ -56,6 +57,7 @@ def make_datamodule(
             draws_classes=data["num_unseen"] is not None or data.get("num_seen") is not None,
         ),
         diet=_diet(data) if training else None,  # what is scored is not trained
+        cue=_cue(data),
         **settings(SeenUnseenDataModule),
         augment=make(data["augment"], "data.augment") if training and data.get("augment") else None,
         mean=spec.mean,
@@ -63,6 +65,13 @@ def make_datamodule(
         cache=CanvasCache(folder, limit, processes) if limit > 0 else None,
         processes=processes,
     )
+
+
+def _cue(data: dict[str, Any]) -> ColourCue | None:
+    from unseen.data.cue import ColourCue
+
+    agreement = data.get("cue_agreement")
+    return None if agreement is None else ColourCue(agreement, data["split_seed"])
 
 
 def _diet(data: dict[str, Any]) -> Diet:
