@@ -21,7 +21,7 @@ from unseen.reporting.layers.layer_tables import all_tables
 from unseen.reporting.layers.papers import compare_with_papers
 from unseen.reporting.layers.summary import summarise
 from unseen.reporting.page import page, top_of_heat
-from unseen.reporting.studies.study_effects import members_of_studies, studies
+from unseen.reporting.studies.study_effects import parts_of_studies, studies
 from unseen.reporting.studies.study_section import study_section
 from unseen.reporting.tables import write_tables
 from unseen.reporting.theme import FILES
@@ -62,7 +62,7 @@ def build_report(roots: Sequence[Path], out: Path, *, command: Sequence[str] = (
         read.bias_runs,
         tuple(run for run in read.transfer_runs if run.name not in dropped),
     )
-    parts = 1 + any(map(has_selectors, configurations)) + len(members_of_studies(configurations))
+    parts = 1 + any(map(has_selectors, configurations)) + parts_of_studies(configurations)
     analysis = analyse(configurations, parts)
     papers = compare_with_papers(configurations)
     biases, transfer = bias_section(collection.bias_runs), transfer_section(tuned, study)

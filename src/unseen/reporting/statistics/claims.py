@@ -1,8 +1,8 @@
 """Which claims of a page may be written, given how many there are.
 
-A page about layers has *parts*: its contests, the rules that choose a layer, and each study. A part corrects its p by
-Holm for its own tests, and once more for the number of parts (Bonferroni), so that the page keeps its level and a part
-needs to know of the others no more than how many they are.
+A page about layers has *parts*: its contests, the rules that choose a layer, and each study, of which one with a cue is
+two. A part corrects its p by Holm for its own tests, and once more for the number of parts (Bonferroni), so that the
+page keeps its level and a part needs to know of the others no more than how many they are.
 """
 
 from __future__ import annotations

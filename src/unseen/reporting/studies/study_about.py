@@ -18,10 +18,10 @@ class About(BaseModel):
     name: Annotated[str, Field(pattern=r"^[\w-]{1,40}$")]
     question: Annotated[str, Field(max_length=500)] = ""
     answer: Annotated[str, Field(max_length=500)] = ""  # what would count as one
-    # what is made of the runs: of train.py levels, downstream_use, cut and ensembles, of biases.py networks and band
+    # what is made of the runs: of train.py levels, downstream_use, cut, ensembles, cue, of biases.py networks and band
     analysis: Literal[
-        "levels", "downstream_use", "cut", "ensembles", "forecasts", "weights", "scores", "sample_need", "networks",
-        "band",
+        "levels", "downstream_use", "cut", "ensembles", "cue", "forecasts", "weights", "scores", "sample_need",
+        "networks", "band",
     ] = "levels"  # fmt: skip
     measure: Literal["nmi", "ami"] = "nmi"  # whose best layer is g
     reference: Annotated[dict[_Setting, Any], Field(max_length=10)] = {}  # factor: level

@@ -71,6 +71,14 @@ def members_of_studies(configurations: Sequence[Configuration]) -> list[list[Con
     return [members for _, _, members in found]
 
 
+def parts_of_studies(configurations: Sequence[Configuration]) -> int:
+    """Return how many parts of the page its studies are: one each, and one more where layers are tested for a cue."""
+    abouts = (
+        about_of(members[0].runs[0].config.get("study")) for members in members_of_studies(configurations)
+    )
+    return sum(2 if about and about.analysis == "cue" else 1 for about in abouts)
+
+
 def studies(configurations: Sequence[Configuration], parts: int = 1) -> tuple[Study, ...]:
     """Return the studies to which some of the configurations belong.
 

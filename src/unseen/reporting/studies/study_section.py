@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from unseen.reporting.studies.cue_clusters import cue_networks
+from unseen.reporting.studies.cue_tables import cue_figure, cue_sentences, cue_table
 from unseen.reporting.studies.cut_networks import cuts
 from unseen.reporting.studies.cut_tables import cut_sentences, cuts_table
 from unseen.reporting.studies.downstream_tables import downstream_sentences, networks_table, predictions_table
@@ -56,7 +58,7 @@ class StudySection:
 
 def study_section(study: Study) -> StudySection:
     """Return the section of a study."""
-    about = study.about
+    about, figure, file = study.about, study_figure(study, PAGE), study_figure(study, FILES)
     if about.analysis == "downstream_use":
         found = downstream_uses(study.configurations, study.parts)
         tables = [make(about.name, study.size, found) for make in (predictions_table, networks_table)]
@@ -69,8 +71,12 @@ def study_section(study: Study) -> StudySection:
         gains = ensemble_gains(study.configurations, study.parts)
         tables = [ensembles_table(about.name, study.size, gains)]
         sentences = [*study.problems, *ensemble_sentences(gains)]
+    elif about.analysis == "cue":
+        clusters = cue_networks(study)
+        tables = [study_table(study), cue_table(about.name, study.size, clusters)]
+        sentences = [*study_sentences(study), *cue_sentences(clusters)]
+        figure, file = (cue_figure(clusters, theme) for theme in (PAGE, FILES))
     else:
         tables, sentences = [study_table(study)], study_sentences(study)
-    file = study_figure(study, FILES)
     titled = file and file | {"title": tables[0].title, "padding": 12}
-    return StudySection.of(about, study.size, sentences, tables, study_figure(study, PAGE), titled)
+    return StudySection.of(about, study.size, sentences, tables, figure, titled)

@@ -1,0 +1,122 @@
+"""Clusters by colour or by class: table, sentences as far as the tests allow, and figure.
+
+Fields of the figure's data: l layer, name its module path, x AMI by class - AMI by colour, lo and hi its 95 % interval,
+n units, a agreement, m network, w whether a difference is shown, p corrected by Holm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from unseen.reporting.number_texts import spans
+from unseen.reporting.statistics.claims import RULE
+from unseen.reporting.studies.cue_clusters import CueLayer, CueNetwork
+from unseen.reporting.tables import Column, Row, Table
+from unseen.reporting.theme import Theme
+from unseen.reporting.vega_lite import Spec, marks, number, short, sized, tooltip
+from unseen.scores import INPUT_LAYER
+from unseen.wording import count
+
+_SHOWN, _NOT_SHOWN = "a difference is shown", "no difference is shown"
+
+
+def cue_table(name: str, size: str, found: Sequence[CueNetwork]) -> Table:
+    """Return a row for each layer of each network, the raw pixels first."""
+    note = (
+        "AMI of one k-means partition of the unseen images with their classes and with the colours of their ink, which "
+        "are as many as the classes and independent of them: 0 is chance, 1 the same groups [95 % t interval over "
+        "units, from three on]. Differences are paired over units; p is two-sided, and corrected by Holm for all of "
+        "this table. Agreement: of colour and class in training."
+    )
+    columns = (
+        Column("data"), Column("network"), Column("agreement"), Column("layer"), Column("name"),
+        Column("AMI with classes", spread=False), Column("AMI with colours", spread=False),
+        Column("classes − colours", spread=False), Column("p", probability=True), Column("p (Holm)", probability=True),
+        Column("runs compared"),
+    )  # fmt: skip
+    rows = []
+    for one in found:
+        for layer in one.layers:
+            number_of = "" if layer.layer == INPUT_LAYER else str(layer.layer)
+            cells = (
+                one.config.data, one.config.model, one.agreement, number_of, layer.name, layer.by_class,
+                layer.by_colour, layer.difference, layer.p, layer.corrected, str(one.config.units),
+            )  # fmt: skip
+            rows.append(Row(cells, one.config.model, one.config.data))
+    return Table(
+        f"study_{name}_{size}_layers", f"Study {name}, {size} size: layers", note, columns, tuple(rows)
+    )
+
+
+def cue_sentences(found: Sequence[CueNetwork]) -> list[str]:
+    """Return by what the layers cluster; a layer is named only where its test passes."""
+    if not found:
+        return ["By what layers cluster is not known: that takes runs with data.cue_agreement."]
+    return [_sentence(one) for one in found]
+
+
+def _sentence(one: CueNetwork) -> str:
+    config, tested = one.config, [layer for layer in one.layers if not math.isnan(layer.p)]
+    text = f"{config.model} on {config.data}, trained at agreement {one.agreement}"
+    if not tested:
+        return f"{text}: by what its layers cluster is not tested, which takes three class splits or seeds."
+    by_class, by_colour = (_shown(tested, sign) for sign in (1, -1))
+    parts = [
+        f"in {_named(layers)} by {this} rather than by {that}"
+        for layers, this, that in ((by_colour, "colour", "class"), (by_class, "class", "colour"))
+        if layers
+    ]
+    rest = len(tested) - len(by_class) - len(by_colour)
+    left = f"; of {count(rest, 'other layer' if parts else 'layer')} neither is shown" if rest else ""
+    shown = (
+        f"unseen images cluster {', and '.join(parts)} ({RULE}){left}" if parts else f"{left[2:]} ({RULE})"
+    )
+    return f"{text}: {shown}. Over {config.units}; holds for {config.units.scope}."
+
+
+def _shown(layers: Sequence[CueLayer], sign: int) -> list[CueLayer]:
+    return [layer for layer in layers if layer.written and sign * layer.difference.mean > 0]
+
+
+def _named(layers: Sequence[CueLayer]) -> str:
+    return f"{'layers' if len(layers) > 1 else 'layer'} {spans([layer.layer for layer in layers])}"
+
+
+def cue_figure(found: Sequence[CueNetwork], theme: Theme) -> Spec | None:
+    """Return AMI with classes minus AMI with colours over the layers, a line for each agreement."""
+    rows = [
+        {
+            "l": layer.layer, "name": layer.name, "x": short(layer.difference.mean), "lo": short(layer.difference.low),
+            "hi": short(layer.difference.high), "n": layer.difference.n, "a": one.agreement, "m": one.config.model,
+            "w": _SHOWN if layer.written else _NOT_SHOWN, "p": short(layer.corrected),
+        }
+        for one in found
+        for layer in one.layers
+        if layer.layer != INPUT_LAYER and layer.difference.n
+    ]  # fmt: skip
+    if not rows:
+        return None
+    levels = list(dict.fromkeys(one.agreement for one in sorted(found, key=lambda one: float(one.agreement))))
+    last = max(one.config.last_layer for one in found)
+    x = number("l", "layer", {"domain": [0, max(last, 1)], "nice": False, "padding": 10})
+    x["axis"] = {"values": list(range(0, last + 1, 1 + last // 14)), "format": "d", "grid": False}
+    y = number("x", "AMI with classes − with colours", {"zero": True}, tickCount=6)
+    legend = {"title": "agreement in training", "orient": "bottom", "symbolOpacity": 1}
+    colour = {"field": "a", "type": "nominal", "sort": None, "scale": theme.colours(levels), "legend": legend}
+    shapes = {"domain": [_SHOWN, _NOT_SHOWN], "range": ["circle", "square"]}
+    shape = {"field": "w", "scale": shapes, "legend": legend | {"title": None}}
+    place = {"x": x, "y": y, "color": colour, "detail": [{"field": "m"}]}
+    tip = tooltip(
+        ("m", "network"), ("a", "agreement"), ("l", "layer"), ("name", "name"), ("x", "classes − colours"),
+        ("lo", "95 % from"), ("hi", "95 % to"), ("n", "n"), ("p", "p (Holm)"), ("w", "shown"),
+    )  # fmt: skip
+    ends = {"y": y | {"field": "lo"}, "y2": {"field": "hi"}}
+    valid = [{"filter": "isValid(datum.lo)"}]
+    layers = [
+        marks("rule", {"y": {"datum": 0}}, [{}], strokeDash=[4, 3], stroke=theme.faint),
+        marks("rule", place | ends, None, valid, strokeWidth=1.2, opacity=0.5),
+        marks("line", place, strokeWidth=2),
+        marks("point", place | {"shape": shape, "tooltip": tip}, filled=True, size=55, opacity=1),
+    ]
+    return sized({"data": {"values": rows}, "layer": layers}, theme, height=210)
