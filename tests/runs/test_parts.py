@@ -210,6 +210,7 @@ def test_each_tuning_trains_what_it_says(name: str, train: Train) -> None:
         ("augment=trivial", "data.class_balanced=true"),
         ("loss=vicreg", "data.views=2", "augment=flip_crop"),
         ("optimizer=sam", "model.optimizer.rho=0.1"),
+        ("loss=r3f", "model.loss.weight=5", "optimizer=sam", "data.cue_agreement=0.5"),
     ],
 )
 def test_a_resumed_run_ends_with_the_same_weights(parts: tuple[str, ...], train: Train) -> None:

@@ -42,7 +42,10 @@ KNOWN_PARTS = frozenset(
         *(f"timm.optim.{name}" for name in ("Lamb", "Lion")),
         "unseen.training.sharpness.sam",
         *(f"unseen.training.schedule.{name}" for name in ("constant", "cosine", "linear")),
-        *(f"unseen.training.losses.{name}" for name in ("EmbeddingLoss", "FocalLoss", "TwoViewLoss")),
+        *(
+            f"unseen.training.losses.{name}"
+            for name in ("EmbeddingLoss", "FocalLoss", "TrustRegionLoss", "TwoViewLoss")
+        ),
         *(f"unseen.biases.training_images.{name}" for name in ("HighPass", "PatchShuffle")),
         "torch.nn.CrossEntropyLoss",
         *(

@@ -1,10 +1,11 @@
-"""Training losses that torch does not have: focal, and losses on the embedding before the head.
+"""Training losses that torch does not have: focal, trust region, and losses on the embedding before the head.
 
 Shapes: B batch, C classes, D features.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -32,6 +33,43 @@ class FocalLoss(nn.Module):
         """Return the loss of logits (B, C) and labels (B,)."""
         surprise = F.cross_entropy(logits, labels, reduction="none")  # (B,): -log p
         return ((1 - torch.exp(-surprise)) ** self.gamma * surprise).mean()
+
+
+class TrustRegionLoss(nn.Module):
+    """Cross-entropy plus a penalty on how far answers move where noise is added to the images: R3F.
+
+    Aghajanyan et al., arXiv 2008.03156: loss(f(x), y) + weight (KL(p || q) + KL(q || p)), p = softmax f(x), q = softmax
+    f(x + z), the mean over the images, with gradients through both. There z is added to the embeddings of words and is
+    normal or uniform; here it is added to the normalised images, and normal: each value has the standard deviation
+    `noise`. `SeenClassifier` makes the second pass, with the same dropout as the first, so that z alone tells the two
+    apart; statistics of batch norms stay those of the first.
+
+    Args:
+        weight: At 0 there is no second pass, and the loss is cross-entropy.
+        noise: In units of the normalised images.
+
+    Raises:
+        ValueError: A negative weight, or noise that is not above 0.
+    """
+
+    def __init__(self, weight: float = 1.0, noise: float = 0.1) -> None:
+        super().__init__()
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"weight={weight} must be a number of at least 0")
+        if not 0 < noise < math.inf:
+            raise ValueError(f"noise={noise} must be a number above 0")
+        self.weight, self.noise = weight, noise
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the cross-entropy of logits (B, C) and labels (B,), without the penalty."""
+        return F.cross_entropy(logits, labels)
+
+    def penalty(self, logits: Tensor, noisy: Tensor) -> Tensor:
+        """Return what is added to it: logits (B, C) of the images, and of the same images with noise."""
+        first, second = (one.float().log_softmax(dim=1) for one in (logits, noisy))
+        # KL(p || q) + KL(q || p) = sum (p - q) (log p - log q)
+        divergence = ((first.exp() - second.exp()) * (first - second)).sum(dim=1)  # (B,)
+        return self.weight * divergence.mean()
 
 
 class EmbeddingLoss(nn.Module):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
@@ -24,11 +25,12 @@ from unseen.backbones.protocol import Backbone
 from unseen.backbones.tuning import frozen_norms
 from unseen.full_precision import EvalPrecision, full_precision
 from unseen.scores import ACCURACY, metric_name
-from unseen.training.losses import EmbeddingLoss
+from unseen.training.losses import EmbeddingLoss, TrustRegionLoss
 from unseen.training.schedule import linear
 from unseen.training.step_seeds import seed_step
 
 _ADAMW = partial(torch.optim.AdamW, lr=2e-4, weight_decay=0.0)  # the papers'
+_NOISE = 53  # a stream of random numbers of its own
 _DIVERGENCE_CHECK_STEPS = 10  # reading the loss every step would make the device wait for it
 
 
@@ -118,7 +120,7 @@ class SeenClassifier(LightningModule):
         """Return the mean loss of the batch."""
         if getattr(self.trainer.optimizers[0], "perturbed", False):
             return self._perturbed_loss(batch)
-        loss: Tensor = self.criterion(self(batch.images), batch.labels)
+        loss = self._loss(batch)
         if self.global_step % _DIVERGENCE_CHECK_STEPS == 0 and not math.isfinite(loss.item()):
             raise FloatingPointError(
                 f"the training loss is {loss.item()} at step {self.global_step}; "
@@ -129,13 +131,27 @@ class SeenClassifier(LightningModule):
             self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
+    def _loss(self, batch: LabelledImages) -> Tensor:
+        if not isinstance(self.criterion, TrustRegionLoss) or self.criterion.weight == 0:
+            loss: Tensor = self.criterion(self(batch.images), batch.labels)
+            return loss
+        place = (self.hparams["seed"], self.global_step, self.global_rank)
+        seed_step(*place)
+        logits = self(batch.images)
+        seed_step(*place, _NOISE)
+        noisy = batch.images + self.criterion.noise * torch.randn_like(batch.images)
+        seed_step(*place)  # the dropout of the first pass
+        buffers = {name: buffer.clone() for name, buffer in self.backbone.named_buffers()}
+        of_noisy = functional_call(self.backbone, buffers, noisy.contiguous(memory_format=self.memory_format))
+        loss = self.criterion(logits, batch.labels)
+        return loss + self.criterion.penalty(logits, of_noisy)
+
     def _perturbed_loss(self, batch: LabelledImages) -> Tensor:
         """Return the loss in the second pass of sharpness-aware minimisation, which is neither logged nor checked."""
         from unseen.training.sharpness import kept_statistics
 
         with kept_statistics(self.backbone):
-            loss: Tensor = self.criterion(self(batch.images), batch.labels)
-        return loss
+            return self._loss(batch)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule, stepped after every optimiser step."""
