@@ -263,7 +263,7 @@ def _save_resamples(task: Task, observations: Observations, file: BinaryIO) -> N
     """Write what a report compares two networks by: values of the same resamples of the same images."""
     values = observations.paired()
     about = {"images": task.images.content(), "measure": repr(task.measure), "names": list(values)}
-    arrays = {name: np.array(text) for name, text in about.items()}
+    arrays = {name: np.array(text, dtype=str) for name, text in about.items()}  # of no names, too
     stacked = np.stack([*values.values()], axis=1) if values else np.empty((0, 0))  # (R, V)
     np.savez(file, values=stacked, drawn=np.array(observations.drawn), **arrays)  # type: ignore[arg-type]
 
