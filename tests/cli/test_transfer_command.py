@@ -230,7 +230,7 @@ def test_countermeasures_are_part_of_the_technique(own: Path, tmp_path: Path) ->
     ("typed", "sentence"),
     [
         (("tuning=bitfit",), "trains weights of transformer blocks, and toy of width 8 has none"),
-        (("tuning=lorra",), "technique=lorra is not known (did you mean lora?)"),
+        (("tuning=lorra",), "tuning=lorra is not known (did you mean lora?)"),
         (("others=[typeface]",), "others=typeface is not a data set (did you mean typefaces?)"),
         (("others=[{typefaces: {train_size: 9999}}]",), "others.typefaces: train_size=9999 is more than"),
         (

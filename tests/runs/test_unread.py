@@ -44,6 +44,7 @@ def check(command: str, line: str, names: str = "") -> None:
     ("command", "line", "names"),
     [
         ("train", "trainer=gpu", "recipe.lr recipe.precision data.image_sizes.demo data.root"),
+        ("train", "model.checkpoint=x model.pretrained=false", "seed"),
         ("train", "model=resnet data.keep=random", "model.sizes.demo.epochs data.keep_share tuning model.tuning.rank"),
         ("train", "study=g4 seed=1", "study.demo.steps study.measure study.reference model"),
         ("eval", "callbacks=el2n model=vit", "data.rotation probe.k trainer.devices recipe.pretrained tuning"),
@@ -69,7 +70,8 @@ def test_what_is_read_may_be_typed(command: str, line: str, names: str) -> None:
         ("train", "study=g4 seed=1", "study.foo", " by train.py: no other setting refers to it here"),
         ("train", "", "data.keep_share", ": data.keep=all trains on all images"),
         ("train", "data.keep=random", "data.el2n", ": data.keep=random asks for no EL2N scores"),
-        ("train", "model.checkpoint=x", "model.pretrained", ": the weights are those of model.checkpoint"),
+        ("biases", "", "data", " by biases.py: the images of data= are measured with ckpt_path= only"),
+        ("train", "model.checkpoint=x model.pretrained=true", "model.pretrained", ": the weights are those of"),
         ("eval", "", "optimizer", " by eval.py: it scores a network as it is, without training"),
         ("eval", "", "model.optimizer.lr", " by eval.py"),
         ("eval", "", "trainer.max_steps", " by eval.py"),

@@ -147,9 +147,7 @@ def check_read(command: str, config: DictConfig, whole: Any, plain: Mapping[str,
     for name in typed:
         if not reads.reads(name):
             raise ValueError(f"{name} is not read by {command}.py{reads.why and ': '}{reads.why}")
-        if is_read((name,), read):  # as runs= by a study of trained networks
-            continue
-        if why := _without(command, name, plain) or _unreferenced(name, read):
+        if why := _without(command, name, plain, read) or _unreferenced(name, read):
             raise ValueError(f"{name} is not read by {command}.py{why}")
     if command == "eval" and "callbacks" in typed:
         for name in (one for one in _TRAINING_CALLBACKS if not one.endswith("_checkpoint")):
@@ -162,10 +160,10 @@ def check_read(command: str, config: DictConfig, whole: Any, plain: Mapping[str,
             raise ValueError(f"{culprit} is not read: {why}")
 
 
-def _without(command: str, name: str, plain: Mapping[str, Any]) -> str:
+def _without(command: str, name: str, plain: Mapping[str, Any], read: Collection[Place]) -> str:
     """Return why a setting is not read without another one, or of another kind; empty where it is read."""
     group, _, key = name.partition(".")
-    if name == "runs" and command in ("biases", "transfer"):
+    if name == "runs" and not is_read((name,), read):  # a study of trained networks refers to it
         return " without a study of what was measured, such as study=own"
     if group == "data" and command == "biases" and plain["ckpt_path"] is None:
         return ": the images of data= are measured with ckpt_path= only, other images are a benchmark"
@@ -204,5 +202,6 @@ def _idle(command: str, plain: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if command == "transfer" and plain["measure_only"]:
         for name in _TRAINS:
             yield name, "measure_only=true does not train"
-    if command != "transfer" and plain["ckpt_path"] is None and value_at(plain, ("model", "checkpoint")):
+    pretrained, file = (value_at(plain, ("model", key)) for key in ("pretrained", "checkpoint"))
+    if command != "transfer" and plain["ckpt_path"] is None and pretrained and file:
         yield "model.pretrained", "the weights are those of model.checkpoint"
