@@ -112,14 +112,17 @@ def turns(values: Floats) -> list[tuple[Fits, Fits]]:
 
 def has_turn(values: Floats) -> Bools:
     """Return (B,) whether a turn has p ≤ .05."""
-    (first, last), (low_first, low_last) = turns(values)
-    return first.is_above & last.is_above | low_first.is_above & low_last.is_above
+    level = 1 - (1 - CONFIDENCE) / 4
+    (first, last), (low_first, low_last) = (
+        [_above(fits.mean, fits.error, level) for fits in side] for side in turns(values)
+    )
+    return first & last | low_first & low_last
 
 
 def p_of_turn(values: Floats) -> Floats:
     """Return (B,) its p; T = 1."""
     sides = [np.maximum(*(fits.p_above for fits in side)) for side in turns(values)]
-    return np.minimum(1, 2 * np.minimum(*sides))
+    return np.minimum(1, 4 * np.minimum(*sides))
 
 
 def differ(fits: Fits) -> Bools:

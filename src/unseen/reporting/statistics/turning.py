@@ -35,8 +35,9 @@ def turning(values: Floats) -> Turning:
 
     A peak needs its layer above the first *and* above the last: the larger of two one-sided p counts
     (intersection-union, Berger 1982), so that the level holds for every rising, falling or flat curve. The layer is
-    chosen on the other units (`crossfit`), and the p is doubled because peak and valley are both tried. A curve that
-    goes up and down but stays between its two ends is not found.
+    chosen on the other units (`crossfit`), and p is doubled for that choice, as that of a lead is (`best_layer.lead`),
+    and once more because peak and valley are both tried. A curve that goes up and down but stays between its two ends
+    is not found.
 
     Args:
         values: (U, L) or (S, T, L), NaN where undefined.
@@ -55,7 +56,7 @@ def turning(values: Floats) -> Turning:
         layer=int(used.layers[layer]),
         height=min(side.mean for side in sides),
         departure=_departure(units),
-        p=min(1.0, 2 * min(p_peak, p_valley)),
+        p=min(1.0, 4 * min(p_peak, p_valley)),
         n=n,
     )
 
