@@ -71,7 +71,7 @@ def test_g_and_the_layers_are_two_parts_of_the_page(tmp_path: Path) -> None:
     assert parts_of_studies(study_in(tmp_path).configurations) == 2
     (sentence,) = cue_sentences([found])
     assert (
-        "cvt on digits, trained at agreement 1: of 3 layers neither is shown (p ≤ 0.05 and, by Holm, ≤ 0.1)"
+        "cvt on digits, trained at agreement 1: of 3 layers neither is shown (p ≤ 0.05 and, corrected, ≤ 0.1)"
         in sentence
     )
 
@@ -84,13 +84,13 @@ def test_the_section_says_what_is_shown_of_g_and_of_the_layers(tmp_path: Path) -
     section = study_section(study_in(tmp_path, 2))
     of_g, *of_layers = section.sentences
     assert "data.cue_agreement, against 0" in of_g
-    assert "by Holm, ≤ 0.1" in of_g
+    assert "corrected, ≤ 0.1" in of_g
     assert [sentence.partition(":")[0] for sentence in of_layers] == [
         f"cvt on digits, trained at agreement {level}" for level in ("0", "0.5", "1")
     ]
     assert (
         "agreement 0: unseen images cluster in layer 0 by colour rather than by class, and in layer 2 by class rather "
-        "than by colour (p ≤ 0.05 and, by Holm, ≤ 0.1); of 1 other layer neither is shown. Over 3 class splits"
+        "than by colour (p ≤ 0.05 and, corrected, ≤ 0.1); of 1 other layer neither is shown. Over 3 class splits"
     ) in of_layers[0]
     assert "cluster in layer 2 by colour rather than by class, and in layer 0 by class" in of_layers[2]
     of_levels, table = section.tables

@@ -80,7 +80,7 @@ def test_the_section_says_what_is_shown_and_what_is_not(tmp_path: Path) -> None:
     (study,) = studies(group_runs(collect([tmp_path / "runs"]).runs)[0])
     section = study_section(study)
     of_g, control = section.sentences
-    assert "the rank of g goes with that of 5-shot accuracy (ρ = 1.00, p = .067 by Holm), discovery" in of_g
+    assert "the rank of g goes with that of 5-shot accuracy (ρ = 1.00, p = .067 corrected), discovery" in of_g
     assert "(g and its layer from 2 class splits, the use of that layer on 2 others)" in of_g
     assert "accuracy on seen classes is not shown to go with a use" in control
     predictions, networks = section.tables

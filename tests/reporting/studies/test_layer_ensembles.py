@@ -66,7 +66,7 @@ def test_the_mean_of_networks_comes_first_and_the_section_says_what_is_shown(tmp
         "digits, all layers together against the best single layer of the other units, the mean of 2 networks"
         in of_all
     )
-    assert "NMI is higher by 0.06 (95 % interval 0.05 to 0.08), p = .014 by Holm" in of_all
+    assert "NMI is higher by 0.06 (95 % interval 0.05 to 0.08), p = .014 corrected" in of_all
     assert "of single networks it is shown in swin (higher by 0.11)" in of_all
     assert of_all.endswith("Over 3 class splits × 1 seed; intervals hold for class splits, for this seed.")
     assert "no difference of NMI is shown (−0.05 (95 % interval" in of_two

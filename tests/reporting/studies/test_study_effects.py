@@ -190,7 +190,7 @@ def test_the_page_has_the_question_and_its_answer(tmp_path: Path) -> None:
     made = build_report([tmp_path / "runs"], tmp_path / "out")
     page = made.page.read_text(encoding="utf-8")
     assert "Study g1: Does &lt;b&gt; it?" in page
-    assert "g is raised at 36 by 0.12 (95 % interval 0.04 to 0.19), p = .040 by Holm" in page
+    assert "g is raised at 36 by 0.12 (95 % interval 0.04 to 0.19), p = .040 corrected" in page
     # .020 in the study, twice, because the contest of the two settings is the other part
     rule = "corrected by Holm for all of these, and for the page's 2 parts that test, at most 0.1"
     assert rule in html.unescape(page)

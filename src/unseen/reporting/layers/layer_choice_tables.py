@@ -6,7 +6,7 @@ import math
 
 from unseen.reporting.layers.layer_choice import BASELINES, LAST, Choice, LayerChoice
 from unseen.reporting.number_texts import p_text, signed, with_interval
-from unseen.reporting.statistics.claims import RULE
+from unseen.reporting.statistics.claims import CORRECTED, RULE
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.selector_table import SELECTORS
 
@@ -27,7 +27,7 @@ def regret_table(found: LayerChoice) -> Table:
         "rule takes. The best of several measured layers is above the truly best one, so all regrets are too large by "
         "the same amount; gains over a baseline, in the same runs, are not. Units are class splits (or seeds), each "
         "the mean over networks; networks and data sets count as given, so nothing is said about others. Intervals and "
-        f"p are over {found.scope}; p is two-sided and corrected by Holm for all gains of this table. Best layer of "
+        f"p are over {found.scope}; p is two-sided and {CORRECTED}. Best layer of "
         "other splits: by the NMI of other withheld classes after training without them; those networks were trained "
         "on classes that are unseen here. A layer at random is its expectation. Directions are those of the sources."
     )

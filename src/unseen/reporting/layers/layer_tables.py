@@ -175,7 +175,7 @@ def differences(analysis: Analysis) -> Table:
         "differences",
         "Networks against each other",
         "Difference of the cross-fitted g over the units that both have: mean ± standard deviation [95 % interval], "
-        "two-sided p by the jackknife t-test, and corrected by Holm for all tests of this page.",
+        "two-sided p by the jackknife t-test, and corrected for all tests of this page.",
         _columns(
             "first", "second", "data", "size", Column("n", hint="shared class splits, or seeds"), "g first − g second",
             "first above", Column("p", probability=True), Column("p (page)", probability=True), "verdict",

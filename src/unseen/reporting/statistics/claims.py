@@ -15,7 +15,10 @@ from unseen.reporting.statistics.intervals import Estimate
 
 SIGNIFICANT = 0.05  # of a claim by itself
 OF_A_PAGE = 0.10  # of a page: the probability that any of its claims is false
-RULE = f"p ≤ {SIGNIFICANT} and, by Holm, ≤ {OF_A_PAGE}"  # as sentences name it
+RULE = f"p ≤ {SIGNIFICANT} and, corrected, ≤ {OF_A_PAGE}"  # as sentences name it
+CORRECTED = (
+    "corrected by Holm for all of this table, and for the parts of the page that test"  # as tables say it
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Change:
 
     value: Estimate
     p: float  # two-sided; NaN below three units
-    corrected: float = math.nan  # by Holm, for all tests that are counted with it
+    corrected: float = math.nan  # for all tests that are counted with it
     written: bool = False  # whether a sentence may say that it is not zero
 
 
@@ -45,7 +48,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def judged(p_values: Sequence[float], families: int = 1) -> list[tuple[float, bool]]:
     """Return for each test of a page, passed or not, its corrected p, and whether its claim may be written.
 
-    A claim needs p ≤ .05 by itself, and ≤ .10 after Holm's correction for all tests of the page. A test without a p
+    A claim needs p ≤ .05 by itself, and ≤ .10 corrected by Holm for all of them and by Bonferroni for the lists that
+    the page has. A test without a p
     (too few units) makes no claim.
 
     Args:

@@ -33,7 +33,7 @@ class CueLayer:
     by_colour: Estimate
     difference: Estimate  # by class - by colour
     p: float  # two-sided; NaN below three units, and for raw pixels, which no training changes
-    corrected: float = math.nan  # by Holm for all layers of the study
+    corrected: float = math.nan  # for all layers of the study and the parts of the page
     written: bool = False  # whether a sentence may say which is larger
 
 

@@ -1,7 +1,7 @@
 """Clusters by colour or by class: table, sentences as far as the tests allow, and figure.
 
 Fields of the figure's data: l layer, name its module path, x AMI by class - AMI by colour, lo and hi its 95 % interval,
-n units, a agreement, m network, w whether a difference is shown, p corrected by Holm.
+n units, a agreement, m network, w whether a difference is shown, p corrected.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from unseen.reporting.number_texts import spans
-from unseen.reporting.statistics.claims import RULE
+from unseen.reporting.statistics.claims import CORRECTED, RULE
 from unseen.reporting.studies.cue_clusters import CueLayer, CueNetwork
 from unseen.reporting.tables import Column, Row, Table
 from unseen.reporting.theme import Theme
@@ -26,13 +26,14 @@ def cue_table(name: str, size: str, found: Sequence[CueNetwork]) -> Table:
     note = (
         "AMI of one k-means partition of the unseen images with their classes and with the colours of their ink, which "
         "are as many as the classes and independent of them: 0 is chance, 1 the same groups [95 % t interval over "
-        "units, from three on]. Differences are paired over units; p is two-sided, and corrected by Holm for all of "
-        "this table. Agreement: of colour and class in training."
+        f"units, from three on]. Differences are paired over units; p is two-sided, and {CORRECTED}. "
+        "Agreement: of colour and class in training."
     )
     columns = (
         Column("data"), Column("network"), Column("agreement"), Column("layer"), Column("name"),
         Column("AMI with classes", spread=False), Column("AMI with colours", spread=False),
-        Column("classes − colours", spread=False), Column("p", probability=True), Column("p (Holm)", probability=True),
+        Column("classes − colours", spread=False), Column("p", probability=True),
+        Column("p (corrected)", probability=True),
         Column("runs compared"),
     )  # fmt: skip
     rows = []
@@ -109,7 +110,7 @@ def cue_figure(found: Sequence[CueNetwork], theme: Theme) -> Spec | None:
     place = {"x": x, "y": y, "color": colour, "detail": [{"field": "m"}]}
     tip = tooltip(
         ("m", "network"), ("a", "agreement"), ("l", "layer"), ("name", "name"), ("x", "classes − colours"),
-        ("lo", "95 % from"), ("hi", "95 % to"), ("n", "n"), ("p", "p (Holm)"), ("w", "shown"),
+        ("lo", "95 % from"), ("hi", "95 % to"), ("n", "n"), ("p", "p (corrected)"), ("w", "shown"),
     )  # fmt: skip
     ends = {"y": y | {"field": "lo"}, "y2": {"field": "hi"}}
     valid = [{"filter": "isValid(datum.lo)"}]

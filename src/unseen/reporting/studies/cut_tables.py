@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from unseen.reporting.number_texts import p_text, unsigned, with_interval
-from unseen.reporting.statistics.claims import RULE, Change
+from unseen.reporting.statistics.claims import CORRECTED, RULE, Change
 from unseen.reporting.studies.cut_networks import Cut
 from unseen.reporting.tables import Column, Row, Table
 from unseen.reporting.texts import printable
@@ -21,16 +21,17 @@ def cuts_table(name: str, size: str, found: Sequence[Cut]) -> Table:
         "splits, or seeds), in turn for each unit [95 % t interval, from three units on]. Best layer: in the mean of "
         "all, and in how many units. Kept: share of the whole network's parameters, head included, and of the time of "
         "a forward pass until the layer has ended, the median of passes before training. Changes are against the last "
-        "layer, paired over units; p is two-sided, and corrected by Holm for all changes of this table. Linear probe: "
+        f"layer, paired over units; p is two-sided, and {CORRECTED}. Linear probe: "
         "trained on four fifths of the seen test images, so its accuracy is not to be compared with the head's, which "
         "was trained on the training images. Nothing is said about other networks."
     )
     columns = (
         Column("data"), Column("network"), Column("best layer"), Column("parameters kept", 2),
         Column("time kept", 2), Column("NMI − last layer", spread=False), Column("p (NMI)", probability=True),
-        Column("p (NMI, Holm)", probability=True), Column("linear probe at last layer"),
+        Column("p (NMI, corrected)", probability=True), Column("linear probe at last layer"),
         Column("linear probe − last layer", spread=False), Column("p (probe)", probability=True),
-        Column("p (probe, Holm)", probability=True), Column("accuracy of the head", spread=False), Column("timed with"),
+        Column("p (probe, corrected)", probability=True), Column("accuracy of the head", spread=False),
+        Column("timed with"),
     )  # fmt: skip
     rows = []
     for one in found:
@@ -77,7 +78,7 @@ def _change(what: str, change: Change) -> str:
     if math.isnan(change.p):
         return f"{what} differs by {with_interval(change.value)}, which takes three units to test"
     if not change.written:
-        tested = f"{with_interval(change.value)}, {p_text(change.corrected)} by Holm"
+        tested = f"{with_interval(change.value)}, {p_text(change.corrected)} corrected"
         return f"no change of {what} is shown ({tested})"
     size = with_interval(unsigned(change.value))
-    return f"{what} is {'higher' if change.value.mean > 0 else 'lower'} by {size}, {p_text(change.corrected)} by Holm"
+    return f"{what} is {'higher' if change.value.mean > 0 else 'lower'} by {size}, {p_text(change.corrected)} corrected"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unseen.reporting.number_texts import p_text, signed
-from unseen.reporting.statistics.claims import RULE, SIGNIFICANT
+from unseen.reporting.statistics.claims import CORRECTED, RULE, SIGNIFICANT
 from unseen.reporting.studies.downstream_use import (
     ACCURACY,
     COUNT_ERROR,
@@ -33,14 +33,15 @@ def predictions_table(name: str, size: str, found: Sequence[DownstreamUse]) -> T
     """Return a row for each predictor and use."""
     note = (
         f"Spearman's rank correlation, a point a network; {_SHARED} p: two-sided, by permutation of the networks, and "
-        "corrected by Holm for all of this table. Smallest p: what perfect agreement would give; above .05 nothing can "
+        f"{CORRECTED}. Smallest p: what perfect agreement would give; above .05 nothing can "
         "be shown. Detectable: the true correlation that so many networks would find in 80 % of cases. Few-shot: "
         "nearest class mean by so many labelled images a class. Discovery: accuracy of k-means clusters, whose NMI is "
         "g on the other splits. That one predictor is better than another is not tested."
     )
     columns = (
         Column("data"), Column("predictor"), Column("use"), Column("n", hint="networks"), Column("ρ", 2),
-        Column("p", probability=True), Column("p (Holm)", probability=True), Column("smallest p", probability=True),
+        Column("p", probability=True), Column("p (corrected)", probability=True),
+        Column("smallest p", probability=True),
         Column("detectable ρ", 2),
     )  # fmt: skip
     rows = []
@@ -131,4 +132,4 @@ def _shown(predictor: str, tests: Sequence[Prediction]) -> str:
 
 
 def _named(one: Prediction) -> str:
-    return f"{use_name(one.use)} (ρ = {signed(one.found.rho)}, {p_text(one.corrected)} by Holm)"
+    return f"{use_name(one.use)} (ρ = {signed(one.found.rho)}, {p_text(one.corrected)} corrected)"

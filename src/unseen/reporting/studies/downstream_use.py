@@ -50,7 +50,7 @@ class Prediction:
     predictor: str
     use: str
     found: RankAgreement
-    corrected: float = math.nan  # by Holm for all of the study
+    corrected: float = math.nan  # for all of the study and the parts of the page
     written: bool = False  # whether a sentence may say that there is an association
 
 

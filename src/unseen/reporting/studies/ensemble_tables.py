@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from unseen.reporting.by_key import by_key
 from unseen.reporting.number_texts import p_text, signed, unsigned, with_interval
-from unseen.reporting.statistics.claims import RULE
+from unseen.reporting.statistics.claims import CORRECTED, RULE
 from unseen.reporting.studies.layer_ensembles import Gain
 from unseen.reporting.tables import Column, Row, Table
 from unseen.wording import count, listing
@@ -21,12 +21,13 @@ def ensembles_table(name: str, size: str, found: Sequence[Gain]) -> Table:
         "NMI of k-means on several layers side by side, each centred and divided by the root of its total variance, "
         "and on the best single layer, as it is, which is chosen on the other units (cross-fitted). Units are class "
         "splits, or seeds, that all networks have [95 % t interval, from three units on]. Differences are paired over "
-        "units; p is two-sided, and corrected by Holm for all of this table. Networks count as given."
+        f"units; p is two-sided, and {CORRECTED}. Networks count as given."
     )
     columns = (
         Column("data"), Column("network"), Column("layers together"), Column("NMI together", spread=False),
         Column("best single layer", hint="g, cross-fitted", spread=False), Column("together − single", spread=False),
-        Column("above", hint="in so many units"), Column("p", probability=True), Column("p (Holm)", probability=True),
+        Column("above", hint="in so many units"), Column("p", probability=True),
+        Column("p (corrected)", probability=True),
         Column("runs compared"),
     )  # fmt: skip
     rows = []
@@ -76,6 +77,6 @@ def _shown(one: Gain) -> str:
         return f"NMI differs by {with_interval(one.difference)}, which takes three units to test"
     if one.written:
         word = "higher" if one.difference.mean > 0 else "lower"
-        return f"NMI is {word} by {with_interval(unsigned(one.difference))}, {p_text(one.corrected)} by Holm ({RULE})"
-    tested = f"{with_interval(one.difference)}, {p_text(one.corrected)} by Holm"
+        return f"NMI is {word} by {with_interval(unsigned(one.difference))}, {p_text(one.corrected)} corrected ({RULE})"
+    tested = f"{with_interval(one.difference)}, {p_text(one.corrected)} corrected"
     return f"no difference of NMI is shown ({tested}; {RULE}), which does not show that there is none"

@@ -41,7 +41,7 @@ class Gain:
     p: float  # two-sided; NaN below three units
     scope: str  # what the interval holds over
     design: str  # which units
-    corrected: float = math.nan  # by Holm for all gains of the study
+    corrected: float = math.nan  # for all gains of the study and the parts of the page
     written: bool = False  # whether a sentence may say that it is not zero
 
 

@@ -31,7 +31,7 @@ class Effect:
     scope: str  # what the interval holds over
     design: str  # which units
     strata: int
-    corrected: float = math.nan  # by Holm for all effects of the study
+    corrected: float = math.nan  # for all effects of the study and the parts of the page
     written: bool = False  # whether a sentence may say that it is not zero
 
 

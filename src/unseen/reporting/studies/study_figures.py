@@ -1,7 +1,7 @@
 """The figure of a study: what each level does to g, or how g varies where nothing is compared.
 
 Fields of the data: y level or configuration, f reference, x value, lo and hi its 95 % interval, n units, w whether a
-change is shown, p corrected by Holm, u class split or seed.
+change is shown, p corrected, u class split or seed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _effects(study: Study, theme: Theme) -> Spec | None:
         "legend": LEGEND,
     }
     title = f"{MEASURES[study.about.measure]} − that of the reference"
-    tip = tooltip(("y", "level"), ("f", "reference"), ("x", "difference"), *_NUMBERS, ("p", "p (Holm)"))
+    tip = tooltip(("y", "level"), ("f", "reference"), ("x", "difference"), *_NUMBERS, ("p", "p (corrected)"))
     shape = {"field": "w", "scale": {"domain": names, "range": ["circle", "square"]}, "legend": LEGEND}
     place = {"y": _level(), "x": number("x", title, {"zero": True}, tickCount=6)}
     layers = [

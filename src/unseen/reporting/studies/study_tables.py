@@ -11,7 +11,7 @@ from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.number_texts import p_text, signed, spans, unsigned, with_interval
 from unseen.reporting.run_files import range_of
 from unseen.reporting.statistics.best_layer import Generalization, generalization
-from unseen.reporting.statistics.claims import RULE
+from unseen.reporting.statistics.claims import CORRECTED, RULE
 from unseen.reporting.statistics.design import components
 from unseen.reporting.statistics.intervals import estimate
 from unseen.reporting.statistics.units import table_of
@@ -29,15 +29,15 @@ def study_table(study: Study) -> Table:
     note = (
         f"{g}: cross-fitted over n units [95 % t interval, from three units on], the mean over the networks, data "
         "sets and levels of the other factors, which count as given. Differences from the reference are paired over "
-        "the class splits and seeds that both levels have in each of these; p is two-sided, and corrected by Holm for "
-        "all differences of this table. Best layer: the largest in the mean, and in how many units. "
+        "the class splits and seeds that both levels have in each of these; p is two-sided, and "
+        f"{CORRECTED}. Best layer: the largest in the mean, and in how many units. "
         "ρ: Spearman's correlation of the two mean curves over the layers; neighbouring layers are alike, so it has "
         "no p."
     )
     columns = (
         Column("factor"), Column("level"), Column(g, spread=False), Column("accuracy", spread=False),
         Column("best layer"), Column(f"{g} − reference", spread=False), Column("above", hint="in so many units"),
-        Column("p", probability=True), Column("p (Holm)", probability=True),
+        Column("p", probability=True), Column("p (corrected)", probability=True),
         Column("accuracy − reference", spread=False), Column("ρ of the curves", 2), Column("runs compared"),
     )  # fmt: skip
     rows = [
@@ -129,7 +129,7 @@ def _changes(compared: Sequence[Level], g: str) -> str:
 
 
 def _size(effect: Effect) -> str:
-    size = f"{with_interval(unsigned(effect.g))}, {p_text(effect.corrected)} by Holm"
+    size = f"{with_interval(unsigned(effect.g))}, {p_text(effect.corrected)} corrected"
     accuracy = f"; accuracy changes by {with_interval(effect.accuracy)}" if effect.accuracy.n else ""
     return size + accuracy
 
