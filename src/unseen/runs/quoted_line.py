@@ -6,7 +6,7 @@ import re
 import shlex
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 
 _BARE = re.compile(r"[\w./:-]*", re.ASCII)  # Hydra's letters are those of English
 _OF_ITS_OWN = ("'", '"', "\\", "{", "$")  # whoever types these knows of quotes, or means something else
@@ -17,6 +17,8 @@ def quoted_line(typed: str) -> str | None:
 
     >>> print(quoted_line("data.unseen=[cat,Bär]"), quoted_line("data.root=Zoë/my photos"), quoted_line("a=it's"))
     'data.unseen=[cat,"Bär"]' 'data.root="Zoë/my photos"' None
+    >>> print(quoted_line("épaisseur=1"))
+    None
     """
     key, equals, value = typed.partition("=")
     is_list = value.startswith("[") and value.endswith("]")
@@ -27,6 +29,6 @@ def quoted_line(typed: str) -> str | None:
     line = f"{key}=[{','.join(texts)}]" if is_list else f"{key}={texts[0]}"
     try:
         OverridesParser.create().parse_override(line)
-    except OverrideParseException:
+    except HydraException:  # of a key with letters that Hydra has not, another kind
         return None
     return shlex.quote(line)
