@@ -189,7 +189,9 @@ def test_a_trained_encoder_is_tested_again(whole: Ran, own: Path, tmp_path: Path
         f"encoder.checkpoint={whole.folder}",
         "encoder.trust=[mortal_parts.Forgetful]",
     )
-    ran = transfer(own, *again, "measure_only=true", "draws=0", logs=tmp_path)
+    of_images = [one for one in SMALL if not one.startswith(("tuning=", "optimizer=", "epochs="))]
+    line = (f"--config-dir={own}", *of_images, *again, "measure_only=true", "draws=0")
+    ran = run_command("transfer.py", *line, logs=tmp_path, PYTHONPATH=str(own))
     assert ran.code == 0, ran.err
     assert ran.summary()["encoder"] == "toy of width 8, fine-tuned on digits (full)"
     for task in ("digits", "typefaces"):
@@ -214,6 +216,7 @@ def test_no_file_is_kept_where_none_is_wanted(own: Path, tmp_path: Path) -> None
     [
         (("trainer.max_steps=3",), "trainer.max_steps is not read by transfer.py"),
         (("callbacks=early_stopping",), "callbacks is not read by transfer.py"),
+        (("measure_only=true",), "tuning is not read: measure_only=true does not train"),
         (("model=fine_tuned",), "encoder.checkpoint is missing"),
         (("trainer=ddp_cpu", "trainer.devices=21"), "21 processes cannot share 20 held-out images"),
     ],

@@ -37,7 +37,7 @@ _OFF = {"logger": "none", "benchmark": "none"}  # groups that can be switched of
 _HOW = {"callbacks": "; one callback is switched off by its name: callbacks.best_checkpoint=null"}
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 # An experiment of train.py comes before the settings of transfer.py, and could not change them.
-_OF_TRANSFER = {"model": "encoder", "tuning": "technique", "experiment": "transfer_experiment"}
+OF_TRANSFER = {"model": "encoder", "tuning": "technique", "experiment": "transfer_experiment"}
 
 
 def _of_embeddings(text: str) -> list[str]:
@@ -93,7 +93,7 @@ def groups_of(entry: str, configs: Path) -> dict[str, str]:
     ]
     groups = {key: key for item in defaults if isinstance(item, dict) for key in item if " " not in key}
     if entry == "transfer":
-        groups |= _OF_TRANSFER
+        groups |= OF_TRANSFER
     return groups | {group: f"{group}/{entry}" for group, entries in _OWN_FILES.items() if entry in entries}
 
 

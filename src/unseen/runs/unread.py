@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from unseen.runs.own_folder import JOB
 from unseen.runs.schema import Place, is_read, read_places
-from unseen.runs.typed_line import key_of
+from unseen.runs.typed_line import OF_TRANSFER, key_of
 from unseen.settings import SIZES, TABLE, effect_of, value_at
 
 
@@ -157,7 +157,8 @@ def check_read(command: str, config: DictConfig, whole: Any, plain: Mapping[str,
         return  # jobs share what is typed, and some may not need it
     for name, why in _idle(command, plain):
         if culprit := next((one for one in typed if f"{one}.".startswith(f"{name}.")), None):
-            raise ValueError(f"{culprit} is not read: {why}")
+            shown = next((typed for typed, group in OF_TRANSFER.items() if group == culprit), culprit)
+            raise ValueError(f"{shown} is not read: {why}")
 
 
 def _without(command: str, name: str, plain: Mapping[str, Any], read: Collection[Place]) -> str:
