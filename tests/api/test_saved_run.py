@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from PIL import Image
 from tests.api.conftest import UNSEEN
@@ -150,10 +151,12 @@ def test_what_is_wrong_is_a_sentence(trained: Ran, checkpoint: Path, photos: Pat
     ],
 )
 def test_a_wrong_setting_is_a_sentence(settings: dict[str, object], sentence: str, photos: Path) -> None:
-    config = OmegaConf.create(yaml.safe_load((ROOT / "configs/embed.yaml").read_text()))
-    config = OmegaConf.merge(config, {"ckpt_path": "x.ckpt", "images": str(photos)}, settings)
-    for key in ("hydra", "defaults"):
-        del config[key]
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        composed = compose("embed", return_hydra_config=True)
+    HydraConfig.instance().set_config(composed)
+    OmegaConf.set_struct(composed, False)
+    del composed["hydra"]
+    config = OmegaConf.merge(composed, {"ckpt_path": "x.ckpt", "images": str(photos)}, settings)
     with pytest.raises(UserError, match=sentence):
         embed_job(config)
 

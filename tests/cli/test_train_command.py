@@ -237,7 +237,7 @@ def test_help_is_quick_and_shows_the_promises(train) -> None:
     before = os.times()
     ran = train("--help", fresh=True)
     assert ran.code == 0
-    assert os.times().children_user - before.children_user < 4  # seconds, however busy the machine is
+    assert os.times().children_user - before.children_user < 6  # seconds of a slow core, however busy it is
     for promise in (
         "-m model=vit,swin,convnext seed=0,1,2",
         "experiment=calligraphy",

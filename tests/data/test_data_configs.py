@@ -48,6 +48,7 @@ FOR_SOURCES = {
     "label_column",
     "cache_gb",
     "thumbnails",
+    "cue_agreement",  # of a `ColourCue`
 }
 
 
