@@ -168,27 +168,3 @@ def test_a_study_that_is_not_there_is_one_sentence(
     ran = run_command(*line, logs=tmp_path)
     assert (ran.code, sentence in ran.err) == (1, True), ran.err
     assert not list(tmp_path.rglob("summary.json"))
-
-
-@pytest.mark.slow
-def test_two_studies_run_and_are_reported(tmp_path: Path) -> None:
-    """Cut small: digits, a network from scratch, two steps."""
-    tiny = (
-        "data=digits", "data.num_unseen=3", "model=resnet", "data.train_size=72", "data.test_size=40",
-        "data.unseen_per_class=12", "trainer.max_steps=2", "trainer.val_check_interval=2", "probe.n_init=1",
-        "probe.at_start=false", "data.split_seed=0,1,2", "resume=true",
-    )  # fmt: skip
-    for line in (("study=g5", "tuning=full,head", "loss=cross_entropy"), ("study=g4", "seed=0")):
-        ran = run_command("train.py", "-m", *line, *tiny, logs=tmp_path)
-        assert ran.code == 0, ran.out + ran.err
-    again = run_command("train.py", "-m", "study=g4", "seed=0", *tiny, "plan=true", logs=tmp_path)
-    assert "0 of 3 jobs would run" in again.out
-    ran = run_command("report.py", "study=g5", logs=tmp_path)
-    assert "g5 (demo size): tuning, against full: the mean g ranges" in ran.out, ran.out + ran.err
-    table = (tmp_path / "report" / "g5" / "tables" / "study_g5_demo.csv").read_text(encoding="utf-8")
-    assert [line.split(",")[:2] for line in table.splitlines()[1:]] == [
-        ["tuning", "full (reference)"], ["tuning", "head"], ["loss", "cross_entropy (reference)"],
-    ]  # fmt: skip
-    ran = run_command("report.py", "study=g4", f"out={tmp_path / 'mine'}", logs=tmp_path)
-    assert "over 3 class splits × 1 seed" in ran.out
-    assert "Study g4" in (tmp_path / "mine" / "index.html").read_text(encoding="utf-8")

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.cli.warm_python import warm_python
 
 ROOT = Path(__file__).parents[2]
@@ -109,3 +111,22 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     ran = run_command("train.py", "model=resnet", "seed=0", *TINY, logs=tmp_path_factory.mktemp("tiny"))
     assert ran.code == 0, ran.out + ran.err
     return ran
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of the public layouts with 9 cue-conflict images and 6 silhouettes of noise."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+
+    def draw(path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)).save(path)
+
+    shapes = ("cat", "dog", "truck")
+    for shape in shapes:
+        for texture in shapes:
+            draw(root / "cue_conflict" / "cue-conflict" / shape / f"{shape}1-{texture}2.png")
+        for number in range(2):
+            draw(root / "cue_conflict" / "silhouettes" / shape / f"{shape}{number}.png")
+    return root

@@ -12,33 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from tests.cli.conftest import ROOT, Ran, environment, run_command
 
 from unseen.reporting.biases.section import bias_section
 from unseen.reporting.collect import collect
 
-SHAPES = ("cat", "dog", "truck")
 # random weights: what is measured is the plumbing
 RANDOM = ("model=resnet", "size=demo", "model.pretrained=false")
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of the public layouts with 9 cue-conflict images and 6 silhouettes of noise."""
-    root = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-
-    def draw(path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)).save(path)
-
-    for shape in SHAPES:
-        for texture in SHAPES:
-            draw(root / "cue_conflict" / "cue-conflict" / shape / f"{shape}1-{texture}2.png")
-        for number in range(2):
-            draw(root / "cue_conflict" / "silhouettes" / shape / f"{shape}{number}.png")
-    return root
 
 
 def biases(*arguments: str, pictures: Path, logs: Path, **options: str) -> Ran:
