@@ -39,15 +39,16 @@ def run_job(command: str, overrides: list[str], folder: str) -> None:
         JOBS[command](config)
 
 
-os.environ[JOB] = "1"  # as a sweep marks them
-settle_threads()
-register_resolvers()
-open_clip.add_model_config(Path(sys.argv[2]))
-jobs = json.loads(Path(sys.argv[1]).read_text())
-for command, overrides, folder in jobs:
-    try:
-        run_job(command, overrides, folder)
-    except Exception:  # the test of its study tells
-        print(command, *overrides, file=sys.stderr)
-        traceback.print_exc()
-sys.exit(0)
+if __name__ == "__main__":  # pytest imports every module for its doctests
+    os.environ[JOB] = "1"  # as a sweep marks them
+    settle_threads()
+    register_resolvers()
+    open_clip.add_model_config(Path(sys.argv[2]))
+    jobs = json.loads(Path(sys.argv[1]).read_text())
+    for command, overrides, folder in jobs:
+        try:
+            run_job(command, overrides, folder)
+        except Exception:  # the test of its study tells
+            print(command, *overrides, file=sys.stderr)
+            traceback.print_exc()
+    sys.exit(0)
