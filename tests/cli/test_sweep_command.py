@@ -275,6 +275,23 @@ def test_joblib_runs_ddp_jobs_too_and_tells_which_job_failed(tmp_path: Path) -> 
     assert len(ran.folders) == 2
 
 
+def test_a_file_may_say_that_it_is_a_sweep(tmp_path: Path) -> None:
+    """As Hydra's own documentation has it: hydra.mode and the lists, without -m."""
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      seed: 0,1\n"
+    )
+    typed = (
+        f"--config-dir={tmp_path / 'own'}",
+        "experiment=mine",
+        "plan=true",
+        "data=digits",
+        "model=resnet",
+    )
+    ran = run_command("train.py", *typed, logs=tmp_path / "logs")
+    assert "2 of 2 jobs would run" in ran.out, ran.out + ran.err
+
+
 def test_another_launcher_starts_no_job_for_a_plan(tmp_path: Path) -> None:
     ran = run_command(
         "train.py", "-m", "hydra/launcher=joblib", "model=vit,resnet", "plan=true", *TINY, logs=tmp_path

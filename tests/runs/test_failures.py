@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra._internal.hydra import Hydra
 
-from unseen.runs.cli import _compose_once, _guard, load_environment
+from unseen.runs.cli import _guard, load_environment
 from unseen.runs.errors import UserError, failure_sentence
 
 
@@ -51,24 +50,6 @@ def test_a_failure_in_a_sentence(error: Exception, says: str) -> None:
 def test_a_bug_is_none() -> None:
     assert failure_sentence(RuntimeError("shape mismatch")) is None
     assert failure_sentence(KeyError("x")) is None
-
-
-@pytest.mark.parametrize(
-    ("typed", "looks"),
-    [
-        (["model=vit"], False),
-        (["-m", "seed=0,1"], False),
-        (["hparams_search=optuna"], True),
-        (["++hydra.mode=RUN"], True),
-    ],
-)
-def test_hydra_composes_beforehand_only_where_a_mode_may_be_set(
-    typed: list[str], looks: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = Hydra.get_mode
-    monkeypatch.setattr(Hydra, "get_mode", whole)
-    _compose_once(typed)
-    assert (Hydra.get_mode is whole) == looks
 
 
 def test_a_file_of_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

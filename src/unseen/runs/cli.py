@@ -10,13 +10,12 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 
 import hydra
 from dotenv import load_dotenv
-from hydra._internal.hydra import Hydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -63,23 +62,12 @@ def command_line(job: Callable[[DictConfig], None], config_name: str) -> None:
         else:
             codes.append(_guard(lambda: job(config), composing=False))
 
-    _compose_once(sys.argv[1:])
     main = hydra.main(config_path=str(CONFIGS), config_name=config_name, version_base="1.3")
     with _as_typed() if "--help" in sys.argv else nullcontext():
         codes.append(_guard(main(guarded), composing=True))
     codes += [_failed(sentence) for sentence in failed_jobs()]
     gc.freeze()  # or Python would search all that the libraries hold for garbage once more: a second or two
     sys.exit(max(abs(code) for code in codes))
-
-
-def _compose_once(arguments: Sequence[str]) -> None:
-    """Keep Hydra from composing everything beforehand, only to read `hydra.mode`, which searches alone set.
-
-    It takes as long as the composition that is used, a third of the time until a mistake is told. Without a mode the
-    flag -m decides.
-    """
-    if not any("hydra.mode" in typed or "hparams_search" in typed for typed in arguments):
-        Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
 
 
 @contextmanager
