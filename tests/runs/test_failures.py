@@ -47,6 +47,23 @@ def test_a_failure_in_a_sentence(error: Exception, says: str) -> None:
     assert says in sentence
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+def test_images_that_may_not_be_read_are_no_results_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir()
+    wanted = tmp_path / "private" / "photos"
+    tmp_path.chmod(0o755)
+    (tmp_path / "private").chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:  # who may read everything
+            os.seteuid(65534)
+        sentence = failure_sentence(PermissionError(13, "Permission denied", str(wanted)))
+    finally:
+        os.seteuid(user)
+        (tmp_path / "private").chmod(0o755)
+    assert sentence == f"Permission denied: {wanted}"
+
+
 def test_a_bug_is_none() -> None:
     assert failure_sentence(RuntimeError("shape mismatch")) is None
     assert failure_sentence(KeyError("x")) is None

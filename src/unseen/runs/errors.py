@@ -111,7 +111,7 @@ def failure_sentence(error: BaseException) -> str | None:
         )
     if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
         return f"{error.filename} cannot be a folder: it, or a part of its path, is a file"
-    if isinstance(error, OSError) and error.errno in _NOT_HERE and not os.path.lexists(error.filename or "/"):
+    if isinstance(error, OSError) and error.errno in _NOT_HERE and _is_missing(error.filename or "/"):
         return (
             f"{error.filename} cannot be made ({error.strerror}): name a folder for all results with paths.log_dir=, "
             "or UNSEEN_LOG_DIR= before the command"
@@ -125,6 +125,17 @@ def failure_sentence(error: BaseException) -> str | None:
             f"the checkpoint cannot be resumed from, because it is damaged or of another run ({text[:200]})"
         )
     return None
+
+
+def _is_missing(path: str) -> bool:
+    """Whether nothing is there, as far as may be looked: a place that may not be looked into is read, not made."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _raised_while_restoring(error: BaseException) -> bool:
