@@ -29,7 +29,7 @@ from unseen.data.canvases import (
     decode_into_memory,
 )
 from unseen.data.catalog import Catalog, Counts, ImageSource, left_out_sentence
-from unseen.data.cue import ColourCue, inked, palette
+from unseen.data.cue import ColourCue, palette
 from unseen.data.diet import Diet, el2n_table
 from unseen.data.files import HIDDEN, SYSTEM
 from unseen.data.memory import DoesNotFitError, check_memory, free_memory
@@ -404,10 +404,9 @@ class SeenUnseenDataModule(LightningDataModule):
         sampler = EvalSampler(len(store), self.eval_batch_size)
         dataset = CanvasDataset(store, inks=self._inks(which))
         for batch in BatchLoader(dataset, sampler, workers=self._workers(store)):
-            canvases = batch.images
-            if batch.inks is not None:
-                canvases = inked(cropped(canvases, None, self.image_size), batch.inks)
-            rows = raw_pixels(canvases, size=self.image_size, shift=self._shift_of(which))
+            rows = raw_pixels(
+                batch.images, size=self.image_size, shift=self._shift_of(which), inks=batch.inks
+            )
             flat = flat if len(flat) else torch.empty(len(store), rows.shape[1])
             flat[batch.indices] = rows
         return flat, store.labels.clone()
@@ -415,11 +414,9 @@ class SeenUnseenDataModule(LightningDataModule):
     def test_images(self, indices: Tensor) -> Tensor:
         """Return seen test images (B, 3, S, S) uint8 by their indices (B,), turned as evaluation turns them."""
         angles = self._view.eval_angles(self.num_images("seen"), _TEST)
-        canvases = self._store("seen").take(indices)
-        shown = cropped(canvases, None if angles is None else angles(0)[indices], self.image_size)
-        shown = shown.round().to(torch.uint8) if shown.is_floating_point() else shown
-        inks = self._inks("seen")
-        return shown if inks is None else inked(shown, inks[indices])
+        of_each = (None if angles is None else angles(0), self._inks("seen"))
+        chosen = (None if each is None else each[indices] for each in of_each)
+        return cropped(self._store("seen").take(indices), *chosen, size=self.image_size)
 
     def test_labels(self) -> Tensor:
         """Return the labels of the seen test images, (N,) int64."""
@@ -431,10 +428,10 @@ class SeenUnseenDataModule(LightningDataModule):
         None is turned.
         """
         canvases, inks = self._store("unseen").take(indices), self._inks("unseen")
-        if inks is not None:
-            canvases = inked(cropped(canvases, None, self.image_size), inks[indices])
-        zero, one = (0.0,) * 3, (1.0,) * 3
-        shown = to_images(canvases, None, size=self.image_size, mean=zero, std=one, shift=self._shift)
+        shown = to_images(
+            canvases, None, size=self.image_size, mean=(0.0,) * 3, std=(1.0,) * 3, shift=self._shift,
+            inks=None if inks is None else inks[indices],
+        )  # fmt: skip
         return shown.clamp_(0, 1).mul_(255).round_().to(torch.uint8)
 
     def unseen_labels(self) -> Tensor:
@@ -577,18 +574,24 @@ class SeenUnseenDataModule(LightningDataModule):
             self._scales[device] = torch.tensor([self.mean, self.std], device=device)  # (2, 3)
         mean, std = self._scales[device]
         canvases, angles, labels, indices = batch.images, batch.angles, batch.labels, batch.indices
-        if batch.inks is not None:  # after the rotation, which reads a mark in a corner of the canvas
-            canvases, angles = inked(cropped(canvases, angles, self.image_size), batch.inks), None
+        inks = batch.inks
         if self._augment is not None and batch.epoch is not None:
-            shown = cropped(canvases, angles, self.image_size)
+            shown = cropped(canvases, angles, inks, size=self.image_size)
             places = indices.tolist()
             views = [
                 augmented(shown, self._augment, seed=self.seed, epoch=batch.epoch, indices=places, view=view)
                 for view in range(self._views)
             ]
-            canvases, angles = torch.cat(views), None  # (V * B, 3, S, S)
+            canvases, angles, inks = torch.cat(views), None, None  # (V * B, 3, S, S)
             labels, indices = labels.repeat(self._views), indices.repeat(self._views)
         images = to_images(
-            canvases, angles, size=self.image_size, mean=mean, std=std, noise=batch.noise, shift=batch.shift
+            canvases,
+            angles,
+            size=self.image_size,
+            mean=mean,
+            std=std,
+            noise=batch.noise,
+            shift=batch.shift,
+            inks=inks,
         )
         return Batch(images, labels, indices)

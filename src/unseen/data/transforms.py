@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unseen.data.canvases import Frame, half_pixels
+from unseen.data.cue import inked
 from unseen.data.shift import Shift, shifted
 
 RAW_SIDE = 32
@@ -146,6 +147,7 @@ def to_images(
     std: Sequence[float] | Tensor,
     noise: Noise | None = None,
     shift: Shift = "none",
+    inks: Tensor | None = None,
 ) -> Tensor:
     """Return normalised images (B, 3, S, S) float32.
 
@@ -157,6 +159,7 @@ def to_images(
         std: Of each channel.
         noise: Mixed in before the normalisation, on the scale 0..1: (1 - level) image + level noise.
         shift: Changes the images before that.
+        inks: (B, 3) uint8, in which black is shown, before anything else; None: as they are.
     """
     centre, scale = (_on_channels(values, canvases.device) for values in (mean, std))
     images = torch.empty(len(canvases), 3, size, size, dtype=torch.float32, device=canvases.device)
@@ -165,7 +168,8 @@ def to_images(
     step = max(1, math.ceil(len(canvases) / max(1, parts)))  # parts of about equal size
     for first in range(0, len(canvases), step):
         some = slice(first, first + step)
-        shown = cropped(canvases[some], None if angles is None else angles[some], size)
+        of_some = (None if each is None else each[some] for each in (angles, inks))
+        shown = cropped(canvases[some], *of_some, size=size)
         part = images[some].copy_(shown).div_(255)  # (B, 3, S, S)
         if shift != "none":
             part.copy_(shifted(part, shift))
@@ -176,13 +180,18 @@ def to_images(
     return images
 
 
-def cropped(canvases: Tensor, angles: Tensor | None, size: int) -> Tensor:
-    """Return the (B, 3, S, S) centre of canvases (B, 3, S+2p, S+2p), rotated by angles (B,) if there are any."""
+def cropped(canvases: Tensor, angles: Tensor | None, inks: Tensor | None = None, *, size: int) -> Tensor:
+    """Return the (B, 3, S, S) centre of canvases (B, 3, S+2p, S+2p), all uint8.
+
+    Rotated by angles (B,) if there are any, then in inks (B, 3) uint8: the rotation reads a mark in a canvas's corner.
+    """
     if angles is not None:
-        return _rotated_crop(canvases, angles, size)
-    margin = (canvases.shape[2] - size) // 2
-    inner = slice(margin, margin + size)
-    return canvases[:, :, inner, inner]
+        shown = _rotated_crop(canvases, angles, size)
+    else:
+        margin = (canvases.shape[2] - size) // 2
+        inner = slice(margin, margin + size)
+        shown = canvases[:, :, inner, inner]
+    return shown if inks is None else inked(shown, inks)
 
 
 def _on_channels(values: Sequence[float] | Tensor, device: torch.device) -> Tensor:
@@ -215,15 +224,14 @@ def _rotated_crop(canvases: Tensor, angles: Tensor, size: int) -> Tensor:
     return planes.gather(2, place.expand(-1, 3, -1)).view(batch, 3, size, size)
 
 
-def raw_pixels(canvases: Tensor, *, size: int, shift: Shift = "none") -> Tensor:
-    """Return centres of canvases (N, 3, S+2p, S+2p), shifted, at most 32 x 32, flat: (N, D) float32 in 0..1."""
-    margin = (canvases.shape[2] - size) // 2
-    inner = slice(margin, margin + size)
+def raw_pixels(canvases: Tensor, *, size: int, shift: Shift = "none", inks: Tensor | None = None) -> Tensor:
+    """Return centres of canvases (N, 3, S+2p, S+2p) in inks, shifted, at most 32 x 32, flat: (N, D) float32 in 0..1."""
     side = min(size, RAW_SIDE)
     flat = torch.empty(len(canvases), 3 * side * side)
     for first in range(0, len(canvases), _CHUNK):
-        images = canvases[first : first + _CHUNK, :, inner, inner].float().div_(255)  # (B, 3, S, S)
-        flat[first : first + _CHUNK] = flat_pixels(shifted(images, shift))
+        some = slice(first, first + _CHUNK)
+        shown = cropped(canvases[some], None, None if inks is None else inks[some], size=size)  # (B, 3, S, S)
+        flat[some] = flat_pixels(shifted(shown.float().div_(255), shift))
     return flat.clamp_(0, 1)
 
 
