@@ -235,8 +235,11 @@ def test_a_bad_picture_is_refused_or_left_out(photos: Path, tmp_path: Path, trai
 
 def test_help_is_quick_and_shows_the_promises(train) -> None:
     before = os.times()
-    ran = train("--help", fresh=True)
+    ran = train("--help", PYTHONPROFILEIMPORTTIME="1")
     assert ran.code == 0
+    loaded = {line.rpartition("|")[2].strip() for line in ran.err.splitlines()}
+    assert "hydra" in loaded
+    assert not {"torch", "lightning", "sklearn", "timm", "numpy"} & loaded  # seconds on any machine
     assert os.times().children_user - before.children_user < 6  # seconds of a slow core, however busy it is
     for promise in (
         "-m model=vit,swin,convnext seed=0,1,2",
