@@ -16,9 +16,8 @@ from unseen.reporting.statistics.intervals import Estimate
 SIGNIFICANT = 0.05  # of a claim by itself
 OF_A_PAGE = 0.10  # of a page: the probability that any of its claims is false
 RULE = f"p ≤ {SIGNIFICANT} and, corrected, ≤ {OF_A_PAGE}"  # as sentences name it
-CORRECTED = (
-    "corrected by Holm for all of this table, and for the parts of the page that test"  # as tables say it
-)
+# as tables say it
+CORRECTED = "corrected by Holm for all of this table, and for the parts of the page that test"
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,7 @@ def judged(p_values: Sequence[float], families: int = 1) -> list[tuple[float, bo
     """Return for each test of a page, passed or not, its corrected p, and whether its claim may be written.
 
     A claim needs p ≤ .05 by itself, and ≤ .10 corrected by Holm for all of them and by Bonferroni for the lists that
-    the page has. A test without a p
-    (too few units) makes no claim.
+    the page has. A test without a p (too few units) makes no claim.
 
     Args:
         p_values: Of all tests.
