@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -74,26 +75,43 @@ class CsvTable(ImageSource):
 def _read(path: Path, _changed: int) -> tuple[tuple[str, str, Part], ...]:
     """Return path, label and part of each row."""
     table = csv.DictReader(io.StringIO(read_text(path, _LARGEST), newline=""))
-    columns = [name.strip().lower() for name in table.fieldnames or ()]
-    if missing := {"path", "label"} - set(columns):
+    try:
+        return _checked(table, path)
+    except csv.Error as error:
         raise ValueError(
-            f"data.root={path} lacks the column {listing(sorted(missing))}; it needs path and label, and may have "
-            f"split; it has {listing(columns) or 'none'}"
+            f"data.root={path}, after line {table.line_num}: {error}; is a quote not closed?"
+        ) from error
+
+
+def _checked(table: csv.DictReader[str], path: Path) -> tuple[tuple[str, str, Part], ...]:
+    columns = [name.strip().lower() for name in table.fieldnames or ()]
+    if missing := [name for name in ("path", "label") if name not in columns]:
+        separated = "" if len(columns) > 1 else "; columns are separated by commas"
+        raise ValueError(
+            f"data.root={path} lacks {' and '.join(missing)} in its first line; it needs the columns path and label, "
+            f"and may have split; it has {listing(columns) or 'none'}{separated}"
         )
+    if twice := [name for name in ("path", "label", "split") if columns.count(name) > 1]:
+        raise ValueError(f"data.root={path} has the column {twice[0]} twice")
     table.fieldnames = columns
     rows: dict[str, tuple[str, str, Part]] = {}
     divided = "split" in columns
     for row in table:
+        where = f"data.root={path}, line {table.line_num}"
+        if any(row.get(None) or ()):  # what is beyond the last column, where programs leave empty cells
+            raise ValueError(
+                f"{where}: more values than the first line has columns; a value with a comma in it needs quotes"
+            )
         image, label = (row["path"] or "").strip(), (row["label"] or "").strip()
         part = _PARTS.get((row["split"] or "").strip().lower()) if divided else "whole"
-        where = f"data.root={path}, line {table.line_num}"
         if not image or not label:
             raise ValueError(f"{where}: path and label must not be empty")
         if part is None:
             raise ValueError(f"{where}: split={row['split']!r} is not one of train, test, val")
-        if image in rows:
+        place = os.path.normpath(path.absolute().parent / image)  # ./cat/1.png is cat/1.png
+        if place in rows:
             raise ValueError(f"{where}: {image} is there twice")
-        rows[image] = (image, label, part)
+        rows[place] = (image, label, part)
     if not rows:
         raise ValueError(f"data.root={path} has no rows")
     return tuple(rows.values())
