@@ -39,19 +39,32 @@ def _rule(allowed: Callable[[Any], bool], says: LiteralString) -> AfterValidator
     return AfterValidator(check)
 
 
+def _names_a_class(value: Any) -> bool:
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
+    return whole or (isinstance(value, str) and 1 <= len(value) <= _LONGEST_NAME)
+
+
 _MOST = 2**31 - 1  # more steps, images or clusters than any run has; libraries overflow somewhere above it
 _Whole = Annotated[int, Field(ge=0, le=_MOST)]
 _Count = Annotated[int, Field(ge=1, le=_MOST)]
 _Two = Annotated[int, Field(ge=2, le=_MOST)]
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 _Text = Annotated[str, Field(min_length=1, max_length=4096)]
-_Name = Annotated[str, Field(min_length=1, max_length=200)]
+_LONGEST_NAME = 200  # characters
+_Name = Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME)]
 _Side = Annotated[int, Field(ge=8, le=2048)]
 _Decay = Annotated[float, Field(ge=0, lt=1)]  # AdamW's range
-_Classes = list[_Name | _Whole]
 _Group = dict[str, Any]
 _Templates = Annotated[list[_Text], Field(min_length=1)]
 _ClassNames = dict[_Name | _Whole, _Text] | list[_Text]  # {1: one}: classes may be numbers
+_Classes = Annotated[
+    Any,
+    _rule(
+        lambda classes: isinstance(classes, list) and all(map(_names_a_class, classes)),
+        "must be a list of names or ids, such as [cat,owl]; a name that looks like a number, true or null is quoted, "
+        'such as ["1.5"]',
+    ),
+]
 _NOISE = _rule(
     lambda levels: all(0 < level <= 1 for level in levels) and len(set(levels)) == len(levels),
     "must be shares of noise above 0 and at most 1, each once, such as [0.25,0.5,1.0]",

@@ -230,6 +230,7 @@ def test_a_bad_picture_is_refused_or_left_out(photos: Path, tmp_path: Path, trai
     assert met.err.strip().splitlines()[-1].startswith("error: dog/broken.png cannot be used (")
     skipped = train(*line, "data.skip_bad=true")
     assert skipped.code == 0, skipped.err
+    assert "note: 1 unreadable image was left out (data.skip_bad=true)" in skipped.err
     assert skipped.summary()["bad_files"] == 1
 
 

@@ -51,6 +51,7 @@ from unseen.runs.trainer import check_passes, check_trainer, make_trainer, ranks
 from unseen.runs.trust import check_trusted
 from unseen.runs.unread import check_read
 from unseen.selector_table import Selector, chosen
+from unseen.wording import count
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -271,7 +272,8 @@ def _describe(
             f"{counts['seen_test_images']} seen test images"
         )
     if datamodule.bad_files:
-        notice(f"{len(datamodule.bad_files)} unreadable images were left out (data.skip_bad=true)")
+        were = "were" if len(datamodule.bad_files) > 1 else "was"
+        notice(f"{count(len(datamodule.bad_files), 'unreadable image')} {were} left out (data.skip_bad=true)")
     if datamodule.decode_notice:
         notice(datamodule.decode_notice)
 

@@ -232,7 +232,7 @@ def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Pla
     name = ".".join(place)
     if name in TABLE or name in _further(plain):
         for inner, messages in _complaints(name, node).items():
-            yield f"{'.'.join((name, *inner))}={_shown(value_at(node, inner))} {' or '.join(messages)}"
+            yield f"{'.'.join((name, *inner))}={_shown(value_at(node, inner))} {' or '.join(dict.fromkeys(messages))}"
     elif place in _CHILDREN and isinstance(node, dict):
         for key in (key for key in _CHILDREN[place] if key not in node):
             if not (missing := ".".join((*place, key))).startswith(OPTIONAL):

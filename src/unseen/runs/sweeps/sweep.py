@@ -30,6 +30,7 @@ from unseen.runs.sweeps.progress import StatusLine, job_outcome, time_left
 from unseen.runs.sweeps.search import Search
 from unseen.runs.unread import check_read
 from unseen.threads import share
+from unseen.wording import count
 
 _POLL_SECONDS = 0.05
 
@@ -118,7 +119,7 @@ class Sweep:
                 notice(f"{job.label} is running in another process; it is left to it")
         if not self.search:
             say(
-                f"sweep of {len(self.jobs)} jobs, {self._ended} of them done before · {shown_path(self.folder)}"
+                f"sweep of {count(len(self.jobs), 'job')}, {self._ended} done before · {shown_path(self.folder)}"
             )
         if waiting:
             try:
