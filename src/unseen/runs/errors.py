@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from traceback import walk_tb
 from typing import Any
 
+import yaml
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -55,12 +56,12 @@ def user_errors(*kinds: type[Exception]) -> Iterator[None]:
 
 
 def configuration_sentence(error: Exception) -> str | None:
-    """Return a sentence for an error of Hydra or OmegaConf that a typed setting caused, None for others."""
-    within = error.__context__
-    while within:
-        if isinstance(within, UserError):  # of one of our resolvers
-            return str(within)
-        within = within.__context__
+    """Return a sentence for an error of Hydra, OmegaConf or YAML that a setting caused, None for others."""
+    if of_resolver := _raised_by_resolver(error):
+        return of_resolver
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark, context = error.problem_mark, f"{error.context}, " if error.context else ""
+        return f"{mark.name}, line {mark.line + 1}: {context}{error.problem}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         allowed = [option for option in (error.options or []) if not option.startswith("_")]
@@ -86,6 +87,14 @@ def configuration_sentence(error: Exception) -> str | None:
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _override_sentence(error) or one_line(error)
     return None
+
+
+def _raised_by_resolver(error: Exception) -> str | None:
+    """Return the sentence of one of our resolvers, from which the error came."""
+    within = error.__context__
+    while within and not isinstance(within, UserError):
+        within = within.__context__
+    return str(within) if within else None
 
 
 def failure_sentence(error: BaseException) -> str | None:

@@ -10,15 +10,16 @@ import itertools
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from unseen.process_rank import is_first_process
 from unseen.run_state import state_of
 from unseen.runs.console import fail
-from unseen.runs.errors import failure_sentence
+from unseen.runs.errors import configuration_sentence, failure_sentence
 from unseen.runs.typed_line import key_of, override
 
 JOB = "UNSEEN_JOB"  # set for the jobs of a sweep
@@ -92,7 +93,10 @@ def own_checkpoint(folder: Path) -> Path | None:
 
 
 def _wanted(config: DictConfig, key: str) -> Path:
-    text = str(OmegaConf.select(config, key))
+    try:
+        text = str(OmegaConf.select(config, key))
+    except OmegaConfBaseException as error:  # Hydra would warn in five lines, and meet it again
+        _end(str(configuration_sentence(error)))
     if "${" in text:
         _end(
             f"the folder {text} has ${{ in its name, which the configuration would look up; choose another name"
@@ -138,7 +142,7 @@ def _use(config: DictConfig, key: str, folder: Path) -> None:
             config.hydra.overrides.hydra.append(override(key, str(folder)))
 
 
-def _end(sentence: str) -> None:
+def _end(sentence: str) -> NoReturn:
     # Hydra turns other errors of a callback into warnings
     fail(sentence)
     raise SystemExit(1)

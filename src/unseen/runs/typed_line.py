@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 
 from unseen.runs.errors import UsageError, UserError
+from unseen.runs.global_files import check_global_files
 from unseen.wording import suggestion
 
 # groups with nothing chosen by default
@@ -117,6 +118,8 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
     if several and entry not in {"train", *_EXTEND_TRAIN}:
         raise UsageError(f"{entry}.py makes one thing at a time; leave -m out")
     own = flags.get("--config-dir")
+    if own and not Path(own).is_dir():
+        raise UsageError(f"--config-dir={own} is not a folder")
     folders = [configs, Path(own)] if own else [configs]
     groups = groups_of(entry, configs)
     options = {  # files that begin with _ serve the others
@@ -132,6 +135,7 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
     if entry in _ALIASES:
         settings = [text for typed in settings for text in _ALIASES[entry](typed)]
     runs = not {"--cfg", "--info", "--help", "--hydra-help"} & flags.keys()
+    chosen: dict[str, str] = {}
     for text in settings:
         if runs:
             _check_read(text, several=several)
@@ -141,6 +145,8 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         for part in _prepared(text, options, several=several, all_seen=all_seen):
             key, equals, value = part.partition("=")
             prepared.append(groups.get(key, key) + equals + value)
+            chosen[groups.get(key, key)] = value
+    check_global_files(chosen, options, folders)
     return prepared
 
 
