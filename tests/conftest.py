@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.parsed_once import parse_once
 from unseen.threads import settle_threads
 
+parse_once()
 settle_threads()  # before a test loads torch, and for every process that a test starts
 # the tests, and the modules of each command, are compiled once, also where PYTHONDONTWRITEBYTECODE is set
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,17 @@ def resolved(*overrides: str, config: str = "train") -> dict[str, Any]:
     return plain
 
 
+@cache
+def chosen(group: str, option: str) -> dict[str, Any]:
+    """The settings with one file of a group; two tests read them and change none."""
+    experiment = ["experiment=bias_induced"] if group == "induce" else []  # the only one that has this group
+    return resolved(*experiment, f"{group}={option}")
+
+
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: value)
 def test_every_yaml_composes_and_each_setting_has_one_effect(group: str, option: str) -> None:
     """A new setting must be put into the table: what it affects decides which runs are the same run."""
-    experiment = ["experiment=bias_induced"] if group == "induce" else []  # the only one that has this group
-    plain = resolved(*experiment, f"{group}={option}")
+    plain = chosen(group, option)
     check_settings(plain)
     for key, _ in flatten(plain).items():
         effects = {effect for pattern, effect in _WITHIN.items() if fnmatchcase(key, pattern)}
@@ -193,7 +200,7 @@ def test_checkpoints_may_name_every_class_that_our_files_name() -> None:
         ("data", "data", "source"),
     ):
         for option in [option for name, option in OPTIONS if name == group]:
-            found.add(resolved(f"{group}={option}")[part][key]["_target_"])
+            found.add(chosen(group, option)[part][key]["_target_"])
     assert found == KNOWN_CLASSES
     parts = set()
     for group, part in (
@@ -203,5 +210,5 @@ def test_checkpoints_may_name_every_class_that_our_files_name() -> None:
         ("augment", "data"),
     ):
         for option in [option for name, option in OPTIONS if name == group]:
-            parts.update(targets(resolved(f"{group}={option}")[part][group]))
+            parts.update(targets(chosen(group, option)[part][group]))
     assert parts == KNOWN_PARTS

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.warm_python import warm_python
+from tests.cli.warm_python import Started, warm_python
 
 ROOT = Path(__file__).parents[2]
 # A few steps on few images; each still takes the imports, so tests share what they can.
@@ -87,6 +87,13 @@ def run_command(
     else:
         done = warm_python().run(script, list(arguments), cwd=ROOT, env=env, timeout=timeout)
     return Ran(done.returncode, done.stdout, done.stderr, logs)
+
+
+def start_command(entry: str, *arguments: str, logs: Path, said: Path) -> Started:
+    """Start what `run_command` runs, as the leader of a group of processes; its output goes into the folder `said`."""
+    return warm_python().start(
+        ROOT / "src" / entry, list(arguments), cwd=ROOT, env=environment(logs), folder=said
+    )
 
 
 @pytest.fixture
