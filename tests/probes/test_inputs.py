@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from unseen.probes import kmeans_nmi, linear_probe_accuracy, neighbor_agreement, r_precision
-from unseen.probes.inputs import checked_embeddings, checked_labels, unit_scaled
+from unseen.probes.inputs import NotFiniteError, checked_embeddings, checked_labels, unit_scaled
 
 PROBES = {
     "kmeans_nmi": partial(kmeans_nmi, n_init=1),
@@ -147,3 +147,20 @@ def test_unit_scaling_is_exact():
     assert torch.equal(scaled, features / 8)  # 5 / 8 is in [0.5, 1)
     assert scaled.dtype == torch.float32
     assert not unit_scaled(torch.zeros(2, 2)).any()
+
+
+@pytest.mark.parametrize("exponent", [-148, -140, -60, 60, 127])
+def test_unit_scaling_at_the_ends_of_float32(exponent):
+    features = torch.tensor([[1.0, -0.75], [0.0, 0.5]], dtype=torch.float64) * 2.0**exponent
+    assert unit_scaled(features.float()).tolist() == (
+        (features.float().double() * 2.0 ** (-exponent - 1)).tolist()
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_finite_values_whose_sum_overflows_are_finite(dtype):
+    assert checked_embeddings(torch.full((4, 4), torch.finfo(dtype).max, dtype=dtype)).isfinite().all()
+    mixed = torch.full((4, 4), torch.finfo(dtype).max, dtype=dtype)
+    mixed[2, 1], mixed[3, 0] = torch.inf, -torch.inf
+    with pytest.raises(NotFiniteError, match=r"2 of 4 rows, the first is row 2"):
+        checked_embeddings(mixed)

@@ -51,11 +51,12 @@ def checked_embeddings(embeddings: Tensor | npt.ArrayLike) -> Tensor:
         tensor = tensor.to(torch.float64 if large else torch.float32)
     if tensor.device.type not in {"cpu", "cuda"}:  # Apple's has no float64
         tensor = tensor.cpu()
-    bad = (~tensor.isfinite()).any(1).nonzero()  # (rows, 1)
-    if len(bad):
-        raise NotFiniteError(
-            f"embeddings contain NaN or infinity ({len(bad)} of {len(tensor)} rows, the first is row {int(bad[0])})"
-        )
+    if not tensor.sum().isfinite():  # many times quicker than to test each; a sum may overflow, too
+        bad = (~tensor.isfinite()).any(1).nonzero()  # (rows, 1)
+        if len(bad):
+            raise NotFiniteError(
+                f"embeddings contain NaN or infinity ({len(bad)} of {len(tensor)} rows, the first is row {int(bad[0])})"
+            )
     return tensor
 
 
@@ -135,8 +136,10 @@ def unit_scaled(features: Tensor) -> Tensor:
     only on ratios of distances is unchanged, while squares can no longer overflow (a diverging network reaches 1e20
     well before it reaches infinity).
     """
-    _, exponent = torch.frexp(features.abs().max())
-    return torch.ldexp(features, -exponent)
+    least, most = features.aminmax()
+    exponent = int(torch.frexp(torch.maximum(most, -least)).exponent)
+    half = -exponent // 2  # in two steps, as one factor alone may be beyond the type
+    return features * 2.0**half * 2.0 ** (-exponent - half)
 
 
 def at_most(most: int, images: int, seed: int) -> Tensor:
