@@ -202,7 +202,7 @@ def report_job(config: DictConfig) -> None:
         raise UserError(f"no run folder (summary.json) below {names}; make one with python src/train.py")
     with user_errors(OSError):
         made = build_report(roots, out, command=sys.argv)
-    counts = f"{made.runs} runs, {made.left_out} folders left out · page in {shown_path(made.page)}"
+    counts = f"{count(made.runs, 'run')}, {count(made.left_out, 'folder')} left out · page in {shown_path(made.page)}"
     for sentence in (*made.summaries, counts):
         console().print(sentence, soft_wrap=True)
 

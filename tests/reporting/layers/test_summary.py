@@ -157,6 +157,30 @@ def test_two_runs_have_no_interval(tmp_path: Path) -> None:
     assert "cannot be told apart" in found.headline
     assert "interval" not in found.headline
     assert "too few for an interval or a test, which take three" in found.details
+    # the spread of two differences says nothing of how many seeds are needed
+    assert found.details.endswith("cvt is above swin in 2 of 2 seeds, by 0.450 in the mean.")
+
+
+def test_one_run_each_names_the_network_whose_layer_it_is(tmp_path: Path) -> None:
+    make_curves(tmp_path, "cvt", [[0.1, 0.5, 0.3]])
+    make_curves(tmp_path, "swin", [[0.1, 0.2]])
+    found = summary_of(tmp_path)
+    assert found.details.startswith("This is one run each: ")
+    assert "The best layer of cvt is 1 of 0 to 2 (stage1)." in found.details
+    assert "The best two share one class split and seed only, so they cannot be compared." in found.details
+
+
+def test_one_run_beside_three_of_another_network_is_not_one_run_each(tmp_path: Path) -> None:
+    make_curves(tmp_path, "cvt", [[0.1, 0.5]])
+    make_curves(tmp_path, "swin", noisy([0.1, 0.2], seeds=3))
+    found = summary_of(tmp_path)
+    assert found.details.startswith("cvt has one run: how much another seed would change it is not known.")
+
+
+def test_equal_results_are_called_so(tmp_path: Path) -> None:
+    for model in ("cvt", "swin"):
+        make_curves(tmp_path, model, noisy([0.1, 0.5], seeds=3))
+    assert summary_of(tmp_path).details.endswith("cvt and swin have the same g.")
 
 
 def test_what_an_interval_over_class_splits_says(tmp_path: Path) -> None:

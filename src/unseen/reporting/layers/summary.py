@@ -32,7 +32,7 @@ class Summary:
 def summarise(contest: Contest, analysis: Analysis) -> Summary:
     """Return the result of a contest: what its tests show, and what would be needed to show more."""
     best = contest.best
-    details = [_runs(contest), _layer(best, analysis), _lead(best, analysis), _settled(contest, analysis)]
+    details = [_runs(contest), _layer(contest, analysis), _lead(best, analysis), _settled(contest, analysis)]
     return Summary(_headline(contest, analysis), " ".join(text for text in details if text))
 
 
@@ -114,8 +114,11 @@ def _runs(contest: Contest) -> str:
             "" if sd is None else f", only that k-means alone moves it by {sd:.2f} (standard deviation)"
         )
         runs = "one seed" if len(units.counted) > 1 else "one run"  # one seed of several choices of classes
-        runs += " each" * (len(contest.configurations) > 1)
-        return f"This is {runs}: how much another seed would change it is not known{measured}."
+        if all(_score(contest, config).n < 2 for config in contest.configurations):
+            subject = f"This is {runs}{' each' * (len(contest.configurations) > 1)}"
+        else:  # of others there are more
+            subject = f"{contest.best.label} has {runs}"
+        return f"{subject}: how much another seed would change it is not known{measured}."
     text = f"{contest.best.label} has {units}"
     if scored.n < FEWEST:
         return f"{text}: too few for an interval or a test, which take three."
@@ -125,11 +128,15 @@ def _runs(contest: Contest) -> str:
     return text
 
 
-def _layer(config: Configuration, analysis: Analysis) -> str:
+def _layer(contest: Contest, analysis: Analysis) -> str:
+    config = contest.best
+    of_one_run = config.g.plain.n < 2
+    several = of_one_run and len(contest.configurations) > 1  # the sentence before is about all of them
     if config.last_layer == 0:
-        return "It has only this layer."
+        return f"{config.label if several else 'It'} has only this layer."
     g, name = config.g, config.layer_names[config.g.best_layer]
-    text = f"Its best layer in the mean is {g.best_layer} of 0 to {config.last_layer} ({name})"
+    whose = f"The best layer of {config.label}" if several else "Its best layer"
+    text = f"{whose}{'' if of_one_run else ' in the mean'} is {g.best_layer} of 0 to {config.last_layer} ({name})"
     excluded = {g.best_layer, config.last_layer if analysis.written[config, "lead"] else None}
     others = [layer for layer in np.flatnonzero(g.candidates).tolist() if layer not in excluded]
     if g.plain.n < FEWEST:
@@ -170,8 +177,10 @@ def _settled(contest: Contest, analysis: Analysis) -> str:
     pair = contest.pairs[0]
     n = pair.found.g.n
     if n < 2:
-        shared = "no class split with a common seed" if not pair.units.cells else "one run"
+        shared = "one class split and seed only" if pair.units.cells else "no class split with a common seed"
         return f"The best two share {shared}, so they cannot be compared."
+    if not pair.found.g.mean:
+        return f"{pair.first.label} and {pair.second.label} have the same g."
     above = f"{pair.first.label} is above {pair.second.label} in {pair.found.first_above} of {n} {pair.units.noun}"
     p = f" ({p_text(pair.found.p)})" if n >= FEWEST else ""
     return f"{above}, by {signed(pair.found.g.mean, '.3f')} in the mean{p}{_needed(pair)}."
@@ -179,8 +188,8 @@ def _settled(contest: Contest, analysis: Analysis) -> str:
 
 def _needed(pair: Pair) -> str:
     mean, spread, over = pair.found.g.mean, pair.spread, pair.units.over
-    if math.isnan(spread.split if over == "splits" else spread.residual) or not mean:
-        return ""
+    if pair.found.g.n < FEWEST or math.isnan(spread.split if over == "splits" else spread.residual):
+        return ""  # the spread of two differences is nothing to go by
     seeds = round(len(pair.units.counted) / pair.units.splits)
     number = spread.splits_needed(mean, seeds) if over == "splits" else spread.seeds_needed(mean)
     each = f" of {count(seeds, 'seed')}" if over == "splits" else ""
