@@ -223,6 +223,17 @@ def test_everything_follows_from_the_seeds(seed):
     assert content(seed=seed, split_seed=seed + 1)[1] != references
 
 
+@pytest.mark.parametrize(("limit", "batches", "ranks"), [(0, 5, 1), (0.0, 5, 1), (0.19, 5, 1), (0.4, 2, 3)])
+def test_an_epoch_without_a_batch_is_refused(limit, batches, ranks):
+    """100 images in batches of 20 are 5 batches; 3 processes have 34 images each, so 2 batches."""
+    data = make(train_size=100, test_size=40, unseen_per_class=20, batch_size=20)
+    with pytest.raises(
+        ValueError, match=rf"limit_train_batches={limit} leaves none of the {batches} batches"
+    ):
+        data.check(ranks=ranks, limit_train_batches=limit)
+    data.check(ranks=ranks, limit_train_batches=1 / batches)
+
+
 def test_the_papers_head_has_more_outputs_than_classes():
     data = make(Cifar100(), num_labels=95)
     data.check(k=500)

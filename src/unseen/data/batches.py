@@ -19,6 +19,7 @@ from unseen.data.canvases import CanvasStore, UnreadableImageError
 from unseen.data.shift import Shift
 from unseen.data.transforms import Noise, NoiseSource
 from unseen.process_rank import die_with_parent
+from unseen.wording import count
 
 # An evaluation set gives at least so many batches, so that up to so many processes see equal ones.
 _EVAL_BATCHES = 8
@@ -107,6 +108,25 @@ def split_into_batches(num_samples: int, batch_size: int) -> list[tuple[int, int
     return list(zip(starts, [*starts[1:], num_samples], strict=True))
 
 
+def limited(batches: int, limit: float) -> int:
+    """Return after how many of its batches an epoch ends, by the trainer's `limit_train_batches`.
+
+    >>> limited(8, 3), limited(8, 20), limited(8, 0.5), limited(8, 0.1)
+    (3, 8, 4, 0)
+    """
+    return min(limit, batches) if isinstance(limit, int) else int(batches * limit)
+
+
+def check_limit(images: int, batch_size: int, processes: int, limit: float) -> None:
+    """Raise ValueError where `limit_train_batches` leaves no batch: Lightning would end a run without a step."""
+    batches = len(split_into_batches(-(-images // processes), batch_size))
+    if limited(batches, limit) < 1:
+        raise ValueError(
+            f"trainer.limit_train_batches={limit} leaves none of the {count(batches, 'batch', 'batches')} of an epoch "
+            "to train on; choose at least 1, or a larger share, or score without training with eval.py"
+        )
+
+
 class TrainSampler(DistributedSampler[Share]):
     """Batches of training samples, from the place where training stands.
 
@@ -144,7 +164,7 @@ class TrainSampler(DistributedSampler[Share]):
         per_rank = -(-num_samples // world_size)
         self._batches = split_into_batches(per_rank, batch_size)
         full = len(self._batches)
-        self._batches_per_epoch = max(1, min(limit, full) if isinstance(limit, int) else int(full * limit))
+        self._batches_per_epoch = max(1, limited(full, limit))
 
     def __len__(self) -> int:
         return len(self._batches)

@@ -19,7 +19,15 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from unseen.data.augment import Augment, augmented, check_augment
-from unseen.data.batches import Batch, BatchLoader, CanvasBatch, CanvasDataset, EvalSampler, TrainSampler
+from unseen.data.batches import (
+    Batch,
+    BatchLoader,
+    CanvasBatch,
+    CanvasDataset,
+    EvalSampler,
+    TrainSampler,
+    check_limit,
+)
 from unseen.data.canvas_cache import CanvasCache
 from unseen.data.canvases import (
     CanvasStore,
@@ -145,11 +153,13 @@ class SeenUnseenDataModule(LightningDataModule):
         self._identity: dict[str, Any] = {}
         self._catalog = Catalog(())
         self._neighbors: int | None = None
-        self._ranks, self._shots = 1, 0
+        self._ranks, self._shots, self._limit = 1, 0, 1.0
         self.bad_files: tuple[tuple[str, str], ...] = ()
 
     # ------------------------------------------------------------------ what can be known before decoding
-    def check(self, k: int | None = None, *, ranks: int = 1, shots: int = 0) -> None:
+    def check(
+        self, k: int | None = None, *, ranks: int = 1, shots: int = 0, limit_train_batches: float = 1.0
+    ) -> None:
         """Refuse impossible settings; reads at most folder names or an archive's index, downloads nothing.
 
         Args:
@@ -157,11 +167,13 @@ class SeenUnseenDataModule(LightningDataModule):
                 in `setup` for sources that do not know their counts before.
             ranks: How many processes will share the evaluation out; each needs an image.
             shots: Labelled images a class of the few-shot probe; each unseen class needs more.
+            limit_train_batches: The trainer's; it must leave a batch.
 
         Raises:
             ValueError: One sentence that names the value and what is allowed.
         """
         self._neighbors, self._ranks, self._shots = k, ranks, shots
+        self._limit = limit_train_batches
         if self._augment is not None:
             check_augment(self._augment, self.image_size)
         self.source.check()
@@ -183,6 +195,7 @@ class SeenUnseenDataModule(LightningDataModule):
         check_neighbors(self._neighbors, unseen)
         check_shots(self._shots, unseen)
         check_shares(self._ranks, test, sum(unseen.values()))
+        check_limit(train, self.batch_size, self._ranks, self._limit)
         images, frame = train + test + sum(unseen.values()), self._view.frame
         if self.decode == "ahead" and not self._stores and not self._cache_holds(images):
             remedy = (

@@ -205,7 +205,12 @@ def _data(plain: dict[str, Any], *, training: bool) -> tuple[BackboneSpec, SeenU
         if training and plain["data"]["batch_size"] == 1:
             check_single_images(spec, plain["data"]["image_size"])
         shots = max(_probe_settings(plain)["few_shot"], default=0)
-        datamodule.check(plain["probe"]["k"], ranks=ranks_of(plain["trainer"]), shots=shots)
+        datamodule.check(
+            plain["probe"]["k"],
+            ranks=ranks_of(plain["trainer"]),
+            shots=shots,
+            limit_train_batches=plain["trainer"].get("limit_train_batches", 1.0) if training else 1.0,
+        )
         datamodule.prepare_data()
         datamodule.setup()
     return spec, datamodule
