@@ -88,7 +88,7 @@ _STEPS = _rule(
     lambda steps: steps == -1 or 1 <= steps <= _MOST, "must be at least 1, or -1 with a trainer.max_epochs"
 )
 _INTERVAL = _rule(
-    lambda interval: isinstance(interval, int) or interval <= 1,
+    lambda interval: 1 <= interval <= _MOST if isinstance(interval, int) else 0 < interval <= 1,
     "must be a whole number of steps, or a share of an epoch of at most 1.0",
 )
 
@@ -227,10 +227,7 @@ TABLE: dict[str, tuple[Any, Effect]] = {
     "trainer.eval_precision": (Literal[32, "tf32"], "result"),
     "trainer.max_steps": (Annotated[int, _STEPS], "result"),
     "trainer.max_epochs": (_Count | None, "result"),
-    "trainer.val_check_interval": (
-        Annotated[_Count | Annotated[float, Field(gt=0)], _INTERVAL],
-        "result",
-    ),
+    "trainer.val_check_interval": (Annotated[int | float, _INTERVAL], "result"),
     "trainer.gradient_clip_val": (_between(float, 0, 1e9, optional=True), "result"),
     "trainer.accumulate_grad_batches": (_between(int, 1, 100_000), "result"),
     "trainer.log_every_n_steps": (_Count, "rows"),

@@ -167,6 +167,13 @@ def test_a_good_configuration_passes() -> None:
         ("trainer.eval_precision", "16", "trainer.eval_precision='16' must be 32 or 'tf32'"),
         ("trainer.max_steps", 0, "trainer.max_steps=0 must be at least 1, or -1 with a trainer.max_epochs"),
         ("trainer.val_check_interval", 1.5, "trainer.val_check_interval=1.5 must be a whole number of steps"),
+        (
+            "trainer.val_check_interval",
+            0,
+            "trainer.val_check_interval=0 must be a whole number of steps, or a share",
+        ),
+        ("trainer.val_check_interval", 0.0, "trainer.val_check_interval=0.0 must be a whole number of steps"),
+        ("trainer.val_check_interval", -1, "trainer.val_check_interval=-1 must be a whole number of steps"),
         ("trainer.val_check_interval", math.inf, "trainer.val_check_interval=inf must be"),
         ("trainer.accumulate_grad_batches", 10**20, f"trainer.accumulate_grad_batches={10**20} must be less"),
         ("trainer.deterministic", "perhaps", "trainer.deterministic='perhaps' must be a valid boolean or"),
@@ -337,6 +344,30 @@ def test_a_slip_that_hydra_refuses_is_told_with_the_nearest_name(typed: str, mea
     with pytest.raises(ConfigCompositionException) as caught:
         composed(typed)
     assert f" is not a setting (did you mean {meant}?)" in str(configuration_sentence(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("trainer.max_time=00:01:00", "; another argument is added with a plus: +trainer.max_time=..."),
+        (
+            "model.optimizer.foreach=true",
+            "; another argument is added with a plus: +model.optimizer.foreach=...",
+        ),
+        (
+            "trainer.limit_val_batches=2",
+            "trainer.limit_val_batches would leave images out of the evaluation: the",
+        ),
+        (
+            "trainer.enable_checkpointing=false",
+            "; use callbacks.last_checkpoint=null or callbacks.best_checkpoint=nu",
+        ),
+    ],
+)
+def test_an_argument_of_an_object_that_no_file_has(typed: str, says: str) -> None:
+    with pytest.raises(ConfigCompositionException) as caught:
+        composed(typed)
+    assert says in str(configuration_sentence(caught.value))
 
 
 def test_groups_of_other_commands_are_not_meant() -> None:

@@ -158,7 +158,7 @@ def _raised_while_restoring(error: BaseException) -> bool:
 
 def _override_sentence(error: BaseException) -> str | None:
     from unseen.runs.project import CONFIGS
-    from unseen.runs.schema import nearest
+    from unseen.runs.schema import OBJECTS, nearest, never_typed
     from unseen.runs.typed_line import groups_of
 
     unknown = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", str(error))
@@ -186,4 +186,7 @@ def _override_sentence(error: BaseException) -> str | None:
             groups | whole, tuple(full_key.split(".")), tuple(typed[1].split(".")) if typed else ()
         )
     where = full_key.rpartition(".")[0] or "the configuration"
-    return f"{full_key} is not a setting{near}; {where} has {', '.join(allowed)}"
+    if refused := never_typed(full_key):
+        return refused
+    more = f"; another argument is added with a plus: +{full_key}=..." if where in OBJECTS else ""
+    return f"{full_key} is not a setting{near}; {where} has {', '.join(allowed)}{more}"

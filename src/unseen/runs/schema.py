@@ -49,15 +49,15 @@ _SET_BY_PROGRAM = {
     "callbacks.layer_probe.at": "nothing",
 }
 _PARTIAL = (
-    "fast_dev_run",
-    "overfit_batches",
-    "limit_val_batches",
-    "limit_test_batches",
-    "limit_predict_batches",
+    "trainer.fast_dev_run",
+    "trainer.overfit_batches",
+    "trainer.limit_val_batches",
+    "trainer.limit_test_batches",
+    "trainer.limit_predict_batches",
 )
 _TYPED_OVER = "epochs"  # of all sizes; model.schedule_epochs reads it unless something else was typed there
 # Further keys of these are arguments of the object, which `check_objects` knows.
-_OBJECTS = ("trainer", "model.optimizer", "model.scheduler")
+OBJECTS = ("trainer", "model.optimizer", "model.scheduler")
 
 
 def check_settings(plain: dict[str, Any], read: Collection[Place] = ()) -> None:
@@ -201,20 +201,24 @@ def _absolute(reference: str, place: Place) -> Place:
 
 
 # -------------------------------------------------------------------------------- sentences
+def never_typed(name: str, value: str = "") -> str | None:
+    """Return why an argument that an object would take is refused, None for others."""
+    if name in _PARTIAL:
+        return (
+            f"{name}{value} would leave images out of the evaluation: the probes need every test image; to see quickly "
+            "that all works use debug=fdr, data.test_size or data.unseen_per_class"
+        )
+    instead = _SET_BY_PROGRAM.get(name)
+    return f"{name} is set by the program and cannot be typed; use {instead}" if instead else None
+
+
 def _check_not_ours(plain: dict[str, Any]) -> None:
     """Refuse arguments that the program sets, or with which probing would be partial."""
-    trainer = plain.get("trainer")
-    for key in _PARTIAL:
-        if isinstance(trainer, dict) and key in trainer:
-            raise ValueError(
-                f"trainer.{key}={trainer[key]} would leave images out of the evaluation: the probes need every test "
-                "image; to see quickly that all works use debug=fdr, data.test_size or data.unseen_per_class"
-            )
-    for name, instead in _SET_BY_PROGRAM.items():
+    for name in (*_PARTIAL, *_SET_BY_PROGRAM):
         *parents, key = name.split(".")
         node = value_at(plain, tuple(parents))
         if isinstance(node, dict) and key in node:
-            raise ValueError(f"{name} is set by the program and cannot be typed; use {instead}")
+            raise ValueError(never_typed(name, f"={node[key]}" if name in _PARTIAL else ""))
     backbone = value_at(plain, ("model", "backbone"))
     if isinstance(backbone, dict) and "checkpoint_path" in backbone:
         raise ValueError(f"model.backbone.checkpoint_path is not a setting; {FILE_OF_WEIGHTS}")
@@ -243,7 +247,7 @@ def _wrong(plain: dict[str, Any], read: Collection[Place], node: Any, place: Pla
         if node is not None or not name.startswith(OPTIONAL):
             yield f"{name}={_shown(node)} must be a group of settings"
     elif (
-        ".".join(place[:-1]) not in _OBJECTS
+        ".".join(place[:-1]) not in OBJECTS
         and not is_read(place, read)
         and not _given_to_an_object(plain, place)
     ):
