@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.conftest import ROOT, Ran, environment, run_command
+from tests.cli.conftest import Ran, run_command, start_command
 
 from unseen.reporting.biases.section import bias_section
 from unseen.reporting.collect import collect
@@ -132,19 +131,13 @@ def test_a_killed_run_goes_on_in_its_folder(measured: Ran, pictures: Path, tmp_p
     line = [
         *RANDOM, "measures=[shape_bias,low_frequency]", f"paths.data_dir={pictures}", f"hydra.run.dir={folder}",
     ]  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "src" / "biases.py"), *line],
-        cwd=ROOT,
-        env=environment(tmp_path),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_command("biases.py", *line, logs=tmp_path, said=tmp_path / "said")
     first = folder / "observations" / "shape_bias@cue_conflict.npz"
     deadline = time.monotonic() + 120
     while not first.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     stamp = first.stat().st_mtime_ns
     ran = run_command("biases.py", *line, logs=tmp_path)
     assert ran.code == 0, ran.err
@@ -158,22 +151,14 @@ def test_an_interrupted_measure_goes_on_within_itself(pictures: Path, tmp_path: 
     line = [
         *RANDOM, "measures=[critical_band]", "batch_size=1", f"paths.data_dir={pictures}", f"hydra.run.dir={folder}",
     ]  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "src" / "biases.py"), *line],
-        cwd=ROOT,
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    for text in process.stdout:
-        if "[2/3]" in text:  # the accuracies; what follows is the critical band
-            break
+    process = start_command("biases.py", *line, logs=tmp_path, said=tmp_path / "said")
+    deadline = time.monotonic() + 120
+    # the accuracies; what follows is the critical band
+    while "[2/3]" not in process.out + process.err and time.monotonic() < deadline:
+        time.sleep(0.02)
     time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    process.communicate()
-    assert process.returncode == 130
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait() == 130
     ran = run_command("biases.py", *line, logs=tmp_path)
     assert ran.code == 0, ran.err
     whole = run_command("biases.py", *line[:-1], logs=tmp_path / "whole")

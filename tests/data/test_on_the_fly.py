@@ -7,7 +7,6 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
+from tests.cli.warm_python import Started, warm_python
 from tests.data.conftest import datamodule
 
 from unseen.data import datamodule as datamodule_file
@@ -198,17 +198,18 @@ class Slow(ImageFolder):
         return super().read(reference)
 
 
-def first_batch_of(photos: Path) -> subprocess.Popen[str]:
+def first_batch_of(photos: Path) -> Started:
     """Starts a process that waits for a batch of two workers."""
-    code = f"""
+    script = photos.parent / "first_batch.py"
+    script.write_text(f"""
 from pathlib import Path
 from tests.data.test_on_the_fly import Slow, made
 loader = made(Path({str(photos)!r}), Slow, decode="on_the_fly", workers=2).train_dataloader()
 list(loader)
-"""
-    return subprocess.Popen(
-        [sys.executable, "-c", code], env=_environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
-    )  # fmt: skip
+""")
+    return warm_python().start(
+        script, [], cwd=photos.parent, env=_environment(), folder=photos.parent / "said"
+    )
 
 
 def workers_of(photos: Path) -> list[int]:
@@ -223,10 +224,11 @@ def workers_of(photos: Path) -> list[int]:
 
 @pytest.mark.slow
 def test_a_killed_worker_ends_the_run_at_once(photos: Path) -> None:
-    with first_batch_of(photos) as process:
-        first, second = workers_of(photos)
-        os.kill(first, signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
+    process = first_batch_of(photos)
+    first, second = workers_of(photos)
+    os.kill(first, signal.SIGKILL)
+    assert process.wait(timeout=60) == 1
+    said = process.err
     assert said.splitlines()[-1].startswith(f"RuntimeError: DataLoader worker (pid(s) {first})")
     assert "killed by signal: Killed" in said
     assert _gone(second)
@@ -249,14 +251,15 @@ def _gone(pid: int) -> bool:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_the_run(photos: Path, how: signal.Signals) -> None:
     """SIGINT goes to all processes at once, as a terminal sends it; the others to the main process only."""
-    with first_batch_of(photos) as process:
-        workers = workers_of(photos)
-        if how is signal.SIGINT:
-            os.killpg(process.pid, how)
-        else:
-            process.send_signal(how)
-        _, said = process.communicate(timeout=60)
+    process = first_batch_of(photos)
+    workers = workers_of(photos)
     if how is signal.SIGINT:
+        os.killpg(process.pid, how)
+    else:
+        os.kill(process.pid, how)
+    process.wait(timeout=60)
+    if how is signal.SIGINT:
+        said = process.err
         assert said.splitlines()[-1] == "KeyboardInterrupt"  # and no failure of a worker
     end = time.monotonic() + 10
     while not all(map(_gone, workers)) and time.monotonic() < end:
