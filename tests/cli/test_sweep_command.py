@@ -14,10 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import ROOT, TINY, Ran, environment, run_command
+from tests.cli.conftest import ROOT, TINY, Ran, environment, run_command, start_command
 
 pytestmark = pytest.mark.slow
-ONE_EVALUATION = ("trainer.max_steps=2", "probe.at_start=false")  # where only that jobs run is looked at
+# where only that jobs run is looked at
+ONE_EVALUATION = (
+    "trainer.max_steps=2", "probe.at_start=false", "probe.selectors=none", "probe.save_embeddings=false",
+    "callbacks.best_checkpoint=null",
+)  # fmt: skip
+OF_ONE_AND_TWO = ("model=resnet", "seed=0", *TINY, "trainer=ddp_cpu,cpu")
 
 
 def table(ran: Ran) -> dict[str, dict[str, str]]:
@@ -25,6 +30,12 @@ def table(ran: Ran) -> dict[str, dict[str, str]]:
     path = max(ran.logs.rglob("sweep.csv"), key=lambda path: path.stat().st_mtime)
     with path.open() as file:
         return {row["job"]: row for row in csv.DictReader(file)}
+
+
+def scores_of(ran: Ran, job: str) -> str:
+    """What scores.csv of a job holds."""
+    (sweep,) = ran.logs.rglob("sweep.csv")
+    return (sweep.parent / table(ran)[job]["folder"] / "scores.csv").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -158,38 +169,33 @@ def test_failing_jobs_are_named_and_the_others_finish(tmp_path: Path) -> None:
     assert "4 of 5 jobs failed" in ran.err
 
 
-def test_an_impossible_value_fails_its_job_only(tmp_path: Path) -> None:
+def test_a_job_that_cannot_be_fails_alone(tmp_path: Path) -> None:
+    """A network that cannot take the size; data that need a network, which their jobs alone must miss."""
     ran = run_command(
-        "train.py", "-m", "model=vit,resnet", "data.image_size=36", *TINY, *ONE_EVALUATION, logs=tmp_path
-    )
+        "train.py", "-m", "model=vit,resnet", "data=digits,calligraphy", "data.image_size=36", *TINY[1:],
+        *ONE_EVALUATION, logs=tmp_path, https_proxy="http://127.0.0.1:9", UNSEEN_DATA_DIR=str(tmp_path / "data"),
+    )  # fmt: skip
     assert ran.code == 1
     rows = table(ran)
-    assert rows["model=resnet"]["status"] == "finished", ran.out
-    assert rows["model=vit"]["status"] == "failed"
-    assert "data.image_size=36" in rows["model=vit"]["reason"]
+    assert [job for job, row in rows.items() if row["status"] == "finished"] == [
+        "model=resnet data=digits"
+    ], ran.out
+    assert {row["status"] for row in rows.values()} == {"finished", "failed"}
+    assert "data.image_size=36" in rows["model=vit data=digits"]["reason"]
+    assert "data.root=" in rows["model=resnet data=calligraphy"]["reason"]
+    assert "3 of 4 jobs failed" in ran.err
 
 
 def test_two_sweeps_that_go_on_at_once_run_each_job_once(sweep: Ran, tmp_path: Path) -> None:
     """Both find the folder of the first sweep; which of them runs a job does not matter."""
     shutil.copytree(sweep.logs, tmp_path, dirs_exist_ok=True)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("summary.json")}
-    typed = [
-        sys.executable,
-        str(ROOT / "src/train.py"),
-        "-m",
-        "model=resnet",
-        *TINY,
-        "seed=0,7,8",
-        "resume=true",
-    ]
+    typed = ("-m", "model=resnet", *TINY, "seed=0,7,8", "resume=true")
     sweeps = [
-        subprocess.Popen(
-            typed, cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    said = [process.communicate(timeout=240)[0] for process in sweeps]
-    assert [process.returncode for process in sweeps] == [0, 0], said
+        start_command("train.py", *typed, logs=tmp_path, said=tmp_path / "said" / str(number))
+        for number in range(2)
+    ]
+    assert [sweep.wait() for sweep in sweeps] == [0, 0], [sweep.out + sweep.err for sweep in sweeps]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     new = [path for path in tmp_path.rglob("summary.json") if path not in before]
     summaries = [json.loads(path.read_text()) for path in new]
@@ -226,13 +232,26 @@ def test_a_job_that_another_sweep_has_finished_meanwhile_is_left(
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_killing_the_sweep_kills_its_jobs_and_the_same_line_finishes(tiny_run: Ran, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def of_a_cluster(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Jobs of two processes and of one, by the launcher that submits jobs."""
+    ran = run_command(
+        "train.py",
+        "-m",
+        "hydra/launcher=slurm_local",
+        *OF_ONE_AND_TWO,
+        logs=tmp_path_factory.mktemp("cluster"),
+    )
+    assert ran.code == 0, ran.out + ran.err
+    return ran
+
+
+def test_killing_the_sweep_kills_its_jobs_and_the_same_line_finishes(
+    tiny_run: Ran, of_a_cluster: Ran, tmp_path: Path
+) -> None:
     """A job of two processes, killed, goes on; after it, one of one process is as if typed alone."""
-    line = ("model=resnet", "seed=0", *TINY)
-    whole = run_command("train.py", *line, "trainer=ddp_cpu", logs=tmp_path / "whole")
-    assert whole.code == 0, whole.out + whole.err
     logs = tmp_path / "killed"
-    line = ("-m", *line, "trainer=ddp_cpu,cpu")
+    line = ("-m", *OF_ONE_AND_TWO)
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "src/train.py"), *line], cwd=ROOT, env=environment(logs),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -246,21 +265,17 @@ def test_killing_the_sweep_kills_its_jobs_and_the_same_line_finishes(tiny_run: R
     assert again.code == 0, again.out + again.err
     scores = {folder.name: (folder / "scores.csv").read_text() for folder in again.folders}
     assert scores == {
-        "trainer-ddp_cpu": (whole.folder / "scores.csv").read_text(),
+        "trainer-ddp_cpu": scores_of(of_a_cluster, "trainer=ddp_cpu"),
         "trainer-cpu": (tiny_run.folder / "scores.csv").read_text(),
     }
 
 
-def test_the_other_launcher_for_a_cluster_runs_ddp_jobs_too(tmp_path: Path) -> None:
-    ran = run_command(
-        "train.py", "-m", "hydra/launcher=slurm_local", "model=resnet", "trainer=cpu,ddp_cpu",
-        *TINY, *ONE_EVALUATION, logs=tmp_path,
-    )  # fmt: skip
-    assert ran.code == 0, ran.out + ran.err
-    assert {job: row["status"] for job, row in table(ran).items()} == {
-        "trainer=cpu": "finished", "trainer=ddp_cpu": "finished",
+def test_the_other_launcher_for_a_cluster_runs_ddp_jobs_too(tiny_run: Ran, of_a_cluster: Ran) -> None:
+    assert {job: row["status"] for job, row in table(of_a_cluster).items()} == {
+        "trainer=ddp_cpu": "finished", "trainer=cpu": "finished",
     }  # fmt: skip
-    assert len(ran.folders) == 2
+    assert len(of_a_cluster.folders) == 2
+    assert scores_of(of_a_cluster, "trainer=cpu") == (tiny_run.folder / "scores.csv").read_text()
 
 
 def test_joblib_runs_ddp_jobs_too_and_tells_which_job_failed(tmp_path: Path) -> None:
@@ -299,19 +314,6 @@ def test_another_launcher_starts_no_job_for_a_plan(tmp_path: Path) -> None:
     assert (ran.code, ran.err.count("\n")) == (1, 1)
     assert "plan=true takes no hydra/launcher=joblib" in ran.err
     assert not list(tmp_path.rglob("*.yaml"))
-
-
-def test_several_data_sets_and_one_that_cannot_be_had(tmp_path: Path) -> None:
-    """The digits come with scikit-learn; the calligraphy needs a network, which its job alone must miss."""
-    ran = run_command(
-        "train.py", "-m", "model=resnet", "data=digits,calligraphy", *TINY[1:], *ONE_EVALUATION, logs=tmp_path, https_proxy="http://127.0.0.1:9",
-        UNSEEN_DATA_DIR=str(tmp_path / "data"),
-    )  # fmt: skip
-    assert ran.code == 1
-    rows = table(ran)
-    assert rows["data=digits"]["status"] == "finished", ran.out
-    assert rows["data=calligraphy"]["status"] == "failed"
-    assert "data.root=" in rows["data=calligraphy"]["reason"]
 
 
 def test_ddp_jobs_on_a_machine_without_gpus(tmp_path: Path) -> None:
