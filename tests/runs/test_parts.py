@@ -30,8 +30,8 @@ from unseen.training.sharpness import SharpnessAware
 
 STEPS = 4
 SMALL = (
-    "model=resnet", "trainer=cpu", f"recipe.max_steps={STEPS}", "recipe.warmup_steps=0", "data.batch_size=36",
-    "data.train_size=72", "data.test_size=40", "data.unseen_per_class=10",
+    "model=resnet", "trainer=cpu", f"recipe.max_steps={STEPS}", "recipe.warmup_steps=0", "data.batch_size=18",
+    "data.train_size=36", "data.test_size=20", "data.unseen_per_class=5",
 )  # fmt: skip
 
 
