@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from unseen.reporting.biases.own_networks import networks_of
+from unseen.regular_files import MEBIBYTE, read_text
+from unseen.reporting.biases.networks import CUTOFFS
 from unseen.reporting.checked_rows import ROUNDING, MeasuredRow, read_checked_rows
 from unseen.reporting.run_files import (
     Count,
@@ -28,9 +31,12 @@ from unseen.reporting.run_files import (
 )
 from unseen.reporting.statistics.intervals import Estimate
 from unseen.settings import effect_of, flatten
+from unseen.wording import listing
 
 ACCURACY = "accuracy"
 _COLUMNS = ("model", "images", "measure", "value", "low", "high", "n")
+_OF_CONDITIONS = {"images", "condition", "mean"}
+_LARGEST = 64 * MEBIBYTE
 _OF_THE_SCORING = ("trainer.", "callbacks.", "ckpt_path", "seed")  # settings of the run that measured
 
 
@@ -98,6 +104,9 @@ class BiasRun:
     config: dict[str, Any]  # empty where there is no config.yaml
     label: str  # the network's name in its tables
     values: dict[Key, Estimate]  # with their 95 % intervals over n images; without a standard deviation
+    curves: dict[
+        str, list[float]
+    ]  # ratios of filtered to clean accuracy at `CUTOFFS`, by low_pass and high_pass
 
     @property
     def trained_alike(self) -> str:
@@ -133,13 +142,13 @@ def read_bias_run(folder: Path, name: str, content: dict[str, Any]) -> BiasRun:
     with naming("scores.csv"):
         rows = _rows(folder / "scores.csv")
     with naming("conditions.csv"):
-        networks_of([folder])  # reads it, and what it needs of the other two
+        curves = _curves(_conditions(folder / "conditions.csv"))
     with naming("config.yaml"), suppress(FileNotFoundError):
         config = read_config(folder / "config.yaml")
     values = {
         (row.measure, row.images): Estimate(row.value, math.nan, row.low, row.high, row.n) for row in rows
     }
-    return BiasRun(folder, name, facts, config, rows[0].model, values)
+    return BiasRun(folder, name, facts, config, rows[0].model, values, curves)
 
 
 def _rows(path: Path) -> Sequence[_Row]:
@@ -147,3 +156,35 @@ def _rows(path: Path) -> Sequence[_Row]:
     if len({row.model for row in rows}) != 1:
         raise ValueError("it has no rows" if not rows else "it has rows of several networks")
     return rows
+
+
+def _conditions(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a conditions.csv; none where there is no such file."""
+    try:
+        rows = list(csv.DictReader(StringIO(read_text(path, _LARGEST))))
+    except FileNotFoundError:
+        return []
+    if rows and (missing := _OF_CONDITIONS - set(rows[0])):
+        raise ValueError(f"it has no column {listing(sorted(missing))}")
+    return rows
+
+
+def _curves(conditions: Sequence[dict[str, str]]) -> dict[str, list[float]]:
+    """Return the ratios of filtered to clean accuracy at the cutoffs, of the first set of images that has them."""
+    curves: dict[str, list[float]] = {}
+    for images in dict.fromkeys(row["images"] for row in conditions):
+        of = {row["condition"]: _number(row["mean"]) for row in conditions if row["images"] == images}
+        clean = of.get("clean", math.nan)
+        for kind in ("low_pass", "high_pass"):
+            filtered = [of.get(f"{kind}_{cutoff:g}", math.nan) for cutoff in CUTOFFS]
+            if clean > 0 and kind not in curves and not all(map(math.isnan, filtered)):
+                curves[kind] = [value / clean for value in filtered]
+    return curves
+
+
+def _number(text: str | None) -> float:
+    """Return the number of a cell; NaN for an empty one, and for one that a cut line lacks."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan

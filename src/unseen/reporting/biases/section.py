@@ -67,7 +67,7 @@ def bias_section(runs: Sequence[BiasRun]) -> BiasSection:
     """Return the section on some networks, a run of biases.py each."""
     if not runs:
         return BiasSection()
-    own = networks_of([run.folder for run in runs])
+    own = networks_of(runs)
     names = tuple(telling_names(runs, own.names))
     own = replace(own, names=names)
     found, problems = differences(runs, names)
