@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,12 +82,13 @@ def collect(roots: Sequence[Path]) -> Collection:
                 finished.append(_read_of(read_scored_run, folder, name, content))
         except _LeaveOutError as error:
             left_out.append(_left_out(name, error.status, str(error), content))
-    runs, duplicates = _newest_of_each(finished, _identity)
+    again = "the same configuration was run again; the newest is used: {}"
+    runs, duplicates = newest_of_each(finished, _identity, again)
     runs.sort(key=lambda run: (run.facts.data, run.facts.size, run.facts.model, run.facts.seed, run.name))
-    bias_runs, repeated = _newest_of_each(measured, _hash_of)
+    bias_runs, repeated = newest_of_each(measured, _hash_of, again)
     bias_runs.sort(key=lambda run: (run.label, run.name))
-    transfer_runs, again = _newest_of_each(tuned, _hash_of)
-    left_out += duplicates + repeated + again
+    transfer_runs, tuned_again = newest_of_each(tuned, _hash_of, again)
+    left_out += duplicates + repeated + tuned_again
     return Collection(tuple(runs), tuple(left_out), tuple(bias_runs), tuple(transfer_runs))
 
 
@@ -169,17 +170,17 @@ def _hash_of(run: BiasRun | TransferRun) -> tuple[str, ...]:
     return (run.facts.config_hash or "", "" if run.facts.config_hash else run.name)
 
 
-def _newest_of_each(
-    runs: Sequence[_Any], identity: Callable[[_Any], tuple[str, ...]]
+def newest_of_each(
+    runs: Iterable[_Any], identity: Callable[[_Any], Hashable], reason: str
 ) -> tuple[list[_Any], list[LeftOut]]:
-    newest: dict[tuple[str, ...], _Any] = {}
-    older: list[tuple[_Any, tuple[str, ...]]] = []
+    """Return the newest run of each identity, and the others with a reason, in which {} is the newest one's name."""
+    newest: dict[Hashable, _Any] = {}
+    older: list[tuple[_Any, Hashable]] = []
     for run in sorted(runs, key=written):
         key = identity(run)
         if key in newest:
             older.append((newest[key], key))
         newest[key] = run
-    reason = "the same configuration was run again; the newest is used: {}"
     return list(newest.values()), [duplicate(run, reason.format(newest[key].name)) for run, key in older]
 
 

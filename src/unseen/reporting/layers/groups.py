@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unseen.reporting.collect import LeftOut, duplicate, written
+from unseen.reporting.collect import LeftOut, duplicate, newest_of_each, written
 from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.layers.place import Place, differing, place_of, plain, scored
 from unseen.reporting.layers.scored_runs import Run
@@ -123,16 +123,13 @@ def _place_in_order(run: Run) -> tuple[int, str, int]:
 
 
 def _one_of_each(members: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
-    newest: dict[tuple[str, int], Run] = {}
-    dropped: list[LeftOut] = []
-    for run in sorted(members, key=written):
-        cell = (run.facts.split_hash or "", run.facts.seed)
-        if cell in newest:
-            reason = f"the same configuration and seed were run again: {run.name} is used"
-            dropped.append(duplicate(newest[cell], reason))
-        newest[cell] = run
+    newest, dropped = newest_of_each(
+        members,
+        lambda run: (run.facts.split_hash, run.facts.seed),
+        "the same configuration and seed were run again: {} is used",
+    )
     kept: list[Run] = []
-    for run in sorted(newest.values(), key=_place_in_order):
+    for run in sorted(newest, key=_place_in_order):
         if not kept or Configuration((*kept, run)).steps:
             kept.append(run)
         else:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unseen.reporting.by_key import by_key
-from unseen.reporting.collect import LeftOut, duplicate, written
+from unseen.reporting.collect import LeftOut, newest_of_each
 from unseen.reporting.layers.place import Settings, differing, told
 from unseen.reporting.statistics.intervals import Estimate, estimate
 from unseen.reporting.transfer.points import Point, tasks_of
@@ -95,7 +95,8 @@ def tuned_tasks(runs: Iterable[TransferRun]) -> tuple[list[TunedTask], TransferS
         The groups by encoder, task and technique; the study of those that trained, if any; and runs that do not
         count, because a newer one has their settings and seeds.
     """
-    kept, left_out = _newest_of_each(sorted(runs, key=written))
+    again = "the same settings and seed were run again: {} is used"
+    kept, left_out = newest_of_each(runs, _settings_and_seeds, again)
     named = dict(zip((run.folder for run in kept), _renamed([run.of_study for run in kept]), strict=True))
     by_folder = {run.folder: run for run in kept}
     trained = any(run.technique for run in named.values())
@@ -122,20 +123,11 @@ def technique_order(technique: str) -> tuple[int, str]:
     return (order.index(name) if name in order else len(_TECHNIQUES), technique)
 
 
-def _newest_of_each(runs: Sequence[TransferRun]) -> tuple[list[TransferRun], list[LeftOut]]:
-    """Return the newest run of all settings and seeds; runs that tested other tasks have other hashes."""
-    newest: dict[tuple[str, ...], TransferRun] = {}
-    left_out = []
-    for run in runs:
-        of_study = run.of_study
-        settings = json.dumps(of_study.settings, sort_keys=True)
-        key = (of_study.encoder, of_study.task, of_study.technique, settings, str(of_study.seeds))
-        if key in newest:
-            left_out.append(
-                duplicate(newest[key], f"the same settings and seed were run again: {run.name} is used")
-            )
-        newest[key] = run
-    return list(newest.values()), left_out
+def _settings_and_seeds(run: TransferRun) -> tuple[str, ...]:
+    """Return what is equal for runs of which one counts; runs that tested other tasks have other hashes."""
+    of_study = run.of_study
+    settings = json.dumps(of_study.settings, sort_keys=True)
+    return (of_study.encoder, of_study.task, of_study.technique, settings, str(of_study.seeds))
 
 
 # ------------------------------------------------------------------ names
