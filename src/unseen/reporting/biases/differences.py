@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from scipy.stats import t
 from unseen.reporting.biases.bias_runs import ACCURACY, BiasRun, Key
 from unseen.reporting.biases.own_networks import is_of
 from unseen.reporting.saved_arrays import array_of, opened_arrays
-from unseen.reporting.statistics.claims import judged
+from unseen.reporting.statistics.claims import with_verdicts
 from unseen.reporting.statistics.intervals import CONFIDENCE, Estimate, Floats
 from unseen.reporting.texts import one_line
 from unseen.run_folder import OBSERVATIONS, RESAMPLES
@@ -108,9 +108,7 @@ def differences(runs: Sequence[BiasRun], names: Sequence[str]) -> tuple[list[Dif
         for pair in itertools.combinations(range(len(runs)), 2)
         for row in _of_pair(pair, runs, names, kept)
     ]
-    tested = [row.p for row in rows]
-    verdicts = zip(rows, judged(tested), strict=True)
-    return [replace(row, corrected=p, written=may) for row, (p, may) in verdicts], problems
+    return with_verdicts(rows), problems
 
 
 def _of_pair(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from unseen.reporting.layers.analysis import Contest
 from unseen.reporting.layers.configuration import Configuration, shared_units
-from unseen.reporting.statistics.claims import Change, judged
+from unseen.reporting.statistics.claims import Change, with_verdicts
 from unseen.reporting.statistics.crossed import Error
 from unseen.reporting.statistics.intervals import (
     DIFFERENCE,
@@ -115,12 +115,8 @@ def layer_choice(contests: Sequence[Contest], parts: int = 1) -> LayerChoice:
     reads = {name: text for name, (text, _) in rules.items()} | {RANDOM: "nothing"}
     found = [made for name in reads if (made := _choice(name, reads[name], nmi, best, designs)).runs]
     found.sort(key=lambda one: one.regret.mean)
-    p_values = [gain.p for one in found for gain in one.gains]
-    verdicts = iter(judged(p_values, parts))
-    choices = [
-        replace(one, gains=tuple(Change(gain.value, gain.p, *next(verdicts)) for gain in one.gains))
-        for one in found
-    ]
+    judged = iter(with_verdicts([gain for one in found for gain in one.gains], parts))
+    choices = [replace(one, gains=tuple(next(judged) for _ in one.gains)) for one in found]
     scope = "; ".join(dict.fromkeys(design.units.scope for design in designs))
     single = _single({name: rule for name, (_, rule) in rules.items()}, designs)
     return LayerChoice(tuple(choices), tuple(single), ", ".join(map(str, designs)), scope)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from unseen.reporting.statistics.intervals import Estimate
 
@@ -61,6 +62,19 @@ def judged(p_values: Sequence[float], families: int = 1) -> list[tuple[float, bo
     return [
         (page, p <= SIGNIFICANT and page <= OF_A_PAGE) for p, page in zip(p_values, corrected, strict=True)
     ]
+
+
+Test = TypeVar("Test", bound=Any)  # a dataclass with p, corrected and written, as `Change` has them
+
+
+def with_verdicts(tests: Sequence[Test], families: int = 1) -> list[Test]:
+    """Return tests with what `judged` says of each.
+
+    >>> [change.corrected for change in with_verdicts([Change(Estimate(), 0.004), Change(Estimate(), 0.3)])]
+    [0.008, 0.3]
+    """
+    verdicts = judged([test.p for test in tests], families)
+    return [replace(test, corrected=p, written=may) for test, (p, may) in zip(tests, verdicts, strict=True)]
 
 
 def may_be_written(p_values: Sequence[float]) -> list[bool]:

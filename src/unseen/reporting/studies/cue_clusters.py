@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unseen.reporting.layers.configuration import Configuration
-from unseen.reporting.statistics.claims import judged
+from unseen.reporting.statistics.claims import with_verdicts
 from unseen.reporting.statistics.crossfit import at_best, cross_fit
 from unseen.reporting.statistics.intervals import Estimate, Floats, estimate
 from unseen.reporting.studies.study_effects import Study, level_of
@@ -53,14 +53,8 @@ def cue_networks(study: Study) -> tuple[CueNetwork, ...]:
     """
     found = [_network(config) for config in study.configurations if _has_cue(config)]
     found.sort(key=lambda one: (one.config.data, one.config.model, float(one.agreement)))
-    p_values = [layer.p for one in found for layer in one.layers]
-    verdicts = iter(judged(p_values, study.parts))
-
-    def corrected(layer: CueLayer) -> CueLayer:
-        p, written = next(verdicts)
-        return replace(layer, corrected=p, written=written)
-
-    return tuple(replace(one, layers=tuple(map(corrected, one.layers))) for one in found)
+    judged = iter(with_verdicts([layer for one in found for layer in one.layers], study.parts))
+    return tuple(replace(one, layers=tuple(next(judged) for _ in one.layers)) for one in found)
 
 
 def _has_cue(config: Configuration) -> bool:

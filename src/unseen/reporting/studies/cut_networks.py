@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unseen.reporting.layers.configuration import Configuration
-from unseen.reporting.statistics.claims import Change, judged
+from unseen.reporting.statistics.claims import Change, with_verdicts
 from unseen.reporting.statistics.crossfit import Score, cross_fit
 from unseen.reporting.statistics.intervals import DIFFERENCE, Estimate, Floats, complete
 
@@ -39,13 +39,8 @@ class Cut:
 def cuts(configurations: Sequence[Configuration], parts: int = 1) -> tuple[Cut, ...]:
     """Return what a cut does to each network that has two units or more; all p are corrected together."""
     found = [_cut(config) for config in configurations if config.g.plain.n > 1]
-    p_values = [change.p for one in found for change in (one.nmi, one.probe)]
-    verdicts = iter(judged(p_values, parts))
-
-    def corrected(change: Change) -> Change:
-        return Change(change.value, change.p, *next(verdicts))
-
-    return tuple(replace(one, nmi=corrected(one.nmi), probe=corrected(one.probe)) for one in found)
+    judged = iter(with_verdicts([change for one in found for change in (one.nmi, one.probe)], parts))
+    return tuple(replace(one, nmi=next(judged), probe=next(judged)) for one in found)
 
 
 def _cut(config: Configuration) -> Cut:

@@ -21,7 +21,7 @@ from unseen.reporting.by_key import by_key
 from unseen.reporting.layers.configuration import Configuration, shared_units
 from unseen.reporting.statistics.association import RankAgreement, spearman
 from unseen.reporting.statistics.best_layer import generalization
-from unseen.reporting.statistics.claims import judged
+from unseen.reporting.statistics.claims import with_verdicts
 from unseen.reporting.statistics.intervals import Floats
 from unseen.reporting.statistics.units import Units
 
@@ -53,6 +53,11 @@ class Prediction:
     corrected: float = math.nan  # for all of the study and the parts of the page
     written: bool = False  # whether a sentence may say that there is an association
 
+    @property
+    def p(self) -> float:
+        """That of the rank correlation."""
+        return self.found.p
+
 
 @dataclass(frozen=True)
 class DownstreamUse:
@@ -73,14 +78,10 @@ def downstream_uses(configurations: Sequence[Configuration], parts: int = 1) -> 
     """
     by_data = by_key(configurations, lambda config: config.data)
     found = [_on_one(data, members) for data, members in sorted(by_data.items())]
-    p_values = [one.found.p for of_data in found for one in of_data.predictions]
-    verdicts = iter(judged(p_values, parts))
-    corrected = []
-    for of_data in found:
-        pairs = [(one, *next(verdicts)) for one in of_data.predictions]
-        made = tuple(replace(one, corrected=p, written=written) for one, p, written in pairs)
-        corrected.append(replace(of_data, predictions=made))
-    return tuple(corrected)
+    judged = iter(with_verdicts([one for of_data in found for one in of_data.predictions], parts))
+    return tuple(
+        replace(of_data, predictions=tuple(next(judged) for _ in of_data.predictions)) for of_data in found
+    )
 
 
 def _on_one(data: str, configs: Sequence[Configuration]) -> DownstreamUse:

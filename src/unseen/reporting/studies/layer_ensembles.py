@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from unseen.reporting.by_key import by_key
 from unseen.reporting.layers.configuration import Configuration
-from unseen.reporting.statistics.claims import judged
+from unseen.reporting.statistics.claims import with_verdicts
 from unseen.reporting.statistics.crossfit import CrossFit, at_best, cross_fit
 from unseen.reporting.statistics.intervals import DIFFERENCE, SHARE, Estimate, Floats, estimate
 from unseen.reporting.studies.paired_levels import Shared, mean_of
@@ -54,11 +54,7 @@ def ensemble_gains(configurations: Sequence[Configuration], parts: int = 1) -> t
     measured = [config for config in configurations if ("unseen", ENSEMBLE_PROBE) in config.probes]
     by_data = by_key(measured, lambda config: config.data)
     found = [gain for data, members in sorted(by_data.items()) for gain in _on_one(data, members)]
-    verdicts = judged([gain.p for gain in found], parts)
-    return tuple(
-        replace(gain, corrected=p, written=written)
-        for gain, (p, written) in zip(found, verdicts, strict=True)
-    )
+    return tuple(with_verdicts(found, parts))
 
 
 def _on_one(data: str, configs: Sequence[Configuration]) -> list[Gain]:

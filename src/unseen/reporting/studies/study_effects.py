@@ -12,7 +12,6 @@ corrected together.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +20,7 @@ from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.layers.scored_runs import Run
 from unseen.reporting.run_files import range_of
 from unseen.reporting.statistics.best_layer import generalization
-from unseen.reporting.statistics.claims import judged
+from unseen.reporting.statistics.claims import with_verdicts
 from unseen.reporting.statistics.intervals import Estimate
 from unseen.reporting.studies.paired_levels import Effect, Shared, compare, of_units
 from unseen.reporting.studies.study_about import About, about_of, by_study, order_of_level
@@ -165,14 +164,12 @@ def _level(value: str, configs: Sequence[Configuration], measure: str, effect: E
 
 def _corrected(factors: Sequence[Factor], parts: int) -> list[Factor]:
     """Return the factors with their p corrected for all of them."""
-    p_values = [level.effect.p if level.effect else math.nan for factor in factors for level in factor.levels]
-    verdicts = iter(judged(p_values, parts))
-    made = []
-    for factor in factors:
-        levels = []
-        for level in factor.levels:
-            corrected, written = next(verdicts)
-            effect = level.effect and replace(level.effect, corrected=corrected, written=written)
-            levels.append(replace(level, effect=effect))
-        made.append(replace(factor, levels=tuple(levels)))
-    return made
+    effects = [level.effect for factor in factors for level in factor.levels if level.effect]
+    judged = iter(with_verdicts(effects, parts))
+    return [
+        replace(
+            factor,
+            levels=tuple(replace(level, effect=level.effect and next(judged)) for level in factor.levels),
+        )
+        for factor in factors
+    ]

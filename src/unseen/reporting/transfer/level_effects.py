@@ -12,13 +12,13 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from unseen.reporting.statistics.association import sign_flip_p
-from unseen.reporting.statistics.claims import judged
+from unseen.reporting.statistics.claims import with_verdicts
 from unseen.reporting.statistics.intervals import Estimate, estimate
 from unseen.reporting.studies.study_about import order_of_level
 from unseen.reporting.transfer.task_runs import OUTCOMES
@@ -69,8 +69,7 @@ def level_effects(
         for at, factor in enumerate(wanted, start=-len(wanted))
         for effect in _of_factor(factor, wanted[factor], at, placed)
     ]
-    verdicts = zip(found, judged([one.p for one in found]), strict=True)
-    return [replace(one, corrected=p, written=may) for one, (p, may) in verdicts], []
+    return with_verdicts(found), []
 
 
 def level_of(run: TransferRun, factor: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unseen.reporting.statistics.association import sign_flip_p
-from unseen.reporting.statistics.claims import holm, judged
+from unseen.reporting.statistics.claims import holm, with_verdicts
 from unseen.reporting.statistics.intervals import Floats, estimate
 from unseen.reporting.transfer.points import Point
 from unseen.reporting.transfer.task_runs import OUTCOMES
@@ -97,10 +97,9 @@ def compare_techniques(
             )
         )
     adjusted = holm([one.p for one in differences])
-    verdicts = zip(best, judged([one.p for one in best]), strict=True)
     return (
         [replace(one, p_adjusted=p) for one, p in zip(differences, adjusted, strict=True)],
-        [replace(one, corrected=p, written=may) for one, (p, may) in verdicts],
+        with_verdicts(best),
         notes,
     )
 
