@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.run_files import Name, checked
 
-_LARGEST_TABLE = 16 * MEBIBYTE
+_LARGEST_TABLE = 64 * MEBIBYTE
 LARGEST = 1e12  # of any number
 ROUNDING = 1e-6  # a share that was computed in single precision may exceed 1 by this
 
@@ -63,7 +63,7 @@ def read_checked_rows(path: Path, kind: type[_Row], columns: Sequence[str]) -> l
     """Return the rows of a file.
 
     Args:
-        path: A CSV file of at most 16 MiB.
+        path: A CSV file of at most 64 MiB.
         kind: Of rows.
         columns: That it must have; others are not looked at.
 
@@ -72,11 +72,7 @@ def read_checked_rows(path: Path, kind: type[_Row], columns: Sequence[str]) -> l
         ValueError: It is not what a run writes; one sentence that names the row.
         csv.Error: It is no CSV.
     """
-    table = csv.reader(StringIO(read_text(path, _LARGEST_TABLE)))
-    heading = next(table, [])
-    if missing := [column for column in columns if column not in heading]:
-        raise ValueError(f"it has no column {', '.join(missing)}")
-    rows = [checked(kind, dict(zip(heading, cells, strict=False))) for cells in table]
+    rows = [checked(kind, cells) for cells in read_cells(path, columns)]
     places: set[str] = set()
     for row in rows:
         if row.wrong:
@@ -85,3 +81,11 @@ def read_checked_rows(path: Path, kind: type[_Row], columns: Sequence[str]) -> l
             raise ValueError(f"{row.place} is there twice")
         places.add(row.place)
     return rows
+
+
+def read_cells(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Return the rows of a file by column, without what a cut row lacks; raises as `read_checked_rows`."""
+    heading, *rows = [*csv.reader(StringIO(read_text(path, _LARGEST_TABLE)))] or [[]]
+    if missing := [column for column in columns if column not in heading]:
+        raise ValueError(f"it has no column {', '.join(missing)}")
+    return [dict(zip(heading, cells, strict=False)) for cells in rows]

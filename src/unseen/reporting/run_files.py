@@ -95,10 +95,14 @@ Time = Annotated[str, AfterValidator(_in_utc)]  # ISO 8601, so that texts sort b
 FilePath = Annotated[str, AfterValidator(_check_path)]
 
 
-class Trained(BaseModel):
-    """How the network of a scored checkpoint was trained, as far as its own settings do not say it."""
+class Checked(BaseModel):
+    """What a file may say: no value is taken for another kind, and what is not known is not looked at."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Trained(Checked):
+    """How the network of a scored checkpoint was trained, as far as its own settings do not say it."""
 
     settings: dict[str, JsonValue]  # dotted keys below trainer and callbacks
     data: Name
@@ -107,10 +111,8 @@ class Trained(BaseModel):
     unseen: list[str]
 
 
-class LayerCosts(BaseModel):
+class LayerCosts(Checked):
     """What a network costs up to each layer (`unseen.backbones.layer_costs`)."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     parameters: Annotated[list[Count], Field(max_length=_MOST_LAYERS)]
     all_parameters: Positive
@@ -121,25 +123,27 @@ class LayerCosts(BaseModel):
     device: Name
 
 
-class Facts(BaseModel):
-    """The facts of summary.json that the report uses; None where a run did not write one.
+class RunFacts(Checked):
+    """The facts of summary.json of any run that the report uses; None where a run did not write one."""
+
+    model: Name
+    seed: Count
+    command: list[str] | None = None
+    written: Time | None = None
+    config_hash: Name | None = None
+    versions: dict[str, str] | None = None
+
+
+class Facts(RunFacts):
+    """Those of a run of train.py or eval.py.
 
     `steps`, `seen_accuracy`, `g` and the best layer are those of the last evaluation.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
-
-    model: Name
     data: Name
     size: Literal["demo", "paper"]
-    seed: Count
-    command: list[str] | None = None
-    written: Time | None = None
     checkpoint: FilePath | None = None  # what an evaluation scored
-    trained: Trained | None = (
-        None  # its training; None of weights as they came, and in folders of earlier versions
-    )
-    config_hash: Name | None = None
+    trained: Trained | None = None  # None of weights as they came, and in folders of earlier versions
     split_hash: Name | None = None  # equal for runs with the same seen and unseen classes
     images_hash: Name | None = None  # equal for the same image files, wherever they are
     seen_classes: Positive | None = None
@@ -151,7 +155,6 @@ class Facts(BaseModel):
     best_layer_name: Name | None = None
     seconds: Annotated[float, Field(ge=0, le=_LARGEST)] | None = None
     layer_costs: LayerCosts | None = None  # with probe.layer_costs=true
-    versions: dict[str, str] | None = None
 
     @property
     def entry(self) -> Entry:
@@ -229,10 +232,8 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
-class Split(BaseModel):
+class Split(Checked):
     """The classes of a run, each in the order of its labels."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
     seen: list[str] = []
     unseen: list[str]

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path, PurePath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.biases.networks import CUTOFFS
-from unseen.reporting.checked_rows import ROUNDING, MeasuredRow, read_checked_rows
+from unseen.reporting.checked_rows import ROUNDING, MeasuredRow, read_cells, read_checked_rows
 from unseen.reporting.run_files import (
+    Checked,
     Count,
     FilePath,
     Name,
     Positive,
+    RunFacts,
     Share,
-    Time,
     Trained,
     checked,
     naming,
@@ -31,36 +29,25 @@ from unseen.reporting.run_files import (
 )
 from unseen.reporting.statistics.intervals import Estimate
 from unseen.settings import effect_of, flatten
-from unseen.wording import listing
 
 ACCURACY = "accuracy"
 _COLUMNS = ("model", "images", "measure", "value", "low", "high", "n")
-_OF_CONDITIONS = {"images", "condition", "mean"}
-_LARGEST = 64 * MEBIBYTE
+_OF_CONDITIONS = ("images", "condition", "mean")
 _OF_THE_SCORING = ("trainer.", "callbacks.", "ckpt_path", "seed")  # settings of the run that measured
 
 
-class _Group(BaseModel):
+class _Group(Checked):
     """The mean accuracy of a group of benchmarks."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     accuracy: Share
     benchmarks: list[Name]
 
 
-class BiasFacts(BaseModel):
-    """The facts of summary.json that the report uses; None where a run did not write one."""
+class BiasFacts(RunFacts):
+    """The facts of summary.json that the report uses; the seed is that of training, of a network of the main job."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
-
-    model: Name
-    seed: Count  # of its training, where it is a network of the main job
-    command: list[str] | None = None
-    written: Time | None = None
     checkpoint: FilePath | None = None
     trained: Trained | None = None
-    config_hash: Name | None = None
     limit: Positive | None = None
     faithful: bool = False
     missing: dict[Name, str] = Field(default_factory=dict)  # sets of images that are not there, and why
@@ -68,7 +55,6 @@ class BiasFacts(BaseModel):
     groups: dict[Name, _Group] = Field(default_factory=dict)
     g: Share | None = None  # of the run that trained it
     best_layer: Count | None = None
-    versions: dict[str, str] | None = None
 
 
 class _Row(MeasuredRow):
@@ -142,7 +128,7 @@ def read_bias_run(folder: Path, name: str, content: dict[str, Any]) -> BiasRun:
     with naming("scores.csv"):
         rows = _rows(folder / "scores.csv")
     with naming("conditions.csv"):
-        curves = _curves(_conditions(folder / "conditions.csv"))
+        curves = _curves(folder / "conditions.csv")
     with naming("config.yaml"), suppress(FileNotFoundError):
         config = read_config(folder / "config.yaml")
     values = {
@@ -158,22 +144,19 @@ def _rows(path: Path) -> Sequence[_Row]:
     return rows
 
 
-def _conditions(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a conditions.csv; none where there is no such file."""
-    try:
-        rows = list(csv.DictReader(StringIO(read_text(path, _LARGEST))))
-    except FileNotFoundError:
-        return []
-    if rows and (missing := _OF_CONDITIONS - set(rows[0])):
-        raise ValueError(f"it has no column {listing(sorted(missing))}")
-    return rows
-
-
-def _curves(conditions: Sequence[dict[str, str]]) -> dict[str, list[float]]:
+def _curves(path: Path) -> dict[str, list[float]]:
     """Return the ratios of filtered to clean accuracy at the cutoffs, of the first set of images that has them."""
+    try:
+        conditions = read_cells(path, _OF_CONDITIONS)
+    except FileNotFoundError:
+        return {}
     curves: dict[str, list[float]] = {}
-    for images in dict.fromkeys(row["images"] for row in conditions):
-        of = {row["condition"]: _number(row["mean"]) for row in conditions if row["images"] == images}
+    for images in dict.fromkeys(row.get("images") for row in conditions):
+        of = {
+            row.get("condition"): _number(row.get("mean"))
+            for row in conditions
+            if row.get("images") == images
+        }
         clean = of.get("clean", math.nan)
         for kind in ("low_pass", "high_pass"):
             filtered = [of.get(f"{kind}_{cutoff:g}", math.nan) for cutoff in CUTOFFS]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from unseen.regular_files import MEBIBYTE, read_text
+from unseen.reporting.checked_rows import read_cells
 from unseen.reporting.run_files import Count, Name, Share, checked
 
 FILE = "interpolation.csv"
 TASK, OTHER, MEAN_OF_OTHERS = "task", "other", "mean of others"
-_LARGEST = 16 * MEBIBYTE
 _COLUMNS = ("encoder", "trained_on", "technique", "alpha", "tested_on", "role", "accuracy", "change", "n")
 
 
@@ -50,15 +47,11 @@ def read_curve(path: Path, of: tuple[str, str, str]) -> Curve:
         csv.Error: It is no CSV.
     """
     try:
-        table = csv.reader(StringIO(read_text(path, _LARGEST)))
+        rows = [checked(CurveRow, cells) for cells in read_cells(path, _COLUMNS)]
     except FileNotFoundError:
         return {}
-    heading = next(table, [])
-    if missing := [column for column in _COLUMNS if column not in heading]:
-        raise ValueError(f"it has no column {', '.join(missing)}")
     curve: Curve = {}
-    for cells in table:
-        row = checked(CurveRow, dict(zip(heading, cells, strict=False)))
+    for row in rows:
         if (row.encoder, row.trained_on, row.technique) != of:
             raise ValueError(
                 f"it has rows of {row.encoder}, {row.trained_on}, {row.technique}, and the run is {', '.join(of)}"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 
 from unseen.reporting.checked_rows import LARGEST, ROUNDING, Maybe, MeasuredRow, read_checked_rows
-from unseen.reporting.run_files import Count, Name, Share, Time, checked, naming, read_config
+from unseen.reporting.run_files import Count, Name, RunFacts, Share, checked, naming, read_config
 from unseen.reporting.transfer.interpolations import FILE as INTERPOLATION
 from unseen.reporting.transfer.interpolations import Curve, read_curve
 from unseen.reporting.transfer.task_runs import TaskRun, read_task_run
@@ -22,23 +22,15 @@ NOT_TRAINED = "none"  # the technique of measure_only=true
 _COLUMNS = ("encoder", "task", "technique", "measure", "value", "low", "high", "n", "seconds", "percentile")
 
 
-class TransferFacts(BaseModel):
-    """The facts of summary.json that the report uses; None where a run did not write one."""
+class TransferFacts(RunFacts):
+    """The facts of summary.json that the report uses; the model is the file of configs/encoder."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
-
-    model: Name  # the file of configs/encoder
     encoder: Name  # what the encoder calls itself
     composed: bool
     data: Name
     technique: Name
-    seed: Count
-    command: list[str] | None = None
-    written: Time | None = None
-    config_hash: Name | None = None
     held_out_accuracies: list[Share] | None = None  # by which one of several settings is chosen
     trainable_parameters: Count | None = None
-    versions: dict[str, str] | None = None
 
 
 _MaybeName = Annotated[Name | None, BeforeValidator(lambda cell: cell or None)]
