@@ -281,7 +281,6 @@ def side_by_side(
     subtitle: str,
     *,
     columns: int = 3,
-    rise: int = 0,
 ) -> Spec:
     """Return several figures as one for a file, each under its title.
 
@@ -290,12 +289,8 @@ def side_by_side(
         title: Of all.
         subtitle: What the marks mean.
         columns: Figures in a row.
-        rise: Pixels from a figure to its title.
     """
-    parts = [
-        without_config(spec) | {"title": {"text": name, "offset": rise} if rise else name}
-        for name, spec in titled
-    ]
+    parts = [without_config(spec) | {"title": name} for name, spec in titled]
     lines = textwrap.wrap(subtitle, _NOTE_WIDTH * min(columns, len(titled)))
     heading = {"text": title, "subtitle": lines, "fontSize": 15, "subtitleFontSize": 12, "offset": 12}
     layout = {"columns": columns, "spacing": 24, "padding": 12}

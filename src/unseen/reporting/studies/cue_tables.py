@@ -14,7 +14,7 @@ from unseen.reporting.statistics.claims import CORRECTED, RULE
 from unseen.reporting.studies.cue_clusters import CueLayer, CueNetwork
 from unseen.reporting.tables import Column, Row, Table
 from unseen.reporting.theme import Theme
-from unseen.reporting.vega_lite import Spec, marks, number, short, sized, tooltip
+from unseen.reporting.vega_lite import Spec, marks, number, reaching, short, sized, tooltip
 from unseen.scores import INPUT_LAYER
 from unseen.wording import count
 
@@ -112,11 +112,9 @@ def cue_figure(found: Sequence[CueNetwork], theme: Theme) -> Spec | None:
         ("m", "network"), ("a", "agreement"), ("l", "layer"), ("name", "name"), ("x", "classes − colours"),
         ("lo", "95 % from"), ("hi", "95 % to"), ("n", "n"), ("p", "p (corrected)"), ("w", "shown"),
     )  # fmt: skip
-    ends = {"y": y | {"field": "lo"}, "y2": {"field": "hi"}}
-    valid = [{"filter": "isValid(datum.lo)"}]
     layers = [
         marks("rule", {"y": {"datum": 0}}, [{}], strokeDash=[4, 3], stroke=theme.faint),
-        marks("rule", place | ends, None, valid, strokeWidth=1.2, opacity=0.5),
+        reaching("rule", place, strokeWidth=1.2, opacity=0.5),
         marks("line", place, strokeWidth=2),
         marks("point", place | {"shape": shape, "tooltip": tip}, filled=True, size=55, opacity=1),
     ]
