@@ -9,37 +9,28 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, Entry, ImageSource
+from unseen.data.catalog import Catalog, Entry
+from unseen.data.sources.packaged import PackagedSource
 
 _BRIGHTEST = 16  # the pixels are 0 (paper) to 16 (ink)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Digits(ImageSource):
+class Digits(PackagedSource):
     """The digits 0 to 9, dark ink on white paper so that the white padding continues the paper.
 
     Attributes:
-        root: Must be None; the images come with scikit-learn.
         default_unseen: The last three digits, not picked by result.
 
     >>> len(Digits().list().entries)
     1797
     """
 
-    root: str | None = None
     default_unseen: tuple[str, ...] | None = ("7", "8", "9")
 
     def check(self) -> None:
         """Refuse a root."""
-        if self.root is not None:
-            raise ValueError(
-                f"data.root={self.root} has no meaning for data=digits, whose images come with scikit-learn; "
-                "for your own images use data=image_folder"
-            )
-
-    def known_counts(self) -> Counts:
-        """Return the number of images of each digit."""
-        return self.list().counts()
+        self.refuse_root("digits", "images come with scikit-learn")
 
     def list(self) -> Catalog:
         """Return all images; they are not divided into training and test images."""

@@ -9,43 +9,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, ImageSource
+from unseen.data.catalog import Catalog, DataUnavailableError, Entry
+from unseen.data.sources.packaged import PackagedSource, folder_of
 
 CLASSES = ("face", "background")  # as they follow one another in the file
 OF_EACH = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Faces(ImageSource):
-    """The classes face and background; not divided into training and test images.
-
-    Attributes:
-        root: Must be None; the images come with scikit-image.
-    """
-
-    root: str | None = None
+class Faces(PackagedSource):
+    """The classes face and background; not divided into training and test images."""
 
     def check(self) -> None:
         """Refuse a root, and a package that is missing."""
-        if self.root is not None:
-            raise ValueError(
-                f"data.root={self.root} has no meaning for data=faces, whose images come with scikit-image; "
-                "for your own images use data=image_folder"
-            )
+        self.refuse_root("faces", "images come with scikit-image")
         if find_spec("skimage") is None:
             raise DataUnavailableError(
                 "data=faces needs scikit-image, which brings the images: pip install 'unseen[samples]'"
             )
-
-    def known_counts(self) -> Counts:
-        """Return the number of images of each class."""
-        return {name: {"whole": OF_EACH} for name in CLASSES}
 
     def list(self) -> Catalog:
         """Return all images."""
@@ -63,8 +49,5 @@ class Faces(ImageSource):
 @cache
 def _pixels() -> npt.NDArray[np.floating]:
     """Return all images, (200, 25, 25), from 0 to 1."""
-    package = find_spec("skimage")
-    assert package is not None
-    assert package.origin is not None
-    pixels: npt.NDArray[np.floating] = np.load(Path(package.origin).parent / "data" / "lfw_subset.npy")
+    pixels: npt.NDArray[np.floating] = np.load(folder_of("skimage") / "data" / "lfw_subset.npy")
     return pixels

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, Entry, ImageSource
+from unseen.data.catalog import Catalog, Entry
+from unseen.data.sources.packaged import PackagedSource
 from unseen.data.sources.typefaces import FACES, Typefaces, check_fonts, drawn, stamps_of
 
 TESTED = Typefaces.default_unseen or ()  # faces of five families that no training image is of
@@ -17,22 +18,12 @@ _OF_EACH = {"train": 2, "test": 4}  # pictures of a letter in a face
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letters(ImageSource):
-    """40 training images of each letter in 20 faces, 20 test images in five others; the same ones in every run.
-
-    Attributes:
-        root: Must be None; the fonts are installed by pip.
-    """
-
-    root: str | None = None
+class Letters(PackagedSource):
+    """40 training images of each letter in 20 faces, 20 test images in five others; the same ones in every run."""
 
     def check(self) -> None:
         """Refuse a root, and fonts that are missing."""
-        check_fonts("letters", self.root)
-
-    def known_counts(self) -> Counts:
-        """Return the number of images of each letter."""
-        return self.list().counts()
+        check_fonts("letters", self)
 
     def list(self) -> Catalog:
         """Return all images."""

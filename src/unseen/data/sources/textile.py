@@ -10,41 +10,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
-from pathlib import Path
 
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, DataUnavailableError, ImageSource
+from unseen.data.catalog import Catalog, DataUnavailableError
 from unseen.data.sources.image_folder import ImageFolder
+from unseen.data.sources.packaged import PackagedSource, folder_of
 
 _PACKAGE = "conformal_clip_data"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Textile(ImageSource):
-    """The classes nominal, local and global; not divided into training and test images.
-
-    Attributes:
-        root: Must be None; the images come with the package.
-    """
-
-    root: str | None = None
+class Textile(PackagedSource):
+    """The classes nominal, local and global; not divided into training and test images."""
 
     def check(self) -> None:
         """Refuse a root, and a package that is missing."""
-        if self.root is not None:
-            raise ValueError(
-                f"data.root={self.root} has no meaning for data=textile, whose images pip installs; "
-                "for your own images use data=image_folder"
-            )
+        self.refuse_root("textile", "images pip installs")
         if find_spec(_PACKAGE) is None:
             raise DataUnavailableError(
                 "data=textile needs the package conformal-clip-data: pip install conformal-clip-data==0.1.4"
             )
-
-    def known_counts(self) -> Counts:
-        """Return the number of images of each class."""
-        return self._folder.known_counts()
 
     def list(self) -> Catalog:
         """Return all images."""
@@ -60,7 +46,4 @@ class Textile(ImageSource):
 
     @cached_property
     def _folder(self) -> ImageFolder:
-        package = find_spec(_PACKAGE)
-        assert package is not None
-        assert package.origin is not None
-        return ImageFolder(root=str(Path(package.origin).parent / "data" / "textile_images" / "simulated"))
+        return ImageFolder(root=str(folder_of(_PACKAGE) / "data" / "textile_images" / "simulated"))

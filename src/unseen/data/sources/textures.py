@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
-from pathlib import Path
 
 from PIL import Image
 
-from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, ImageSource
+from unseen.data.catalog import Catalog, DataUnavailableError, Entry
+from unseen.data.sources.packaged import PackagedSource, folder_of
 
 PHOTOGRAPHS = {  # class: file of skimage.data, 512 x 512 pixels at least
     "brick": "brick.png",
@@ -28,37 +28,27 @@ _TRAINING = 0.6  # of its width, from the left
 
 
 @dataclass(frozen=True, kw_only=True)
-class Textures(ImageSource):
+class Textures(PackagedSource):
     """Square patches side by side, without overlap; the left three fifths of a photograph give the training images.
 
     All are grey, because some of the photographs are. A class is one photograph: how its patches are told from others
     says little of other photographs of such a material.
 
     Attributes:
-        root: Must be None; the photographs come with scikit-image.
         patch_size: Side of a patch in pixels. 48: 60 training and 40 test images of each class.
     """
 
-    root: str | None = None
     patch_size: int = 48
 
     def check(self) -> None:
         """Refuse a root, a size that leaves too few patches, and photographs that are not there."""
-        if self.root is not None:
-            raise ValueError(
-                f"data.root={self.root} has no meaning for data=textures, whose photographs come with scikit-image; "
-                "for your own images use data=image_folder"
-            )
+        self.refuse_root("textures", "photographs come with scikit-image")
         if not 8 <= self.patch_size <= SIDE // 4:
             raise ValueError(f"data.patch_size={self.patch_size} must lie between 8 and {SIDE // 4}")
         if find_spec("skimage") is None:
             raise DataUnavailableError(
                 "data=textures needs scikit-image, which brings the photographs: pip install 'unseen[samples]'"
             )
-
-    def known_counts(self) -> Counts:
-        """Return the number of patches of each photograph."""
-        return self.list().counts()
 
     def list(self) -> Catalog:
         """Return all patches."""
@@ -85,8 +75,5 @@ class Textures(ImageSource):
 @lru_cache(maxsize=len(PHOTOGRAPHS))
 def _photograph(name: str) -> Image.Image:
     """Return the part of a photograph that patches are cut from, grey."""
-    package = find_spec("skimage")
-    assert package is not None
-    assert package.origin is not None
-    with Image.open(Path(package.origin).parent / "data" / PHOTOGRAPHS[name]) as image:
+    with Image.open(folder_of("skimage") / "data" / PHOTOGRAPHS[name]) as image:
         return image.convert("L").crop((0, 0, SIDE, SIDE))

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, features
 
-from unseen.data.catalog import Catalog, Counts, DataUnavailableError, Entry, ImageSource
+from unseen.data.catalog import Catalog, DataUnavailableError, Entry
 from unseen.data.files import file_stamps
+from unseen.data.sources.packaged import PackagedSource, folder_of
 
 IMAGES_OF_EACH = 100
 _SIDE = 64  # of a picture, in pixels
@@ -69,18 +70,16 @@ FACES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Typefaces(ImageSource):
+class Typefaces(PackagedSource):
     """A hundred pictures of each face, black on white, 64 x 64 pixels; the same ones in every run.
 
     Each shows two random letters or digits, at a random size and place.
 
     Attributes:
-        root: Must be None; the fonts are installed by pip.
         default_unseen: One face of each of five families that nothing is trained on: a serif, a rounded, a
             handwritten and two sans-serif ones. They were chosen before any score was known.
     """
 
-    root: str | None = None
     default_unseen: tuple[str, ...] | None = (
         "Caladea-Regular",
         "FredokaOne-Regular",
@@ -91,11 +90,7 @@ class Typefaces(ImageSource):
 
     def check(self) -> None:
         """Refuse a root, and fonts that are missing."""
-        check_fonts("typefaces", self.root)
-
-    def known_counts(self) -> Counts:
-        """Return the number of images of each face."""
-        return {face: {"whole": IMAGES_OF_EACH} for face in FACES}
+        check_fonts("typefaces", self)
 
     def list(self) -> Catalog:
         """Return all images; they are not divided into training and test images."""
@@ -114,13 +109,9 @@ class Typefaces(ImageSource):
         return stamps_of([reference.partition("/")[0] for reference in references])
 
 
-def check_fonts(data: str, root: str | None) -> None:
+def check_fonts(data: str, source: PackagedSource) -> None:
     """Refuse a root for the data set of a name, and fonts that are missing."""
-    if root is not None:
-        raise ValueError(
-            f"data.root={root} has no meaning for data={data}, whose fonts pip installs; "
-            "for your own images use data=image_folder"
-        )
+    source.refuse_root(data, "fonts pip installs")
     needed = {requirement: module for requirement, module, _ in _PACKAGES}
     missing = [
         requirement
@@ -162,10 +153,7 @@ def _version(requirement: str) -> str:
 
 def _path(face: str) -> Path:
     _, module, file = FACES[face]
-    found = importlib.util.find_spec(module)
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent / "files" / file
+    return folder_of(module) / "files" / file
 
 
 @lru_cache(maxsize=len(FACES) * len(_SIZES))
