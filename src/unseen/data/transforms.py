@@ -211,10 +211,8 @@ def _rotated_crop(canvases: Tensor, angles: Tensor, size: int) -> Tensor:
     offset = torch.arange(size, dtype=torch.float32, device=canvases.device) + (0.5 - size / 2)
     radians = torch.deg2rad(angles.to(torch.float32)).view(batch, 1, 1)
     cos, sin = radians.cos(), radians.sin()
-    x, y = (
-        offset.view(1, 1, size) + off[:, 0],
-        offset.view(1, size, 1) + off[:, 1],
-    )  # from the pictures' centres
+    # from the pictures' centres
+    x, y = offset.view(1, 1, size) + off[:, 0], offset.view(1, size, 1) + off[:, 1]
     from_x = (cos * x - sin * y).add_(centre_x).floor_().clamp_(0, side - 1)  # (B, S, S)
     from_y = (sin * x + cos * y).add_(centre_y).floor_().clamp_(0, side - 1)
     # exact below 2^24 pixels; straight to 64 bits takes twice as long

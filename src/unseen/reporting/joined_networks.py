@@ -54,9 +54,7 @@ class Join:
     contest: Contest
     networks: tuple[Configuration, ...]  # each with the joined runs alone, in the order of the contest
     measures: Mapping[str, tuple[Estimate, ...]]  # of each network; n = 0 where it was not measured
-    associations: tuple[
-        Association, ...
-    ]  # of the seen accuracy, then of the measures; none where not comparable
+    associations: tuple[Association, ...]  # of seen accuracy, then of the measures; none where not comparable
     transfer: bool  # whether a run of transfer.py names one of the networks
     problem: str = ""  # why nothing is tested
 

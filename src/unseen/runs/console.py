@@ -54,9 +54,8 @@ def notice(text: str) -> None:
     if not is_first_process():
         return
     text = as_typed(text)
-    if hasattr(
-        sys.stderr, "rich_proxied_file"
-    ):  # a bar is shown: it makes room for what is written to sys.stderr
+    # a bar is shown: it makes room for what is written to sys.stderr
+    if hasattr(sys.stderr, "rich_proxied_file"):
         print(f"note: {text}", file=sys.stderr)
     else:
         console(stderr=True).print(Text(f"note: {text}", style="yellow"))

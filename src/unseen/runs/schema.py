@@ -108,9 +108,8 @@ def check_job(config: DictConfig) -> dict[str, Any]:
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     check_settings(plain, read_places(config, OmegaConf.create({"hydra": hydra})))
     checkpoint = checkpoint_path(plain["ckpt_path"])
-    if (
-        checkpoint is not None and not checkpoint.is_file() and "measures" not in plain
-    ):  # it takes run folders
+    # biases.py takes run folders
+    if checkpoint is not None and not checkpoint.is_file() and "measures" not in plain:
         raise ValueError(f"ckpt_path={checkpoint} is not a file")
     return plain
 

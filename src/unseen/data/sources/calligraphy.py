@@ -91,9 +91,8 @@ class Calligraphy(ImageSource):
         """Return every image file."""
         tree = self._tree()
         folders = tree.folders()
-        top = (
-            folders[0] if len(folders) == 1 else ""
-        )  # an archive of the repository has a folder around everything
+        # an archive of the repository has a folder around everything
+        top = folders[0] if len(folders) == 1 else ""
         inside = tree.folders(top)
         places: tuple[tuple[str, Part], ...] = (("train", "train"), ("test", "test"))
         if not {"train", "test"} <= set(inside):

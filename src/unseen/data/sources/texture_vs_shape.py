@@ -85,9 +85,8 @@ class TextureVsShape(ImageSource):
             raise DataUnavailableError(f"data.root={self.root} does not exist{missing}")
         tree = open_tree(self.root)
         folders = tree.folders()
-        top = (
-            folders[0] if len(folders) == 1 else ""
-        )  # an archive of the repository has a folder around everything
+        # an archive of the repository has a folder around everything
+        top = folders[0] if len(folders) == 1 else ""
         for path in _FOLDERS[self.show]:
             first, _, inner = path.partition("/")
             for outer in dict.fromkeys(("", top)):

@@ -32,10 +32,8 @@ GROUPS = {  # columns of the table whose mean is the group's accuracy
     "Concepts": ("imagenet_sketch", "imagenet_r", "stylized_16class"),
     "Adversarial": ("pgd40_low",),
 }
-_ATTACKED, _IN_BATCHES = (
-    50_000,
-    50_048,
-)  # images, and 391 batches of 128, by which the published accuracy was divided
+# images, and 391 batches of 128, by which the published accuracy was divided
+_ATTACKED, _IN_BATCHES = 50_000, 50_048
 
 
 @dataclass(frozen=True, eq=False)

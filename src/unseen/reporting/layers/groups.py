@@ -17,9 +17,7 @@ from unseen.reporting.layers.scored_runs import Run
 from unseen.reporting.texts import digest, file_name
 from unseen.scores import is_control
 
-_MOST_IN_A_LABEL = (
-    2  # settings; where more differ, the configurations are A, B, ... and a table has the settings
-)
+_MOST_IN_A_LABEL = 2  # settings; where more differ, configurations are A, B, ... and a table has the settings
 
 
 def group_runs(runs: Iterable[Run]) -> tuple[tuple[Configuration, ...], tuple[LeftOut, ...]]:

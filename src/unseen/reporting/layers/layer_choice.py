@@ -57,7 +57,7 @@ class Choice:
     regret: Estimate
     gains: tuple[
         Change, ...
-    ]  # NMI minus that of BASELINES, in the same runs; () of these, and of a layer at random
+    ]  # NMI minus that of BASELINES, in the same runs; () of these and of a random layer
 
 
 @dataclass(frozen=True)

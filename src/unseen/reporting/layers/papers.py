@@ -148,7 +148,7 @@ class PaperRow:
     source: str = _MAIN_SOURCE
     ours: Estimate | None = None  # at step 500, mean over runs first, then the largest layer; None: not run
     others: float | None = (
-        None  # mean of the other networks' numbers in print: what says nothing about this network
+        None  # mean of the other networks' numbers in print, which knows nothing of this one
     )
 
     @property

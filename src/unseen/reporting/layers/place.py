@@ -18,17 +18,12 @@ from unseen.settings import ADDED, IMAGE_ROOTS, effect_of, flatten
 _SPLIT = ("data.unseen", "data.num_unseen", "data.seen", "data.split_seed")  # choose classes and images
 _TASK = ("data.", "probe.", "trainer.eval_precision")
 # of `data.`, what changes the training only; a rotation that evaluation repeats changes the task
-_TRAINING = (
-    "data.batch_size",
-    "data.train_size",
-    "data.num_labels",
-    "data.rotation",
-    "data.imbalance",
-    "data.views",
-    "data.augment",
-    "data.class_balanced",
-    "data.keep",
-    "data.keep_share",
+_TRAINING = tuple(
+    f"data.{key}"
+    for key in (
+        *("batch_size", "train_size", "num_labels", "rotation", "imbalance", "views", "augment"),
+        *("class_balanced", "keep", "keep_share"),
+    )
 )
 _OF_TRAINING = (
     "trainer.",

@@ -127,9 +127,8 @@ def cross_fit(values: Floats, score: Score) -> CrossFit:
     for axis in (0, 1):
         if s >= FEWEST and (axis == 0 or t > 1):
             left = np.moveaxis(values[(slice(None),) * axis + (_others(values.shape[axis]),)], axis, 0)
-            without[axis] = _scores(left, score).mean(
-                axis=(1, 2)
-            )  # left: one table for each that is left out
+            # left: one table for each that is left out
+            without[axis] = _scores(left, score).mean(axis=(1, 2))
     return CrossFit(table, *without)
 
 

@@ -25,7 +25,7 @@ class Components:
     split: float
     seed: float  # what a seed does to all splits alike
     residual: (
-        float  # what is left: a seed's effect on one split, k-means; of a single split all that its seeds do
+        float  # what is left: a seed's effect on one split, k-means; of a single split all that seeds do
     )
 
     def splits_needed(self, difference: float, seeds: int) -> int | None:

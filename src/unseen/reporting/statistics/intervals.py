@@ -21,10 +21,8 @@ from unseen.reporting.statistics.crossed import Error
 
 Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
-SHARE, DIFFERENCE = (
-    (0.0, 1.0),
-    (-1.0, 1.0),
-)  # where NMI and accuracies lie, and two of them, one less the other
+# where NMI and accuracies lie, and two of them, one less the other
+SHARE, DIFFERENCE = (0.0, 1.0), (-1.0, 1.0)
 FEWEST = 3  # units for an interval or a p
 _ROUNDING = 1e-12  # a spread below this share of the values is rounding
 

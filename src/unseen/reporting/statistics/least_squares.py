@@ -94,9 +94,8 @@ def fit(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> Fit:
     centre, middle = float(xs.mean()), float(ys.mean())
     centred = xs - centre
     squares = float(centred @ centred)
-    slope = (
-        float(centred @ (ys - middle)) / squares
-    )  # SciPy's linregress takes a millisecond, and thousands are made
+    # SciPy's linregress takes a millisecond, and thousands are made
+    slope = float(centred @ (ys - middle)) / squares
     errors = ys - middle - slope * centred
     residual = math.sqrt(float(errors @ errors) / (len(xs) - 2))
     return Fit(

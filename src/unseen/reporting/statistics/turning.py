@@ -24,7 +24,7 @@ class Turning:
     layer: int  # where, in the mean over units; -1 where it cannot be judged
     height: float  # above (below) the first or the last layer, whichever is nearer; layer chosen on the other units
     departure: (
-        float  # largest distance of the mean curve from the nearest monotone one; above zero by chance, too
+        float  # largest distance of the mean from the nearest monotone curve; above zero by chance, too
     )
     p: float  # of any monotone curve, rising or falling
     n: int

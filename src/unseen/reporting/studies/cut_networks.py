@@ -26,9 +26,7 @@ class Cut:
     """One network, cut after the layer that the other units choose."""
 
     config: Configuration
-    parameters: (
-        float  # share of the whole network's that is kept, the mean over units; NaN where not measured
-    )
+    parameters: float  # share of the whole network's that is kept, mean over units; NaN where not measured
     time: float  # share of the time of a forward pass
     timed: str  # on what, "" where not measured
     nmi: Change  # of the unseen classes, at the layer of the cut minus that at the last layer

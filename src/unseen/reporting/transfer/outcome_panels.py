@@ -30,10 +30,8 @@ OUTCOME_NOTE = (
 )
 _PLACES = 41  # of a line, that its band is drawn at
 _MARGIN = 0.06  # of the axes, on each side
-_SMALLEST, _ALONE = (
-    1e-3,
-    0.02,
-)  # of an axis: what lies closer together is at one place, with this on each side
+# of an axis: what lies closer together is at one place, with this on each side
+_SMALLEST, _ALONE = 1e-3, 0.02
 _NAME_GAP = 0.055  # of the width, between the names of two tasks
 _RISE = 26  # pixels from the plot to the names
 _LONG_LABEL = 14  # characters: with longer ones a legend has a column less

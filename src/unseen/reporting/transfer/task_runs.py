@@ -106,9 +106,8 @@ def _read(folder: Path, summary: dict[str, Any]) -> TaskRun:
         config = read_config(folder / "config.yaml")
     except FileNotFoundError:
         config = {}
-    left_out = (
-        _NEVER_COMPARED if config.get("replay") else {*_NEVER_COMPARED, "others"}
-    )  # replay trains on them
+    # replay trains on the others
+    left_out = _NEVER_COMPARED if config.get("replay") else {*_NEVER_COMPARED, "others"}
     task, technique = str(summary["data"]), str(summary.get("technique") or "none")
     values, before_training = dict[tuple[str, str], float](), dict[str, float]()
     for row in csv.DictReader(StringIO(read_text(folder / "scores.csv", _LARGEST))):

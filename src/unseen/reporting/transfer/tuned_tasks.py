@@ -23,14 +23,8 @@ from unseen.reporting.transfer.study import TransferStudy, study_of
 from unseen.reporting.transfer.task_runs import TaskRun
 from unseen.reporting.transfer.transfer_runs import CHANGE, NOT_TRAINED, TransferRun
 
-_TECHNIQUES = (
-    "full",
-    "attention",
-    "bitfit",
-    "lora",
-    "adapter",
-    "probe",
-)  # in this order in tables and legends
+# in this order in tables and legends
+_TECHNIQUES = ("full", "attention", "bitfit", "lora", "adapter", "probe")
 
 
 @dataclass(frozen=True, eq=False)

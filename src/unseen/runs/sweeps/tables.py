@@ -34,13 +34,8 @@ def sweep_tables(out: Console, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         if row["status"] == "finished":
             layer = "–" if row["best_layer"] is None else f"{best_layer(row)} ({row['best_layer_name']})"
-            numbers = (
-                in_table(row["seen_accuracy"]),
-                in_table(row["g"]),
-                layer,
-                in_table(row["seconds"], ".0f"),
-            )
-            jobs.add_row(row["job"], *numbers, "finished")
+            scores, seconds = map(in_table, (row["seen_accuracy"], row["g"])), in_table(row["seconds"], ".0f")
+            jobs.add_row(row["job"], *scores, layer, seconds, "finished")
         else:
             status = f"{row['status']}: {row['reason'] or 'no reason known'}"
             jobs.add_row(row["job"], "", "", "", "", status, style="red")

@@ -21,18 +21,8 @@ from unseen.wording import count
 _TARGET = "unseen.encoders.embeddings_file.read_embeddings"
 _NAME = "embeddings_file"  # of its configuration, and of an encoder that the file does not name
 _READ = (
-    "draws",
-    "shares",
-    "seed",
-    "measure_only",
-    "encoder",
-    "logger",
-    "paths",
-    "hydra",
-    "resume",
-    "plan",
-    "extras",
-    "local",
+    *("draws", "shares", "seed", "measure_only", "encoder", "logger"),
+    *("paths", "hydra", "resume", "plan", "extras", "local"),
 )
 
 
@@ -60,9 +50,8 @@ def embeddings_run(run: Run, plain: dict[str, Any]) -> None:
                 f"labels of {path} are all {found.labels[0]}; measures need images of two classes at least"
             )
     name = found.encoder or _NAME
-    kept = {
-        key: plain[key] for key in (*_READ, "size") if key in plain
-    }  # the others tell of what was not there
+    # the others tell of what was not there
+    kept = {key: plain[key] for key in (*_READ, "size") if key in plain}
     plain = kept | {"model": {"name": name}, "data": {"name": found.task}, "measure_only": True}
     plain["logger"] = named_anew(run.config.logger, plain)
     run.folder.add_facts(

@@ -178,10 +178,8 @@ def fine_tuning_trainer(plain: dict[str, Any], loggers: Sequence[Logger]) -> Tra
     with user_errors():
         kept = [
             make(plain["callbacks"][name], f"callbacks.{name}", Callback)
-            for name in (
-                "best_checkpoint",
-                "last_checkpoint",
-            )  # the last one knows the best of the same evaluation
+            # the last one knows the best of the same evaluation
+            for name in ("best_checkpoint", "last_checkpoint")
             if plain["callbacks"].get(name) is not None
         ]
     return make_trainer(trainer_settings(plain), [StepAxis(), *kept, progress], loggers)
