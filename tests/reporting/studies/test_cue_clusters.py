@@ -13,8 +13,7 @@ from unseen.reporting.collect import collect
 from unseen.reporting.layers.groups import group_runs
 from unseen.reporting.statistics.claims import judged
 from unseen.reporting.statistics.crossfit import at_best, cross_fit
-from unseen.reporting.studies.cue_clusters import cue_networks
-from unseen.reporting.studies.cue_tables import cue_figure, cue_sentences
+from unseen.reporting.studies.cue_clusters import cue_figure, cue_networks, cue_sentences
 from unseen.reporting.studies.study_effects import Study, parts_of_studies, studies
 from unseen.reporting.studies.study_section import study_section
 from unseen.reporting.theme import FILES

@@ -12,8 +12,7 @@ from reporting.synthetic import Made, change_summary, make_run, put_nmi
 from unseen.reporting.collect import collect
 from unseen.reporting.layers.groups import group_runs
 from unseen.reporting.statistics.crossfit import cross_fit
-from unseen.reporting.studies.cut_networks import Cut, chosen_of_pair, cuts
-from unseen.reporting.studies.cut_tables import cut_sentences, cuts_table
+from unseen.reporting.studies.cut_networks import Cut, chosen_of_pair, cut_sentences, cuts, cuts_table
 from unseen.reporting.studies.study_effects import studies
 from unseen.reporting.studies.study_section import study_section
 from unseen.scores import Score

@@ -11,8 +11,13 @@ from reporting.synthetic import Made, make_run, put_nmi
 from unseen.reporting.collect import collect
 from unseen.reporting.layers.groups import group_runs
 from unseen.reporting.statistics.association import spearman_p
-from unseen.reporting.studies.downstream_tables import downstream_sentences
-from unseen.reporting.studies.downstream_use import DownstreamUse, downstream_uses, g_and_layer, halves
+from unseen.reporting.studies.downstream_use import (
+    DownstreamUse,
+    downstream_sentences,
+    downstream_uses,
+    g_and_layer,
+    halves,
+)
 from unseen.reporting.studies.study_effects import studies
 from unseen.reporting.studies.study_section import study_section
 from unseen.scores import Score

@@ -11,8 +11,7 @@ from reporting.synthetic import Made, make_run, put_nmi
 from unseen.reporting.collect import collect
 from unseen.reporting.layers.groups import group_runs
 from unseen.reporting.statistics.crossfit import cross_fit
-from unseen.reporting.studies.ensemble_tables import ensemble_sentences
-from unseen.reporting.studies.layer_ensembles import Gain, above_best, ensemble_gains
+from unseen.reporting.studies.layer_ensembles import Gain, above_best, ensemble_gains, ensemble_sentences
 from unseen.reporting.studies.study_effects import studies
 from unseen.reporting.studies.study_section import study_section
 from unseen.scores import ENSEMBLE_PROBE, Score

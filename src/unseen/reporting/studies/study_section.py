@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unseen.reporting.studies.cue_clusters import cue_networks
-from unseen.reporting.studies.cue_tables import cue_figure, cue_sentences, cue_table
-from unseen.reporting.studies.cut_networks import cuts
-from unseen.reporting.studies.cut_tables import cut_sentences, cuts_table
-from unseen.reporting.studies.downstream_tables import downstream_sentences, networks_table, predictions_table
-from unseen.reporting.studies.downstream_use import downstream_uses
-from unseen.reporting.studies.ensemble_tables import ensemble_sentences, ensembles_table
-from unseen.reporting.studies.layer_ensembles import ensemble_gains
+from unseen.reporting.studies.cue_clusters import cue_figure, cue_networks, cue_sentences, cue_table
+from unseen.reporting.studies.cut_networks import cut_sentences, cuts, cuts_table
+from unseen.reporting.studies.downstream_use import (
+    downstream_sentences,
+    downstream_uses,
+    networks_table,
+    predictions_table,
+)
+from unseen.reporting.studies.layer_ensembles import ensemble_gains, ensemble_sentences, ensembles_table
 from unseen.reporting.studies.study_about import About
 from unseen.reporting.studies.study_effects import Study
 from unseen.reporting.studies.study_figures import study_figure
