@@ -27,6 +27,10 @@ TINY = (
     "data.unseen_per_class=20",
     "probe.n_init=1",
 )
+# One evaluation, and of it the scores alone, where a test looks at something else.
+BARE = (
+    "probe.at_start=false", "probe.selectors=none", "probe.save_embeddings=false", "callbacks.best_checkpoint=null",
+)  # fmt: skip
 
 
 @dataclass

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.cli.conftest import TINY, run_command
+from tests.cli.conftest import BARE, TINY, run_command
 
 
 def zeros(folder: Path) -> float:
@@ -18,7 +18,7 @@ def zeros(folder: Path) -> float:
 def test_a_sweep_of_variants(tmp_path: Path) -> None:
     ran = run_command(
         "train.py", "-m", "experiment=bias_induced", "induce=adversarial,pruned", "model=resnet", *TINY,
-        "trainer.max_steps=2", "probe.at_start=false", logs=tmp_path,
+        "trainer.max_steps=2", *BARE, logs=tmp_path,
     )  # fmt: skip
     assert ran.code == 0, ran.err
     adversarial, pruned = sorted(ran.folders, key=lambda path: path.name)

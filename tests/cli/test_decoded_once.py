@@ -6,14 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Ran, run_command
+from tests.cli.conftest import BARE, Ran, run_command
 
 pytestmark = pytest.mark.slow
 
 SHORT = (
     "model=resnet",
     "trainer.max_steps=2",
-    "probe.at_start=false",
+    *BARE,
     "probe.n_init=1",
     "data.batch_size=16",
 )

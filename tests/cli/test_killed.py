@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import ROOT, TINY, Ran, run_command
+from tests.cli.conftest import BARE, ROOT, TINY, Ran, run_command
 
 pytestmark = pytest.mark.slow
 SABOTEUR = "+callbacks.saboteur._target_=tests.cli.saboteur.Saboteur"
@@ -18,7 +18,7 @@ SABOTEUR = "+callbacks.saboteur._target_=tests.cli.saboteur.Saboteur"
 
 def sabotaged(*arguments: str, logs: Path, kind: str, rank: int = 0) -> Ran:
     return run_command(
-        "train.py", *arguments, "model=resnet", *TINY, "probe.at_start=false", SABOTEUR,
+        "train.py", *arguments, "model=resnet", *TINY, *BARE, SABOTEUR,
         f"+callbacks.saboteur.kind={kind}", f"+callbacks.saboteur.rank={rank}", logs=logs, PYTHONPATH=str(ROOT),
     )  # fmt: skip
 

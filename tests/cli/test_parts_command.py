@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import yaml
-from tests.cli.conftest import TINY, Ran
+from tests.cli.conftest import BARE, TINY, Ran
 
 from unseen.backbones.tuning import counted
 from unseen.runs.checkpoints import read_checkpoint
@@ -29,7 +29,7 @@ def test_a_network_with_other_parts_is_scored_from_its_checkpoint(
         *PARTS,
         *TINY,
         "trainer.max_steps=8",
-        "probe.at_start=false",
+        *BARE,
     )
     assert ran.code == 0, ran.err
     summary = ran.summary()
@@ -52,7 +52,7 @@ def test_a_network_with_other_parts_is_scored_from_its_checkpoint(
 
 def test_training_goes_on_with_the_parts_of_the_checkpoint(train: Callable[..., Ran]) -> None:
     """And not with code that a file chose."""
-    ran = train("model=resnet", "loss=focal", "augment=flip_crop", *TINY, "probe.at_start=false")
+    ran = train("model=resnet", "loss=focal", "augment=flip_crop", *TINY, *BARE)
     assert ran.code == 0, ran.err
     checkpoint = ran.folder / "checkpoints" / "last.ckpt"
     on = train(f"ckpt_path={checkpoint}", "trainer.max_steps=6", "trainer.val_check_interval=2")

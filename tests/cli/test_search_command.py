@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import yaml
-from tests.cli.conftest import TINY, Ran
+from tests.cli.conftest import BARE, TINY, Ran
 
 pytestmark = pytest.mark.slow
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 def test_optuna_gets_g_of_every_trial(train: Callable[..., Ran]) -> None:
     ran = train(
         "-m", "hparams_search=optuna", "hydra.sweeper.n_trials=3", "model=resnet", "data=digits", *TINY,
-        "trainer.max_steps=2", "probe.at_start=false", "model.optimizer.weight_decay=0.0",
+        "trainer.max_steps=2", *BARE, "model.optimizer.weight_decay=0.0",
         "model.optimizer.lr=choice(0.001,1.0)",
     )  # fmt: skip
     assert ran.code == 0, ran.out + ran.err

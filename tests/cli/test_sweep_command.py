@@ -14,14 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import ROOT, TINY, Ran, environment, run_command, start_command
+from tests.cli.conftest import BARE, ROOT, TINY, Ran, environment, run_command, start_command
 
 pytestmark = pytest.mark.slow
-# where only that jobs run is looked at
-ONE_EVALUATION = (
-    "trainer.max_steps=2", "probe.at_start=false", "probe.selectors=none", "probe.save_embeddings=false",
-    "callbacks.best_checkpoint=null",
-)  # fmt: skip
+ONE_EVALUATION = ("trainer.max_steps=2", *BARE)  # where only that jobs run is looked at
 OF_ONE_AND_TWO = ("model=resnet", "seed=0", *TINY, "trainer=ddp_cpu,cpu")
 
 
