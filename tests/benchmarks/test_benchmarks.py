@@ -154,9 +154,9 @@ def test_the_flows_start_from_our_weights_and_score_as_ours(
 ) -> None:
     """Images that are not rotated, at step 0: other networks and other probes find the same scores of each layer.
 
-    Of three of the twelve blocks: the flows do with each what they do with the next.
+    Of two of the twelve blocks: the flows do with each what they do with the next.
     """
-    blocks = 3
+    blocks = 2
     configuration = OmegaConf.load(ROOT / "configs/model/vit.yaml")
     configuration.sizes.demo.options.depth = blocks
     (tmp_path / "configs/model").mkdir(parents=True)
