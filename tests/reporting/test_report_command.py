@@ -2,21 +2,20 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from reporting.synthetic import Made, make_run
 from reporting.transfer.made_transfer import write_transfer
+from tests.cli.warm_python import warm_python
 
 PROJECT = Path(__file__).parents[2]
 
 
 def report(*words: str, where: Path) -> "subprocess.CompletedProcess[str]":
     environment = os.environ | {"UNSEEN_LOG_DIR": str(where / "logs"), "COLUMNS": "200"}
-    line = [sys.executable, str(PROJECT / "src" / "report.py"), *words]
-    return subprocess.run(
-        line, capture_output=True, text=True, cwd=where, env=environment, check=False, timeout=120
+    return warm_python().run(
+        PROJECT / "src" / "report.py", list(words), cwd=where, env=environment, timeout=120
     )
 
 
