@@ -51,7 +51,8 @@ def ratios(
             values[name].append(found.value)
             if draws is None:
                 freedom = 99 if SCORES[name].needs is Needs.TEXTS else 19
-                told[name].append((found.high - found.value) / student.ppf(0.975, freedom))
+                reach = max(found.high - found.value, found.value - found.low)  # a range may end one side
+                told[name].append(reach / student.ppf(0.975, freedom))
         if draws is None:
             task = Task.checked(images, labels, **given)
             drawn = [task.take(resample(labels, number, k)) for k in range(RESAMPLES)]

@@ -17,7 +17,7 @@ from sklearn.datasets import make_blobs
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import BayesianRidge
 from sklearn.metrics import silhouette_samples
-from tests.transfer.conftest import REFERENCE, ReferenceTask, reference_task
+from tests.transfer.conftest import REFERENCE, ReferenceTask, reference_task, unit
 
 from unseen.transfer import (
     emms,
@@ -331,6 +331,7 @@ def test_bad_input(
 
 
 ONES = np.ones((70, 64))
+ONE_DIRECTION = unit(np.outer(np.arange(1, 71), np.linspace(1, 3, 64)))  # rows differ by rounding
 TWO = np.arange(70) % 2
 HALVES = np.full((70, 2), 0.5)
 
@@ -344,11 +345,17 @@ HALVES = np.full((70, 2), 0.5)
         (partial(ncti, ONES[:, :63], TWO), "NCTI needs 64 images and dimensions at least, got 70 images of 63"),
         (partial(ncti, ONES, range(70)), "NCTI needs more images than classes, got 70 of each"),
         (partial(ncti, ONES, TWO), "features are all the same"),
+        (partial(h_score, ONES, TWO), "features are all the same"),
         (partial(nleep, ONES, TWO), "features are all the same"),
         (
             partial(nleep, ONES[:19], TWO[:19]),
             "NLEEP fits 10 Gaussians for 2 classes and needs twice as many images, got 19",
         ),
+        (partial(h_score, ONE_DIRECTION, TWO), "features are all the same"),
+        (partial(sfda, ONE_DIRECTION, TWO), "features do not vary within any class"),
+        (partial(sfda, ONE_DIRECTION + TWO[:, None], TWO), "features do not vary within any class"),
+        (partial(ncti, ONE_DIRECTION, TWO), "features are all the same"),
+        (partial(nleep, ONE_DIRECTION, TWO), "features are all the same"),
         (partial(logme, 0 * ONES, TWO), "features are all zero"),
         (partial(silhouette, ONES[:3], [0, 1, 2]), "each image is a class of its own"),
         (partial(leep, -HALVES, TWO), "probabilities must not be negative, got -0.5"),

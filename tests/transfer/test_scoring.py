@@ -208,6 +208,31 @@ def test_groups_spread_classes_and_leave_each_two_images() -> None:
     assert np.bincount(groups[labels == 1]).max() == 1
 
 
+def test_intervals_end_where_scores_do() -> None:
+    """Classes far apart: t intervals around scores near the ends of their ranges would reach beyond them."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(120) % 4
+    texts = rng.normal(size=(4, 70))
+    images = texts[labels] + 1.5 * rng.normal(size=(120, 70))
+    found = score_all(images, labels, texts=texts, draws=5)
+    assert found["sfda"].value < found["sfda"].high == 1
+    assert found["nleep"].value < found["nleep"].high == 0
+    assert found["nleep"].low < 2 * found["nleep"].value  # which t reaches on the other side, too
+    for name, one in found.items():
+        assert not one.low < SCORES[name].least, name
+        assert not one.high > SCORES[name].most, name
+
+
+def test_of_one_image_a_class_nothing_can_be_drawn() -> None:
+    """Every resample is the images themselves, whose spread of 0 would be an interval of no width."""
+    found = score_all(np.eye(4) + 0.1, range(4), texts=np.eye(4), draws=5)
+    for name in ("iimm", "inter", "intra", "correct", "gap"):
+        assert math.isfinite(found[name].value), name
+        assert math.isnan(found[name].low), name
+    more = score_all(np.eye(4) + 0.1, [0, 0, 1, 2], texts=np.eye(4), draws=5)["iimm"]
+    assert more.low < more.value
+
+
 def test_without_images_to_leave_out_there_is_no_interval() -> None:
     """Two images a class: none may go. With 64 images, NCTI has a value, but none without a group."""
     pairs = score_all(np.eye(4) + 0.1, [0, 0, 1, 1], names=["gbc"], draws=4)["gbc"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import pinvh
 
-from unseen.transfer.inputs import Matrix, class_means, classes_of, finite
+from unseen.transfer.inputs import SAME, Matrix, class_means, classes_of, finite, varies_from
 
 
 def h_score(features: Matrix, labels: Matrix) -> float:
@@ -19,7 +19,7 @@ def h_score(features: Matrix, labels: Matrix) -> float:
         labels: (N,) integers.
 
     Raises:
-        ValueError: In one sentence: NaN, one class, labels that do not match.
+        ValueError: In one sentence: NaN, one class, features that are all the same, labels that do not match.
 
     In one dimension the score is the variance between classes over the whole, here 4 / 5.
 
@@ -28,6 +28,8 @@ def h_score(features: Matrix, labels: Matrix) -> float:
     """
     rows = finite(features, "features")
     targets = classes_of(labels, len(rows))
+    if not varies_from(rows, rows[0]):
+        raise ValueError(SAME)
     rows -= rows.mean(axis=0)
     means, sizes = class_means(rows, targets)  # (C, D), (C,)
     spread = means * np.sqrt(sizes)[:, None]

@@ -17,6 +17,8 @@ Matrix = npt.ArrayLike | torch.Tensor
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Reals = npt.NDArray[Any]
+SAME = "features are all the same"
+_ROUNDING = 32 * np.finfo(np.float64).eps
 
 
 def as_matrix(values: Matrix, what: str) -> Reals:
@@ -126,6 +128,15 @@ def classes_of(labels: Matrix, images: int, least: int = 1) -> Integers:
             f"class {names[few]} has {count(int(sizes[few]), 'image')}; this score needs {least} of each class"
         )
     return targets.astype(np.int64)
+
+
+def varies_from(features: Floats, others: Floats) -> bool:
+    """Return whether features (N, D) differ from others (N, D) or (D,) by more than rounding.
+
+    Rows that were divided by their lengths differ by rounding where they have one direction, and their variance is then
+    a number that no score can be made of.
+    """
+    return bool(np.abs(features - others).max() > _ROUNDING * np.abs(features).max())
 
 
 def class_means(features: Floats, targets: Integers) -> tuple[Floats, Integers]:

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from unseen.transfer.inputs import Floats, Matrix, classes_of, finite
+from unseen.transfer.inputs import SAME, Floats, Matrix, classes_of, finite, varies_from
 from unseen.wording import count
 
 _COMPONENTS_PER_CLASS, _ENERGY = 5, 0.8
@@ -83,8 +83,8 @@ def mixture_probabilities(features: Matrix, classes: int, seed: int = 0) -> Floa
             f"NLEEP fits {gaussians:,} Gaussians for {count(classes, 'class', 'classes')} and needs twice as many "
             f"images, got {len(rows):,}"
         )
-    if not (rows != rows[0]).any():
-        raise ValueError("features are all the same")
+    if not varies_from(rows, rows[0]):
+        raise ValueError(SAME)
     reduced = PCA(_ENERGY, svd_solver="full").fit_transform(rows)  # (N, D')
     reduced /= reduced.std()  # GaussianMixture adds 1e-6 to variances, whatever the features' scale is
     mixture = GaussianMixture(gaussians, covariance_type="diag", random_state=seed).fit(reduced)

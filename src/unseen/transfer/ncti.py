@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from unseen.transfer.inputs import Matrix, classes_of, finite
+from unseen.transfer.inputs import SAME, Matrix, classes_of, finite, varies_from
 
 _DIRECTIONS = 64
 
@@ -62,8 +62,8 @@ def ncti_parts(features: Matrix, labels: Matrix) -> NctiParts:
     classes = targets.max() + 1
     if classes == len(rows):
         raise ValueError(f"NCTI needs more images than classes, got {classes} of each")
-    if not (rows != rows[0]).any():
-        raise ValueError("features are all the same")
+    if not varies_from(rows, rows[0]):
+        raise ValueError(SAME)
     pca = PCA(_DIRECTIONS, svd_solver="covariance_eigh")
     reduced = pca.fit_transform(rows)  # (N, 64)
     shrinkage = max(float(np.exp(-pca.explained_variance_[: _DIRECTIONS // 2].sum())), 1e-10)

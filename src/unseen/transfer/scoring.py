@@ -61,8 +61,8 @@ def score_all(
 ) -> dict[str, Scored]:
     """Return the scores of a task by name; the names and what each needs are in `unseen.transfer.table.SCORES`.
 
-    The interval is value ± t · SD, the spread of the images alone: another choice of classes, captions or networks is
-    another source, which it says nothing of. For IIMM and its parts, SD is that of 100 bootstrap resamples, drawn with
+    The interval is value ± t · SD, as far as the score has a range, the spread of the images alone: another choice of
+    classes, captions or networks is another source, which it says nothing of. For IIMM and its parts, SD is that of 100 bootstrap resamples, drawn with
     replacement within classes. The other scores take the copies in a resample for well separated classes, which changes
     value and spread; there, it is the jackknife's of 20 groups of images (Shao and Wu 1989), each left out once, class
     by class, and mostly somewhat too wide: `benchmarks/transfer_intervals.py` compares both with fresh images.
@@ -149,6 +149,7 @@ def _score(score: TransferScore, task: Task, draws: int | None, seed: int) -> Sc
     count = score.draws if draws is None else min(draws, score.draws)
     shuffled = [_drawn(score, replace(task, labels=shuffle(task.labels, seed, k))) for k in range(count)]
     low, high = interval(value, *_jackknife(score, task, count, seed))
+    low, high = max(low, score.least), min(high, score.most)
     return Scored(value, low, high, percentile(value, np.array(shuffled)), seconds, count, len(task.labels))
 
 
@@ -193,10 +194,15 @@ def _score_iimm(task: Task, names: Sequence[str], draws: int | None, seed: int) 
     seconds = time.perf_counter() - began
     resampled, shuffled = resampled_parts(task, count, seed), shuffled_parts(task, whole, count, seed)
     found = {}
+    drawn = (
+        np.unique(task.labels, return_counts=True)[1].max() > 1
+    )  # else all resamples are the images themselves
     for name in names:
         value = getattr(whole, name)
         draw = resampled.get(name, np.empty(0))  # (R,)
-        low, high = interval(value, float(draw.std(ddof=1)) if len(draw) > 1 else math.nan, len(draw) - 1)
+        sd = float(draw.std(ddof=1)) if drawn and len(draw) > 1 else math.nan
+        low, high = interval(value, sd, len(draw) - 1)
+        low, high = max(low, SCORES[name].least), min(high, SCORES[name].most)
         place = percentile(value, shuffled.get(name, np.empty(0)))
         found[name] = Scored(value, low, high, place, seconds, count, n)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import softmax
 
-from unseen.transfer.inputs import Floats, Integers, Matrix, class_means, classes_of, finite
+from unseen.transfer.inputs import Floats, Integers, Matrix, class_means, classes_of, finite, varies_from
 
 
 def sfda(features: Matrix, labels: Matrix) -> float:
@@ -24,10 +24,11 @@ def sfda(features: Matrix, labels: Matrix) -> float:
     """
     rows = finite(features, "features")
     targets = classes_of(labels, len(rows))
+    _, first = np.unique(targets, return_index=True)  # (C,)
+    if not varies_from(rows, rows[first][targets]):
+        raise ValueError("features do not vary within any class, so discriminant analysis is undefined")
     means, _ = class_means(rows, targets)  # (C, D)
     within = _within(rows, means, targets)  # (D, D)
-    if not np.trace(within) > 0:
-        raise ValueError("features do not vary within any class, so discriminant analysis is undefined")
     # the more they vary, the less is added
     shrinkage = max(float(np.exp(-5 * _largest_eigenvalue(within))), 1e-10)
     own = np.arange(len(rows)), targets
