@@ -88,9 +88,13 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(change: Any, says: str
 
 def test_what_is_no_file_of_weights(tmp_path: Path) -> None:
     (tmp_path / "noise.pth").write_bytes(b"\x80noise")
+    for name in ("text.pth", "text.safetensors"):
+        (tmp_path / name).write_text("hello")
     for path, says in (
         (tmp_path / "none.pth", "is not a file"),
         (tmp_path / "noise.pth", "damaged|cannot be read"),
+        (tmp_path / "text.pth", "text.pth is damaged, or no file that torch.save or safetensors wrote$"),
+        (tmp_path / "text.safetensors", "damaged, or no file that torch.save or safetensors wrote$"),
         (saved(tmp_path / "number.pth", {"a": 1}), "holds no named tensors"),
         (saved(tmp_path / "code.pth", network()), "which could be code"),
     ):

@@ -142,8 +142,12 @@ def _read(path: Path) -> Any:
             f"model.checkpoint={path} is damaged, or holds more than tensors and plain values, which could be code: "
             "save its state_dict alone"
         ) from error
-    except Exception as error:  # broken bytes may cause any
+    except OSError as error:
         raise ValueError(f"model.checkpoint={path} cannot be read: {one_line(error)[:200]}") from error
+    except Exception as error:  # broken bytes may cause any, and what these say of them is for no reader
+        raise ValueError(
+            f"model.checkpoint={path} is damaged, or no file that torch.save or safetensors wrote"
+        ) from error
 
 
 def _prefix(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:

@@ -128,8 +128,8 @@ class TorchvisionSpec(NetworkSpec):
 
             raise WeightsUnavailable(
                 f"the weights of torchvision's {self.architecture} are not in {get_dir()}/checkpoints and could not be "
-                f"downloaded ({one_line(error)}): connect once, or point TORCH_HOME to a folder that holds them, or "
-                "train from scratch with model.pretrained=false"
+                f"downloaded ({one_line(error)}): connect once, or point TORCH_HOME to a folder that holds them, "
+                "take a file of weights with model.checkpoint=, or random ones with model.pretrained=false"
             ) from error
         mine = self.create(image_size, num_classes=len(weights.meta["categories"]))
         if self.architecture.startswith("vit_"):

