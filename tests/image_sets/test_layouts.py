@@ -126,6 +126,10 @@ def test_the_labels_of_imagenet_a_are_among_its_200(folder) -> None:
     ("paths", "says"),
     [
         (["tabby/1.png", "n01440764/1.png"], "stand for no class: tabby; allowed are ImageNet's WordNet ids"),
+        (
+            ["Katze/1.png", "airplane/1.png", "dog/1.png"],
+            "unknown class Katze; allowed are airplane, bear, .* oven, truck$",
+        ),
         (["1/1.png", "1000/1.png"], "class folders 1000; allowed are the numbers 0 to 999"),
         (["7/1.png", "007/1.png"], "two class folders of one number"),
         (["1.png"], "no class folders with images"),

@@ -186,7 +186,7 @@ def _numbers_of(
     folders: Sequence[str], keep: Subset | None, grouped: GroupedClasses | None, shown: str
 ) -> tuple[dict[str, int], Decision]:
     """Return the label of each class folder, and the decision among the classes."""
-    if grouped is None and keep is None and folders[0] in entry_classes():
+    if grouped is None and keep is None and any(name in entry_classes() for name in folders):
         grouped = sixteen()
     if grouped is not None:
         check_names(folders, grouped.names, f"class folder of {shown}")
