@@ -223,6 +223,14 @@ def test_intervals_end_where_scores_do() -> None:
         assert not one.high > SCORES[name].most, name
 
 
+def test_an_error_of_zero_is_not_below_zero() -> None:
+    """As many dimensions as images: any labels are mapped without error, up to rounding."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        sets = [rng.normal(size=(2, 30)) for _ in range(3)]
+        assert emms(rng.normal(size=(4, 60)), [0, 1, 0, 1], sets) <= 0
+
+
 def test_of_one_image_a_class_nothing_can_be_drawn() -> None:
     """Every resample is the images themselves, whose spread of 0 would be an interval of no width."""
     found = score_all(np.eye(4) + 0.1, range(4), texts=np.eye(4), draws=5)

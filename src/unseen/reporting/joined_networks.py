@@ -131,7 +131,10 @@ def _join(
     for heading, of in columns_of(used).items():
         if heading not in _NOT_JOINED:
             measures[heading] = tuple(
-                _mean(config, [_number(of(of_run[run.name])) for run in config.runs]) for config in networks
+                _mean(config, [_number(of(of_run[run.name])) for run in config.runs]).within(
+                    of.least, of.most
+                )
+                for config in networks
             )
     of_transfer = _iimm(networks, transfer_runs)
     differ = _measured_differently(used)

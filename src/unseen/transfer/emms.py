@@ -47,7 +47,7 @@ def emms(features: Matrix, labels: Matrix, label_embeddings: Sequence[Matrix]) -
     mixture = np.tensordot(_set_weights(sets, mapped, shares), sets, axes=1)  # (C, E)
     of_images = np.sum(weights * (squares @ weights)) - 2 * shares @ np.sum(mapped * mixture, axis=1)
     squared_error = float(of_images + shares @ np.sum(mixture**2, axis=1))  # per image
-    return -squared_error * int(sets.shape[2])
+    return -max(squared_error, 0.0) * int(sets.shape[2])  # a difference of sums: 0 may come out as less
 
 
 def _same_size(label_embeddings: Sequence[Matrix]) -> list[Floats]:

@@ -156,8 +156,9 @@ def test_many_values_of_few_networks_are_rows(tmp_path: Path) -> None:
 
 
 def test_seeds_have_a_mean_with_a_t_interval(tmp_path: Path) -> None:
-    for seed, bias in enumerate((0.1, 0.2, 0.3)):
-        write_seed(tmp_path / f"s{seed}", seed, bias, g=0.5)
+    """Of .3, .4, .5: sd .1. Of g = .1, .5, .9 the interval by t is -.49 to 1.49, and g lies in 0 to 1."""
+    for seed, (bias, g) in enumerate(((0.3, 0.1), (0.4, 0.5), (0.5, 0.9))):
+        write_seed(tmp_path / f"s{seed}", seed, bias, g=g)
     write_seed(tmp_path / "longer", 4, 0.9, 0.5, **{"trainer.max_steps": 500})  # another training
     section = section_of(tmp_path)
     (row,) = section.tables["bias_seeds"].rows
@@ -166,8 +167,11 @@ def test_seeds_have_a_mean_with_a_t_interval(tmp_path: Path) -> None:
     assert isinstance(found, Estimate)
     reach = t.ppf(0.975, 2) * 0.1 / math.sqrt(3)
     assert (found.mean, found.std, found.low, found.high) == pytest.approx(
-        (0.2, 0.1, 0.2 - reach, 0.2 + reach)
+        (0.4, 0.1, 0.4 - reach, 0.4 + reach)
     )
+    of_g = cells(section.tables["bias_seeds"])["g"]
+    assert isinstance(of_g, Estimate)
+    assert (of_g.mean, of_g.low, of_g.high) == pytest.approx((0.5, 0, 1))
     assert len(section.tables["biases"].rows) == 4
 
 

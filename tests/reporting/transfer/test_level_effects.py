@@ -50,6 +50,18 @@ def effect_of(found: list[LevelEffect], level: str, outcome: str = "gain") -> Le
     return one
 
 
+def test_intervals_end_where_the_outcomes_do(tmp_path: Path) -> None:
+    """Gains of 0, .5 and 1 have a t interval to 1.74, and no more than all errors can be gained."""
+    for task, gain in zip(TASKS, (0.0, 0.5, 1.0), strict=False):
+        make(tmp_path, task, gain, 4)
+        make(tmp_path, task, gain / 2, 2)
+    found, _ = level_effects(runs_of(tmp_path), REFERENCE)
+    assert (effect_of(found, "4").mean.high, effect_of(found, "2").mean.high) == pytest.approx(
+        (1, 0.871), abs=5e-4
+    )
+    assert effect_of(found, "4").mean.low == pytest.approx(0.5 - 1.2421, abs=1e-4)
+
+
 def test_a_level_against_the_reference_by_hand(tmp_path: Path) -> None:
     """Gains .2, .4, .6 at rank 4 and .3, .4, .8 at rank 2: differences .1, 0, .2 with mean .1, sd .1, t(2) = 4.3027."""
     for task, gains in zip(TASKS, ((0.2, 0.3), (0.4, 0.4), (0.6, 0.8)), strict=False):

@@ -30,6 +30,16 @@ def points(
     ]
 
 
+def test_a_difference_of_two_changes_ends_at_one() -> None:
+    """Differences of .1, .9 and .9: t reaches to 1.78, and two accuracies differ by 1 at most."""
+    differences, _, _ = compare_techniques(
+        points({"full": np.zeros(3) - 1e-3, "lora": -np.array([0.1, 0.9, 0.9]) - 1e-3}, "mean_change")
+    )
+    assert differences[0].difference == pytest.approx(1.9 / 3)
+    assert differences[0].high == 1
+    assert differences[0].low < 0
+
+
 def test_the_best_of_three_by_hand() -> None:
     base = np.array([0.1, 0.3, 0.2, 0.5, 0.4, 0.6])
     step = np.array([0.10, 0.12, 0.14, 0.11, 0.13, 0.15])

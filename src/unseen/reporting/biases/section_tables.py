@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from unseen.reporting.biases.bias_runs import ACCURACY, BiasRun, Key
 from unseen.reporting.biases.differences import FEWEST_DIFFERING, Difference
 from unseen.reporting.biases.own_networks import group_name, is_of
-from unseen.reporting.statistics.intervals import Estimate, estimate
+from unseen.reporting.statistics.intervals import SHARE, Estimate, estimate
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.reporting.texts import printable
 from unseen.wording import listing
@@ -18,9 +19,28 @@ from unseen.wording import listing
 _NO_SEED = (
     "It is one network's and holds for other images of the same kind; it says nothing about other seeds."
 )
+_SHARES = {ACCURACY, "adversarial_accuracy", "shape_bias", "calibration_error", "receptive_field"}
+_RATIOS = {"low_frequency_bias", "high_frequency_bias"}  # of two accuracies
+_LOSSES = {"color_dependence", "patch_shuffle_sensitivity"}  # the share of an accuracy that is lost
 _MOST_COLUMNS = 10
 _MOST_ACROSS = 8  # networks
-Columns = dict[str, Callable[[BiasRun], Cell]]
+_INFINITE = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of a network and the ends of its range, infinite where there is none."""
+
+    of: Callable[[BiasRun], Cell]
+    least: float
+    most: float
+
+    def __call__(self, run: BiasRun) -> Cell:
+        """Return the number, or nothing where the run has none."""
+        return self.of(run)
+
+
+Columns = dict[str, Quantity]
 
 
 def network_table(runs: Sequence[BiasRun], names: Sequence[str]) -> Table:
@@ -66,16 +86,30 @@ def columns_of(runs: Sequence[BiasRun]) -> Columns:
     for label in dict.fromkeys(label for run in runs for label in _groups(run)):
         columns[f"accuracy, {label}"] = _group(label)
     if any(run.facts.g is not None for run in runs):
-        columns |= {"g": lambda run: run.facts.g, "best layer": lambda run: run.facts.best_layer}
+        columns["g"] = Quantity(lambda run: run.facts.g, *SHARE)
+        columns["best layer"] = Quantity(lambda run: run.facts.best_layer, *_INFINITE)
     return columns
 
 
-def _value(key: Key) -> Callable[[BiasRun], Cell]:
-    return lambda run: run.values.get(key)
+def _value(key: Key) -> Quantity:
+    return Quantity(lambda run: run.values.get(key), *range_of_measure(key[0]))
 
 
-def _group(label: str) -> Callable[[BiasRun], Cell]:
-    return lambda run: _groups(run).get(label)
+def range_of_measure(measure: str) -> tuple[float, float]:
+    """Return where the values of a measure lie by definition; infinite where there is no end, or it is not ours.
+
+    >>> range_of_measure("shape_bias"), range_of_measure("cb_bandwidth_interpolated"), range_of_measure("mine")
+    ((0.0, 1.0), (0.0, inf), (-inf, inf))
+    """
+    if measure in _SHARES or measure.startswith("cb_peak_noise_sensitivity"):
+        return SHARE
+    if measure in _LOSSES:
+        return -math.inf, 1.0
+    return (0.0, math.inf) if measure in _RATIOS or measure.startswith("cb_") else _INFINITE
+
+
+def _group(label: str) -> Quantity:
+    return Quantity(lambda run: _groups(run).get(label), *SHARE)
 
 
 def _groups(run: BiasRun) -> dict[str, float]:
@@ -118,11 +152,11 @@ def seed_table(groups: Mapping[str, Sequence[BiasRun]]) -> Table:
     )  # fmt: skip
 
 
-def _over_seeds(runs: Sequence[BiasRun], of: Callable[[BiasRun], Cell]) -> Estimate | None:
+def _over_seeds(runs: Sequence[BiasRun], of: Quantity) -> Estimate | None:
     cells = [of(run) for run in runs]
     values = [cell.mean if isinstance(cell, Estimate) else cell for cell in cells]
     known = np.array([value for value in values if isinstance(value, int | float)], dtype=float)
-    return estimate(known) if np.isfinite(known).any() else None
+    return estimate(known).within(of.least, of.most) if np.isfinite(known).any() else None
 
 
 def difference_table(rows: Sequence[Difference]) -> Table:

@@ -19,6 +19,7 @@ import numpy as np
 
 from unseen.reporting.layers.configuration import Configuration
 from unseen.reporting.number_texts import spans
+from unseen.reporting.run_files import range_of
 from unseen.reporting.statistics.claims import CORRECTED, RULE, with_verdicts
 from unseen.reporting.statistics.crossfit import at_best, cross_fit
 from unseen.reporting.statistics.intervals import Estimate, Floats, estimate
@@ -77,7 +78,8 @@ def _network(config: Configuration) -> CueNetwork:
         arrange(config.layers("unseen", probe)[:, -1]) for probe in ("ami", CUE_PROBES["ami"])
     )
     pixels, colours = (arrange(config.pixels("unseen", probe)[:, -1]) for probe in ("ami", CUE_PROBES["ami"]))
-    values = (estimate(pixels), estimate(colours), estimate(pixels - colours))
+    ends = range_of("ami")
+    values = (estimate(pixels).within(*ends), estimate(colours).within(*ends), estimate(pixels - colours))
     layers = [CueLayer(INPUT_LAYER, INPUT_NAME, *values, math.nan)]
     for layer, name in enumerate(config.layer_names):
         layers.append(_layer(layer, name, of_class[..., layer], of_colour[..., layer]))
@@ -88,7 +90,9 @@ def _layer(layer: int, name: str, of_class: Floats, of_colour: Floats) -> CueLay
     """Compare (U,) or (S, T) AMI of one layer."""
     known = np.isfinite(of_class - of_colour).all()
     p = cross_fit((of_class - of_colour)[..., None], at_best).p if known else math.nan  # one layer: no choice
-    return CueLayer(layer, name, estimate(of_class), estimate(of_colour), estimate(of_class - of_colour), p)
+    ends = range_of("ami")
+    both = estimate(of_class).within(*ends), estimate(of_colour).within(*ends)
+    return CueLayer(layer, name, *both, estimate(of_class - of_colour), p)
 
 
 # ------------------------------------------------------------------ table, sentences, figure

@@ -17,11 +17,10 @@ from unseen.reporting.statistics.intervals import CONFIDENCE, Floats
 from unseen.reporting.statistics.least_squares import FEWEST, fit, varies
 from unseen.reporting.transfer.lines import PRIMARY, grouped, has_line, pairs
 from unseen.reporting.transfer.points import MeasuredTask, Point
-from unseen.reporting.transfer.task_runs import OUTCOMES
+from unseen.reporting.transfer.task_runs import OUTCOMES, RANGES
 
 SUBSETS = 200  # at most, of so many tasks
 _SEED = 20240731
-MOST = 1.0  # that a gain or a change can be
 _ENDS = ("forecast", "low", "high", "mean", "mean_low", "mean_high")
 
 
@@ -57,7 +56,8 @@ class Forecast:
     Attributes:
         n: Tasks known.
         value: The measure of the task.
-        forecast: By the line of these tasks, with the ends of its 95 % interval for one new task; 1 at most.
+        forecast: By the line of these tasks, with the ends of its 95 % interval for one new task; 1 at most,
+            and of a change −1 at least.
         mean: Of these tasks, and the ends of its 95 % interval for one new task: the forecast without a measure.
         extrapolates: Whether the measure is beyond those of all known tasks: nothing shows that the line goes on there.
     """
@@ -145,6 +145,7 @@ def forecasts(points: Sequence[Point], measured: Sequence[MeasuredTask]) -> list
 
 def _forecast(technique: str, outcome: str, x: Floats, y: Floats, task: MeasuredTask) -> Forecast:
     value, line, n = task.measures[PRIMARY], fit(x, y), len(x)
+    least, most = RANGES[outcome]
     low, high = line.forecast(value)
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * y.std(ddof=1) * math.sqrt(1 + 1 / n))
     mean = float(y.mean())
@@ -158,5 +159,5 @@ def _forecast(technique: str, outcome: str, x: Floats, y: Floats, task: Measured
         n=n,
         value=value,
         extrapolates=line.extrapolates(value),
-        **{name: min(MOST, float(end)) for name, end in zip(_ENDS, ends, strict=True)},
+        **{name: min(most, max(least, float(end))) for name, end in zip(_ENDS, ends, strict=True)},
     )

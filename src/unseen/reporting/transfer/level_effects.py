@@ -21,7 +21,7 @@ from unseen.reporting.statistics.association import sign_flip_p
 from unseen.reporting.statistics.claims import with_verdicts
 from unseen.reporting.statistics.intervals import Estimate, estimate
 from unseen.reporting.studies.study_about import order_of_level
-from unseen.reporting.transfer.task_runs import OUTCOMES
+from unseen.reporting.transfer.task_runs import OUTCOMES, RANGES
 from unseen.reporting.transfer.transfer_runs import TransferRun
 
 
@@ -107,6 +107,7 @@ def _of_factor(
     effects = []
     for level in sorted(by_level, key=lambda one: (one != reference, order_of_level(one))):
         for outcome in OUTCOMES:
+            least, most = RANGES[outcome]
             values: dict[str, list[float]] = defaultdict(list)
             moved: dict[str, list[float]] = defaultdict(list)
             for place, run in by_level[level].items():
@@ -119,9 +120,9 @@ def _of_factor(
             difference, p = Estimate(), math.nan
             if level != reference and moved:
                 means = np.array([np.mean(of_task) for of_task in moved.values()])
-                difference, p = estimate(means), sign_flip_p(means)
+                difference, p = estimate(means).within(least - most, most - least), sign_flip_p(means)
             mean = (
-                estimate(np.array([np.mean(of_task) for of_task in values.values()]))
+                estimate(np.array([np.mean(of_task) for of_task in values.values()])).within(least, most)
                 if values
                 else Estimate()
             )

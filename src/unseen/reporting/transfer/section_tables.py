@@ -102,9 +102,9 @@ def measures_table(groups: Sequence[TunedTask]) -> Table:
     ]  # fmt: skip
     return Table(
         "transfer_measures", "Every measure, before training",
-        "Of the training images with the encoder as it was loaded: a value and its 95 % bootstrap interval over n "
-        "images, of the first seed. Percentile: share of shuffled labels with a lower score; a score that is not "
-        "beyond those tells nothing of the task.",
+        "Of the training images with the encoder as it was loaded: a value and its 95 % interval over n images (of the "
+        "IIMM and its parts by bootstrap, else by leaving out groups of images), of the first seed. Percentile: share "
+        "of shuffled labels with a lower score; a score that is not beyond those tells nothing of the task.",
         (
             Column("encoder"), Column("task"), Column("measure"), Column("value"), Column("n", hint="images"),
             Column("percentile", 1, "of shuffled labels"), Column("seconds", 2, "of the value alone"),

@@ -11,12 +11,21 @@ from typing import Any
 
 from unseen.regular_files import MEBIBYTE, read_text
 from unseen.reporting.run_files import read_config
+from unseen.reporting.statistics.intervals import DIFFERENCE, SHARE
 from unseen.reporting.texts import one_line
 from unseen.run_state import read_summary
 from unseen.settings import effect_of, flatten, value_at
 
 OUTCOMES = ("gain", "mean_change")
-_NOT_MEASURES = {*OUTCOMES, "accuracy_before", "accuracy_after", "accuracy_change"}
+# where what training does lies: a gain has no lower end, as the zero-shot error that it is a share of may be small
+RANGES = {
+    "gain": (-math.inf, 1.0),
+    "mean_change": DIFFERENCE,
+    "accuracy_before": SHARE,
+    "accuracy_after": SHARE,
+    "accuracy_change": DIFFERENCE,
+}
+_NOT_MEASURES = {*RANGES}
 _LARGEST = 16 * MEBIBYTE
 _SEEDS = ("seed", "data.split_seed")
 # Neither a seed nor a search makes another task of them; draws is of intervals alone.

@@ -12,7 +12,7 @@ import numpy as np
 
 from unseen.reporting.statistics.association import sign_flip_p
 from unseen.reporting.statistics.claims import holm, with_verdicts
-from unseen.reporting.statistics.intervals import Floats, estimate
+from unseen.reporting.statistics.intervals import DIFFERENCE, Floats, estimate
 from unseen.reporting.transfer.points import Point
 from unseen.reporting.transfer.task_runs import OUTCOMES
 from unseen.wording import listing
@@ -82,7 +82,9 @@ def compare_techniques(
         of_pair: dict[tuple[str, str], float] = {}
         for first, second in itertools.combinations(names, 2):
             moved = columns[first] - columns[second]
-            found, p = estimate(moved), sign_flip_p(moved)
+            # changes of one zero-shot accuracy: their difference is one of two accuracies
+            ends = DIFFERENCE if outcome == "mean_change" else (-math.inf, math.inf)
+            found, p = estimate(moved).within(*ends), sign_flip_p(moved)
             of_pair[first, second] = of_pair[second, first] = p
             differences.append(
                 TechniqueDifference(

@@ -20,7 +20,7 @@ from unseen.reporting.statistics.intervals import Estimate, estimate
 from unseen.reporting.transfer.points import Point, tasks_of
 from unseen.reporting.transfer.settings_tried import chosen_runs
 from unseen.reporting.transfer.study import TransferStudy, study_of
-from unseen.reporting.transfer.task_runs import TaskRun
+from unseen.reporting.transfer.task_runs import RANGES, TaskRun
 from unseen.reporting.transfer.transfer_runs import CHANGE, NOT_TRAINED, TransferRun
 
 # in this order in tables and legends
@@ -63,7 +63,7 @@ class TunedTask:
     def over_seeds(self, task: str, measure: str) -> Estimate:
         """Return the mean of a number over the seeds that have it, with standard deviation and t interval."""
         values = [run.values.get((task, measure), math.nan) for run in self.runs]
-        return estimate(np.array(values, dtype=float))
+        return estimate(np.array(values, dtype=float)).within(*RANGES.get(measure, (-math.inf, math.inf)))
 
     @property
     def alphas(self) -> list[float]:
@@ -73,7 +73,10 @@ class TunedTask:
     def at_alpha(self, alpha: float, role: str, number: str = "accuracy") -> Estimate:
         """Return accuracy or change over the seeds, of `task` or of the `mean of others`; n = 0 where none has it."""
         rows = [run.curve.get((alpha, role)) for run in self.runs]
-        return estimate(np.array([getattr(row, number) if row else math.nan for row in rows], dtype=float))
+        values = np.array([getattr(row, number) if row else math.nan for row in rows], dtype=float)
+        return estimate(values).within(
+            *RANGES[f"accuracy_{number}" if number == "change" else "accuracy_after"]
+        )
 
     @property
     def tested(self) -> dict[str, str]:

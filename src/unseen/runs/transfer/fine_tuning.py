@@ -16,6 +16,7 @@ from unseen.runs.objects import make
 from unseen.runs.trainer import interrupts_of, make_trainer, ranks_of
 from unseen.runs.transfer.countermeasures import check_trained_encoder
 from unseen.runs.transfer.encoder_checkpoints import tuned_provenance
+from unseen.wording import count
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -123,8 +124,8 @@ def fine_tune(
     encoder.to(device).eval()
     _match_best_file(run.folder.path, best.epoch, trainer)
     say(
-        f"best of {plain['epochs']} epochs: {best.epoch + 1}, accuracy {best.accuracy:.3f} on {len(held_out):,} "
-        "held-out images"
+        f"best of {count(plain['epochs'], 'epoch')}: {best.epoch + 1}, accuracy {best.accuracy:.3f} on "
+        f"{count(len(held_out), 'held-out image')}"
     )
     run.folder.add_facts(best_epoch=best.epoch + 1, held_out_accuracies=tuner.accuracies)
 
