@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.utils.data import RandomSampler
+from torch.utils.data import Dataset, RandomSampler
 
 from unseen.backbones.discovery import UnusableTapsError, find_taps, main_layers, trace, with_known_layout
 from unseen.backbones.protocol import Backbone, Tap
@@ -92,6 +92,9 @@ def probe_layers(
         ValueError: In one sentence: no layers found, images that are not square, labels that do not match, NaN.
     """
     check_pooling(pooling)
+    taps = [taps] if isinstance(taps, str | int) else taps
+    if wrong := [tap for tap in taps if not isinstance(tap, str)]:
+        raise ValueError(f"taps={taps} must be paths of modules, such as '{wrong[0]}' or 'layer*'")
     suite = ProbeSuite(probes=probes, **settings)
     if "clusters" not in {one.name for one in suite.probes}:
         raise ValueError(
@@ -144,6 +147,10 @@ def _batches(images: Any, labels: Any, batch_size: int) -> Iterator[tuple[Tensor
                 "labels are missing: give the class of each image, or a loader of (images, labels)"
             )
         batches: Iterable[Any] = torch.split(torch.as_tensor(images), batch_size)
+    elif isinstance(images, Dataset):
+        raise ValueError(
+            "images is a Dataset; give a loader of it: torch.utils.data.DataLoader(images, batch_size=64)"
+        )
     else:
         batches = images
         if given and isinstance(getattr(images, "sampler", None), RandomSampler):

@@ -60,6 +60,8 @@ class ProbeMetric(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Return each score as a tensor of no dimension, so that `self.log_dict` takes it."""
+        if not len(self.embeddings):
+            raise ValueError("there are no embeddings: call update(embeddings, labels) before compute()")
         embeddings = dim_zero_cat(self.embeddings)  # (N, D)
         scores = run_probes(embeddings, dim_zero_cat(self.labels), self._suite)
         return {name: torch.tensor(value, device=embeddings.device) for name, value in scores.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -237,3 +238,37 @@ def test_the_metric_gives_what_probe_gives_batch_by_batch() -> None:
     assert metric.embeddings == []
     with pytest.raises(ValueError, match=r"\(B, D\) and labels \(B,\), got \(10, 2\) and \(9,\)"):
         metric.update(points, numbers[:9])
+
+
+class _Net(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: unseen.probe([], []), "there are no samples"),
+        (lambda: unseen.probe(torch.tensor(POINTS).to_sparse(), NAMES), "give embeddings.to_dense()"),
+        (
+            lambda: unseen.probe(torch.empty(10, 2, device="meta"), NAMES),
+            "must be a dense tensor with values",
+        ),
+        (lambda: unseen.probe_layers(_Net(), torch.rand(4, 3, 8, 8), [0, 0, 1, 1], taps=[0]), "such as '0'"),  # type: ignore[list-item]
+        (
+            lambda: unseen.probe_layers(_Net(), TensorDataset(torch.rand(4, 3, 8, 8), torch.arange(4))),
+            "images is a Dataset; give a loader of it",
+        ),
+        (lambda: unseen.ProbeMetric().compute(), "call update(embeddings, labels) before compute()"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")  # torchmetrics'
+def test_what_is_no_input_is_one_sentence(call: Callable[[], object], says: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        call()
+    assert says in str(caught.value)
+
+
+def test_one_layer_may_be_named_without_a_list() -> None:
+    found = unseen.probe_layers(_Net(), torch.rand(4, 3, 8, 8), [0, 0, 1, 1], taps="2", **FAST)
+    assert [row["name"] for row in found] == ["input", "2"]

@@ -35,6 +35,10 @@ def checked_embeddings(embeddings: Tensor | npt.ArrayLike) -> Tensor:
         NotFiniteError: If any of them is NaN or infinite.
     """
     if isinstance(embeddings, Tensor):
+        if embeddings.layout != torch.strided or embeddings.is_meta:
+            raise ValueError(
+                "embeddings must be a dense tensor with values; of a sparse one give embeddings.to_dense()"
+            )
         tensor = embeddings.detach()
         real = not tensor.dtype.is_complex
         dtype: Any = tensor.dtype
@@ -80,6 +84,8 @@ def checked_labels(
         raise ValueError(
             f"labels must have shape ({num_samples},) like the embeddings, got {tuple(array.shape)}{advice}"
         )
+    if not num_samples:
+        raise ValueError("there are no samples")
     if array.dtype.kind in "OfTM":
         _check_classes(array)
     elif array.dtype.kind not in "biuUS":
