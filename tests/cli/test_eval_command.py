@@ -110,6 +110,14 @@ def test_images_elsewhere_and_images_trained_on(
     assert "seen test images have the names of images that this network was trained on" in grown.err
 
 
+def test_unseen_classes_that_the_network_was_trained_on_are_named(tiny_run: Ran, evaluate) -> None:
+    checkpoint = f"ckpt_path={tiny_run.folder}/checkpoints/last.ckpt"
+    ran = evaluate(checkpoint, "data.unseen=[0,1,7]")
+    assert ran.code == 0, ran.out + ran.err
+    assert "note: the network was trained on 0, 1, unseen here: g says nothing about classes" in ran.err
+    assert "was trained on" not in evaluate(checkpoint).err
+
+
 def test_an_empty_checkpoint_is_no_wish_to_do_without(evaluate) -> None:
     ran = evaluate("ckpt_path=''")
     assert ran.code == 1

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from unseen.runs.build import begin
 from unseen.runs.cli import register_resolvers
 from unseen.runs.errors import UserError, configuration_sentence
-from unseen.runs.schema import check_job, check_settings, read_places
+from unseen.runs.schema import check_job, check_settings, no_checkpoint, read_places
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 GOOD = {
@@ -407,3 +407,15 @@ def test_a_selector_whose_package_is_missing_is_refused_before_work(monkeypatch:
     monkeypatch.setattr("unseen.runs.schema.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"silhouette_umap, which needs .*pip install 'unseen\[umap\]'"):
         check_settings(config)
+
+
+def test_a_run_folder_in_place_of_its_checkpoint_is_told(tmp_path: Path) -> None:
+    assert no_checkpoint(tmp_path) == "is not a file"
+    (tmp_path / "checkpoints").mkdir()
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    last.touch()
+    assert (
+        no_checkpoint(tmp_path)
+        == no_checkpoint(tmp_path / "checkpoints")
+        == f"is not a file (did you mean {last}?)"
+    )

@@ -41,6 +41,7 @@ from unseen.runs.provenance import (
     resume_scores,
     resumed_as_trained,
     scored_as_trained,
+    seen_in_training,
     trained_before,
     training_of,
 )
@@ -51,7 +52,7 @@ from unseen.runs.trainer import check_passes, check_trainer, make_trainer, ranks
 from unseen.runs.trust import check_trusted
 from unseen.runs.unread import check_read
 from unseen.selector_table import Selector, chosen
-from unseen.wording import count
+from unseen.wording import count, listing
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -269,6 +270,11 @@ def _describe(
     if plain["data"].get("thumbnails", True) and is_first_process():
         write_thumbnails(run.folder.path, datamodule)
     say(f"{plain['data']['name']}: {datamodule.description()}")
+    if scored and (known := seen_in_training(scored, plain["data"]["name"], datamodule.split.unseen_names)):
+        notice(
+            f"the network was trained on {listing(known)}, unseen here: g says nothing about classes that it has "
+            "never seen"
+        )
     if datamodule.left_out_notice:
         notice(datamodule.left_out_notice)
     if k["seen"] < k["unseen"]:

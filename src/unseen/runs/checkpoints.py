@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from pydantic_core import PydanticCustomError
 
 from unseen.data.splits import ClassSplit
+from unseen.runs.schema import no_checkpoint
 from unseen.wording import one_line
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def loaded(path: Path) -> dict[str, Any]:
     import torch
 
     if not path.is_file():
-        raise _refused(path, "is not a file")
+        raise _refused(path, no_checkpoint(path))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except OSError as error:

@@ -69,6 +69,12 @@ def training_of(checkpoint: Checkpoint) -> dict[str, Any] | None:
     return {"settings": made_by["training"]} | facts | classes
 
 
+def seen_in_training(checkpoint: Checkpoint, data: str, unseen: Sequence[str]) -> list[str]:
+    """Return which of the unseen classes of a data set the checkpoint's network was trained on, by their names."""
+    trained = training_of(checkpoint)
+    return [name for name in unseen if trained and trained["data"] == data and name in trained["seen"]]
+
+
 def trained_before(checkpoint: Checkpoint, references: Sequence[str]) -> int:
     """Return on how many of the images the checkpoint's network was trained, judged by their names."""
     digits: str = checkpoint.made_by.get("trained_on", "")

@@ -110,8 +110,16 @@ def check_job(config: DictConfig) -> dict[str, Any]:
     checkpoint = checkpoint_path(plain["ckpt_path"])
     # biases.py takes run folders
     if checkpoint is not None and not checkpoint.is_file() and "measures" not in plain:
-        raise ValueError(f"ckpt_path={checkpoint} is not a file")
+        raise ValueError(f"ckpt_path={checkpoint} {no_checkpoint(checkpoint)}")
     return plain
+
+
+def no_checkpoint(path: Path) -> str:
+    """Return what is wrong with a path that is no file; of a run's folder with its checkpoint."""
+    inside = next(
+        (one for one in (path / "checkpoints/last.ckpt", path / "last.ckpt") if one.is_file()), None
+    )
+    return f"is not a file{f' (did you mean {inside}?)' if inside else ''}"
 
 
 def checkpoint_path(typed: Any) -> Path | None:
