@@ -104,6 +104,13 @@ def test_a_command_has_files_of_its_own_in_a_group(entry: str, typed: str, read:
     assert prepare(typed.split(), CONFIGS, entry) == read.split()
 
 
+def test_a_command_without_sweeps_is_not_told_to_make_one() -> None:
+    with pytest.raises(
+        UserError, match=r"^runs=a,b holds several values: a list is .* brackets, 'runs=\[a,b\]'$"
+    ):
+        prepare(["runs=a,b"], CONFIGS, "report")
+
+
 def test_a_file_of_another_command_is_refused() -> None:
     with pytest.raises(UserError, match="debug=limit is not known; choose one of tiny"):
         prepare(["debug=limit"], CONFIGS, "transfer")
@@ -154,7 +161,10 @@ def test_flags_that_do_not_go(typed: str, says: str) -> None:
         ("hydra/launcher=joblib", "hydra/launcher=joblib is read by sweeps only: add -m, or leave it out"),
         ("hydra.sweeper.n_trials=3", "hydra.sweeper.n_trials=3 is read by sweeps only"),
         ("study=g4", "study=g4 is a sweep: add -m, as in python src/train.py -m study=g4"),
-        ("seed=0,1", "seed=0,1 is a sweep over several values: add -m"),
+        (
+            "seed=0,1",
+            "seed=0,1 is a sweep over several values: add -m; a list is written with brackets, 'seed=[0,1]',",
+        ),
         ("-m seed=range(2,0)", "seed=range(2,0) holds nothing to sweep over"),
         ("-m seed=glob(*)", "seed is no group"),
         ("-m model=glob(zzz*)", "model=glob(zzz*) matches none of convnext"),

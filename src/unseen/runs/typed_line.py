@@ -115,7 +115,8 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         return list(arguments)
     _check_flags(flags)
     several = "--multirun" in flags
-    if several and entry not in {"train", *_EXTEND_TRAIN}:
+    sweeps = entry in {"train", *_EXTEND_TRAIN}
+    if several and not sweeps:
         raise UsageError(f"{entry}.py makes one thing at a time; leave -m out")
     own = flags.get("--config-dir")
     if own and not Path(own).is_dir():
@@ -142,7 +143,7 @@ def prepare(arguments: Sequence[str], configs: Path, entry: str) -> list[str]:
         if "study" in options and text.startswith("study="):
             of_one_job = several or not runs or any(typed.startswith("seed=") for typed in settings)
             _check_study(text, entry, folders, several=several, in_a_run=of_one_job)
-        for part in _prepared(text, options, several=several, all_seen=all_seen):
+        for part in _prepared(text, options, several=several, sweeps=sweeps, all_seen=all_seen):
             key, equals, value = part.partition("=")
             prepared.append(groups.get(key, key) + equals + value)
             chosen[groups.get(key, key)] = value
@@ -240,7 +241,9 @@ def _check_flags(flags: Mapping[str, str | None]) -> None:
 
 
 # ------------------------------------------------------------------ settings
-def _prepared(text: str, options: Mapping[str, list[str]], *, several: bool, all_seen: bool) -> list[str]:
+def _prepared(
+    text: str, options: Mapping[str, list[str]], *, several: bool, sweeps: bool, all_seen: bool
+) -> list[str]:
     """Return a setting as Hydra takes it; nothing where a group's default is no choice."""
     try:
         override = OverridesParser.create().parse_override(text)
@@ -252,7 +255,13 @@ def _prepared(text: str, options: Mapping[str, list[str]], *, several: bool, all
         raise UserError(f"cannot read the setting {text!r}: write key=value")
     if override.is_sweep_override():
         if not several:
-            raise UserError(f"{text} is a sweep over several values: add -m, or quote the value")
+            values = text.partition("=")[2]
+            listed = f"a list is written with brackets, '{key}=[{values}]'"
+            if not sweeps:
+                raise UserError(f"{text} holds several values: {listed}")
+            raise UserError(
+                f"{text} is a sweep over several values: add -m; {listed}, and a text with a comma quoted"
+            )
         return [_sweep(text, override, names, all_seen=all_seen)]
     if isinstance(value, str):
         value = value.strip()
