@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import time
@@ -213,6 +214,8 @@ def test_nothing_to_measure_with_is_told(tmp_path: Path) -> None:
     ran = biases(*RANDOM, pictures=tmp_path / "nothing", logs=tmp_path)
     assert ran.code == 1
     assert "no images are there to measure with" in ran.err
+    (summary,) = (json.loads(path.read_text("utf-8")) for path in tmp_path.rglob("summary.json"))
+    assert (summary["status"], summary["kind"], summary["data"]) == ("failed", "biases", "benchmarks")
 
 
 def test_nobody_else_reads_its_settings(train: Callable[..., Ran]) -> None:

@@ -46,6 +46,10 @@ def test_several_folders_and_a_place_for_the_report(tmp_path: Path) -> None:
     [
         (("runs=nowhere",), "error: runs=nowhere is not a folder"),
         (("runs=.",), "error: no run folder (summary.json) below ."),
+        (
+            ("study=g4",),
+            "error: study=g4 has no runs: there is no folder",
+        ),
         (("rums=.",), "rums"),
         (("runs=null",), "error: runs=null must be a folder, or a list of folders"),
         (("runs=[]",), "error: runs=[] must be a folder, or a list of folders"),

@@ -199,7 +199,9 @@ def report_job(config: DictConfig) -> None:
 
     if not find_folders(roots):
         names = ", ".join(str(root) for root in roots)
-        raise UserError(f"no run folder (summary.json) below {names}; make one with python src/train.py")
+        study = _study_of(roots[0])
+        how = f"its jobs make them: make study NAME={study}" if study else "train.py, for one, makes them"
+        raise UserError(f"no run folder (summary.json) below {names}; {how}")
     with user_errors(OSError):
         made = build_report(roots, out, command=sys.argv)
     counts = f"{count(made.runs, 'run')}, {count(made.left_out, 'folder')} left out · page in {shown_path(made.page)}"
@@ -285,10 +287,19 @@ def _folders(config: DictConfig, key: str) -> list[Path]:
         )
     for one in several:
         if not Path(one).is_dir():
+            if study := _study_of(Path(one)):
+                raise UserError(
+                    f"study={study} has no runs: there is no folder {one}; make study NAME={study} runs it"
+                )
             raise UserError(
                 f"{key}={one} is not a folder; name one that holds run folders, such as logs/train"
             )
     return [Path(one) for one in several]
+
+
+def _study_of(folder: Path) -> str:
+    """Return the study whose runs a folder is for, which `study=` of report.py stands for; empty if there is none."""
+    return folder.name if folder.parent.name == "studies" else ""
 
 
 def _output(config: DictConfig, key: str, what: str) -> Path:

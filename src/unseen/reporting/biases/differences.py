@@ -95,7 +95,7 @@ def differences(runs: Sequence[BiasRun], names: Sequence[str]) -> tuple[list[Dif
         names: What each is called.
     """
     if len(runs) > MOST_NETWORKS:
-        why = f"{len(runs)} networks are too many to be compared in pairs; a report on {MOST_NETWORKS} or fewer does it"
+        why = f"{len(runs)} networks are too many to be compared in pairs; a report on at most {MOST_NETWORKS} does it."
         return [], [why]
     kept: list[dict[Key, Resampled]] = []
     problems: list[str] = []

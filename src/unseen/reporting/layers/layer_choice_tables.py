@@ -9,6 +9,7 @@ from unseen.reporting.number_texts import p_text, signed, with_interval
 from unseen.reporting.statistics.claims import CORRECTED, RULE
 from unseen.reporting.tables import Cell, Column, Row, Table
 from unseen.selector_table import SELECTORS
+from unseen.wording import count
 
 _SOURCES = {selector.rule: selector.source for selector in SELECTORS.values()}
 
@@ -68,8 +69,8 @@ def selection_sentences(found: LayerChoice) -> list[str]:
     if LAST in rules:
         last = rules[LAST]
         sentences.append(
-            f"In {last.runs} runs ({found.runs}) always taking the last layer costs {with_interval(last.regret)} of "
-            f"NMI against the best layer of each run, which it takes in {last.best_in}."
+            f"In {count(last.runs, 'run')} ({found.runs}) always taking the last layer costs "
+            f"{with_interval(last.regret)} of NMI against the best layer of each run, which it takes in {last.best_in}."
         )
     return sentences + [_against(place, baseline, found.choices) for place, baseline in enumerate(BASELINES)]
 

@@ -57,6 +57,8 @@ def bias_run(config: DictConfig) -> None:
 def _measure(run: Run) -> None:
     from unseen.runs.biases.parts import OWN_IMAGES, measures_of, suitable_sets, tasks_of
 
+    # of a run that fails, too: it has nothing to do with the main job's data
+    run.folder.add_facts(kind="biases", **({} if run.config.ckpt_path else {"data": "benchmarks"}))
     plain = _checked(run.config)
     with user_errors():
         measures = measures_of(plain)
