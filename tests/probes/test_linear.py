@@ -105,3 +105,16 @@ def test_two_samples_a_class_are_enough(blobs):
 def test_more_classes_than_test_samples_are_undefined():
     with pytest.warns(ProbeWarning, match="4 test samples cannot hold 10 classes"):
         assert math.isnan(linear_probe_accuracy(np.eye(20), np.arange(20) % 10))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e30, 1e100, 1e140])
+def test_features_of_any_scale_that_can_be_squared(scale, blobs):
+    features, labels = blobs
+    accuracy = linear_probe_accuracy(np.asarray(features, dtype=np.float64) * scale, labels)
+    assert 0 <= accuracy <= 1
+
+
+def test_values_too_large_to_be_squared_are_undefined(blobs):
+    features, labels = blobs
+    with pytest.warns(ProbeWarning, match=r"linear probe is undefined: values of .e\+20. are too large"):
+        assert math.isnan(linear_probe_accuracy(np.asarray(features, dtype=np.float64) * 1e200, labels))

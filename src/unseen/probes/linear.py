@@ -12,11 +12,12 @@ import torch
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from unseen.probes.inputs import LabelWarning, checked_embeddings, checked_labels
+from unseen.probes.inputs import LabelWarning, ProbeWarning, checked_embeddings, checked_labels
 from unseen.probes.logistic import fit_logistic
 from unseen.probes.threads import one_thread
 
 TEST_SHARE = 0.2
+_LARGEST = 1e150  # sums of squares are within the range of float64
 
 
 def linear_probe_accuracy(
@@ -42,7 +43,7 @@ def linear_probe_accuracy(
 
     Returns:
         The accuracy. NaN for a single class. NaN with a warning where the split is impossible: a class
-        has a single sample, or there are more classes than test samples.
+        has a single sample, or there are more classes than test samples, or values are beyond 1e150.
 
     Raises:
         ValueError: If the inputs are malformed or not finite.
@@ -75,6 +76,13 @@ def _probe(
     num_test = math.ceil(TEST_SHARE * len(features))
     if num_test < len(names):
         return _undefined(f"{num_test} test samples cannot hold {len(names)} classes")
+    if (largest := float(features.abs().max())) > _LARGEST:
+        warnings.warn(
+            f"linear probe is undefined: values of {largest:.0e} are too large to be squared",
+            ProbeWarning,
+            stacklevel=3,
+        )
+        return _Tested()
     train, test = train_test_split(
         np.arange(len(features)), test_size=TEST_SHARE, stratify=targets.cpu().numpy(), random_state=seed
     )
