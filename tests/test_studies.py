@@ -159,7 +159,7 @@ def test_a_study_is_planned(name: str, levels: str, tmp_path: Path) -> None:
         (("biases.py", "-m", "study=x1"), "no finished run of train.py with checkpoints/last.ckpt is in"),
         (("train.py", "-m", "study=g3,g4"), "type a line for each study"),
         (("report.py", "study=a/b"), "write the name of one study, such as study=g4"),
-        (("report.py", "study=g4"), "is not a folder"),
+        (("report.py", "study=g4"), "study=g4 has no runs: there is no folder"),
     ],
 )
 def test_a_study_that_is_not_there_is_one_sentence(

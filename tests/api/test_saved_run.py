@@ -162,7 +162,10 @@ def test_a_wrong_setting_is_a_sentence(settings: dict[str, object], sentence: st
 
 
 def test_a_mistyped_line_is_a_sentence_and_writes_nothing(tmp_path: Path) -> None:
-    for typed, sentence in (("imges=.", "did you mean images?"), ("layer=1,2", "add -m, or quote")):
+    for typed, sentence in (
+        ("imges=.", "did you mean images?"),
+        ("layer=1,2", "layer=1,2 holds several values"),
+    ):
         ran = run_command("embed.py", typed, logs=tmp_path / "logs")
         assert ran.code == 1
         assert ran.err.count("\n") == 1

@@ -56,7 +56,9 @@ def make_run(folder: Path, made: Made) -> Path:
     folder.mkdir(parents=True)
     config = make_config(folder, made)
     facts = _facts(made, config)
-    (folder / "config.yaml").write_text(yaml.dump(config, Dumper=_DUMPER, sort_keys=False), encoding="utf-8")
+    # the C one writes no names that are not UTF-8
+    dumper = _DUMPER if str(folder).isprintable() else yaml.SafeDumper
+    (folder / "config.yaml").write_text(yaml.dump(config, Dumper=dumper, sort_keys=False), encoding="utf-8")
     if made.status == "finished":
         table = make_scores(made)
         table.write(folder / "scores.csv")

@@ -106,7 +106,8 @@ def test_a_command_has_files_of_its_own_in_a_group(entry: str, typed: str, read:
 
 def test_a_command_without_sweeps_is_not_told_to_make_one() -> None:
     with pytest.raises(
-        UserError, match=r"^runs=a,b holds several values: a list is .* brackets, 'runs=\[a,b\]'$"
+        UserError,
+        match=r"^runs=a,b holds several values: a list is .* brackets, 'runs=\[a,b\]', and a text with a comma quoted$",
     ):
         prepare(["runs=a,b"], CONFIGS, "report")
 

@@ -256,12 +256,10 @@ def _prepared(
     if override.is_sweep_override():
         if not several:
             values = text.partition("=")[2]
-            listed = f"a list is written with brackets, '{key}=[{values}]'"
+            otherwise = f"a list is written with brackets, '{key}=[{values}]', and a text with a comma quoted"
             if not sweeps:
-                raise UserError(f"{text} holds several values: {listed}")
-            raise UserError(
-                f"{text} is a sweep over several values: add -m; {listed}, and a text with a comma quoted"
-            )
+                raise UserError(f"{text} holds several values: {otherwise}")
+            raise UserError(f"{text} is a sweep over several values: add -m; {otherwise}")
         return [_sweep(text, override, names, all_seen=all_seen)]
     if isinstance(value, str):
         value = value.strip()
