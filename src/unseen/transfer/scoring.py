@@ -195,9 +195,8 @@ def _score_iimm(task: Task, names: Sequence[str], draws: int | None, seed: int) 
     seconds = time.perf_counter() - began
     resampled, shuffled = resampled_parts(task, count, seed), shuffled_parts(task, whole, count, seed)
     found = {}
-    drawn = (
-        np.unique(task.labels, return_counts=True)[1].max() > 1
-    )  # else all resamples are the images themselves
+    # with one image of each class all resamples are the images themselves
+    drawn = np.unique(task.labels, return_counts=True)[1].max() > 1
     for name in names:
         value = getattr(whole, name)
         draw = resampled.get(name, np.empty(0))  # (R,)

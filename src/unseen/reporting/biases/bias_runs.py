@@ -90,9 +90,7 @@ class BiasRun:
     config: dict[str, Any]  # empty where there is no config.yaml
     label: str  # the network's name in its tables
     values: dict[Key, Estimate]  # with their 95 % intervals over n images; without a standard deviation
-    curves: dict[
-        str, list[float]
-    ]  # ratios of filtered to clean accuracy at `CUTOFFS`, by low_pass and high_pass
+    curves: dict[str, list[float]]  # filtered over clean accuracy at `CUTOFFS`, by low_pass and high_pass
 
     @property
     def trained_alike(self) -> str:
